@@ -1,0 +1,125 @@
+# Recipes are POSIX sh. run and test need Go and nothing else; only spec and sdk need Node.
+
+# How long `make fuzz` looks for a request that the server answers wrongly.
+FUZZTIME = 1m
+# The contract that is held against the accepted one.
+CONTRACT = openapi.yaml
+
+.DEFAULT_GOAL := help
+
+# check generates code and then looks at it; its parts must not overtake one another.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET\n" } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Serve a demo with 90 days of usage, on a fresh database
+	go run ./cmd/harmont-billing demo
+
+.PHONY: build
+build: ## Build bin/harmont-billing, which needs no C library
+	CGO_ENABLED=0 go build -trimpath -o bin/harmont-billing ./cmd/harmont-billing
+
+# The race detector needs cgo, and so a C compiler; building its runtime tells whether this machine has what it takes.
+# Without it the tests run all the same, and say what they leave out. A result from the cache tells nothing, hence -count.
+.PHONY: test
+test: ## Run every test, with the race detector where there is a C compiler
+	@if CGO_ENABLED=1 go build -race runtime/race runtime/cgo; then \
+		echo 'go test -race -count=1 ./...'; \
+		CGO_ENABLED=1 go test -race -count=1 ./...; \
+	else \
+		echo 'No C compiler that works, so this is WITHOUT the race detector.'; \
+		echo 'go test -count=1 ./...'; \
+		go test -count=1 ./...; \
+	fi
+
+.PHONY: fuzz
+fuzz: ## Send made-up requests to the server for FUZZTIME (1m)
+	go test ./server -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME)
+
+.PHONY: check
+check: check-generate check-format check-modules vet lint check-contract check-imports ## Check all but the tests
+	@echo 'make check: all of it holds.'
+
+.PHONY: generate
+generate: ## Make gen/ from openapi.yaml
+	go generate ./...
+
+# By checksum and not by git, so that it also tells in the middle of other work.
+.PHONY: check-generate
+check-generate:
+	@sums() { find gen -type f -exec cksum {} + | LC_ALL=C sort; }; \
+	before=$$(sums); \
+	echo 'go generate ./...'; \
+	go generate ./... || exit 1; \
+	if [ "$$before" != "$$(sums)" ]; then \
+		echo 'gen/ was not what openapi.yaml generates. It is now: look at the difference and commit it with the contract.' >&2; \
+		exit 1; \
+	fi
+
+.PHONY: check-format
+check-format:
+	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +) || exit 1; \
+	if [ -n "$$unformatted" ]; then \
+		printf 'Not formatted; run make format:\n%s\n' "$$unformatted" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: check-modules
+check-modules:
+	go mod tidy -diff
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: lint
+lint: bin/golangci-lint ## Run the linters of .golangci.yml
+	bin/golangci-lint run
+
+.PHONY: format
+format: bin/golangci-lint ## Format the code
+	bin/golangci-lint fmt
+
+.PHONY: check-imports
+check-imports:
+	go test -count=1 -run '^TestImportArrows$$' .
+
+# Callers compile against names, so tools/oasdiff-levels.txt makes errors of removals that oasdiff only takes note of.
+.PHONY: check-contract
+check-contract: bin/oasdiff
+	@echo 'oasdiff breaking openapi.accepted.yaml $(CONTRACT)'; \
+	bin/oasdiff breaking --fail-on WARN --severity-levels tools/oasdiff-levels.txt openapi.accepted.yaml $(CONTRACT) || { \
+		echo '$(CONTRACT) breaks those who call the API. If that is meant, run make accept-contract and commit both files together.' >&2; \
+		exit 1; \
+	}
+
+.PHONY: accept-contract
+accept-contract: ## Make openapi.yaml the contract that later changes may not break
+	cp openapi.yaml openapi.accepted.yaml
+
+.PHONY: spec
+spec: ci/node_modules ## Lint openapi.yaml (needs Node)
+	npm --prefix ci run lint
+
+.PHONY: sdk
+sdk: ci/node_modules ## Generate a TypeScript SDK from openapi.yaml and type-check it (needs Node)
+	npm --prefix ci run sdk
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin ci/node_modules ci/sdk ci/build
+
+# The tools are built once, at the versions that tools/go.mod names; go tool would link them anew for each run.
+bin/golangci-lint: tools/go.mod tools/go.sum
+	@echo 'Building golangci-lint, which takes a few minutes the first time.'
+	go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/oasdiff: tools/go.mod tools/go.sum
+	go -C tools build -o ../bin/oasdiff github.com/oasdiff/oasdiff
+
+ci/node_modules: ci/package.json ci/package-lock.json
+	npm --prefix ci ci
+	@touch ci/node_modules
