@@ -252,12 +252,6 @@ type RecordLeasesRequest struct {
 	Leases []Lease `json:"leases"`
 }
 
-// RecordLeasesResponse What became of the leases.
-type RecordLeasesResponse struct {
-	// Data One result for each lease of the request, in its order.
-	Data []RecordedLease `json:"data"`
-}
-
 // RecordedLease What became of one lease.
 type RecordedLease struct {
 	// AmountCents The lease's debit in cents, negative or 0; 0 while it runs.
@@ -269,6 +263,12 @@ type RecordedLease struct {
 	// Status `running`, recorded and not yet finished; `billed`, finished and debited by this request; `duplicate`, already
 	// recorded with the same contents, so that nothing was done.
 	Status LeaseStatus `json:"status"`
+}
+
+// RecordedLeaseList What became of the leases.
+type RecordedLeaseList struct {
+	// Data One result for each lease of the request, in its order.
+	Data []RecordedLease `json:"data"`
 }
 
 // Transaction One entry of the ledger. Entries are never changed and never removed.

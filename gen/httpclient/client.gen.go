@@ -1456,7 +1456,7 @@ type RecordLeasesHTTPResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *RecordLeasesResponse
+	JSON200 *RecordedLeaseList
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -1510,7 +1510,7 @@ type RecordLeasesHTTPResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r RecordLeasesHTTPResponse) GetJSON200() *RecordLeasesResponse {
+func (r RecordLeasesHTTPResponse) GetJSON200() *RecordedLeaseList {
 	return r.JSON200
 }
 
@@ -3038,7 +3038,7 @@ func ParseRecordLeasesHTTPResponse(rsp *http.Response) (*RecordLeasesHTTPRespons
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest RecordLeasesResponse
+		var dest RecordedLeaseList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,97 @@
+package harmontbilling
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+func load(t *testing.T, file string) *openapi3.T {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := openapi3.NewLoader().LoadFromData(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+// The contract is valid, and each example in it has the form that its schema asks for.
+func TestContractIsValid(t *testing.T) {
+	openapi3.DefineStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`))
+	for _, file := range []string{"openapi.yaml", "openapi.accepted.yaml"} {
+		if err := load(t, file).Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// Those who call the API, and the TypeScript package that is made from it, depend on these names.
+func TestContractHasTheDocumentedOperations(t *testing.T) {
+	spec := load(t, "openapi.yaml")
+	for id, path := range map[string]string{
+		"getBillingBalance":        "/api/v0/billing/balance/{org}",
+		"listBillingTransactions":  "/api/v0/billing/transactions/{org}",
+		"getBillingUsage":          "/api/v0/billing/usage/{org}",
+		"getBillingUsageSeries":    "/api/v0/billing/usage/{org}/series",
+		"getBillingUsageBreakdown": "/api/v0/billing/usage/{org}/breakdown",
+		"listOrganizations":        "/api/v0/organizations",
+	} {
+		if item := spec.Paths.Value(path); item == nil || item.Get == nil || item.Get.OperationID != id {
+			t.Errorf("GET %s is not %s", path, id)
+		}
+	}
+	for path, item := range spec.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if internal := operation.Extensions["x-internal"] == true; internal != (method != "GET") {
+				t.Errorf("%s %s: x-internal is %v", method, path, internal)
+			}
+			if role, _ := operation.Extensions["x-required-role"].(string); role == "" {
+				t.Errorf("%s %s says no role", method, path)
+			}
+			for _, status := range []string{"401", "default"} {
+				if operation.Responses.Map()[status] == nil {
+					t.Errorf("%s %s does not declare %s", method, path, status)
+				}
+			}
+		}
+	}
+}
+
+// Generated code is readable where every schema has a name, and useful where every property has a description. A request
+// that has a key which the contract does not know is refused.
+func TestContractSchemas(t *testing.T) {
+	spec := load(t, "openapi.yaml")
+	for name, schema := range spec.Components.Schemas {
+		s := schema.Value
+		if s.Description == "" {
+			t.Errorf("%s has no description", name)
+		}
+		if s.Type.Is("object") && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			t.Errorf("%s allows additional properties", name)
+		}
+		for key, property := range s.Properties {
+			if property.Ref == "" && property.Value.Description == "" {
+				t.Errorf("%s.%s has no description", name, key)
+			}
+			if property.Ref == "" && (property.Value.Type.Is("object") || property.Value.Type.Is("array") && property.Value.Items.Ref == "") {
+				t.Errorf("%s.%s has a schema without a name", name, key)
+			}
+			if property.Value.Type.Is("integer") && property.Value.Format != "int64" {
+				t.Errorf("%s.%s is not int64", name, key)
+			}
+			if property.Value.Type.Is("number") {
+				t.Errorf("%s.%s is a floating-point number", name, key)
+			}
+			if strings.HasSuffix(key, "_cents") && !strings.Contains(property.Value.Description, "cents") {
+				t.Errorf("%s.%s does not say its unit", name, key)
+			}
+		}
+	}
+}
