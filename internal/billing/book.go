@@ -1,0 +1,220 @@
+package billing
+
+import "slices"
+
+// Operation is a change to one organization's books that happens as a whole or not at all. It decides from what is in the
+// Book and nothing else, so that a store can load what several operations need, apply them one after another in memory,
+// and write the outcome in one transaction.
+type Operation interface {
+	// Needs names the stored rows that Apply must be able to see.
+	Needs() Needs
+	// Apply changes the book and keeps its own result. When it fails, the book is put back as it was; a store may apply an
+	// operation again after that.
+	Apply(*Book) error
+}
+
+// Needs names stored rows by their keys. Rows that do not exist are simply not loaded.
+type Needs struct {
+	Leases          []ID     // leases by lease id
+	Jobs            []ID     // leases by job id
+	Entries         []ID     // entries by their own id
+	Debits          []ID     // entries by the lease that they bill
+	IdempotencyKeys []string // entries by idempotency key
+}
+
+// Add adds what another operation needs.
+func (n *Needs) Add(other Needs) {
+	n.Leases = append(n.Leases, other.Leases...)
+	n.Jobs = append(n.Jobs, other.Jobs...)
+	n.Entries = append(n.Entries, other.Entries...)
+	n.Debits = append(n.Debits, other.Debits...)
+	n.IdempotencyKeys = append(n.IdempotencyKeys, other.IdempotencyKeys...)
+}
+
+// Book is what a batch of operations sees of one organization, and what it changes.
+type Book struct {
+	Head Head
+
+	now     Time
+	leases  map[ID]Lease
+	jobs    map[ID]ID // job id to lease id
+	entries map[ID]Entry
+	debits  map[ID]ID     // lease id to entry id
+	keys    map[string]ID // idempotency key to entry id
+
+	appended []Entry
+	changed  []ID // leases to write, in order of their first change
+	written  map[ID]bool
+	hours    map[Time]Usage
+	undo     []func()
+}
+
+// NewBook opens a book at its head. New entries are dated now, or as the newest entry where that is later.
+func NewBook(head Head, now Time) *Book {
+	return &Book{
+		Head: head, now: now,
+		leases: map[ID]Lease{}, jobs: map[ID]ID{}, entries: map[ID]Entry{}, debits: map[ID]ID{}, keys: map[string]ID{},
+		written: map[ID]bool{}, hours: map[Time]Usage{},
+	}
+}
+
+// LoadLease tells the book about a stored lease.
+func (b *Book) LoadLease(l Lease) {
+	b.leases[*l.ID] = l
+	if l.JobID != nil {
+		b.jobs[*l.JobID] = *l.ID
+	}
+}
+
+// LoadEntry tells the book about a stored entry.
+func (b *Book) LoadEntry(e Entry) {
+	b.entries[e.ID] = e
+	if e.LeaseID != nil {
+		b.debits[*e.LeaseID] = e.ID
+	}
+	if e.IdempotencyKey != nil {
+		b.keys[*e.IdempotencyKey] = e.ID
+	}
+}
+
+// Apply applies an operation, or leaves the book as it was and returns the operation's error.
+func (b *Book) Apply(op Operation) error {
+	b.undo = b.undo[:0]
+	err := op.Apply(b)
+	if err != nil {
+		for _, undo := range slices.Backward(b.undo) {
+			undo()
+		}
+	}
+	return err
+}
+
+// Changes is what the operations applied so far have changed, each row in its final state.
+type Changes struct {
+	Entries []Entry        // new, in order of Seq
+	Leases  []Lease        // new or changed
+	Hours   map[Time]Usage // to add to the hour that begins at the key
+}
+
+// Changes returns what is to be written beside the Head. It is empty when there is nothing to write.
+func (b *Book) Changes() Changes {
+	c := Changes{Entries: b.appended, Hours: b.hours, Leases: make([]Lease, 0, len(b.changed))}
+	for _, id := range b.changed {
+		c.Leases = append(c.Leases, b.leases[id])
+	}
+	return c
+}
+
+// Empty tells whether there is nothing to write.
+func (c Changes) Empty() bool { return len(c.Entries) == 0 && len(c.Leases) == 0 }
+
+// findLease returns the stored lease with the key of l. It fails where the two ids of l belong to different leases.
+func (b *Book) findLease(l Lease) (Lease, bool, error) {
+	var byID, byJob Lease
+	var hasID, hasJob bool
+	if l.ID != nil {
+		byID, hasID = b.leases[*l.ID]
+	}
+	if l.JobID != nil {
+		if id, ok := b.jobs[*l.JobID]; ok {
+			byJob, hasJob = b.leases[id], true
+		}
+	}
+	switch {
+	case hasJob && l.ID != nil && *byJob.ID != *l.ID:
+		return Lease{}, false, Faultf(ErrLeaseConflict, "job %s is recorded as lease %s, not %s", l.JobID, byJob.ID, l.ID)
+	case hasJob:
+		return byJob, true, nil
+	case hasID && (l.JobID != nil || byID.JobID != nil):
+		return Lease{}, false, Faultf(ErrLeaseConflict, "lease %s is recorded with another job_id", l.ID)
+	}
+	return byID, hasID, nil
+}
+
+// putLease stores a new or changed lease.
+func (b *Book) putLease(l Lease) {
+	id := *l.ID
+	before, existed := b.leases[id]
+	fresh := !b.written[id]
+	b.undo = append(b.undo, func() {
+		if existed {
+			b.leases[id] = before
+		} else {
+			delete(b.leases, id)
+			if l.JobID != nil {
+				delete(b.jobs, *l.JobID)
+			}
+		}
+		if fresh {
+			delete(b.written, id)
+			b.changed = b.changed[:len(b.changed)-1]
+		}
+	})
+	b.LoadLease(l)
+	if fresh {
+		b.written[id] = true
+		b.changed = append(b.changed, id)
+	}
+}
+
+// count adds a billed lease to the sums of its hour and of the organization's lifetime.
+func (b *Book) count(l Lease) error {
+	u, err := l.usage()
+	if err != nil {
+		return Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	lifetime, err := b.Head.Lifetime.plus(u)
+	if err != nil {
+		return Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	hour := l.StartedAt.Floor(Hour)
+	// The lifetime sum holds every hour, so the hour's cannot overflow where that did not.
+	sum, _ := b.hours[hour].plus(u)
+	lifetimeBefore := b.Head.Lifetime
+	hourBefore, counted := b.hours[hour]
+	b.undo = append(b.undo, func() {
+		b.Head.Lifetime = lifetimeBefore
+		if counted {
+			b.hours[hour] = hourBefore
+		} else {
+			delete(b.hours, hour)
+		}
+	})
+	b.Head.Lifetime, b.hours[hour] = lifetime, sum
+	return nil
+}
+
+// nextTime is when an entry appended now is dated, so that dates never go back.
+func (b *Book) nextTime() Time {
+	if b.Head.Seq == 0 {
+		return b.now
+	}
+	return max(b.now, b.Head.LastAt)
+}
+
+// append gives the entry its place at the end of the ledger. It fails where the balance would overflow.
+func (b *Book) append(e Entry) (Entry, error) {
+	balance, err := add(b.Head.BalanceCents, e.AmountCents)
+	if err != nil {
+		return Entry{}, err
+	}
+	e.Seq, e.BalanceAfterCents = b.Head.Seq+1, balance
+	before := b.Head
+	b.undo = append(b.undo, func() {
+		lifetime := b.Head.Lifetime
+		b.Head = before
+		b.Head.Lifetime = lifetime
+		b.appended = b.appended[:len(b.appended)-1]
+		delete(b.entries, e.ID)
+		if e.LeaseID != nil {
+			delete(b.debits, *e.LeaseID)
+		}
+		if e.IdempotencyKey != nil {
+			delete(b.keys, *e.IdempotencyKey)
+		}
+	})
+	b.Head.Seq, b.Head.BalanceCents, b.Head.LastAt = e.Seq, balance, e.CreatedAt
+	b.appended = append(b.appended, e)
+	b.LoadEntry(e)
+	return e, nil
+}

@@ -1,0 +1,48 @@
+package billing
+
+// Source says where a ledger entry comes from.
+type Source string
+
+// The sources. All but the debit of a lease are credits.
+const (
+	SourceStripeTopup      Source = "stripe_topup"
+	SourceCouponRedemption Source = "coupon_redemption"
+	SourceAdminGrant       Source = "admin_grant"
+	SourceVMLeaseDebit     Source = "vm_lease_debit"
+	SourceRefund           Source = "refund"
+)
+
+func (s Source) valid() bool {
+	switch s {
+	case SourceStripeTopup, SourceCouponRedemption, SourceAdminGrant, SourceVMLeaseDebit, SourceRefund:
+		return true
+	}
+	return false
+}
+
+// Entry is one line of an organization's ledger. Entries are appended and never change.
+type Entry struct {
+	Seq               int64 // 1, 2, 3 … within the organization
+	ID                ID
+	AmountCents       int64 // positive for a credit, negative or 0 for a debit
+	BalanceAfterCents int64 // the sum of all entries up to this one
+	Source            Source
+	Description       *string
+	CreatedAt         Time // never before that of the entry before
+	LeaseID           *ID  // the lease that a debit bills
+	IdempotencyKey    *string
+}
+
+// Head is where an organization's ledger stands.
+type Head struct {
+	Seq          int64 // of the newest entry; 0 when there is none
+	BalanceCents int64
+	LastAt       Time  // when the newest entry was appended
+	Lifetime     Usage // the sum over all finished leases; no sum over a window can exceed it
+}
+
+// MaxCredit is the largest single credit, in cents.
+const MaxCredit = 1_000_000_000
+
+// MaxIdempotencyKey is the length of the longest idempotency key, in characters.
+const MaxIdempotencyKey = 255

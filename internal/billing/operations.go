@@ -1,0 +1,329 @@
+package billing
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"unicode/utf8"
+)
+
+// LeaseStatus says what became of a recorded lease.
+type LeaseStatus string
+
+// What can become of a lease.
+const (
+	LeaseRunning   LeaseStatus = "running"   // recorded, not finished
+	LeaseBilled    LeaseStatus = "billed"    // finished, and debited by this operation
+	LeaseDuplicate LeaseStatus = "duplicate" // already recorded with the same contents
+)
+
+// RecordedLease is what became of one lease.
+type RecordedLease struct {
+	ID          ID
+	Status      LeaseStatus
+	AmountCents int64 // its debit, negative or 0; 0 while it runs
+}
+
+// RecordLeases records leases and bills those that finished.
+type RecordLeases struct {
+	Leases []Lease // normalized
+	Rates  Rates
+
+	Results []RecordedLease // one for each lease, once applied
+}
+
+// Needs implements Operation.
+func (op *RecordLeases) Needs() Needs {
+	needs := Needs{Leases: make([]ID, 0, len(op.Leases)), Jobs: make([]ID, 0, len(op.Leases))}
+	for _, l := range op.Leases {
+		needs.addLease(l)
+	}
+	return needs
+}
+
+func (n *Needs) addLease(l Lease) {
+	if l.ID != nil {
+		n.Leases = append(n.Leases, *l.ID)
+	}
+	if l.JobID != nil {
+		n.Jobs = append(n.Jobs, *l.JobID)
+	}
+}
+
+// Apply implements Operation.
+func (op *RecordLeases) Apply(b *Book) error {
+	op.Results = make([]RecordedLease, 0, len(op.Leases))
+	for i, l := range op.Leases {
+		result, err := b.record(l, op.Rates)
+		if err != nil {
+			return atLease(i, err)
+		}
+		op.Results = append(op.Results, result)
+	}
+	return nil
+}
+
+// atLease adds the place in the request to a fault, keeping its kind.
+func atLease(i int, err error) error {
+	if fault, ok := errors.AsType[*Fault](err); ok {
+		return Faultf(fault.Kind, "leases[%d]: %w", i, fault.detail)
+	}
+	return err
+}
+
+// admit settles which stored lease l is, and whether it may take l's contents. It returns l with the id it is stored
+// under, and whether nothing is to be done.
+func (b *Book) admit(l Lease) (admitted Lease, duplicate bool, err error) {
+	stored, known, err := b.findLease(l)
+	if err != nil {
+		return Lease{}, false, err
+	}
+	if known {
+		l.ID = stored.ID
+		if l.sameContents(stored) {
+			return stored, true, nil
+		}
+		if stored.FinishedAt != nil {
+			return Lease{}, false, Faultf(ErrLeaseConflict, "lease %s is billed and was recorded with other contents", l.ID)
+		}
+	} else if l.ID == nil {
+		id := NewID()
+		l.ID = &id
+	}
+	return l, false, nil
+}
+
+func (b *Book) record(l Lease, rates Rates) (RecordedLease, error) {
+	l, duplicate, err := b.admit(l)
+	if err != nil {
+		return RecordedLease{}, err
+	}
+	if duplicate {
+		result := RecordedLease{ID: *l.ID, Status: LeaseDuplicate}
+		if l.AmountCents != nil {
+			result.AmountCents = *l.AmountCents
+		}
+		return result, nil
+	}
+	if l.FinishedAt == nil {
+		b.putLease(l)
+		return RecordedLease{ID: *l.ID, Status: LeaseRunning}, nil
+	}
+	cost, err := rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
+	if err != nil {
+		return RecordedLease{}, Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	amount := -cost
+	l.AmountCents = &amount
+	b.putLease(l)
+	if err := b.count(l); err != nil {
+		return RecordedLease{}, err
+	}
+	_, err = b.append(Entry{
+		ID: NewID(), AmountCents: amount, Source: SourceVMLeaseDebit, Description: l.Describe(), LeaseID: l.ID,
+		CreatedAt: b.nextTime(),
+	})
+	if err != nil {
+		return RecordedLease{}, Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	return RecordedLease{ID: *l.ID, Status: LeaseBilled, AmountCents: amount}, nil
+}
+
+// PostCredit appends one credit.
+type PostCredit struct {
+	AmountCents    int64
+	Source         Source
+	Description    *string
+	IdempotencyKey string
+
+	Entry    Entry // the credit, once applied
+	Replayed bool  // whether it was there before
+}
+
+func checkIdempotencyKey(key string) error {
+	if n := utf8.RuneCountInString(key); n < 1 || n > MaxIdempotencyKey {
+		return Faultf(ErrInvalid, "the idempotency key must have 1 to %d characters", MaxIdempotencyKey)
+	}
+	if err := checkText("the idempotency key", &key); err != nil {
+		return Faultf(ErrInvalid, "%w", err)
+	}
+	return nil
+}
+
+// Validate checks the bounds of the credit.
+func (op *PostCredit) Validate() error {
+	if err := checkIdempotencyKey(op.IdempotencyKey); err != nil {
+		return err
+	}
+	switch {
+	case op.AmountCents < 1 || op.AmountCents > MaxCredit:
+		return Faultf(ErrAmountInvalid, "amount_cents must be 1 to %d", MaxCredit)
+	case op.Source != SourceAdminGrant && op.Source != SourceRefund:
+		return Faultf(ErrInvalid, "source must be %s or %s", SourceAdminGrant, SourceRefund)
+	}
+	if err := checkText("description", op.Description); err != nil {
+		return Faultf(ErrInvalid, "%w", err)
+	}
+	return nil
+}
+
+// Needs implements Operation.
+func (op *PostCredit) Needs() Needs { return Needs{IdempotencyKeys: []string{op.IdempotencyKey}} }
+
+// Apply implements Operation.
+func (op *PostCredit) Apply(b *Book) (err error) {
+	entry := Entry{
+		AmountCents: op.AmountCents, Source: op.Source, Description: op.Description, IdempotencyKey: &op.IdempotencyKey,
+	}
+	if id, used := b.keys[op.IdempotencyKey]; used {
+		stored := b.entries[id]
+		if !stored.sameCredit(entry) {
+			return Faultf(ErrKeyReused, "this Idempotency-Key was used with another body")
+		}
+		op.Entry, op.Replayed = stored, true
+		return nil
+	}
+	entry.ID, entry.CreatedAt = NewID(), b.nextTime()
+	if op.Entry, err = b.append(entry); err != nil {
+		return Faultf(ErrAmountInvalid, "amount_cents: %w", err)
+	}
+	op.Replayed = false
+	return nil
+}
+
+func (e Entry) sameCredit(other Entry) bool {
+	return e.AmountCents == other.AmountCents && e.Source == other.Source &&
+		reflect.DeepEqual(e.Description, other.Description)
+}
+
+// ImportLease takes over one lease: one with an AmountCents as it was billed elsewhere, so that no entry is made for it,
+// any other as RecordLeases does.
+type ImportLease struct {
+	Lease Lease
+	Rates Rates
+
+	Duplicate bool // whether nothing was done, once applied
+}
+
+// Validate checks what can be told of the lease alone, and settles its duration. It fails with ErrLeaseInvalid.
+func (op *ImportLease) Validate() error {
+	if amount := op.Lease.AmountCents; amount != nil {
+		switch {
+		case op.Lease.FinishedAt == nil:
+			return Faultf(ErrLeaseInvalid, "amount_cents is given, but finished_at is not")
+		case *amount > 0 || *amount == math.MinInt64:
+			return Faultf(ErrLeaseInvalid, "amount_cents of a lease is a debit and must not be above 0")
+		}
+	}
+	return op.Lease.normalize()
+}
+
+// Needs implements Operation.
+func (op *ImportLease) Needs() (needs Needs) {
+	needs.addLease(op.Lease)
+	return needs
+}
+
+// Apply implements Operation.
+func (op *ImportLease) Apply(b *Book) error {
+	if op.Lease.AmountCents == nil {
+		result, err := b.record(op.Lease, op.Rates)
+		op.Duplicate = result.Status == LeaseDuplicate
+		return err
+	}
+	l, duplicate, err := b.admit(op.Lease)
+	op.Duplicate = duplicate
+	if err != nil {
+		return err
+	}
+	if duplicate {
+		if *l.AmountCents != *op.Lease.AmountCents {
+			return Faultf(ErrLeaseConflict, "lease %s was billed %d cents, not %d", l.ID, *l.AmountCents, *op.Lease.AmountCents)
+		}
+		return nil
+	}
+	b.putLease(l)
+	return b.count(l)
+}
+
+// ImportEntry takes over an entry of another ledger, with its id and time.
+type ImportEntry struct {
+	Entry Entry
+
+	Duplicate bool // whether nothing was done, once applied
+}
+
+// Validate checks what can be told of the entry alone.
+func (op *ImportEntry) Validate() error {
+	e := op.Entry
+	switch {
+	case !e.Source.valid():
+		return Faultf(ErrInvalid, "source is not one of a ledger")
+	case e.Source == SourceVMLeaseDebit && e.AmountCents > 0:
+		return Faultf(ErrAmountInvalid, "amount_cents of a debit must not be above 0")
+	case e.Source == SourceVMLeaseDebit && e.LeaseID == nil:
+		return Faultf(ErrInvalid, "lease_id is required for a debit")
+	case e.Source != SourceVMLeaseDebit && e.AmountCents <= 0:
+		return Faultf(ErrAmountInvalid, "amount_cents of a credit must be above 0")
+	case e.Source != SourceVMLeaseDebit && e.LeaseID != nil:
+		return Faultf(ErrInvalid, "lease_id must be null for a credit")
+	}
+	if err := checkText("description", e.Description); err != nil {
+		return Faultf(ErrInvalid, "%w", err)
+	}
+	if e.IdempotencyKey != nil {
+		return checkIdempotencyKey(*e.IdempotencyKey)
+	}
+	return nil
+}
+
+// Needs implements Operation.
+func (op *ImportEntry) Needs() Needs {
+	needs := Needs{Entries: []ID{op.Entry.ID}}
+	if op.Entry.LeaseID != nil {
+		needs.Leases = []ID{*op.Entry.LeaseID}
+		needs.Debits = needs.Leases
+	}
+	if op.Entry.IdempotencyKey != nil {
+		needs.IdempotencyKeys = []string{*op.Entry.IdempotencyKey}
+	}
+	return needs
+}
+
+// Apply implements Operation.
+func (op *ImportEntry) Apply(b *Book) error {
+	e := op.Entry
+	if stored, known := b.entries[e.ID]; known {
+		stored.Seq, stored.BalanceAfterCents = e.Seq, e.BalanceAfterCents
+		if !reflect.DeepEqual(stored, e) {
+			return Faultf(ErrEntryConflict, "entry %s is in the ledger with other contents", e.ID)
+		}
+		op.Duplicate = true
+		return nil
+	}
+	op.Duplicate = false
+	if b.Head.Seq > 0 && e.CreatedAt < b.Head.LastAt {
+		return Faultf(ErrEntryConflict, "created_at is before the newest entry's, %s", b.Head.LastAt)
+	}
+	if e.IdempotencyKey != nil {
+		if _, used := b.keys[*e.IdempotencyKey]; used {
+			return Faultf(ErrKeyReused, "the idempotency key belongs to another entry")
+		}
+	}
+	if e.LeaseID != nil {
+		lease, known := b.leases[*e.LeaseID]
+		debit, billed := b.debits[*e.LeaseID]
+		switch {
+		case !known || lease.AmountCents == nil:
+			return Faultf(ErrEntryConflict, "lease %s is not recorded as billed", e.LeaseID)
+		case billed:
+			return Faultf(ErrEntryConflict, "lease %s is debited by entry %s", e.LeaseID, debit)
+		case *lease.AmountCents != e.AmountCents:
+			return Faultf(ErrEntryConflict, "lease %s was billed %d cents, not %d", e.LeaseID, *lease.AmountCents, e.AmountCents)
+		}
+	}
+	if _, err := b.append(e); err != nil {
+		return Faultf(ErrAmountInvalid, "amount_cents: %w", err)
+	}
+	return nil
+}

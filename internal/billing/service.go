@@ -1,0 +1,161 @@
+// Package billing is the domain: money, leases, the ledger and the sums over them. It knows neither SQL nor HTTP.
+package billing
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"time"
+)
+
+// Service answers the calls of the API from a Store.
+type Service struct {
+	Store
+	Rates Rates
+}
+
+// Bounds of a page.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 100
+)
+
+// clampLimit moves a page size into its bounds; nil is the default.
+func clampLimit(limit *int64) int {
+	if limit == nil {
+		return DefaultLimit
+	}
+	return int(min(max(*limit, 1), MaxLimit))
+}
+
+// Authenticate looks up what a token gives in an organization. It fails with ErrUnauthorized where the token is unknown,
+// expired or revoked; the organization of the Grant is nil where the token may not see it.
+func (s *Service) Authenticate(ctx context.Context, hash TokenHash, slug string) (Grant, error) {
+	grant, err := s.Grant(ctx, hash, slug)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !grant.valid(TimeOf(time.Now())) {
+		return Grant{}, ErrUnauthorized
+	}
+	return grant, nil
+}
+
+// Page is a part of a list and the cursor of what follows it, nil where nothing does.
+type Page[T any] struct {
+	Items []T
+	Next  *string
+}
+
+const entryList = "entries"
+
+// Transactions returns a page of the ledger, newest first. It fails with ErrCursorInvalid.
+func (s *Service) Transactions(ctx context.Context, org ID, limit *int64, cursor *string) (Page[Entry], error) {
+	before := int64(math.MaxInt64)
+	if cursor != nil {
+		place, err := decodeCursor(entryList, org[:], *cursor)
+		if err != nil {
+			return Page[Entry]{}, err
+		}
+		// Before the oldest entry there is nothing, so no cursor says so.
+		if len(place) != 8 {
+			return Page[Entry]{}, errCursor
+		}
+		if before = int64(binary.BigEndian.Uint64(place)); before < 2 {
+			return Page[Entry]{}, errCursor
+		}
+	}
+	entries, err := s.Entries(ctx, org, before, clampLimit(limit))
+	if err != nil {
+		return Page[Entry]{}, err
+	}
+	page := Page[Entry]{Items: entries}
+	// Seq has no gaps, so the entry that is numbered 1 is the oldest.
+	if n := len(entries); n > 0 && entries[n-1].Seq > 1 {
+		next := encodeCursor(entryList, org[:], binary.BigEndian.AppendUint64(nil, uint64(entries[n-1].Seq)))
+		page.Next = &next
+	}
+	return page, nil
+}
+
+const organizationList = "organizations"
+
+// VisibleOrganizations returns a page of the organizations that the token can see, by slug. It fails with
+// ErrCursorInvalid.
+func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, limit *int64, cursor *string) (Page[Organization], error) {
+	after := ""
+	if cursor != nil {
+		place, err := decodeCursor(organizationList, nil, *cursor)
+		if err != nil {
+			return Page[Organization]{}, err
+		}
+		if after = string(place); !slugForm.MatchString(after) {
+			return Page[Organization]{}, errCursor
+		}
+	}
+	size := clampLimit(limit)
+	orgs, err := s.Organizations(ctx, after, size+1, &token)
+	if err != nil {
+		return Page[Organization]{}, err
+	}
+	page := Page[Organization]{Items: orgs}
+	if len(orgs) > size {
+		page.Items = orgs[:size]
+		next := encodeCursor(organizationList, nil, []byte(orgs[size-1].Slug))
+		page.Next = &next
+	}
+	return page, nil
+}
+
+// UsageSeries returns the usage of every UTC day from that of the window's start to that of its end, both included.
+func (s *Service) UsageSeries(ctx context.Context, org ID, w Window) ([]DayUsage, error) {
+	used, err := s.UsageByDay(ctx, org, w)
+	if err != nil {
+		return nil, err
+	}
+	first, last := w.From.Floor(Day), w.To.Floor(Day)
+	series := make([]DayUsage, 0, (last-first)/Day+1)
+	for day := first; day <= last; day += Day {
+		bucket := DayUsage{Day: day}
+		if len(used) > 0 && used[0].Day == day {
+			bucket.Usage, used = used[0].Usage, used[1:]
+		}
+		series = append(series, bucket)
+	}
+	return series, nil
+}
+
+// RecordLeases records 1 to MaxLeasesAtOnce leases, all or none. It fails with ErrInvalid, ErrLeaseInvalid and
+// ErrLeaseConflict.
+func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]RecordedLease, error) {
+	if len(leases) < 1 || len(leases) > MaxLeasesAtOnce {
+		return nil, Faultf(ErrInvalid, "leases must have 1 to %d items", MaxLeasesAtOnce)
+	}
+	for i := range leases {
+		if err := leases[i].normalize(); err != nil {
+			return nil, atLease(i, err)
+		}
+	}
+	op := &RecordLeases{Leases: leases, Rates: s.Rates}
+	if err := s.write(ctx, org, op); err != nil {
+		return nil, err
+	}
+	return op.Results, nil
+}
+
+// PostCredit appends a credit, or finds the one that an earlier call with its key appended. It fails with ErrInvalid,
+// ErrAmountInvalid and ErrKeyReused.
+func (s *Service) PostCredit(ctx context.Context, org ID, op *PostCredit) error {
+	if err := op.Validate(); err != nil {
+		return err
+	}
+	return s.write(ctx, org, op)
+}
+
+func (s *Service) write(ctx context.Context, org ID, op Operation) error {
+	errs, err := s.Write(ctx, org, op)
+	if err != nil {
+		return err
+	}
+	return errs[0]
+}

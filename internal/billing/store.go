@@ -1,0 +1,64 @@
+package billing
+
+import (
+	"context"
+	"iter"
+)
+
+// Store keeps the books. Every method may fail with ErrUnavailable, when the database cannot be reached, is busy for too
+// long or is out of space, and with the context's error. Other errors of the kinds of this package are named at the
+// methods. A write that has returned nil is on disk.
+type Store interface {
+	// CreateOrganization fails with ErrExists where the slug or the id is taken.
+	CreateOrganization(context.Context, Organization) error
+	// OrganizationBySlug fails with ErrOrganizationNotFound.
+	OrganizationBySlug(ctx context.Context, slug string) (Organization, error)
+	// Organizations lists at most limit organizations by slug, those after the given slug; where a token is given, only
+	// those that it can see.
+	Organizations(ctx context.Context, after string, limit int, token *TokenHash) ([]Organization, error)
+
+	// CreateToken fails with ErrExists where the hash is known, and with ErrOrganizationNotFound.
+	CreateToken(context.Context, Token) error
+	// Tokens lists all tokens, oldest first.
+	Tokens(context.Context) ([]Token, error)
+	// RevokeToken sets the time of revocation where there is none yet. It fails with ErrTokenNotFound.
+	RevokeToken(ctx context.Context, hash TokenHash, at Time) error
+	// Grant looks up what a token gives in the organization with the slug. It fails with ErrUnauthorized where the token
+	// is unknown; expiry and revocation are for the caller to judge.
+	Grant(ctx context.Context, hash TokenHash, slug string) (Grant, error)
+
+	// Write applies operations to the organization's books, one after another, each of them as a whole or not at all. It
+	// returns what each failed with, nil where it has taken place, in order; or an error for which none has taken place.
+	// When the context ends first, all or none of them have.
+	Write(ctx context.Context, org ID, ops ...Operation) ([]error, error)
+
+	// Head returns where the ledger stands.
+	Head(ctx context.Context, org ID) (Head, error)
+	// Entries lists at most limit entries with a Seq below before, newest first.
+	Entries(ctx context.Context, org ID, before int64, limit int) ([]Entry, error)
+	// Usage sums the finished leases that started in the window.
+	Usage(ctx context.Context, org ID, w Window) (Usage, error)
+	// UsageByDay sums them per UTC day, oldest first, leaving out days without any.
+	UsageByDay(ctx context.Context, org ID, w Window) ([]DayUsage, error)
+	// Breakdown yields the leases that started in the window, build by build: builds newest first by their earliest start
+	// in the window, leases within a build oldest first, ties by id. It holds a bounded number of rows in memory. After an
+	// error it yields no more.
+	Breakdown(ctx context.Context, org ID, w Window) iter.Seq2[*BreakdownRow, error]
+
+	// Export hands everything to the sink, as of one moment: organizations, tokens, then the leases of each organization
+	// and then its entries in order of Seq. It stops at the sink's first error and returns it.
+	Export(ctx context.Context, sink ExportSink) error
+
+	// Ping tells whether the database answers.
+	Ping(context.Context) error
+	// Close waits for the writes under way and closes the database.
+	Close() error
+}
+
+// ExportSink takes what Store.Export reads.
+type ExportSink interface {
+	Organization(Organization) error
+	Token(Token) error
+	Lease(org Organization, l *Lease) error
+	Entry(org Organization, e *Entry) error
+}

@@ -1,0 +1,46 @@
+package billing
+
+// Usage is a sum over finished leases.
+type Usage struct {
+	CPUSeconds      int64 // CPUs × seconds
+	MemoryGBSeconds int64 // gigabytes of memory × seconds
+	DiskGBSeconds   int64 // gigabytes of disk × seconds
+	Cents           int64 // what was billed; positive
+}
+
+func (u Usage) plus(v Usage) (sum Usage, err error) {
+	for _, p := range []struct {
+		a, b int64
+		sum  *int64
+	}{
+		{u.CPUSeconds, v.CPUSeconds, &sum.CPUSeconds},
+		{u.MemoryGBSeconds, v.MemoryGBSeconds, &sum.MemoryGBSeconds},
+		{u.DiskGBSeconds, v.DiskGBSeconds, &sum.DiskGBSeconds},
+		{u.Cents, v.Cents, &sum.Cents},
+	} {
+		if *p.sum, err = add(p.a, p.b); err != nil {
+			return Usage{}, err
+		}
+	}
+	return sum, nil
+}
+
+// DayUsage is the usage of the leases that started on one UTC day.
+type DayUsage struct {
+	Day Time // its midnight
+	Usage
+}
+
+// BuildUsage is one build's leases in a window, summed. The fields that name the build are those of its first lease.
+type BuildUsage struct {
+	StartedAt  Time  // the earliest start
+	FinishedAt *Time // the latest finish; nil when none has finished
+	Cents      int64 // the sum of the leases' amounts; negative or 0
+	Jobs       int64 // how many leases
+}
+
+// BreakdownRow is one lease of a breakdown, with the sums of the build that it belongs to.
+type BreakdownRow struct {
+	Build BuildUsage
+	Lease Lease
+}

@@ -1,0 +1,192 @@
+// Package demo makes up the books of a company that runs its CI on Harmont.
+package demo
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// Days is how far the history goes back.
+const Days = 90
+
+type step struct {
+	name                    string
+	cpu, memoryGB, diskGB   int64
+	seconds                 float64 // its usual length
+	skipped                 float64 // the share of builds that do without it
+	dependsOnStepBeforeThis bool
+}
+
+type pipeline struct {
+	name         string
+	buildsPerDay float64
+	steps        []step
+}
+
+var pipelines = []pipeline{
+	{"Web App", 7, []step{
+		{"Lint", 2, 4, 20, 45, 0, false},
+		{"Unit Tests", 4, 8, 40, 210, 0, false},
+		{"Build", 4, 8, 40, 170, 0, false},
+		{"End-to-End", 8, 16, 80, 540, 0.2, true},
+		{"Deploy", 2, 4, 20, 60, 0.6, true},
+	}},
+	{"API", 5, []step{
+		{"Lint", 2, 4, 20, 40, 0, false},
+		{"Unit Tests", 4, 8, 40, 160, 0, false},
+		{"Integration", 4, 16, 80, 420, 0.1, true},
+		{"Deploy", 2, 4, 20, 75, 0.6, true},
+	}},
+	{"Mobile", 2.5, []step{
+		{"Unit Tests", 4, 8, 40, 240, 0, false},
+		{"Package", 8, 16, 80, 780, 0.1, true},
+	}},
+	{"Data Sync", 1.5, []step{
+		{"Unit Tests", 2, 8, 40, 110, 0, false},
+		{"Fuzz", 8, 16, 80, 900, 0.5, false},
+	}},
+}
+
+// Fill writes the last Days days up to now into an organization's empty books. The same now gives the same books, but for
+// ids.
+func Fill(ctx context.Context, service *billing.Service, org billing.ID, now time.Time) error {
+	d := &maker{random: rand.New(rand.NewPCG(90, 2)), service: service, now: billing.TimeOf(now)}
+	leases := d.leases()
+	ops, err := d.ledger(leases)
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(ops, 1000) {
+		errs, err := service.Write(ctx, org, chunk...)
+		if err != nil {
+			return err
+		}
+		for _, err := range errs {
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type maker struct {
+	random  *rand.Rand
+	service *billing.Service
+	now     billing.Time
+}
+
+// leases makes up builds day by day, fewer at weekends, most of them during the day.
+func (d *maker) leases() (leases []billing.Lease) {
+	numbers := make([]int64, len(pipelines))
+	ids := make([]billing.ID, len(pipelines))
+	for i := range pipelines {
+		ids[i] = billing.NewID()
+	}
+	for day := d.now.Floor(billing.Day) - Days*billing.Day; day <= d.now; day += billing.Day {
+		share := 1.0
+		if weekday := day.Std().Weekday(); weekday == time.Saturday || weekday == time.Sunday {
+			share = 0.15
+		}
+		for i, p := range pipelines {
+			for range int(p.buildsPerDay*share*(0.6+0.8*d.random.Float64()) + d.random.Float64()) {
+				hour := 13 + 3*d.random.NormFloat64()
+				start := day + billing.Time(min(max(hour, 0), 23.9)*float64(billing.Hour)) + billing.Time(d.random.Int64N(int64(billing.Second)))
+				if start >= d.now {
+					continue
+				}
+				numbers[i]++
+				leases = append(leases, d.build(p, ids[i], numbers[i], start)...)
+			}
+		}
+	}
+	// At least one job is always at work when people look.
+	current := d.build(pipelines[0], ids[0], numbers[0]+1, d.now-20*billing.Second)
+	leases = append(leases, current...)
+	slices.SortStableFunc(leases, func(a, b billing.Lease) int { return int(a.StartedAt - b.StartedAt) })
+	return leases
+}
+
+func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start billing.Time) (leases []billing.Lease) {
+	buildID, slug := billing.NewID(), strings.ToLower(strings.ReplaceAll(p.name, " ", "-"))
+	free := start
+	for _, s := range p.steps {
+		if d.random.Float64() < s.skipped {
+			continue
+		}
+		begin := start
+		if s.dependsOnStepBeforeThis {
+			begin = free
+		}
+		begin += billing.Time(d.random.Int64N(int64(4 * billing.Second)))
+		if begin >= d.now {
+			continue
+		}
+		seconds := max(5, int64(s.seconds*math.Exp(0.25*d.random.NormFloat64())))
+		leaseID, jobID := billing.NewID(), billing.NewID()
+		l := billing.Lease{
+			ID: &leaseID, JobID: &jobID, JobName: new(s.name), StepKey: new(strings.ToLower(strings.ReplaceAll(s.name, " ", "-"))),
+			VMHandle: new(fmt.Sprintf("vm-%08x", d.random.Uint32())),
+			BuildID:  &buildID, BuildNumber: new(number), BuildExternalID: new(buildID.String()),
+			PipelineID: &pipelineID, PipelineName: new(p.name), PipelineSlug: new(slug),
+			CPUCount: s.cpu, MemoryGB: s.memoryGB, DiskGB: s.diskGB, StartedAt: begin,
+		}
+		if end := begin + billing.Time(seconds)*billing.Second; end <= d.now {
+			l.FinishedAt, l.DurationSeconds = &end, &seconds
+			free = max(free, end)
+		} else {
+			free = d.now
+		}
+		leases = append(leases, l)
+	}
+	return leases
+}
+
+// ledger bills the leases in the order in which they finished, with credits between them: a coupon to begin with, a payment
+// whenever the balance runs low, now and then a refund.
+func (d *maker) ledger(leases []billing.Lease) (ops []billing.Operation, err error) {
+	balance := int64(0)
+	credit := func(amount int64, source billing.Source, description string, at billing.Time) {
+		balance += amount
+		ops = append(ops, &billing.ImportEntry{Entry: billing.Entry{
+			ID: billing.NewID(), AmountCents: amount, Source: source, Description: &description, CreatedAt: at,
+		}})
+	}
+	credit(2_500, billing.SourceCouponRedemption, "Coupon WELCOME25", d.now.Floor(billing.Day)-Days*billing.Day)
+	var finished []billing.Lease
+	for _, l := range leases {
+		if l.FinishedAt == nil {
+			ops = append(ops, &billing.ImportLease{Lease: l})
+			continue
+		}
+		cost, err := d.service.Rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
+		if err != nil {
+			return nil, err
+		}
+		l.AmountCents = new(-cost)
+		finished = append(finished, l)
+	}
+	slices.SortStableFunc(finished, func(a, b billing.Lease) int { return int(*a.FinishedAt - *b.FinishedAt) })
+	for i, l := range finished {
+		at := *l.FinishedAt
+		if balance < 1_000 {
+			credit(20_000, billing.SourceStripeTopup, "Top-up by card", at)
+		}
+		if i%1500 == 1499 {
+			credit(500, billing.SourceRefund, "Refund for a disturbance", at)
+		}
+		balance += *l.AmountCents
+		ops = append(ops, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
+			ID: billing.NewID(), AmountCents: *l.AmountCents, Source: billing.SourceVMLeaseDebit,
+			Description: l.Describe(), CreatedAt: at, LeaseID: l.ID,
+		}})
+	}
+	return ops, nil
+}

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// querier is a pool or a transaction.
+type querier interface {
+	query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error
+}
+
+func readHead(ctx context.Context, q querier, org billing.ID, suffix string) (head billing.Head, err error) {
+	found := false
+	err = q.query(ctx, `SELECT seq, balance_cents, last_at, `+usageColumns+` FROM ledger_heads WHERE org_id = $1`+suffix,
+		[]any{org[:]}, func(rows *sql.Rows) error {
+			found = true
+			return rows.Scan(append([]any{&head.Seq, &head.BalanceCents, &head.LastAt}, usageInto(&head.Lifetime)...)...)
+		})
+	if err == nil && !found {
+		err = billing.ErrOrganizationNotFound
+	}
+	return head, err
+}
+
+// Head implements billing.Store.
+func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
+	head, err := readHead(ctx, s.reader, org, "")
+	return head, s.fail(err)
+}
+
+// Entries implements billing.Store.
+func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit int) ([]billing.Entry, error) {
+	entries := make([]billing.Entry, 0, limit)
+	err := s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
+			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, limit},
+		func(rows *sql.Rows) error {
+			var e billing.Entry
+			if err := scanEntry(rows, &e); err != nil {
+				return err
+			}
+			entries = append(entries, e)
+			return nil
+		})
+	return entries, s.fail(err)
+}
+
+// usageParts selects all that a window sums: the hours that lie in it wholly, and the leases of the cut-off hours at its
+// edges. It takes seven parameters; see usageArgs. Starts are never negative, so % rounds them down.
+func usageParts(timeOfHour, timeOfLease string) string {
+	const leaseUsage = `cpu_count * duration_seconds, memory_gb * duration_seconds, disk_gb * duration_seconds, -amount_cents
+		FROM leases WHERE finished_at IS NOT NULL AND org_id = $1 AND started_at`
+	return `SELECT ` + timeOfHour + ` AS part_of, ` + usageColumns + `
+			FROM usage_hours WHERE org_id = $1 AND hour_start >= $2 AND hour_start < $3
+		UNION ALL SELECT ` + timeOfLease + `, ` + leaseUsage + ` >= $4 AND started_at < $5
+		UNION ALL SELECT ` + timeOfLease + `, ` + leaseUsage + ` >= $6 AND started_at < $7`
+}
+
+func usageArgs(org billing.ID, w billing.Window) []any {
+	firstHour, endHour := w.From.Ceil(billing.Hour), w.To.Floor(billing.Hour)
+	if firstHour > endHour { // the window lies inside one hour
+		firstHour, endHour = w.To, w.To
+	}
+	return []any{org[:], int64(firstHour), int64(endHour), int64(w.From), int64(firstHour), int64(endHour), int64(w.To)}
+}
+
+const usageSums = `CAST(coalesce(sum(cpu_seconds), 0) AS BIGINT), CAST(coalesce(sum(memory_gb_seconds), 0) AS BIGINT),
+	CAST(coalesce(sum(disk_gb_seconds), 0) AS BIGINT), CAST(coalesce(sum(total_cents), 0) AS BIGINT)`
+
+var (
+	usageQuery = `SELECT ` + usageSums + ` FROM (` + usageParts(`0`, `0`) + `) AS parts`
+	dailyQuery = fmt.Sprintf(`SELECT part_of, `+usageSums+` FROM (%s) AS parts GROUP BY part_of ORDER BY part_of`,
+		usageParts(
+			fmt.Sprintf(`hour_start - hour_start %% %d`, billing.Day),
+			fmt.Sprintf(`started_at - started_at %% %d`, billing.Day)))
+)
+
+// Usage implements billing.Store.
+func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
+	err = s.reader.query(ctx, usageQuery, usageArgs(org, w), func(rows *sql.Rows) error {
+		return rows.Scan(usageInto(&sum)...)
+	})
+	return sum, s.fail(err)
+}
+
+// UsageByDay implements billing.Store.
+func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window) (days []billing.DayUsage, err error) {
+	err = s.reader.query(ctx, dailyQuery, usageArgs(org, w), func(rows *sql.Rows) error {
+		var day billing.DayUsage
+		if err := rows.Scan(append([]any{&day.Day}, usageInto(&day.Usage)...)...); err != nil {
+			return err
+		}
+		days = append(days, day)
+		return nil
+	})
+	return days, s.fail(err)
+}
+
+// Breakdown implements billing.Store. The database orders and spills to disk as it needs.
+func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
+	return func(yield func(*billing.BreakdownRow, error) bool) {
+		rows, err := s.streams.QueryContext(ctx, `SELECT `+leaseColumns+`,
+				min(started_at) OVER build AS build_started_at, max(finished_at) OVER build,
+				CAST(coalesce(sum(amount_cents) OVER build, 0) AS BIGINT), count(*) OVER build
+			FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
+			WINDOW build AS (PARTITION BY build_id)
+			ORDER BY build_started_at DESC, build_id NULLS LAST, started_at, lease_id`,
+			org[:], int64(w.From), int64(w.To))
+		if err != nil {
+			yield(nil, s.fail(err))
+			return
+		}
+		stopped := errors.New("the receiver wants no more")
+		err = each(rows, func(rows *sql.Rows) error {
+			row := new(billing.BreakdownRow)
+			b := &row.Build
+			if err := scanLease(rows, &row.Lease, &b.StartedAt, &b.FinishedAt, &b.Cents, &b.Jobs); err != nil {
+				return err
+			}
+			if !yield(row, nil) {
+				return stopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stopped) {
+			yield(nil, s.fail(err))
+		}
+	}
+}
+
+// Export implements billing.Store.
+func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
+	moment, err := s.streams.BeginTx(ctx, s.dialect.readTx)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer moment.Rollback() //nolint:errcheck // it only reads
+	return s.fail(exportAll(ctx, snapshot{moment}, sink))
+}
+
+// snapshot is a read transaction; its statements run once, so they are not prepared.
+type snapshot struct{ *sql.Tx }
+
+func (s snapshot) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := s.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, scan)
+}
+
+func exportAll(ctx context.Context, q querier, sink billing.ExportSink) error {
+	var orgs []billing.Organization
+	err := q.query(ctx, `SELECT org_id, slug, name, created_at FROM organizations ORDER BY slug`, nil,
+		func(rows *sql.Rows) error {
+			org, err := scanOrganization(rows)
+			if err != nil {
+				return err
+			}
+			orgs = append(orgs, org)
+			return sink.Organization(org)
+		})
+	if err != nil {
+		return err
+	}
+	tokens, err := readTokens(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, token := range tokens {
+		if err := sink.Token(token); err != nil {
+			return err
+		}
+	}
+	for _, org := range orgs {
+		err := q.query(ctx, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 ORDER BY started_at, lease_id`,
+			[]any{org.ID[:]}, func(rows *sql.Rows) error {
+				var l billing.Lease
+				if err := scanLease(rows, &l); err != nil {
+					return err
+				}
+				return sink.Lease(org, &l)
+			})
+		if err != nil {
+			return err
+		}
+		err = q.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`,
+			[]any{org.ID[:]}, func(rows *sql.Rows) error {
+				var e billing.Entry
+				if err := scanEntry(rows, &e); err != nil {
+					return err
+				}
+				return sink.Entry(org, &e)
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite" // pure Go, so that no C compiler is needed
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteDialect is what SQLite does in its own way.
+var sqliteDialect = dialect{
+	name:       "sqlite",
+	goose:      goose.DialectSQLite3,
+	lockHead:   "", // the write transaction holds the whole database
+	readTx:     &sql.TxOptions{ReadOnly: true},
+	byIndex:    sqliteByIndex,
+	unique:     sqliteUnique,
+	outOfReach: sqliteOutOfReach,
+}
+
+// Left to itself, SQLite takes eight keys to be more work than all rows that share the index's first column, and reads an
+// organization's whole ledger.
+func sqliteByIndex(index string) string { return " INDEXED BY " + index }
+
+// SQLite tells uniqueness violations of an index and of a primary key apart.
+func sqliteUnique(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
+func sqliteOutOfReach(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	switch primary := e.Code() & 0xff; primary {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+		sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
+		return true
+	}
+	return false
+}
+
+// openSQLite opens the pools of the database in the file, which is created where it does not exist.
+func openSQLite(ctx context.Context, file string) (*Store, error) {
+	if file == ":memory:" {
+		return nil, errors.New("sqlite::memory: would be a database of its own for each connection; name a file")
+	}
+	// Connections are opened whenever they are needed, also after a change of the working directory.
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
+	pragmas := url.Values{"_pragma": {
+		"busy_timeout(5000)", // another process may be writing; first, so that the next ones wait as well
+		"journal_mode(WAL)",
+		"synchronous(FULL)", // a commit that was acknowledged survives a power cut
+		"foreign_keys(ON)",
+	}}
+	// Without _error_rc, a failure to open a file is described by whatever error came before it.
+	source := "file:" + (&url.URL{Path: file}).EscapedPath() + "?_error_rc=1&" + pragmas.Encode()
+	open := func(connections int, extra string) (*sql.DB, error) {
+		db, err := sql.Open("sqlite", source+extra)
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+		return db, nil
+	}
+	// A transaction that reads and then writes takes the write lock at once: one that took it later would fail under load
+	// whatever its timeout.
+	// There are two connections, so that a statement can be prepared while a transaction has the other.
+	writer, err := open(2, "&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	if err := writer.PingContext(ctx); err != nil {
+		writer.Close()
+		return nil, fmt.Errorf("open %s: %w", file, err)
+	}
+	readers := max(4, 2*runtime.GOMAXPROCS(0))
+	reader, err := open(readers, "&_pragma=query_only(ON)")
+	if err != nil {
+		writer.Close()
+		return nil, err
+	}
+	// A breakdown or an export holds its connection for as long as its receiver takes, so these have a pool of their own.
+	streams, err := open(readers, "&_pragma=query_only(ON)")
+	if err != nil {
+		writer.Close()
+		reader.Close()
+		return nil, err
+	}
+	return start(ctx, sqliteDialect, writer, reader, streams)
+}
+
+// sqliteFile tells the file of a database given as sqlite:FILE.
+func sqliteFile(database string) (string, bool) {
+	return strings.CutPrefix(database, "sqlite:")
+}

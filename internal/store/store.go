@@ -1,0 +1,265 @@
+// Package store keeps the books in SQL. The statements are the same for every database; what a database does in its own
+// way stands in its dialect.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// dialect is what databases do differently.
+type dialect struct {
+	name     string // of its folder of migrations
+	goose    goose.Dialect
+	lockHead string         // appended to the query that reads a ledger's head in order to append
+	readTx   *sql.TxOptions // of a transaction in which all reads see one moment
+
+	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
+	byIndex func(index string) string
+
+	unique     func(error) bool // whether a row with the same key was there
+	outOfReach func(error) bool // whether the database could not do its work for now
+}
+
+// Store implements billing.Store.
+type Store struct {
+	dialect dialect
+	writer  *statements // one at a time; reads its own writes
+	reader  *statements // short reads
+	streams *sql.DB     // reads whose length the receiver decides
+
+	writing   chan struct{} // holds a value during a write transaction; waiting here is fairer than in the database
+	queueing  sync.RWMutex  // held for writing to close the queue
+	closed    bool
+	queue     chan *write
+	committed chan struct{} // closed when the committer has ended
+
+	commitTimeout time.Duration
+}
+
+var _ billing.Store = (*Store)(nil)
+
+// Open opens the database, given as sqlite:FILE, and brings its schema up to date. The file is created where it does not
+// exist; its folder is not.
+func Open(ctx context.Context, database string) (*Store, error) {
+	if file, ok := sqliteFile(database); ok && file != "" {
+		return openSQLite(ctx, file)
+	}
+	scheme, _, _ := strings.Cut(database, ":")
+	// The rest of the text may hold a password.
+	return nil, fmt.Errorf("the database must be given as sqlite:FILE, not %s:…", scheme)
+}
+
+// start brings the schema up to date and starts the committer. It owns the pools, also when it fails.
+func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*Store, error) {
+	s := &Store{
+		dialect: d,
+		writer:  newStatements(writer), reader: newStatements(reader), streams: streams,
+		writing: make(chan struct{}, 1), queue: make(chan *write, queueSize), committed: make(chan struct{}),
+		commitTimeout: commitTimeout,
+	}
+	if err := migrate(ctx, d, writer); err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	go s.commitAll()
+	return s, nil
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+func migrate(ctx context.Context, d dialect, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations/"+d.name)
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(d.goose, db, files)
+	if err != nil {
+		return err
+	}
+	// Processes that start together on a new database race for each migration; whoever loses finds it done on its next try.
+	const tries = 5
+	for try := 1; ; try++ {
+		_, err = provider.Up(ctx)
+		if err == nil || try == tries || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("bring the schema up to date: %w", err)
+	}
+	have, known, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if have > known {
+		return fmt.Errorf("the database has schema version %d, this program knows versions up to %d", have, known)
+	}
+	return nil
+}
+
+// Close implements billing.Store.
+func (s *Store) Close() error {
+	s.queueing.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.queue)
+	}
+	s.queueing.Unlock()
+	<-s.committed
+	s.writing <- struct{}{} // the writes that do not pass through the queue
+	defer func() { <-s.writing }()
+	return s.closePools()
+}
+
+func (s *Store) isClosed() bool {
+	s.queueing.RLock()
+	defer s.queueing.RUnlock()
+	return s.closed
+}
+
+func (s *Store) closePools() error {
+	return errors.Join(s.reader.db.Close(), s.streams.Close(), s.writer.db.Close())
+}
+
+// Ping implements billing.Store.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.Organizations(ctx, "", 1, nil)
+	return err
+}
+
+// fail gives a database's error its kind.
+func (s *Store) fail(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case s.dialect.outOfReach(err), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), s.isClosed():
+		return billing.Faultf(billing.ErrUnavailable, "%w", err)
+	}
+	return err
+}
+
+// statements prepares each text once.
+type statements struct {
+	db     *sql.DB
+	mu     sync.RWMutex
+	byText map[string]*sql.Stmt
+}
+
+func newStatements(db *sql.DB) *statements {
+	return &statements{db: db, byText: map[string]*sql.Stmt{}}
+}
+
+func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
+	s.mu.RLock()
+	stmt := s.byText[text]
+	s.mu.RUnlock()
+	if stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := s.db.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if earlier := s.byText[text]; earlier != nil {
+		stmt.Close()
+		return earlier, nil
+	}
+	s.byText[text] = stmt
+	return stmt, nil
+}
+
+// query runs a query outside a transaction and hands each row to scan.
+func (s *statements) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	stmt, err := s.get(ctx, text)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, scan)
+}
+
+func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// tx is a write transaction with prepared statements.
+type tx struct {
+	*sql.Tx
+	statements *statements
+}
+
+func (t tx) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	stmt, err := t.statements.get(ctx, text)
+	if err != nil {
+		return err
+	}
+	rows, err := t.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, scan)
+}
+
+func (t tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	stmt, err := t.statements.get(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	result, err := t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// transact runs do in a write transaction of its own and commits it where do returns nil.
+func (s *Store) transact(ctx context.Context, do func(tx) error) error {
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := s.transactNow(ctx, do)
+	if err != nil && ctx.Err() != nil {
+		// Of a transaction that ended with its context, database/sql and the driver report different errors.
+		return ctx.Err()
+	}
+	return err
+}
+
+func (s *Store) transactNow(ctx context.Context, do func(tx) error) error {
+	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer sqlTx.Rollback() //nolint:errcheck // it fails after a commit, and that is meant
+	if err := do(tx{sqlTx, s.writer}); err != nil {
+		return s.fail(err)
+	}
+	return s.fail(sqlTx.Commit())
+}

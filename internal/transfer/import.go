@@ -1,0 +1,315 @@
+package transfer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// Count is what became of the records of one type.
+type Count struct {
+	New   int
+	Known int // in the database before, with the same contents
+}
+
+func (c *Count) add(known bool) {
+	if known {
+		c.Known++
+	} else {
+		c.New++
+	}
+}
+
+// Summary is what became of the lines of an import.
+type Summary struct {
+	Organizations, Tokens, Leases, Credits, Entries Count
+
+	Created []string // slugs of organizations that a record named before any record described them
+	Bad     int      // lines that were reported and left out
+}
+
+// Import reads records and puts them into the books. A bad line is reported with its number and left out; the error
+// returned is one that stopped the import, which can then simply be run again.
+func Import(ctx context.Context, service *billing.Service, r io.Reader, report func(line int, err error)) (Summary, error) {
+	in := &importer{service: service, report: report, orgs: map[string]billing.ID{}, waiting: map[billing.ID]*pending{}}
+	err := in.run(ctx, r)
+	return in.summary, err
+}
+
+type importer struct {
+	service *billing.Service
+	report  func(line int, err error)
+	summary Summary
+	orgs    map[string]billing.ID
+	waiting map[billing.ID]*pending
+	records int                                 // in waiting
+	tokens  map[billing.TokenHash]billing.Token // those in the database; nil until one is looked up
+}
+
+// pending is what waits to be written to one organization's books, in the order of the lines.
+type pending struct {
+	ops   []billing.Operation
+	lines []int
+}
+
+const (
+	// flushEvery is how many records are written together.
+	flushEvery = 1000
+	maxLine    = 1 << 20 // bytes, without the one that ends the line
+)
+
+func (in *importer) run(ctx context.Context, r io.Reader) error {
+	lines := bufio.NewReaderSize(r, maxLine+1)
+	for number := 1; ; number++ {
+		line, err := lines.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			in.bad(number, fmt.Errorf("the line is longer than %d bytes", maxLine))
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = lines.ReadSlice('\n')
+			}
+			line = nil
+		case number == 1:
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return errors.Join(err, in.flush(ctx))
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			if stop := in.take(ctx, number, line); stop != nil {
+				return stop
+			}
+		}
+		if err != nil {
+			return in.flush(ctx)
+		}
+	}
+}
+
+func (in *importer) bad(line int, err error) {
+	in.summary.Bad++
+	in.report(line, err)
+}
+
+// take handles one line. The error returned is one that stops the import.
+func (in *importer) take(ctx context.Context, number int, line []byte) error {
+	err := in.record(ctx, number, line)
+	if errors.Is(err, billing.ErrUnavailable) || ctx.Err() != nil {
+		return fmt.Errorf("stopped at line %d: %w", number, err)
+	}
+	if err != nil {
+		in.bad(number, err)
+	}
+	if in.records >= flushEvery {
+		return in.flush(ctx)
+	}
+	return nil
+}
+
+func (in *importer) record(ctx context.Context, number int, line []byte) error {
+	kind, err := typeOf(line)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case typeOrganization:
+		var r organizationRecord
+		if err := json.Unmarshal(line, &r, decoding); err != nil {
+			return err
+		}
+		return in.organization(ctx, r)
+	case typeToken:
+		var r tokenRecord
+		if err := json.Unmarshal(line, &r, decoding); err != nil {
+			return err
+		}
+		return in.token(ctx, r)
+	case typeLease:
+		var r leaseRecord
+		if err := json.Unmarshal(line, &r, decoding); err != nil {
+			return err
+		}
+		lease, err := r.lease()
+		if err != nil {
+			return err
+		}
+		op := &billing.ImportLease{Lease: lease, Rates: in.service.Rates}
+		return in.enqueue(ctx, number, r.Org, op, op.Validate())
+	case typeCredit:
+		var r creditRecord
+		if err := json.Unmarshal(line, &r, decoding); err != nil {
+			return err
+		}
+		op := &billing.PostCredit{
+			AmountCents: r.AmountCents, Source: r.Source, Description: r.Description, IdempotencyKey: r.IdempotencyKey,
+		}
+		return in.enqueue(ctx, number, r.Org, op, op.Validate())
+	case typeEntry:
+		var r entryRecord
+		if err := json.Unmarshal(line, &r, decoding); err != nil {
+			return err
+		}
+		entry, err := r.entry()
+		if err != nil {
+			return err
+		}
+		op := &billing.ImportEntry{Entry: entry}
+		return in.enqueue(ctx, number, r.Org, op, op.Validate())
+	}
+	return fmt.Errorf("%q is not a type of record", kind)
+}
+
+// enqueue keeps an operation until enough have come together.
+func (in *importer) enqueue(ctx context.Context, number int, slug string, op billing.Operation, invalid error) error {
+	if invalid != nil {
+		return invalid
+	}
+	org, err := in.resolve(ctx, slug)
+	if err != nil {
+		return err
+	}
+	p := in.waiting[org]
+	if p == nil {
+		p = new(pending)
+		in.waiting[org] = p
+	}
+	p.ops, p.lines = append(p.ops, op), append(p.lines, number)
+	in.records++
+	return nil
+}
+
+// resolve finds the organization, and creates it where no record has described it.
+func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error) {
+	if id, ok := in.orgs[slug]; ok {
+		return id, nil
+	}
+	org, err := in.service.OrganizationBySlug(ctx, slug)
+	if errors.Is(err, billing.ErrOrganizationNotFound) {
+		org = billing.Organization{ID: billing.NewID(), Slug: slug, Name: slug, CreatedAt: billing.TimeOf(time.Now())}
+		if err = org.Validate(); err == nil {
+			err = in.service.CreateOrganization(ctx, org)
+		}
+		if err == nil {
+			in.summary.Created = append(in.summary.Created, slug)
+		}
+	}
+	if err != nil {
+		return billing.ID{}, err
+	}
+	in.orgs[slug] = org.ID
+	return org.ID, nil
+}
+
+// flush writes what waits.
+func (in *importer) flush(ctx context.Context) error {
+	for _, org := range slices.SortedFunc(maps.Keys(in.waiting), func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) }) {
+		p := in.waiting[org]
+		errs, err := in.service.Write(ctx, org, p.ops...)
+		if err != nil {
+			return fmt.Errorf("stopped at line %d: %w", p.lines[0], err)
+		}
+		for i, op := range p.ops {
+			switch {
+			case errors.Is(errs[i], billing.ErrUnavailable):
+				return fmt.Errorf("stopped at line %d: %w", p.lines[i], errs[i])
+			case errs[i] != nil:
+				in.bad(p.lines[i], errs[i])
+			default:
+				in.count(op)
+			}
+		}
+		delete(in.waiting, org)
+	}
+	in.records = 0
+	return nil
+}
+
+func (in *importer) count(op billing.Operation) {
+	switch op := op.(type) {
+	case *billing.ImportLease:
+		in.summary.Leases.add(op.Duplicate)
+	case *billing.PostCredit:
+		in.summary.Credits.add(op.Replayed)
+	case *billing.ImportEntry:
+		in.summary.Entries.add(op.Duplicate)
+	}
+}
+
+func (in *importer) organization(ctx context.Context, r organizationRecord) error {
+	org := billing.Organization{Slug: r.Slug, Name: r.Name, ID: billing.NewID(), CreatedAt: billing.TimeOf(time.Now())}
+	if r.ID != nil {
+		org.ID = *r.ID
+	}
+	if r.CreatedAt != nil {
+		org.CreatedAt = *r.CreatedAt
+	}
+	if err := org.Validate(); err != nil {
+		return err
+	}
+	stored, err := in.service.OrganizationBySlug(ctx, r.Slug)
+	known := err == nil
+	if known {
+		if (r.ID != nil && stored.ID != org.ID) || (r.CreatedAt != nil && stored.CreatedAt != org.CreatedAt) || stored.Name != org.Name {
+			return fmt.Errorf("the organization %s exists with another id, name or time", r.Slug)
+		}
+	} else if errors.Is(err, billing.ErrOrganizationNotFound) {
+		stored, err = org, in.service.CreateOrganization(ctx, org)
+	}
+	if err != nil {
+		return err
+	}
+	in.orgs[r.Slug] = stored.ID
+	in.summary.Organizations.add(known)
+	return nil
+}
+
+func (in *importer) token(ctx context.Context, r tokenRecord) error {
+	token, err := r.token()
+	if err != nil {
+		return err
+	}
+	slices.Sort(token.Organizations)
+	err = in.service.CreateToken(ctx, token)
+	if err != nil && !errors.Is(err, billing.ErrExists) {
+		return err
+	}
+	known := err != nil
+	if known {
+		stored, err := in.storedToken(ctx, token.Hash)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(stored, token) {
+			return errors.New("the token exists with other contents")
+		}
+	} else if in.tokens != nil {
+		in.tokens[token.Hash] = token
+	}
+	in.summary.Tokens.add(known)
+	return nil
+}
+
+func (in *importer) storedToken(ctx context.Context, hash billing.TokenHash) (billing.Token, error) {
+	if in.tokens == nil {
+		tokens, err := in.service.Tokens(ctx)
+		if err != nil {
+			return billing.Token{}, err
+		}
+		in.tokens = make(map[billing.TokenHash]billing.Token, len(tokens))
+		for _, t := range tokens {
+			in.tokens[t.Hash] = t
+		}
+	}
+	return in.tokens[hash], nil
+}
