@@ -1,0 +1,427 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // a connection beside the server's
+
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+// books is a small ledger with fixed ids and times.
+const books = `
+{"type":"organization","slug":"acme","name":"Acme","id":"01990000-0000-7000-8000-000000000001","created_at":"2026-06-01T08:00:00Z"}
+{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a1","job_id":"01990000-0000-7000-8000-0000000000b1","job_name":"Integration","step_key":"integration","vm_handle":"vm-406d5a5b","build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"ext-7","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","duration_seconds":300,"amount_cents":-12}
+{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a2","job_id":"01990000-0000-7000-8000-0000000000b2","job_name":"Lint","step_key":"lint","vm_handle":null,"build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"ext-7","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:01.5Z"}
+{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a3","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-07T00:00:00Z","finished_at":"2026-06-07T00:00:01Z","amount_cents":0}
+{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e1","amount_cents":5000,"source":"stripe_topup","description":"Card","created_at":"2026-06-01T09:00:00Z","lease_id":null}
+{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e2","amount_cents":-12,"source":"vm_lease_debit","description":null,"created_at":"2026-06-06T10:05:00.000001Z","lease_id":"01990000-0000-7000-8000-0000000000a1"}
+{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e3","amount_cents":0,"source":"vm_lease_debit","description":null,"created_at":"2026-06-07T00:00:01Z","lease_id":"01990000-0000-7000-8000-0000000000a3"}
+`
+
+// The answers byte for byte: keys, nulls, order and the form of numbers, times and text.
+func TestWire(t *testing.T) {
+	s := start(t, server.Config{DocURL: "https://docs.example.com/errors/"})
+	s.importText(books)
+	token := s.token(server.RoleRead, "acme")
+	for name, path := range map[string]string{
+		"balance":           "/billing/balance/acme",
+		"transactions":      "/billing/transactions/acme",
+		"transactions-page": "/billing/transactions/acme?limit=1",
+		"usage":             "/billing/usage/acme?from=2026-06-06&to=2026-06-08",
+		"series":            "/billing/usage/acme/series?from=2026-06-05T12:00:00Z&to=2026-06-07T00:00:00.000001Z",
+		"breakdown":         "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-08",
+		"breakdown-empty":   "/billing/usage/acme/breakdown?from=2026-06-08&to=2026-06-09",
+		"organizations":     "/organizations",
+		"error":             "/billing/balance/globex",
+	} {
+		t.Run(name, func(t *testing.T) {
+			golden(t, name, s.send(request{path: path, token: token}).body)
+		})
+	}
+}
+
+func TestSpecIsServed(t *testing.T) {
+	s := start(t, server.Config{})
+	written, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if served := s.send(request{path: "//openapi.yaml"}); string(served.body) != string(written) {
+		t.Error("/openapi.yaml is not openapi.yaml")
+	}
+	embedded, err := httpserver.GetSpecJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := s.send(request{path: "//openapi.json"})
+	if string(served.body) != string(embedded) || !json.Valid(served.body) {
+		t.Error("/openapi.json is not the contract")
+	}
+}
+
+func TestHealth(t *testing.T) {
+	s := start(t, server.Config{})
+	s.send(request{path: "//healthz"}).want(200, "")
+	s.send(request{path: "//readyz"}).want(200, "")
+	s.Close()
+	s.send(request{path: "//healthz"}).want(200, "")
+	s.send(request{path: "//readyz"}).want(503, "unavailable")
+}
+
+// What net/http cannot read does not get to a handler, and is answered in the envelope all the same.
+func TestUnreadableRequests(t *testing.T) {
+	s := start(t, server.Config{})
+	for _, text := range []string{
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"nonsense\r\n\r\n",
+		"GET / HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err := errors.Join(err, res.Body.Close(), conn.Close()); err != nil {
+			t.Fatal(err)
+		}
+		answer := response{t, res.StatusCode, res.Header, body}.want(400, "bad_request")
+		if err := holdError(&http.Request{Method: http.MethodGet}, answer); err != nil {
+			t.Errorf("%.40q: %s: %v", text, body, err)
+		}
+	}
+}
+
+// TestErrors makes each row of the contract's table of errors happen.
+func TestErrors(t *testing.T) {
+	s := start(t, server.Config{})
+	read := s.withOrg("acme", server.RoleRead)
+	s.withOrg("globex", server.RoleRead)
+	write, admin := s.token(server.RoleWrite, "acme"), s.token(server.RoleAdmin, "acme")
+	seen := map[string]bool{}
+
+	lease := func(more string) string {
+		return `{"leases":[{"job_id":"01990000-0000-7000-8000-0000000000b1","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z"` + more + `}]}`
+	}
+	finished := lease(`,"finished_at":"2026-06-06T10:05:00Z"`)
+	credit := func(key, body string) request {
+		return request{method: "POST", path: "/billing/credits/acme", token: admin, body: body, header: map[string]string{"Idempotency-Key": key}}
+	}
+	s.send(request{method: "POST", path: "/billing/leases/acme", token: write, body: finished}).want(200, "")
+	s.send(credit("used", `{"amount_cents":1,"source":"refund"}`)).want(201, "")
+
+	for _, c := range []struct {
+		name    string
+		request request
+		status  int
+		kind    string
+		code    string
+		message string // a part of it
+	}{
+		{"malformed JSON", credit("k", `{"amount_cents":`), 400, "invalid_request", "bad_request", "JSON"},
+		{"text after the JSON", credit("k", `{"amount_cents":1,"source":"refund"} x`), 400, "invalid_request", "bad_request", "JSON"},
+		{"two JSON values", credit("k", `{"amount_cents":1,"source":"refund"}{}`), 400, "invalid_request", "bad_request", "after its end"},
+		{"bad UTF-8 in the body", credit("k", "{\"amount_cents\":1,\"source\":\"refund\",\"description\":\"\xff\"}"), 400, "invalid_request", "bad_request", "UTF-8"},
+		{"NUL in the body", credit("k", `{"amount_cents":1,"source":"refund","description":"a\u0000b"}`), 400, "invalid_request", "bad_request", "NUL"},
+		{"no body", credit("k", ``), 415, "invalid_request", "unsupported_media_type", ""},
+		{"empty body", request{method: "POST", path: "/billing/leases/acme", token: write, header: map[string]string{"Content-Type": "application/json"}}, 400, "invalid_request", "bad_request", "empty"},
+		{"malformed query", request{path: "/billing/balance/acme?a=%zz", token: read}, 400, "invalid_request", "bad_request", "query"},
+		{"bad UTF-8 in the query", request{path: "/billing/balance/acme?a=%ff", token: read}, 400, "invalid_request", "bad_request", "UTF-8"},
+		{"NUL in the query", request{path: "/billing/balance/acme?a=%00", token: read}, 400, "invalid_request", "bad_request", "NUL"},
+		{"bad UTF-8 in the path", request{path: "/billing/balance/%ff", token: read}, 400, "invalid_request", "bad_request", "UTF-8"},
+		{"NUL in the path", request{path: "/billing/balance/a%00", token: read}, 400, "invalid_request", "bad_request", "NUL"},
+
+		{"no token", request{path: "/billing/balance/acme"}, 401, "unauthorized", "unauthorized", ""},
+		{"unknown token", request{path: "/billing/balance/acme", token: "hmt_" + strings.Repeat("A", 43)}, 401, "unauthorized", "unauthorized", ""},
+		{"another scheme", request{path: "/billing/balance/acme", header: map[string]string{"Authorization": "Basic " + read}}, 401, "unauthorized", "unauthorized", ""},
+
+		{"role too low to record", request{method: "POST", path: "/billing/leases/acme", token: read, body: finished}, 403, "forbidden", "forbidden", "read"},
+		{"role too low to credit", request{method: "POST", path: "/billing/credits/acme", token: write, body: `{}`}, 403, "forbidden", "forbidden", "admin"},
+
+		{"unknown organization", request{path: "/billing/balance/none", token: read}, 404, "not_found", "organization_not_found", ""},
+		{"another's organization", request{path: "/billing/balance/globex", token: read}, 404, "not_found", "organization_not_found", ""},
+		{"slug in another case", request{path: "/billing/balance/Acme", token: read}, 404, "not_found", "organization_not_found", ""},
+		{"unknown route", request{path: "/billing/nothing", token: read}, 404, "not_found", "route_not_found", ""},
+		{"route with a slash at its end", request{path: "/billing/balance/acme/", token: read}, 404, "not_found", "route_not_found", ""},
+		{"unknown method", request{method: "DELETE", path: "/billing/balance/acme", token: read}, 405, "invalid_request", "method_not_allowed", ""},
+
+		{"billed lease with other contents", request{method: "POST", path: "/billing/leases/acme", token: write, body: lease(`,"finished_at":"2026-06-06T10:06:00Z"`)}, 409, "conflict", "lease_conflict", "leases[0]"},
+		{"key with another body", credit("used", `{"amount_cents":2,"source":"refund"}`), 409, "conflict", "idempotency_key_reused", ""},
+
+		{"body over 1 MiB", credit("k", `{"description":"`+strings.Repeat("x", 1<<20)+`"}`), 413, "invalid_request", "body_too_large", "1048576"},
+		{"another media type", request{method: "POST", path: "/billing/leases/acme", token: write, body: finished, header: map[string]string{"Content-Type": "text/plain"}}, 415, "invalid_request", "unsupported_media_type", ""},
+
+		{"no window", request{path: "/billing/usage/acme", token: read}, 422, "validation_failed", "billing_usage_window_invalid", "from"},
+		{"foreign cursor", request{path: "/billing/transactions/acme?cursor=abc", token: read}, 422, "validation_failed", "cursor_invalid", "cursor"},
+		{"no integer", request{path: "/billing/transactions/acme?limit=ten", token: read}, 422, "validation_failed", "limit_invalid", "limit"},
+		{"lease out of bounds", request{method: "POST", path: "/billing/leases/acme", token: write, body: lease(`,"duration_seconds":1`)}, 422, "validation_failed", "lease_invalid", "leases[0]: duration_seconds"},
+		{"amount out of bounds", credit("k", `{"amount_cents":0,"source":"refund"}`), 422, "validation_failed", "amount_invalid", "amount_cents"},
+		{"unknown key", credit("k", `{"amount_cents":1,"source":"refund","more":1}`), 422, "validation_failed", "body_invalid", "more"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			r := s.send(c.request).want(c.status, c.code)
+			if e := r.envelope().Error; e.Type != c.kind || !strings.Contains(e.Message, c.message) {
+				t.Errorf("type %q, message %q; want %q and %q", e.Type, e.Message, c.kind, c.message)
+			}
+			seen[c.code] = true
+		})
+	}
+	if got := s.balance(read, "acme"); got != 1-12 {
+		t.Errorf("the balance is %d: a refused request changed it", got)
+	}
+
+	t.Run("rate", func(t *testing.T) {
+		s := start(t, server.Config{RequestsPerSecond: 1})
+		token := s.withOrg("acme", server.RoleRead)
+		other := s.token(server.RoleRead, "acme")
+		var limited response
+		for range 20 {
+			if limited = s.send(request{path: "/billing/balance/acme", token: token}); limited.status != 200 {
+				break
+			}
+		}
+		limited.want(429, "rate_limited")
+		s.send(request{path: "/billing/balance/acme", token: other}).want(200, "")
+		seen["rate_limited"] = true
+	})
+	t.Run("internal", func(t *testing.T) {
+		s := start(t, server.Config{})
+		token := s.withOrg("acme", server.RoleRead)
+		s.raw(`DROP TABLE ledger_entries`)
+		r := s.send(request{path: "/billing/transactions/acme", token: token}).want(500, "internal")
+		if message := r.envelope().Error.Message; strings.Contains(message, "ledger_entries") {
+			t.Errorf("the answer tells an internal detail: %s", message)
+		}
+		seen["internal"] = true
+	})
+	t.Run("unavailable", func(t *testing.T) {
+		s := start(t, server.Config{})
+		token := s.withOrg("acme", server.RoleRead)
+		s.Close()
+		s.send(request{path: "/billing/balance/acme", token: token}).want(503, "unavailable")
+		seen["unavailable"] = true
+	})
+	for _, code := range errorCodes {
+		if !seen[code] {
+			t.Errorf("no request was answered with %s", code)
+		}
+	}
+}
+
+// lock keeps the database from being written, as another process would, until it is released.
+func (s *service) lock() (release func()) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(s.database, "sqlite:")+"?_txlock=immediate")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	tx, err := db.BeginTx(s.t.Context(), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
+// raw executes a statement on the database, as another process would.
+func (s *service) raw(statement string) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(s.database, "sqlite:"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(s.t.Context(), statement); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Each request is wrong in all the ways from its own row on; what is checked first is what is answered.
+func TestOrderOfChecks(t *testing.T) {
+	s := start(t, server.Config{})
+	read := s.withOrg("acme", server.RoleRead)
+	admin := s.token(server.RoleAdmin, "acme")
+	for _, c := range []struct {
+		name    string
+		request request
+		status  int
+		code    string
+	}{
+		{"malformed before route", request{path: "/nothing?a=%zz"}, 400, "bad_request"},
+		{"malformed before token", request{path: "/billing/usage/none?a=%zz"}, 400, "bad_request"},
+		{"malformed body before token", request{method: "POST", path: "/billing/credits/none", body: `{`}, 400, "bad_request"},
+		{"route before token", request{path: "/billing/nothing/none"}, 404, "route_not_found"},
+		{"method before token", request{method: "PUT", path: "/billing/usage/none"}, 405, "method_not_allowed"},
+		{"token before organization", request{path: "/billing/usage/none?from=x"}, 401, "unauthorized"},
+		{"token before body", request{method: "POST", path: "/billing/credits/none", body: `{"a":1}`}, 401, "unauthorized"},
+		{"organization before parameters", request{path: "/billing/usage/none?from=x", token: read}, 404, "organization_not_found"},
+		{"organization before role", request{method: "POST", path: "/billing/credits/none", token: read, body: `{"a":1}`}, 404, "organization_not_found"},
+		{"role before body", request{method: "POST", path: "/billing/credits/acme", token: read, body: `{"a":1}`}, 403, "forbidden"},
+		{"parameters", request{path: "/billing/usage/acme?from=x", token: read}, 422, "billing_usage_window_invalid"},
+		{"header before body", request{method: "POST", path: "/billing/credits/acme", token: admin, body: `{"a":1}`}, 422, "body_invalid"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			s.send(c.request).want(c.status, c.code)
+		})
+	}
+}
+
+func TestMethods(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleRead)
+	if allow := s.send(request{method: "POST", path: "/billing/balance/acme"}).want(405, "").header.Get("Allow"); allow != "GET, HEAD" {
+		t.Errorf("Allow: %s", allow)
+	}
+	if allow := s.send(request{path: "/billing/credits/acme"}).want(405, "").header.Get("Allow"); allow != "POST" {
+		t.Errorf("Allow: %s", allow)
+	}
+	get := s.send(request{path: "/billing/balance/acme", token: token}).want(200, "")
+	head := s.send(request{method: "HEAD", path: "/billing/balance/acme", token: token}).want(200, "")
+	if got, want := head.header.Get("Content-Length"), fmt.Sprint(len(get.body)); got != want {
+		t.Errorf("HEAD says a length of %s, GET has %s", got, want)
+	}
+	s.send(request{method: "HEAD", path: "/billing/balance/acme"}).want(401, "")
+	s.send(request{method: "HEAD", path: "/billing/usage/acme/breakdown?from=2026-01-01&to=2026-01-02", token: token}).want(200, "")
+}
+
+func TestTokens(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleRead)
+	for _, header := range []string{"Bearer " + token, "bearer " + token, "BEARER  " + token} {
+		s.send(request{path: "/billing/balance/acme", header: map[string]string{"Authorization": header}}).want(200, "")
+	}
+	for _, header := range []string{token, "Bearer", "Bearer ", "Bearer x" + token, "Bearer " + token + "x", "Bearer " + token + " x", "Token " + token} {
+		s.send(request{path: "/billing/balance/acme", header: map[string]string{"Authorization": header}}).want(401, "unauthorized")
+	}
+	expiring, _, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "e", Role: server.RoleRead, Organizations: []string{"acme"}, ExpiresIn: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.send(request{path: "/billing/balance/acme", token: expiring}).want(401, "unauthorized")
+
+	revoked, kept, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "r", Role: server.RoleRead, Organizations: []string{"acme"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.send(request{path: "/billing/balance/acme", token: revoked}).want(200, "")
+	// Another process revokes it.
+	other, err := server.Open(t.Context(), server.Config{Database: s.database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.RevokeToken(t.Context(), kept.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.send(request{path: "/billing/balance/acme", token: revoked}).want(401, "unauthorized")
+	if strings.Contains(s.export(), revoked) {
+		t.Error("the database has the token itself")
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	s := start(t, server.Config{})
+	for id, echoed := range map[string]bool{
+		"12345678901234567890":   true,
+		strings.Repeat("a", 200): true,
+		"with spaces and ~!@#$%": true,
+		"1234567890123456789":    false,
+		strings.Repeat("a", 201): false,
+		"12345678901234567890é":  false,
+	} {
+		for _, path := range []string{"//healthz", "/billing/balance/acme", "/nothing"} {
+			got := s.send(request{path: path, header: map[string]string{"x-request-id": id}}).header.Get("x-request-id")
+			if (got == id) != echoed {
+				t.Errorf("%s with %q is answered with %q", path, id, got)
+			}
+		}
+	}
+	if a, b := s.send(request{path: "//healthz"}), s.send(request{path: "//healthz"}); a.header.Get("x-request-id") == b.header.Get("x-request-id") {
+		t.Error("two requests have the same id")
+	}
+}
+
+func TestGzip(t *testing.T) {
+	s := start(t, server.Config{})
+	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
+		t.Fatal(err)
+	}
+	token := s.token(server.RoleRead, "acme")
+	for _, path := range []string{"/billing/transactions/acme?limit=100", "/billing/usage/acme/breakdown?from=2026-01-01&to=2036-01-01"} {
+		plain := s.send(request{path: path, token: token, header: map[string]string{"Accept-Encoding": "identity"}}).want(200, "")
+		compressed := s.send(request{path: path, token: token, header: map[string]string{"Accept-Encoding": "gzip"}})
+		if compressed.header.Get("Content-Encoding") != "gzip" {
+			t.Fatalf("%s is not compressed", path)
+		}
+		r, err := gzip.NewReader(bytes.NewReader(compressed.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r)
+		if err != nil || string(body) != string(plain.body) {
+			t.Errorf("%s differs when compressed: %v", path, err)
+		}
+	}
+}
+
+func TestCORS(t *testing.T) {
+	const origin = "https://app.example.com"
+	preflight := request{method: "OPTIONS", path: "/billing/balance/acme", header: map[string]string{
+		"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization",
+	}}
+	t.Run("none by default", func(t *testing.T) {
+		s := start(t, server.Config{})
+		for _, r := range []request{preflight, {path: "/billing/balance/acme", header: map[string]string{"Origin": origin}}} {
+			if got := s.send(r).header.Get("Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("%s %s allows %q", r.method, r.path, got)
+			}
+		}
+	})
+	t.Run("those on the list", func(t *testing.T) {
+		s := start(t, server.Config{CORSOrigins: []string{origin}})
+		token := s.withOrg("acme", server.RoleRead)
+		h := s.send(preflight).want(204, "").header
+		if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+			t.Errorf("the preflight is answered with %v", h)
+		}
+		for _, token := range []string{token, ""} { // errors are readable, too
+			h = s.send(request{path: "/billing/balance/acme", token: token, header: map[string]string{"Origin": origin}}).header
+			exposed := h.Get("Access-Control-Expose-Headers")
+			if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(exposed, "x-request-id") || !strings.Contains(exposed, "retry-after") {
+				t.Errorf("the answer has %v", h)
+			}
+		}
+		h = s.send(request{path: "/billing/balance/acme", token: token, header: map[string]string{"Origin": "https://evil.example.com"}}).header
+		if got := h.Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("another origin is allowed: %q", got)
+		}
+	})
+}

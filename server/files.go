@@ -1,0 +1,38 @@
+package server
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/demo"
+	"github.com/harmont-dev/harmont-billing/internal/transfer"
+)
+
+// ImportSummary is what became of the lines of an import.
+type ImportSummary = transfer.Summary
+
+// Import reads NDJSON records, as Export writes them, into the database. A bad line is handed to report with its number and
+// left out. Records that are in the database with the same contents change nothing, so a file may be imported again. The
+// error returned is one that stopped the import.
+func (s *Server) Import(ctx context.Context, r io.Reader, report func(line int, err error)) (ImportSummary, error) {
+	return transfer.Import(ctx, s.service, r, report)
+}
+
+// Export writes organizations, tokens, leases and ledger entries as NDJSON, as of one moment. Importing that into an empty
+// database gives the same answers, ids and times included.
+func (s *Server) Export(ctx context.Context, w io.Writer) error {
+	return transfer.Export(ctx, s.service, w)
+}
+
+// FillDemo makes up an organization with 90 days of believable usage up to now, in an empty database.
+func (s *Server) FillDemo(ctx context.Context, slug, name string) error {
+	if _, err := s.CreateOrganization(ctx, slug, name); err != nil {
+		return err
+	}
+	org, err := s.service.OrganizationBySlug(ctx, slug)
+	if err != nil {
+		return err
+	}
+	return demo.Fill(ctx, s.service, org.ID, time.Now())
+}

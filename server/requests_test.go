@@ -1,0 +1,435 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+const (
+	job   = "01990000-0000-7000-8000-0000000000b1"
+	other = "01990000-0000-7000-8000-0000000000b2"
+)
+
+// leaseBody is the body of a request that records one lease; the JSON given replaces or adds keys of a good one.
+func leaseBody(changes ...string) string {
+	fields := map[string]string{
+		"job_id": `"` + job + `"`, "cpu_count": "2", "memory_gb": "4", "disk_gb": "20",
+		"started_at": `"2026-06-06T10:00:00Z"`, "finished_at": `"2026-06-06T10:05:00Z"`,
+	}
+	for _, change := range changes {
+		key, value, _ := strings.Cut(change, ":")
+		if fields[key] = value; value == "" {
+			delete(fields, key)
+		}
+	}
+	var members []string
+	for _, key := range keys(fields) {
+		members = append(members, `"`+key+`":`+fields[key])
+	}
+	return `{"leases":[{` + strings.Join(members, ",") + `}]}`
+}
+
+func TestRecordLeasesBodies(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleWrite)
+	long := `"` + strings.Repeat("é", 1024) + `"`
+	longer := `"` + strings.Repeat("é", 1025) + `"`
+	for _, c := range []struct {
+		name    string
+		body    string
+		code    string // empty for success
+		message string
+	}{
+		{"no list", `{}`, "body_invalid", "leases"},
+		{"null", `null`, "body_invalid", "leases"},
+		{"an array", `[]`, "body_invalid", "the body"},
+		{"empty list", `{"leases":[]}`, "body_invalid", "1 to 1000"},
+		{"list of null", `{"leases":[null]}`, "lease_invalid", "leases[0]"},
+		{"unknown key", `{"leases":[],"more":1}`, "body_invalid", "more"},
+		{"key in another case", `{"Leases":[]}`, "body_invalid", "Leases"},
+		{"unknown key of a lease", leaseBody(`more:1`), "body_invalid", "leases[0].more"},
+		{"key of a lease in another case", leaseBody(`CPU_COUNT:1`), "body_invalid", "leases[0].CPU_COUNT"},
+		{"key of a lease twice", strings.Replace(leaseBody(), `"cpu_count":2`, `"cpu_count":2,"cpu_count":1`, 1), "body_invalid", "leases[0].cpu_count"},
+		{"second lease wrong", `{"leases":[` + strings.Repeat(strings.TrimSuffix(strings.TrimPrefix(leaseBody(), `{"leases":[`), `]}`)+",", 1) + `{"cpu_count":0}]}`, "lease_invalid", "leases[1]"},
+		{"no key", leaseBody(`job_id:`), "lease_invalid", "job_id or lease_id"},
+		{"job_id null", leaseBody(`job_id:null`), "lease_invalid", "job_id or lease_id"},
+		{"job_id no UUID", leaseBody(`job_id:"x"`), "lease_invalid", "leases[0].job_id"},
+		{"job_id in braces", leaseBody(`job_id:"{` + job + `}"`), "lease_invalid", "leases[0].job_id"},
+		{"job_id without dashes", leaseBody(`job_id:"` + strings.ReplaceAll(job, "-", "") + `"`), "lease_invalid", "leases[0].job_id"},
+		{"job_id a number", leaseBody(`job_id:1`), "lease_invalid", "leases[0].job_id"},
+		{"no cpu_count", leaseBody(`cpu_count:`), "lease_invalid", "cpu_count"},
+		{"cpu_count 0", leaseBody(`cpu_count:0`), "lease_invalid", "cpu_count"},
+		{"cpu_count negative", leaseBody(`cpu_count:-1`), "lease_invalid", "cpu_count"},
+		{"cpu_count null", leaseBody(`cpu_count:null`), "lease_invalid", "cpu_count"},
+		{"cpu_count text", leaseBody(`cpu_count:"2"`), "lease_invalid", "leases[0].cpu_count"},
+		{"cpu_count fraction", leaseBody(`cpu_count:2.5`), "lease_invalid", "leases[0].cpu_count"},
+		{"cpu_count beyond 64 bits", leaseBody(`cpu_count:9223372036854775808`), "lease_invalid", "leases[0].cpu_count"},
+		{"cpu_count huge", leaseBody(`cpu_count:9223372036854775807`), "lease_invalid", "cpu_count"},
+		{"memory_gb 0", leaseBody(`memory_gb:0`), "lease_invalid", "memory_gb"},
+		{"disk_gb 0", leaseBody(`disk_gb:0`), "lease_invalid", "disk_gb"},
+		{"no started_at", leaseBody(`started_at:`), "lease_invalid", "started_at"},
+		{"started_at null", leaseBody(`started_at:null`), "lease_invalid", "started_at"},
+		{"started_at unreadable", leaseBody(`started_at:"yesterday"`), "lease_invalid", "leases[0].started_at"},
+		{"started_at before 1970", leaseBody(`started_at:"1969-12-31T23:59:59Z"`), "lease_invalid", "1970"},
+		{"finished before started", leaseBody(`finished_at:"2026-06-06T09:59:59.999999Z"`), "lease_invalid", "finished_at"},
+		{"duration while running", leaseBody(`finished_at:`, `duration_seconds:1`), "lease_invalid", "duration_seconds"},
+		{"duration negative", leaseBody(`duration_seconds:-1`), "lease_invalid", "duration_seconds"},
+		{"duration huge", leaseBody(`duration_seconds:9223372036854775807`), "lease_invalid", "duration_seconds"},
+		{"text too long", leaseBody(`job_name:` + longer), "lease_invalid", "job_name"},
+
+		{"text as long as may be", leaseBody(`job_name:` + long), "", ""},
+		{"the same again", leaseBody(`job_name:` + long), "", ""},
+		{"other contents", leaseBody(), "lease_conflict", "leases[0]"},
+		{"job_id in upper case", leaseBody(`job_id:"`+strings.ToUpper(other)+`"`, `job_name:null`), "", ""},
+		{"the same in lower case, with another offset", leaseBody(`job_id:"`+other+`"`, `started_at:"2026-06-06T12:00:00.000000999+02:00"`, `duration_seconds:300`), "", ""},
+		{"a bare date", leaseBody(`job_id:`, `lease_id:"01990000-0000-7000-8000-0000000000a9"`, `started_at:"2026-06-06"`), "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			r := s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: c.body})
+			switch c.code {
+			case "":
+				r.want(200, "")
+			case "lease_conflict":
+				r.want(409, c.code)
+			default:
+				r.want(422, c.code)
+			}
+			if message := r.envelope().Error.Message; !strings.Contains(message, c.message) {
+				t.Errorf("the message is %q, want it to name %q", message, c.message)
+			}
+		})
+	}
+	if all := s.ledger(token, "acme"); len(all) != 3 {
+		t.Errorf("the ledger has %d entries, want those of the three leases", len(all))
+	}
+}
+
+func TestRecordLeases(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleWrite)
+	type result struct {
+		LeaseID     string `json:"lease_id"`
+		Status      string `json:"status"`
+		AmountCents int64  `json:"amount_cents"`
+	}
+	record := func(body string) []result {
+		t.Helper()
+		var answer struct{ Data []result }
+		s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: body}).want(200, "").into(&answer)
+		return answer.Data
+	}
+	running := leaseBody(`finished_at:`)
+	first := record(running)[0]
+	if first.Status != "running" || first.AmountCents != 0 {
+		t.Errorf("a running lease is answered with %+v", first)
+	}
+	if again := record(running)[0]; again != (result{first.LeaseID, "duplicate", 0}) {
+		t.Errorf("the same again is answered with %+v", again)
+	}
+	if billed := record(leaseBody())[0]; billed != (result{first.LeaseID, "billed", -12}) {
+		t.Errorf("the finished lease is answered with %+v", billed)
+	}
+	if again := record(leaseBody())[0]; again != (result{first.LeaseID, "duplicate", -12}) {
+		t.Errorf("the same again is answered with %+v", again)
+	}
+	s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: running}).want(409, "lease_conflict")
+	if got := s.balance(token, "acme"); got != -12 {
+		t.Errorf("the balance is %d", got)
+	}
+
+	// All or nothing: the second of these is refused, so the first is not recorded either.
+	mixed := `{"leases":[{"job_id":"` + other + `","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06","finished_at":"2026-06-07"},` +
+		strings.TrimPrefix(leaseBody(`disk_gb:21`), `{"leases":[`)
+	s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: mixed}).want(409, "lease_conflict")
+	if got := s.balance(token, "acme"); got != -12 {
+		t.Errorf("a refused request changed the balance to %d", got)
+	}
+
+	// The contract's examples of cost, one lease for each.
+	for i, c := range []struct{ seconds, amount int64 }{{23, 0}, {24, -1}, {300, -12}, {3600, -151}} {
+		id := fmt.Sprintf("01990000-0000-7000-8000-0000000001%02d", i)
+		got := record(leaseBody(`job_id:"`+id+`"`, fmt.Sprintf("duration_seconds:%d", c.seconds)))[0]
+		if got.AmountCents != c.amount || got.Status != "billed" {
+			t.Errorf("%d seconds are answered with %+v", c.seconds, got)
+		}
+	}
+
+	// As many as one request takes, and one more.
+	var many []string
+	for i := range 1001 {
+		one := leaseBody(fmt.Sprintf(`job_id:"01990000-0000-7000-8000-00000001%04d"`, i))
+		many = append(many, strings.TrimSuffix(strings.TrimPrefix(one, `{"leases":[`), `]}`))
+	}
+	s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: `{"leases":[` + strings.Join(many, ",") + `]}`}).want(422, "body_invalid")
+	if got := record(`{"leases":[` + strings.Join(many[:1000], ",") + `]}`); len(got) != 1000 || got[999].Status != "billed" {
+		t.Errorf("%d leases were answered", len(got))
+	}
+	if all := s.ledger(token, "acme"); len(all) != 1005 {
+		t.Errorf("the ledger has %d entries", len(all))
+	}
+}
+
+func TestPostCreditBodies(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleAdmin)
+	const good = `{"amount_cents":5,"source":"admin_grant","description":null}`
+	for _, c := range []struct {
+		name    string
+		key     string
+		body    string
+		status  int
+		code    string
+		message string
+	}{
+		{"amount in two cases", "k", `{"amount_cents":5,"AMOUNT_CENTS":-100,"source":"admin_grant"}`, 422, "body_invalid", "AMOUNT_CENTS"},
+		{"amount twice", "k", `{"amount_cents":5,"amount_cents":6,"source":"admin_grant"}`, 422, "body_invalid", "amount_cents"},
+		{"no amount", "k", `{"source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"amount null", "k", `{"amount_cents":null,"source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"amount negative", "k", `{"amount_cents":-5,"source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"amount too large", "k", `{"amount_cents":1000000001,"source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"amount text", "k", `{"amount_cents":"5","source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"amount fraction", "k", `{"amount_cents":5.5,"source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"amount in exponent form", "k", `{"amount_cents":5e0,"source":"admin_grant"}`, 422, "amount_invalid", "amount_cents"},
+		{"no source", "k", `{"amount_cents":5}`, 422, "body_invalid", "source"},
+		{"source of a debit", "k", `{"amount_cents":5,"source":"vm_lease_debit"}`, 422, "body_invalid", "source"},
+		{"source of another way", "k", `{"amount_cents":5,"source":"stripe_topup"}`, 422, "body_invalid", "source"},
+		{"source a number", "k", `{"amount_cents":5,"source":1}`, 422, "body_invalid", "source"},
+		{"description a number", "k", `{"amount_cents":5,"source":"refund","description":1}`, 422, "body_invalid", "description"},
+		{"description too long", "k", `{"amount_cents":5,"source":"refund","description":"` + strings.Repeat("x", 1025) + `"}`, 422, "body_invalid", "description"},
+		{"no key", "", good, 422, "body_invalid", "Idempotency-Key"},
+		{"key too long", strings.Repeat("k", 256), good, 422, "body_invalid", "key"},
+		{"smallest", "smallest", `{"amount_cents":1,"source":"refund"}`, 201, "", ""},
+		{"largest, with the longest key", strings.Repeat("k", 255), `{"amount_cents":1000000000,"source":"refund"}`, 201, "", ""},
+		{"a backslash and a u0000 are no NUL", "nul", `{"amount_cents":1,"source":"refund","description":"\\u0000"}`, 201, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			r := s.send(request{method: "POST", path: "/billing/credits/acme", token: token, body: c.body, header: map[string]string{"Idempotency-Key": c.key}})
+			r.want(c.status, c.code)
+			if message := r.envelope().Error.Message; !strings.Contains(message, c.message) {
+				t.Errorf("the message is %q, want it to name %q", message, c.message)
+			}
+		})
+	}
+	if got := s.balance(token, "acme"); got != 1_000_000_002 {
+		t.Errorf("the balance is %d", got)
+	}
+}
+
+func TestIdempotency(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleAdmin)
+	s.withOrg("globex", server.RoleRead)
+	both := s.token(server.RoleAdmin, "acme", "globex")
+	post := func(org, key, body string) response {
+		return s.send(request{method: "POST", path: "/billing/credits/" + org, token: both, body: body, header: map[string]string{"Idempotency-Key": key}})
+	}
+	first := post("acme", "key", `{"amount_cents":5,"source":"refund"}`).want(201, "")
+	again := post("acme", "key", `{ "description":null, "source":"refund", "amount_cents":5 }`).want(201, "")
+	if string(first.body) != string(again.body) || first.header.Get("Idempotency-Replayed") != "" || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("first %v %s\nthen %v %s", first.header, first.body, again.header, again.body)
+	}
+	for _, body := range []string{
+		`{"amount_cents":6,"source":"refund"}`, `{"amount_cents":5,"source":"admin_grant"}`, `{"amount_cents":5,"source":"refund","description":""}`,
+	} {
+		post("acme", "key", body).want(409, "idempotency_key_reused")
+	}
+	post("acme", "KEY", `{"amount_cents":5,"source":"refund"}`).want(201, "")
+	post("globex", "key", `{"amount_cents":7,"source":"refund"}`).want(201, "") // a key is the organization's own
+	if a, b := s.balance(token, "acme"), s.balance(both, "globex"); a != 10 || b != 7 {
+		t.Errorf("the balances are %d and %d", a, b)
+	}
+}
+
+func TestWindows(t *testing.T) {
+	s := start(t, server.Config{})
+	s.importText(books)
+	token := s.token(server.RoleRead, "acme")
+	const all = "from=2026-06-06&to=2026-06-08"
+	for query, code := range map[string]string{
+		"":                              "billing_usage_window_invalid",
+		"from=2026-06-06":               "billing_usage_window_invalid",
+		"to=2026-06-06":                 "billing_usage_window_invalid",
+		"from=&to=":                     "billing_usage_window_invalid",
+		"from=2026-06-06&to=2026-06-06": "billing_usage_window_invalid",
+		"from=2026-06-07&to=2026-06-06": "billing_usage_window_invalid",
+		"from=2026-06-06&from=2026-06-07&to=2026-06-08":             "billing_usage_window_invalid",
+		"from=1780000000&to=1790000000":                             "billing_usage_window_invalid",
+		"from=2026-06-06T10:00&to=2026-06-08":                       "billing_usage_window_invalid",
+		"from=2026-06-06T10:00:00&to=2026-06-08":                    "billing_usage_window_invalid",
+		"from=2026-06-06%2010:00:00Z&to=2026-06-08":                 "billing_usage_window_invalid",
+		"from=2026-06-06T10:00:00+02:00&to=2026-06-08":              "billing_usage_window_invalid", // a + is a space
+		"from=2026-06-06T10:00:00.1234567890Z&to=2026-06-08":        "billing_usage_window_invalid",
+		"from=2026-02-30&to=2026-06-08":                             "billing_usage_window_invalid",
+		"from=2016-06-06&to=2026-06-14T00:00:00.000001Z":            "billing_usage_window_invalid", // 3 660 days and a little more
+		"from=2016-06-06&to=2026-06-14":                             "",
+		all + "&more=1&FROM=x":                                      "",
+		"from=2026-06-06T10:00:00.000Z&to=2026-06-08T00:00:00.000Z": "", // as a browser writes it
+		"from=2026-06-06T12:00:00%2B02:00&to=2026-06-08":            "",
+		"from=2026-06-06t12:00:00.123456789%2b02:00&to=2026-06-08":  "",
+		"from=0001-01-01&to=0001-01-02":                             "",
+		"from=9999-12-31&to=9999-12-31T23:59:59.999999999Z":         "",
+		"from=9999-12-31&to=9999-12-31T23:59:59.999999999-00:01":    "billing_usage_window_invalid",
+		"from=0001-01-01T00:00:00%2B00:01&to=0001-01-02":            "billing_usage_window_invalid",
+		"from=2026-06-06T24:00:00Z&to=2026-06-08":                   "billing_usage_window_invalid",
+		"from=2026-06-06T10:00:00%2B24:00&to=2026-06-08":            "billing_usage_window_invalid",
+		"from=2026-06-06T10:00:00,5Z&to=2026-06-08":                 "billing_usage_window_invalid",
+		"from=2026-06-06T10:00:00Z%0A&to=2026-06-08":                "billing_usage_window_invalid",
+		"from=%EF%BC%92026-06-06&to=2026-06-08":                     "billing_usage_window_invalid",
+	} {
+		for _, call := range []string{"/billing/usage/acme", "/billing/usage/acme/series", "/billing/usage/acme/breakdown"} {
+			if r := s.send(request{path: call + "?" + query, token: token}); r.code() != code {
+				t.Errorf("%s?%s is answered with %d %.200s, want %q", call, query, r.status, r.body, code)
+			}
+		}
+	}
+	if message := s.send(request{path: "/billing/usage/acme?from=2026-06-06T10:00:00+02:00&to=2026-06-08", token: token}).envelope().Error.Message; !strings.Contains(message, "%2B") {
+		t.Errorf("nobody learns from %q that a + must be escaped", message)
+	}
+	// The window is half-open: a lease that starts at its end is outside.
+	for query, cents := range map[string]int{
+		"from=2026-06-06T10:00:00Z&to=2026-06-06T10:00:00.000001Z":        12,
+		"from=2026-06-06T09:00:00Z&to=2026-06-06T10:00:00Z":               0,
+		"from=2026-06-06T10:00:00.000001Z&to=2026-06-07T00:00:00Z":        0,
+		"from=2026-06-06T11:59:59%2B02:00&to=2026-06-06T12:00:01%2B02:00": 12,
+	} {
+		var usage struct {
+			TotalCents int `json:"total_cents"`
+		}
+		s.send(request{path: "/billing/usage/acme?" + query, token: token}).want(200, "").into(&usage)
+		if usage.TotalCents != cents {
+			t.Errorf("%s sums to %d, want %d", query, usage.TotalCents, cents)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleAdmin)
+	s.withOrg("globex", server.RoleRead)
+	both := s.token(server.RoleRead, "acme", "globex")
+	credit := func(i int) {
+		s.send(request{method: "POST", path: "/billing/credits/acme", token: token, body: fmt.Sprintf(`{"amount_cents":%d,"source":"refund"}`, i+1), header: map[string]string{"Idempotency-Key": fmt.Sprint(i)}}).want(201, "")
+	}
+	type page struct {
+		Data       []transaction
+		NextCursor *string `json:"next_cursor"`
+	}
+	get := func(query string) (p page) {
+		t.Helper()
+		s.send(request{path: "/billing/transactions/acme" + query, token: token}).want(200, "").into(&p)
+		return p
+	}
+	if p := get(""); len(p.Data) != 0 || p.NextCursor != nil {
+		t.Errorf("an empty ledger is answered with %+v", p)
+	}
+	for i := range 120 {
+		credit(i)
+	}
+	for query, size := range map[string]int{
+		"": 50, "?limit=1": 1, "?limit=100": 100, "?limit=101": 100, "?limit=0": 1, "?limit=-5": 1,
+		"?limit=99999999999999999999999": 100, "?limit=-99999999999999999999999": 1, "?LIMIT=3": 50, "?limit=%2B7": 7,
+	} {
+		if p := get(query); len(p.Data) != size || p.NextCursor == nil {
+			t.Errorf("%q gives %d entries", query, len(p.Data))
+		}
+	}
+	for _, limit := range []string{"", "x", "1.0", "1e1", "0x10", "1_0", " 5", "5;", "null"} {
+		s.send(request{path: "/billing/transactions/acme?limit=" + strings.ReplaceAll(strings.ReplaceAll(limit, " ", "%20"), ";", "%3B"), token: token}).want(422, "limit_invalid")
+	}
+	s.send(request{path: "/billing/transactions/acme?limit=1&limit=2", token: token}).want(422, "limit_invalid")
+
+	// A page that is just full is the last one.
+	first := get("?limit=60")
+	second := get("?limit=60&cursor=" + *first.NextCursor)
+	if len(second.Data) != 60 || second.NextCursor != nil {
+		t.Errorf("the last page has %d entries and the cursor %v", len(second.Data), second.NextCursor)
+	}
+	// Entries that are appended meanwhile do not disturb a walk.
+	before := s.ledger(token, "acme")
+	var walked []transaction
+	cursor := ""
+	for i := 120; ; i++ {
+		p := get("?limit=7" + cursor)
+		walked = append(walked, p.Data...)
+		if p.NextCursor == nil {
+			break
+		}
+		cursor = "&cursor=" + *p.NextCursor
+		credit(i)
+	}
+	if !slices.Equal(ids(walked), ids(before)) {
+		t.Errorf("a walk while entries were appended gave\n%v\nwant\n%v", ids(walked), ids(before))
+	}
+	slices.Reverse(walked)
+	if !slices.IsSortedFunc(walked, func(a, b transaction) int { return strings.Compare(a.CreatedAt, b.CreatedAt) }) {
+		t.Error("created_at goes back")
+	}
+
+	good := *first.NextCursor
+	for _, bad := range []string{"x", "", good + "A", good[:len(good)-1], good[1:], strings.ToUpper(good), "%25", "%00x"[3:] + "="} {
+		s.send(request{path: "/billing/transactions/acme?cursor=" + bad, token: token}).want(422, "cursor_invalid")
+	}
+	s.send(request{path: "/billing/transactions/globex?cursor=" + good, token: both}).want(422, "cursor_invalid")
+	s.send(request{path: "/organizations?cursor=" + good, token: both}).want(422, "cursor_invalid")
+}
+
+func ids(transactions []transaction) (ids []string) {
+	for _, t := range transactions {
+		ids = append(ids, t.ID)
+	}
+	return ids
+}
+
+func TestOrganizations(t *testing.T) {
+	s := start(t, server.Config{})
+	var slugs []string
+	for i := range 5 {
+		slugs = append(slugs, fmt.Sprintf("org-%d", i))
+		s.withOrg(slugs[i], server.RoleRead)
+	}
+	s.withOrg("hidden", server.RoleRead)
+	token := s.token(server.RoleRead, slugs...)
+	var seen []string
+	cursor := ""
+	for {
+		var page struct {
+			Data       []struct{ Slug, Name string }
+			NextCursor *string `json:"next_cursor"`
+		}
+		s.send(request{path: "/organizations?limit=2" + cursor, token: token}).want(200, "").into(&page)
+		for _, org := range page.Data {
+			seen = append(seen, org.Slug)
+		}
+		if page.NextCursor == nil {
+			break
+		}
+		cursor = "&cursor=" + *page.NextCursor
+	}
+	if !slices.Equal(seen, slugs) {
+		t.Errorf("the token sees %v, want %v", seen, slugs)
+	}
+	s.send(request{path: "/organizations"}).want(401, "unauthorized")
+}
+
+func TestBodyLimits(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleAdmin)
+	post := func(path, body string) response {
+		return s.send(request{method: "POST", path: path, token: token, body: body, header: map[string]string{"Idempotency-Key": "k"}})
+	}
+	padded := func(body string, size int) string { return body + strings.Repeat(" ", size-len(body)) }
+	const credit = `{"amount_cents":1,"source":"refund"}`
+	post("/billing/credits/acme", padded(credit, 1<<20)).want(http.StatusCreated, "")
+	post("/billing/credits/acme", padded(credit, 1<<20+1)).want(http.StatusRequestEntityTooLarge, "body_too_large")
+	post("/billing/leases/acme", padded(leaseBody(), 16<<20)).want(http.StatusOK, "")
+	post("/billing/leases/acme", padded(leaseBody(), 16<<20+1)).want(http.StatusRequestEntityTooLarge, "body_too_large")
+}

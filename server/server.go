@@ -1,0 +1,152 @@
+// Package server serves the billing API. It is what the harmont-billing program runs, and what another Go program mounts
+// or a test starts:
+//
+//	s, err := server.Open(ctx, server.Config{Database: "sqlite:billing.db"})
+//	if err != nil {
+//		return err
+//	}
+//	defer s.Close()
+//	http.ListenAndServe("127.0.0.1:8080", s.Handler()) // or s.Serve
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"golang.org/x/time/rate"
+
+	harmontbilling "github.com/harmont-dev/harmont-billing"
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store"
+)
+
+// Rates are the prices of a lease, in micro-cents per unit and second.
+type Rates = billing.Rates
+
+// StandardRates are Harmont's: 10 000 for a CPU, 5 000 for a gigabyte of memory, 100 for a gigabyte of disk.
+var StandardRates = billing.StandardRates
+
+// Config says what to serve. Only Database is required.
+type Config struct {
+	// Database is sqlite:FILE. The file is created where it does not exist.
+	Database string
+	// Rates are what leases that finish from now on cost; those billed before keep their cost. Zero means StandardRates.
+	Rates Rates
+	// Logger gets a line for each request, and the cause of each failure. Nil means none.
+	Logger *slog.Logger
+	// DocURL is what the doc_url of an error begins with; the error's code follows. Empty means DefaultDocURL.
+	DocURL string
+	// CORSOrigins are the origins whose pages may call the API from a browser.
+	CORSOrigins []string
+	// RequestsPerSecond is how many requests a token may make over time. Zero means any number.
+	RequestsPerSecond int
+	// RequestTimeout bounds the work on a request, but for a breakdown, which lasts while its receiver keeps reading. Zero
+	// means 30 seconds.
+	RequestTimeout time.Duration
+}
+
+// DefaultDocURL is where the documentation of error codes is found unless Config says otherwise.
+const DefaultDocURL = "https://harmont.dev/docs/errors/"
+
+// Server is an open database and the handlers over it. It is safe for concurrent use.
+type Server struct {
+	service        *billing.Service
+	log            *slog.Logger
+	docURL         string
+	requestTimeout time.Duration
+	limiter        *middleware.RateLimiterMemoryStore
+	handler        http.Handler
+}
+
+// Open opens the database, creating it or bringing its schema up to date as needed. The caller must Close the server.
+func Open(ctx context.Context, config Config) (*Server, error) {
+	books, err := store.Open(ctx, config.Database)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		service: &billing.Service{Store: books, Rates: config.Rates},
+		log:     config.Logger, docURL: config.DocURL, requestTimeout: config.RequestTimeout,
+	}
+	if s.service.Rates == (Rates{}) {
+		s.service.Rates = StandardRates
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.docURL == "" {
+		s.docURL = DefaultDocURL
+	}
+	if s.requestTimeout == 0 {
+		s.requestTimeout = 30 * time.Second
+	}
+	if config.RequestsPerSecond > 0 {
+		s.limiter = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+			Rate: rate.Limit(config.RequestsPerSecond), Burst: 2 * config.RequestsPerSecond,
+		})
+	}
+	if err := s.route(config); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Handler answers the API's calls, and /healthz, /readyz, /openapi.json and /openapi.yaml.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Close waits for writes under way and closes the database. Requests that come after it are answered with 503.
+func (s *Server) Close() error { return s.service.Close() }
+
+func (s *Server) route(config Config) error {
+	guards, err := s.guards()
+	if err != nil {
+		return err
+	}
+	specJSON, err := httpserver.GetSpecJSON()
+	if err != nil {
+		return err
+	}
+	e := echo.New()
+	e.Binder = strictBinder{}
+	e.HTTPErrorHandler = s.renderError
+	e.Pre(identify, s.logRequests, middleware.RecoverWithConfig(middleware.RecoverConfig{
+		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
+			s.log.Error("panic", "error", err, "stack", string(stack))
+			return err
+		},
+	}))
+	if len(config.CORSOrigins) > 0 {
+		e.Pre(middleware.CORSWithConfig(middleware.CORSConfig{
+			AllowOrigins:  config.CORSOrigins,
+			AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
+			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, "Idempotency-Key", echo.HeaderXRequestID},
+			ExposeHeaders: []string{"x-request-id", "retry-after"},
+		}))
+	}
+	e.Pre(refuseMalformed)
+	e.Use(middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1 << 10}))
+
+	httpserver.RegisterHandlersWithOptions(e, httpserver.NewStrictHandler(&adapter{s.service}, nil),
+		httpserver.RegisterHandlersOptions{OperationMiddlewares: guards})
+	e.GET("/healthz", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+	e.GET("/readyz", func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
+		defer cancel()
+		if err := s.service.Ping(ctx); err != nil {
+			return billing.Faultf(billing.ErrUnavailable, "%w", err)
+		}
+		return c.NoContent(http.StatusOK)
+	})
+	e.GET("/openapi.json", func(c echo.Context) error { return c.JSONBlob(http.StatusOK, specJSON) })
+	e.GET("/openapi.yaml", func(c echo.Context) error {
+		return c.Blob(http.StatusOK, "application/yaml", harmontbilling.OpenAPI)
+	})
+	s.handler = withoutHead(e)
+	return nil
+}
