@@ -1,0 +1,121 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/harmont-dev/harmont-billing/gen"
+)
+
+// ErrInvalidResponse is wrapped by the error of an answer that is 2xx but not what the contract says: not JSON, without
+// a required field, or larger than [WithMaxResponseBytes] allows.
+var ErrInvalidResponse = errors.New("invalid response")
+
+// Error is an answer outside 2xx.
+//
+//	if apiErr, ok := errors.AsType[*client.Error](err); ok && apiErr.Code == client.CodeOrganizationNotFound { … }
+//
+// The billing server fills every field. Where something else answered, such as a proxy, Type, Code and DocURL are empty.
+type Error struct {
+	Status    int       // the HTTP status, 300 or more
+	Type      ErrorType // the kind of failure
+	Code      Code      // what failed exactly
+	Message   string    // a sentence for people, which may change at any time; of a foreign answer, the first bytes of its body
+	DocURL    string    // a page about the code
+	RequestID string    // names the request in the server's log; empty where the answer had no x-request-id
+}
+
+// Error gives the status, code, message and request id.
+func (e *Error) Error() string {
+	code := string(e.Code)
+	if code == "" {
+		code = http.StatusText(e.Status)
+	}
+	s := fmt.Sprintf("harmont-billing: %d %s", e.Status, code)
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	if e.RequestID != "" {
+		s += " (request " + e.RequestID + ")"
+	}
+	return s
+}
+
+// Code says what failed exactly. The API may add codes; a program falls back to [Error.Type] for one it does not know.
+type Code string
+
+// The documented codes, with the HTTP status of each.
+const (
+	CodeBadRequest                Code = "bad_request"                  // 400: the request is malformed
+	CodeUnauthorized              Code = "unauthorized"                 // 401: no token, or it is unknown, expired or revoked
+	CodeForbidden                 Code = "forbidden"                    // 403: the token's role is too low
+	CodeOrganizationNotFound      Code = "organization_not_found"       // 404: no such organization, or the token may not see it
+	CodeRouteNotFound             Code = "route_not_found"              // 404: not a path of the API; check the base URL
+	CodeMethodNotAllowed          Code = "method_not_allowed"           // 405
+	CodeLeaseConflict             Code = "lease_conflict"               // 409: a billed lease was sent with other contents
+	CodeIdempotencyKeyReused      Code = "idempotency_key_reused"       // 409: the key was used with another credit
+	CodeBodyTooLarge              Code = "body_too_large"               // 413: the request body is over the limit
+	CodeUnsupportedMediaType      Code = "unsupported_media_type"       // 415
+	CodeBillingUsageWindowInvalid Code = "billing_usage_window_invalid" // 422: To is not after From, or by more than 3 660 days
+	CodeCursorInvalid             Code = "cursor_invalid"               // 422: not a cursor of this list
+	CodeLimitInvalid              Code = "limit_invalid"                // 422
+	CodeLeaseInvalid              Code = "lease_invalid"                // 422: the message names the lease's index and the field
+	CodeAmountInvalid             Code = "amount_invalid"               // 422
+	CodeBodyInvalid               Code = "body_invalid"                 // 422: the message names the field
+	CodeRateLimited               Code = "rate_limited"                 // 429
+	CodeInternal                  Code = "internal"                     // 500: the server failed; its log has the cause under the request id
+	CodeUnavailable               Code = "unavailable"                  // 503: the database cannot be reached or is busy; try again later
+)
+
+const (
+	maxErrorBytes   = 64 << 10 // read of an answer outside 2xx
+	maxExcerptBytes = 512      // shown of one that is not the API's
+)
+
+// newError makes the Error of an answer outside 2xx.
+func (c *Client) newError(resp *http.Response) *Error {
+	// An error while reading changes nothing: the status is known, and what was read is all there is to show.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
+	// Some proxies answer with a page that quotes the request's headers.
+	text := c.redact(string(body))
+	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
+
+	var envelope gen.Error
+	if err := json.Unmarshal([]byte(text), &envelope); err == nil && envelope.Error.Code != "" {
+		detail := envelope.Error
+		e.Type, e.Code, e.Message, e.DocURL = detail.Type, Code(detail.Code), detail.Message, detail.DocURL
+		if detail.RequestID != "" {
+			e.RequestID = detail.RequestID
+		}
+		return e
+	}
+	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode < 400 {
+		text = "redirected to " + c.redact(location) + ", which is not followed"
+	}
+	e.Message = excerpt(text)
+	return e
+}
+
+// excerpt is the start of a text on one line, fit for a terminal and a log.
+func excerpt(text string) string {
+	rest := len(text) > maxExcerptBytes
+	if rest {
+		text = text[:maxExcerptBytes]
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, ""))
+	text = strings.Join(strings.Fields(text), " ")
+	if rest {
+		text += "…"
+	}
+	return text
+}
