@@ -15,8 +15,8 @@ help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET\n" } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: ## Serve a demo with 90 days of usage, on a fresh database
-	go run ./cmd/harmont-billing demo
+run: build ## Serve a demo with 90 days of usage, on a fresh database
+	bin/harmont-billing demo
 
 .PHONY: build
 build: ## Build bin/harmont-billing, which needs no C library

@@ -19,7 +19,7 @@ type (
 	transactionList          gen.TransactionList
 	usageResponse            gen.UsageResponse
 	usageSeriesResponse      gen.UsageSeriesResponse
-	recordedLeaseList     gen.RecordedLeaseList
+	recordedLeaseList        gen.RecordedLeaseList
 	organizationListResponse gen.OrganizationList
 	postedCredit             struct {
 		transaction gen.Transaction

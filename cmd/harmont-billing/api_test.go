@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestClientCommands(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	p = p.asking()
+
+	window := []string{"--from", "2026-06-05", "--to", "2026-06-07T02:00:00.000001+02:00"}
+	const query = "?from=2026-06-05&to=2026-06-07T00:00:00.000001Z"
+	for _, tt := range []struct {
+		args       []string
+		path       string // what -o json gives the answer of
+		table, csv string
+	}{
+		{
+			args:  []string{"balance", "acme"},
+			path:  "balance/acme",
+			table: "-$0.37\n",
+			csv:   "balance_cents\n-37\n",
+		}, {
+			args: []string{"transactions", "acme"},
+			path: "transactions/acme",
+			table: `CREATED (UTC)        AMOUNT  SOURCE             DESCRIPTION
+2026-06-06 11:08:03  -$6.25  vm_lease_debit
+2026-06-06 10:05:00  -$0.12  vm_lease_debit     VM lease 1
+2026-06-06 00:00:43   $0.00  vm_lease_debit     VM lease, �[31mred
+2026-06-01 00:00:00   $6.00  coupon_redemption  =1+1
+`,
+			csv: `id,amount_cents,source,description,created_at
+01994f00-0000-7000-8000-000000000005,-625,vm_lease_debit,,2026-06-06T11:08:03.000000Z
+01994f00-0000-7000-8000-000000000004,-12,vm_lease_debit,VM lease 1,2026-06-06T10:05:00.123456Z
+01994f00-0000-7000-8000-000000000003,0,vm_lease_debit,"VM lease, ` + "\x1b" + `[31mred",2026-06-06T00:00:43.999999Z
+01994f00-0000-7000-8000-000000000002,600,coupon_redemption,=1+1,2026-06-01T00:00:00.000000Z
+`,
+		}, {
+			args: append([]string{"usage", "acme"}, window...),
+			path: "usage/acme" + query,
+			table: `CPU SECONDS  MEMORY GB SECONDS  DISK GB SECONDS   COST
+      30428              60812           303884  $6.37
+`,
+			csv: `cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
+30428,60812,303884,637
+`,
+		}, {
+			args: append([]string{"series", "acme"}, window...),
+			path: "usage/acme/series" + query,
+			table: `DATE (UTC)  CPU SECONDS  MEMORY GB SECONDS  DISK GB SECONDS   COST
+2026-06-05           44                 44               44  $0.00
+2026-06-06        30384              60768           303840  $6.37
+2026-06-07            0                  0                0  $0.00
+TOTAL             30428              60812           303884  $6.37
+`,
+			csv: `date,cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
+2026-06-05,44,44,44,0
+2026-06-06,30384,60768,303840,637
+2026-06-07,0,0,0,0
+`,
+		}, {
+			args: append([]string{"breakdown", "acme"}, window...),
+			path: "usage/acme/breakdown" + query,
+			table: `STARTED (UTC)          DURATION  AMOUNT  MACHINE  BUILD AND JOBS
+2026-06-07 00:00:00               $0.00    1 job  (no build)
+2026-06-07 00:00:00     running   $0.00    1/2/3    vm-3
+2026-06-06 10:00:00              -$6.37   2 jobs  Web App #7
+2026-06-06 10:00:00      5m 00s  -$0.12   2/4/20    Unit Tests
+2026-06-06 10:06:00  1h 02m 03s  -$6.25  8/16/80    �[31mEnd, to "End"
+2026-06-05 23:59:59               $0.00    1 job  Build ext-9
+2026-06-05 23:59:59         44s   $0.00    1/1/1    lint
+TOTAL                            -$6.37   4 jobs  3 builds
+`,
+			csv: `build_id,build_number,build_external_id,pipeline_id,pipeline_name,pipeline_slug,job_id,job_name,step_key,vm_handle,cpu_count,memory_gb,disk_gb,duration_seconds,amount_cents,started_at,finished_at
+,,,,,,,,,vm-3,1,2,3,,0,2026-06-07T00:00:00.000000Z,
+20000000-0000-4000-8000-000000000001,7,ext-7,30000000-0000-4000-8000-000000000001,Web App,web-app,10000000-0000-4000-8000-000000000001,Unit Tests,unit,vm-1,2,4,20,300,-12,2026-06-06T10:00:00.123456Z,2026-06-06T10:05:00.123456Z
+20000000-0000-4000-8000-000000000001,7,ext-7,30000000-0000-4000-8000-000000000001,Web App,web-app,10000000-0000-4000-8000-000000000002,"` + "\x1b" + `[31mEnd, to ""End""",,,8,16,80,3723,-625,2026-06-06T10:06:00.000000Z,2026-06-06T11:08:03.000000Z
+20000000-0000-4000-8000-000000000002,,ext-9,,,,10000000-0000-4000-8000-000000000004,,lint,vm-4,1,1,1,44,0,2026-06-05T23:59:59.999999Z,2026-06-06T00:00:43.999999Z
+`,
+		},
+	} {
+		t.Run(tt.args[0], func(t *testing.T) {
+			equal(t, "table", p.ok(tt.args...), tt.table)
+			equal(t, "csv", p.ok(append(tt.args, "-o", "csv")...), tt.csv)
+			json := p.ok(append(tt.args, "--output=json")...)
+			equal(t, "json", strings.ReplaceAll(json, "\n", ""), p.get(tt.path))
+			lines := 1
+			if tt.args[0] == "transactions" {
+				lines = 6 // each entry has one
+			}
+			if n := strings.Count(json, "\n"); n != lines || !strings.HasSuffix(json, "}\n") {
+				t.Errorf("%d lines of JSON:\n%s", n, json)
+			}
+		})
+	}
+}
+
+func (p program) get(path string) string {
+	p.t.Helper()
+	env := map[string]string{}
+	for _, e := range p.env {
+		name, value, _ := strings.Cut(e, "=")
+		env[name] = value
+	}
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, env["HARMONT_API_URL"]+"/api/v0/billing/"+path, http.NoBody)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+env["HARMONT_TOKEN"])
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %d %s %v", path, resp.StatusCode, body, err)
+	}
+	return string(body)
+}
+
+func TestTransactionsWalkPages(t *testing.T) {
+	p := newProgram(t)
+	var credits strings.Builder
+	const entries = 230
+	for i := range entries {
+		fmt.Fprintf(&credits, `{"org":"acme","amount_cents":%d,"source":"refund","description":null,"idempotency_key":"%d"}`+"\n", i+1, i)
+	}
+	p.reading(credits.String()).ok("import", "-")
+	p = p.asking()
+
+	for _, tt := range []struct {
+		args []string
+		want int
+		more bool
+	}{
+		{nil, 50, true}, {[]string{"--limit", "1"}, 1, true}, {[]string{"--limit=100"}, 100, true}, {[]string{"--limit", "150"}, 150, true},
+		{[]string{"--limit", "230"}, 230, false}, {[]string{"--limit", "1000000"}, 230, false}, {[]string{"--all"}, 230, false},
+	} {
+		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
+			args := append([]string{"transactions", "acme"}, tt.args...)
+			csv := p.ok(append(args, "-o", "csv")...)
+			amount := entries
+			records := strings.Split(strings.TrimSpace(csv), "\n")
+			for _, record := range records[1:] {
+				if !strings.Contains(record, fmt.Sprintf(",%d,refund,", amount)) {
+					t.Fatalf("%s comes where %d should", record, amount)
+				}
+				amount--
+			}
+			if len(records) != tt.want+1 {
+				t.Errorf("%d records of CSV", len(records))
+			}
+			if lines := strings.Count(p.ok(args...), "\n"); lines != tt.want+1 {
+				t.Errorf("%d lines of a table", lines)
+			}
+			var list struct {
+				Data       []struct{ ID string } `json:"data"`
+				NextCursor *string               `json:"next_cursor"`
+			}
+			if err := json.Unmarshal([]byte(p.ok(append(args, "-o", "json")...)), &list); err != nil {
+				t.Fatal(err)
+			}
+			if len(list.Data) != tt.want || list.NextCursor != nil != tt.more {
+				t.Errorf("%d entries of JSON, with more: %v", len(list.Data), list.NextCursor != nil)
+			}
+			for i, entry := range list.Data {
+				if !strings.HasPrefix(records[i+1], entry.ID+",") {
+					t.Fatalf("entry %d is %s in JSON and %s in CSV", i, entry.ID, records[i+1])
+				}
+			}
+		})
+	}
+}
+
+func TestEmptyOrganization(t *testing.T) {
+	p := newProgram(t)
+	p.ok("org", "create", "acme")
+	p = p.asking()
+	equal(t, "transactions", p.ok("transactions", "acme"), "CREATED (UTC)  AMOUNT  SOURCE  DESCRIPTION\n")
+	equal(t, "transactions", p.ok("transactions", "acme", "--all", "-o", "csv"), "id,amount_cents,source,description,created_at\n")
+	equal(t, "transactions", p.ok("transactions", "acme", "-o", "json"), "{\"data\":[\n],\"next_cursor\":null}\n")
+	equal(t, "breakdown", p.ok("breakdown", "acme", "--last", "1h"),
+		"STARTED (UTC)  DURATION  AMOUNT  MACHINE  BUILD AND JOBS\nTOTAL                     $0.00   0 jobs  0 builds\n")
+}
+
+type standIn struct {
+	*httptest.Server
+	mu       sync.Mutex
+	requests []url.Values
+}
+
+func newStandIn(t *testing.T, answer http.HandlerFunc) *standIn {
+	s := &standIn{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.requests = append(s.requests, r.URL.Query())
+		s.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *standIn) seen() []url.Values {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+func TestWindows(t *testing.T) {
+	server := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"cpu_seconds":1,"memory_gb_seconds":2,"disk_gb_seconds":3,"total_cents":9223372036854775807}`)
+	})
+	p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
+	ask := func(args ...string) (from, to time.Time) {
+		t.Helper()
+		p.ok(append([]string{"usage", "acme"}, args...)...)
+		requests := server.seen()
+		query := requests[len(requests)-1]
+		from, errFrom := time.Parse(time.RFC3339, query.Get("from"))
+		to, errTo := time.Parse(time.RFC3339, query.Get("to"))
+		if err := errors.Join(errFrom, errTo); err != nil {
+			t.Fatal(err)
+		}
+		return from, to
+	}
+	began := time.Now().Truncate(time.Microsecond)
+	isNow := func(to time.Time) bool { return !to.Before(began) && !to.After(time.Now()) }
+
+	if from, to := ask("--from", "2026-05-01", "--to", "2026-06-01T00:00:00+02:00"); timestamp(from) != "2026-05-01T00:00:00.000000Z" ||
+		timestamp(to) != "2026-05-31T22:00:00.000000Z" {
+		t.Errorf("from %s to %s", from, to)
+	}
+	for text, span := range map[string]time.Duration{"30d": 720 * time.Hour, "2w": 336 * time.Hour, "36h": 36 * time.Hour, "1h30m": 90 * time.Minute} {
+		if from, to := ask("--last", text); to.Sub(from) != span || !isNow(to) {
+			t.Errorf("--last %s: from %s to %s", text, from, to)
+		}
+	}
+	if from, to := ask("--from", "2020-01-01T00:00:00Z"); timestamp(from) != "2020-01-01T00:00:00.000000Z" || !isNow(to) {
+		t.Errorf("from %s to %s", from, to)
+	}
+}
+
+func TestClosedPipe(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	p = p.asking()
+	for _, format := range []string{formatTable, formatJSON, formatCSV} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close() // as `head` does when it has enough
+		var stderr bytes.Buffer
+		cmd := p.command(t.Context(), "transactions", "acme", "--all", "-o", format)
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		_ = cmd.Run()
+		w.Close()
+		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGPIPE || stderr.Len() > 0 {
+			t.Errorf("%s: %s\n%s", format, cmd.ProcessState, stderr.String())
+		}
+	}
+}
+
+func TestInterruptedListing(t *testing.T) {
+	server := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("cursor") != "" {
+			<-r.Context().Done() // the second page never comes
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":[{"id":"01994f00-0000-7000-8000-000000000002","amount_cents":-1,"source":"refund","description":"first page",`+
+			`"created_at":"2026-06-01T00:00:00.000000Z"}],"next_cursor":"second"}`)
+	})
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		listing := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x").start("transactions", "acme", "--all")
+		listing.waitFor("first page")
+		listing.signal(s)
+		// A script that runs the program in a loop only stops if the program dies of the signal.
+		if status := listing.wait(); status.Signal() != s || strings.Count(listing.text(), "\n") != 2 {
+			t.Errorf("%v: %v\n%s", s, listing.cmd.ProcessState, listing.text())
+		}
+	}
+}

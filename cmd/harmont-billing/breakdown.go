@@ -1,0 +1,102 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/client"
+)
+
+const (
+	// A breakdown is one answer however many jobs it lists, and a person who waits for it can interrupt.
+	breakdownTimeout  = 10 * time.Minute
+	breakdownMaxBytes = 1 << 30
+)
+
+func breakdownCommand() *cobra.Command {
+	return windowCommand(&cobra.Command{
+		Use:   "breakdown ORG",
+		Short: "Trace an organization's usage to builds and jobs",
+		Long: `Lists the leases that started in the window by build, newest build first, and
+what was debited for each. A machine is described by its CPUs, gigabytes of
+memory and gigabytes of disk. The CSV has one record a lease.
+
+` + windowHelp + "\n\n" + outputHelp,
+		Example: `  harmont-billing breakdown acme --last 24h
+  harmont-billing breakdown acme --from 2026-06-01 --to 2026-07-01 -o csv`,
+	}, func(ctx context.Context, q *question, window client.Window) error {
+		breakdown, err := q.GetBillingUsageBreakdown(ctx, q.org, window)
+		if err != nil {
+			return err
+		}
+		switch q.out.format {
+		case formatJSON:
+			return q.json()
+		case formatCSV:
+			return q.out.csv(breakdownRecords(breakdown.Data)...)
+		}
+		return breakdownTable(q.out, breakdown.Data)
+	}, client.WithTimeout(breakdownTimeout), client.WithMaxResponseBytes(breakdownMaxBytes))
+}
+
+func breakdownRecords(builds []client.UsageBreakdownBuild) [][]string {
+	records := [][]string{{
+		"build_id", "build_number", "build_external_id", "pipeline_id", "pipeline_name", "pipeline_slug", "job_id", "job_name",
+		"step_key", "vm_handle", "cpu_count", "memory_gb", "disk_gb", "duration_seconds", "amount_cents", "started_at", "finished_at",
+	}}
+	for _, b := range builds {
+		for _, j := range b.Jobs {
+			records = append(records, []string{
+				orEmpty(b.BuildID, client.UUID.String), orEmpty(b.BuildNumber, number), orEmptyText(b.BuildExternalID),
+				orEmpty(b.PipelineID, client.UUID.String), orEmptyText(b.PipelineName), orEmptyText(b.PipelineSlug),
+				orEmpty(j.JobID, client.UUID.String), orEmptyText(j.JobName), orEmptyText(j.StepKey), orEmptyText(j.VMHandle),
+				number(j.CPUCount), number(j.MemoryGB), number(j.DiskGB),
+				orEmpty(j.DurationSeconds, number), number(j.AmountCents), timestamp(j.StartedAt), orEmpty(j.FinishedAt, timestamp),
+			})
+		}
+	}
+	return records
+}
+
+func breakdownTable(out *output, builds []client.UsageBreakdownBuild) (err error) {
+	var rows [][]string
+	var cents, jobs int64
+	for _, b := range builds {
+		rows = append(rows, []string{toSecond(b.StartedAt), "", money(b.TotalCents), count(b.JobCount, "job", "jobs"), buildName(b)})
+		for _, j := range b.Jobs {
+			length := "running"
+			if j.DurationSeconds != nil {
+				length = duration(*j.DurationSeconds)
+			}
+			machine := fmt.Sprintf("%d/%d/%d", j.CPUCount, j.MemoryGB, j.DiskGB)
+			rows = append(rows, []string{toSecond(j.StartedAt), length, money(j.AmountCents), machine, "  " + jobName(j)})
+		}
+		if cents, err = add(cents, b.TotalCents); err != nil {
+			return err
+		}
+		jobs += int64(len(b.Jobs))
+	}
+	rows = append(rows, []string{"TOTAL", "", money(cents), count(jobs, "job", "jobs"), count(int64(len(builds)), "build", "builds")})
+	newTable(out, column{title: "STARTED (UTC)"}, column{title: "DURATION", right: true}, column{title: "AMOUNT", right: true},
+		column{title: "MACHINE", right: true}, column{title: "BUILD AND JOBS"}).write(rows)
+	return nil
+}
+
+func buildName(b client.UsageBreakdownBuild) string {
+	if b.BuildID == nil {
+		return "(no build)"
+	}
+	pipeline := cmp.Or(orEmptyText(b.PipelineName), orEmptyText(b.PipelineSlug), "Build")
+	if b.BuildNumber != nil {
+		return pipeline + " #" + number(*b.BuildNumber)
+	}
+	return pipeline + " " + cmp.Or(orEmptyText(b.BuildExternalID), b.BuildID.String())
+}
+
+func jobName(j client.UsageBreakdownJob) string {
+	return cmp.Or(orEmptyText(j.JobName), orEmptyText(j.StepKey), orEmptyText(j.VMHandle), orEmpty(j.JobID, client.UUID.String), "(no job)")
+}

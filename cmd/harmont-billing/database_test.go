@@ -1,0 +1,149 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOrganizationsAndTokens(t *testing.T) {
+	p := newProgram(t)
+	// All of it on the database that a server has open.
+	_, address := p.serve()
+
+	equal(t, "org create", p.ok("org", "create", "acme", "--name", "Acme, Inc."), "Created acme (Acme, Inc.).\n")
+	equal(t, "org create", p.ok("org", "create", "globex"), "Created globex (globex).\n")
+	again := p.run("org", "create", "acme")
+	if again.status != exitFailure || again.stdout != "" || !strings.Contains(again.stderr, "acme") {
+		t.Errorf("org create again: %+v", again)
+	}
+	if got := p.ok("org", "list"); !regexp.MustCompile(`^SLUG    CREATED \(UTC\)        NAME
+acme    20\d\d-\d\d-\d\d \d\d:\d\d:\d\d  Acme, Inc.
+globex  20\d\d-\d\d-\d\d \d\d:\d\d:\d\d  globex
+$`).MatchString(got) {
+		t.Errorf("org list:\n%s", got)
+	}
+
+	create := func(args ...string) string {
+		t.Helper()
+		token := p.ok(append([]string{"token", "create"}, args...)...)
+		if !regexp.MustCompile(`^hmt_[A-Za-z0-9_-]{43}\n$`).MatchString(token) {
+			t.Fatalf("token create prints %q", token)
+		}
+		return strings.TrimSpace(token)
+	}
+	reader := create("--name", "reader", "--role", "read", "--org", "acme", "--org", "globex")
+	create("--name", "short", "--role", "admin", "--org", "acme", "--expires", "720h")
+	list := p.ok("token", "list")
+	if !regexp.MustCompile(`^ID            NAME    ROLE   CREATED \(UTC\)        STATE \(UTC\) +ORGANIZATIONS
+[0-9a-f]{12}  reader  read   20\S+ \S+  valid +acme,globex
+[0-9a-f]{12}  short   admin  20\S+ \S+  valid until 20\S+ \d\d:\d\d:\d\d  acme
+$`).MatchString(list) || strings.Contains(list, reader) {
+		t.Errorf("token list:\n%s", list)
+	}
+
+	ask := p.with("HARMONT_API_URL="+address, "HARMONT_TOKEN="+reader)
+	equal(t, "balance", ask.ok("balance", "acme"), "$0.00\n")
+	if got := p.ok("token", "revoke", "reader"); !regexp.MustCompile(`^Revoked [0-9a-f]{12} \(reader\)\.\n$`).MatchString(got) {
+		t.Errorf("token revoke: %q", got)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		refused := ask.run("balance", "acme")
+		if refused.status == exitFailure && strings.Contains(refused.stderr, "401 unauthorized") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the revoked token still works: %+v", refused)
+		}
+	}
+	if got := p.ok("token", "list"); !regexp.MustCompile(`reader +read +\S+ \S+ +revoked 20\S+ \S+ `).MatchString(got) {
+		t.Errorf("token list:\n%s", got)
+	}
+	if twice := p.run("token", "revoke", "reader"); twice.status != exitFailure || !strings.Contains(twice.stderr, "reader") {
+		t.Errorf("token revoke again: %+v", twice)
+	}
+	if unknown := p.run("token", "create", "--name", "x", "--role", "read", "--org", "initech"); unknown.status != exitFailure || unknown.stdout != "" ||
+		!strings.Contains(unknown.stderr, "initech") {
+		t.Errorf("a token for an unknown organization: %+v", unknown)
+	}
+}
+
+func TestImport(t *testing.T) {
+	p := newProgram(t)
+	// Two records without a type, an empty line, and three lines that must not get in.
+	const input = `{"org":"acme","job_id":"cda177bc-35de-42c5-b5b2-3076f7c1326b","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z"}
+
+{"org":"acme","amount_cents":5000,"source":"admin_grant","description":"Welcome credit","idempotency_key":"welcome"}
+{"org":"acme","amount_cents":5000
+{"org":"acme","amount_cents":-5,"source":"admin_grant","description":null,"idempotency_key":"negative"}
+{"type":"invoice","org":"acme"}
+{"org":"acme","amount_cents":7,"source":"refund","description":null,"idempotency_key":"last"}
+`
+	file := filepath.Join(p.dir, "books.ndjson")
+	if err := os.WriteFile(file, []byte(input), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	balance := func() string {
+		t.Helper()
+		return p.asking().ok("balance", "acme")
+	}
+
+	first := p.run("import", file)
+	equal(t, "import", first.stdout, file+": imported 1 lease, 2 credits; created acme; left out 3 bad lines.\n")
+	if first.status != exitFailure || !strings.Contains(first.stderr, file+":4: ") || !strings.Contains(first.stderr, file+":5: amount_cents ") ||
+		!strings.Contains(first.stderr, file+`:6: "invoice" is not a type of record`) ||
+		!strings.HasSuffix(first.stderr, "\nharmont-billing: 3 bad lines were left out\n") || strings.Count(first.stderr, "\n") != 4 {
+		t.Errorf("import: status %d\n%s", first.status, first.stderr)
+	}
+	equal(t, "balance", balance(), "$49.95\n")
+	before := p.ok("export")
+
+	second := p.reading(input).run("import", "-")
+	equal(t, "import again", second.stdout, "-: imported 0 leases (and 1 known before), 0 credits (and 2 known before); left out 3 bad lines.\n")
+	if second.status != exitFailure {
+		t.Errorf("import again: status %d", second.status)
+	}
+	after := p.ok("export")
+	for line := range strings.SplitSeq(strings.TrimSpace(before), "\n") {
+		if !strings.Contains(after, line) {
+			t.Errorf("the second import lost or changed %s", line)
+		}
+	}
+	equal(t, "balance", balance(), "$49.95\n")
+
+	missing := p.run("import", "missing.ndjson")
+	if missing.status != exitFailure || missing.stdout != "" || missing.stderr != "harmont-billing: open missing.ndjson: no such file or directory\n" {
+		t.Errorf("import of a missing file: %+v", missing)
+	}
+}
+
+func TestExportIntoAnotherDatabase(t *testing.T) {
+	p := newProgram(t)
+	equal(t, "import", p.reading(books).ok("import", "-"), "-: imported 1 organization, 4 leases, 4 ledger entries.\n")
+	p.ok("token", "create", "--name", "ci", "--role", "write", "--org", "acme")
+	exported := p.ok("export")
+	if n := strings.Count(exported, "\n"); n != 10 {
+		t.Errorf("%d lines:\n%s", n, exported)
+	}
+
+	other := newProgram(t)
+	equal(t, "import", other.reading(exported).ok("import", "-"), "-: imported 1 organization, 1 token, 4 leases, 4 ledger entries.\n")
+	equal(t, "export", other.ok("export"), exported)
+	equal(t, "import again", other.reading(exported).ok("import", "-"), "-: imported 0 organizations (and 1 known before), "+
+		"0 tokens (and 1 known before), 0 leases (and 4 known before), 0 ledger entries (and 4 known before).\n")
+	equal(t, "export again", other.ok("export"), exported)
+}
+
+const books = `{"type":"organization","slug":"acme","name":"Acme","id":"01994f00-0000-7000-8000-000000000001","created_at":"2026-06-01T00:00:00.000000Z"}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000001","job_id":"10000000-0000-4000-8000-000000000001","job_name":"Unit Tests","step_key":"unit","vm_handle":"vm-1","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"ext-7","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00.123456Z","finished_at":"2026-06-06T10:05:00.123456Z","duration_seconds":300,"amount_cents":-12}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000002","job_id":"10000000-0000-4000-8000-000000000002","job_name":"\u001b[31mEnd, to \"End\"","step_key":null,"vm_handle":null,"build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"ext-7","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":8,"memory_gb":16,"disk_gb":80,"started_at":"2026-06-06T10:06:00.000000Z","finished_at":"2026-06-06T11:08:03.000000Z","duration_seconds":3723,"amount_cents":-625}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000003","job_id":null,"job_name":null,"step_key":null,"vm_handle":"vm-3","build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,"cpu_count":1,"memory_gb":2,"disk_gb":3,"started_at":"2026-06-07T00:00:00.000000Z","finished_at":null,"duration_seconds":null}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000004","job_id":"10000000-0000-4000-8000-000000000004","job_name":null,"step_key":"lint","vm_handle":"vm-4","build_id":"20000000-0000-4000-8000-000000000002","build_number":null,"build_external_id":"ext-9","pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,"cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-05T23:59:59.999999Z","finished_at":"2026-06-06T00:00:43.999999Z","duration_seconds":44,"amount_cents":0}
+{"type":"entry","id":"01994f00-0000-7000-8000-000000000002","org":"acme","amount_cents":600,"source":"coupon_redemption","description":"=1+1","created_at":"2026-06-01T00:00:00.000000Z","lease_id":null}
+{"type":"entry","id":"01994f00-0000-7000-8000-000000000003","org":"acme","amount_cents":0,"source":"vm_lease_debit","description":"VM lease, \u001b[31mred","created_at":"2026-06-06T00:00:43.999999Z","lease_id":"00000000-0000-4000-8000-000000000004"}
+{"type":"entry","id":"01994f00-0000-7000-8000-000000000004","org":"acme","amount_cents":-12,"source":"vm_lease_debit","description":"VM lease 1","created_at":"2026-06-06T10:05:00.123456Z","lease_id":"00000000-0000-4000-8000-000000000001"}
+{"type":"entry","id":"01994f00-0000-7000-8000-000000000005","org":"acme","amount_cents":-625,"source":"vm_lease_debit","description":null,"created_at":"2026-06-06T11:08:03.000000Z","lease_id":"00000000-0000-4000-8000-000000000002"}
+`

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+func importCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "import FILE… | -",
+		Short:   "Read NDJSON records into the database",
+		GroupID: groupDatabase,
+		Args:    cobra.MinimumNArgs(1),
+		Long: `Reads records, one a line, from files or, for -, from standard input:
+organizations, tokens, leases, credits and ledger entries, in the form in which
+'harmont-billing export' writes them. A line without a type is a lease where it
+has a cpu_count, and a credit where it has an amount_cents. An organization that
+no line describes is created, and named in the summary.
+
+A bad line is reported with its number and left out, and the exit status is then
+1. Records that are in the database already change nothing, so a file can be
+imported again.`,
+		Example: `  harmont-billing import leases.ndjson credits.ndjson
+  harmont-billing import --database sqlite:new.db - < books.ndjson`,
+	}
+	database := databaseFlag(cmd)
+	rates := ratesFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, Rates: *rates}, func(s *server.Server) error {
+			bad := 0
+			for _, name := range args {
+				input, size, err := openInput(name, cmd.InOrStdin())
+				if err != nil {
+					return err
+				}
+				summary, err := importFrom(cmd.Context(), s, name, input, size, cmd.ErrOrStderr())
+				input.Close()
+				bad += summary.Bad
+				_, unwritten := fmt.Fprintln(cmd.OutOrStdout(), describeImport(name, summary))
+				if err != nil {
+					return fmt.Errorf("%s: %w; what was read up to there is in the database, and importing the file again finishes it", name, err)
+				}
+				if unwritten != nil {
+					return unwritten
+				}
+			}
+			if bad > 0 {
+				return errors.New(count(int64(bad), "bad line was", "bad lines were") + " left out")
+			}
+			return nil
+		})
+	}
+	return cmd
+}
+
+// openInput opens a file, and tells its size, which is -1 where it is unknown.
+func openInput(name string, stdin io.Reader) (io.ReadCloser, int64, error) {
+	if name == "-" {
+		return io.NopCloser(stdin), -1, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		return file, info.Size(), nil
+	}
+	return file, -1, nil
+}
+
+func importFrom(
+	ctx context.Context, s *server.Server, name string, input io.Reader, size int64, stderr io.Writer,
+) (server.ImportSummary, error) {
+	bar := newBar(stderr, size, "Importing "+name)
+	defer bar.Exit() //nolint:errcheck // it only clears a line
+	reader := progressbar.NewReader(input, bar)
+	return s.Import(ctx, &reader, func(line int, err error) {
+		_ = bar.Clear() // or the report would stand behind it
+		_, _ = fmt.Fprintf(stderr, "%s:%d: %s\n", name, line, printable(err.Error()))
+	})
+}
+
+// newBar makes a progress bar on a terminal, and an invisible one elsewhere. A negative size is unknown.
+func newBar(w io.Writer, size int64, what string) *progressbar.ProgressBar {
+	file, ok := w.(*os.File)
+	return progressbar.NewOptions64(size,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetVisibility(ok && term.IsTerminal(int(file.Fd()))),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+	)
+}
+
+func describeImport(name string, s server.ImportSummary) string {
+	var parts []string
+	for _, p := range []struct {
+		one, many string
+		records   struct{ New, Known int }
+	}{
+		{"organization", "organizations", s.Organizations}, {"token", "tokens", s.Tokens}, {"lease", "leases", s.Leases},
+		{"credit", "credits", s.Credits}, {"ledger entry", "ledger entries", s.Entries},
+	} {
+		if p.records.New+p.records.Known == 0 {
+			continue
+		}
+		part := count(int64(p.records.New), p.one, p.many)
+		if p.records.Known > 0 {
+			part += fmt.Sprintf(" (and %d known before)", p.records.Known)
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing"}
+	}
+	text := name + ": imported " + strings.Join(parts, ", ")
+	if len(s.Created) > 0 {
+		text += "; created " + strings.Join(s.Created, ", ")
+	}
+	if s.Bad > 0 {
+		text += "; left out " + count(int64(s.Bad), "bad line", "bad lines")
+	}
+	return text + "."
+}
+
+func exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "export",
+		Short:   "Write the whole database as NDJSON records",
+		GroupID: groupDatabase,
+		Args:    cobra.NoArgs,
+		Long: `Writes organizations, tokens, leases and ledger entries to standard output, one
+a line, as of one moment. Importing them into an empty database gives the same
+books, ids and times included. Of tokens, only hashes are written.`,
+		Example: `  harmont-billing export > books.ndjson`,
+	}
+	database := databaseFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return withServer(cmd.Context(), server.Config{Database: *database}, func(s *server.Server) error {
+			bar := newBar(cmd.ErrOrStderr(), -1, "Exporting")
+			defer bar.Exit() //nolint:errcheck // it only clears a line
+			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
+			if err := s.Export(cmd.Context(), io.MultiWriter(out, bar)); err != nil {
+				return err
+			}
+			return out.Flush()
+		})
+	}
+	return cmd
+}

@@ -1,0 +1,62 @@
+// Command harmont-billing serves the billing API, looks after its database, and reads from a server.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second signal ends what the first one did not
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// The exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1 // the work failed
+	exitUsage   = 2 // the command was not understood; nothing was done
+)
+
+// run runs one command line and returns the exit status.
+func run(ctx context.Context, args []string) int {
+	began := false
+	root := newRoot(func() { began = true })
+	root.SetArgs(args)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	status := exitFailure
+	if _, wrong := errors.AsType[*usageError](err); wrong || !began {
+		status = exitUsage
+	}
+	fmt.Fprintf(os.Stderr, "harmont-billing: %s\n", message(err))
+	if status == exitUsage {
+		fmt.Fprintf(os.Stderr, "Try '%s --help'.\n", command.CommandPath())
+	}
+	return status
+}
+
+// message is what a person is told. It may quote a server, and so is made printable.
+func message(err error) string {
+	lines := strings.Split(strings.TrimSpace(strings.TrimPrefix(err.Error(), "harmont-billing: ")), "\n")
+	for i, line := range lines {
+		lines[i] = printable(strings.ReplaceAll(line, "\t", "  "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// usageError is a mistake in the command line that only the command itself could find.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }

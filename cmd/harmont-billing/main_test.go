@@ -1,0 +1,448 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// These tests run the program itself, as a process on databases of its own.
+
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "harmont-billing-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "harmont-billing")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// patience is how long a test waits for what should take a moment.
+const patience = time.Minute
+
+// program runs the binary with an environment of its own, in a folder of its own.
+type program struct {
+	t     *testing.T
+	dir   string
+	env   []string
+	stdin io.Reader
+}
+
+func newProgram(t *testing.T, env ...string) program {
+	t.Helper()
+	dir := t.TempDir()
+	return program{t: t, dir: dir, env: append([]string{"TMPDIR=" + dir, "HARMONT_BILLING_DATABASE=sqlite:" + filepath.Join(dir, "billing.db")}, env...)}
+}
+
+func (p program) with(env ...string) program {
+	p.env = append(slices.Clone(p.env), env...)
+	return p
+}
+
+func (p program) reading(text string) program {
+	p.stdin = strings.NewReader(text)
+	return p
+}
+
+type result struct {
+	stdout, stderr string
+	status         int
+}
+
+func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = p.dir, p.env, p.stdin
+	return cmd
+}
+
+func (p program) run(args ...string) result {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := p.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil || ctx.Err() != nil {
+		p.t.Fatalf("%q: %v, %v\n%s", args, err, ctx.Err(), stderr.String())
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// ok runs what must succeed and say nothing on standard error, and gives its standard output.
+func (p program) ok(args ...string) string {
+	p.t.Helper()
+	r := p.run(args...)
+	if r.status != 0 || r.stderr != "" {
+		p.t.Fatalf("%q: status %d\n%s%s", args, r.status, r.stdout, r.stderr)
+	}
+	return r.stdout
+}
+
+// process is a program that runs while a test does other things.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	exited chan struct{}
+
+	mu     sync.Mutex
+	output bytes.Buffer
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.Write(b)
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+func (p program) start(args ...string) *process {
+	p.t.Helper()
+	running := &process{t: p.t, cmd: p.command(context.Background(), args...), exited: make(chan struct{})}
+	running.cmd.Stdout, running.cmd.Stderr = running, running
+	if err := running.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		_ = running.cmd.Wait()
+		close(running.exited)
+	}()
+	p.t.Cleanup(func() {
+		_ = running.cmd.Process.Kill()
+		<-running.exited
+	})
+	return running
+}
+
+// waitFor gives what the expression finds in the output, once it does.
+func (p *process) waitFor(expression string) []string {
+	p.t.Helper()
+	re := regexp.MustCompile(expression)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if found := re.FindStringSubmatch(p.text()); found != nil {
+			return found
+		}
+		select {
+		case <-p.exited:
+			if !re.MatchString(p.text()) {
+				p.t.Fatalf("it ended without %s:\n%s", expression, p.text())
+			}
+		default:
+		}
+	}
+	p.t.Fatalf("no %s in:\n%s", expression, p.text())
+	return nil
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait gives how the process ended.
+func (p *process) wait() syscall.WaitStatus {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		p.t.Fatalf("it does not end:\n%s", p.text())
+	}
+	return p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// serve starts a server on the program's database, and gives it and its address.
+func (p program) serve(args ...string) (*process, string) {
+	p.t.Helper()
+	server := p.start(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	return server, server.waitFor(`msg=serving address=(http://\S+)`)[1]
+}
+
+// asking gives the program as a client of a server on its database, with a token to read the organization acme.
+func (p program) asking() program {
+	p.t.Helper()
+	token := strings.TrimSpace(p.ok("token", "create", "--name", "reader", "--role", "read", "--org", "acme"))
+	_, address := p.serve()
+	return p.with("HARMONT_API_URL="+address, "HARMONT_TOKEN="+token)
+}
+
+func equal(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
+	}
+}
+
+func commands(root *cobra.Command) (all []*cobra.Command) {
+	all = append(all, root)
+	for _, sub := range root.Commands() {
+		all = append(all, commands(sub)...)
+	}
+	return all
+}
+
+func TestHelpBeginsWithAnExample(t *testing.T) {
+	const secret = "hmt_not-to-be-shown"
+	p := newProgram(t, "HARMONT_TOKEN="+secret, "HARMONT_BILLING_DATABASE=")
+	for _, cmd := range commands(newRoot(func() {})) {
+		path := cmd.CommandPath()
+		t.Run(path, func(t *testing.T) {
+			help := p.ok(append(strings.Fields(path)[1:], "--help")...)
+			if !strings.HasPrefix(help, "  "+path) && !strings.HasPrefix(help, "  source <("+path) && cmd.HasParent() {
+				t.Errorf("does not begin with an example of itself:\n%s", help)
+			}
+			if !strings.HasPrefix(help, "  ") || !strings.Contains(help, "\nUsage:\n  "+path) {
+				t.Errorf("does not begin with an example, or has no usage:\n%s", help)
+			}
+			if strings.Contains(help, secret) {
+				t.Errorf("shows the token:\n%s", help)
+			}
+			if strings.Contains(path, "completion") {
+				return // cobra's own text
+			}
+			for line := range strings.Lines(help) {
+				if len(strings.TrimSuffix(line, "\n")) > 80 {
+					t.Errorf("too wide for a terminal of 80 columns: %s", line)
+				}
+			}
+		})
+	}
+}
+
+func TestVersionAndCompletion(t *testing.T) {
+	p := newProgram(t)
+	if got := p.ok("version"); !regexp.MustCompile(`^harmont-billing \S.*\n$`).MatchString(got) {
+		t.Errorf("version: %q", got)
+	}
+	if got := p.ok("completion", "bash"); !strings.Contains(got, "complete -o default") || !strings.Contains(got, "__start_harmont-billing") {
+		t.Errorf("completion bash:\n%s", got)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"balance", "acme", "-o", ""}, "table\njson\ncsv\n:4\n"},
+		{[]string{"token", "create", "--role", ""}, "read\nwrite\nadmin\n:4\n"},
+		{[]string{"token", "create", "--role", "w"}, "read\nwrite\nadmin\n:4\n"}, // the shell picks
+		{[]string{"balance", ""}, ":4\n"},
+	} {
+		equal(t, fmt.Sprint(tt.args), p.run(append([]string{"__complete"}, tt.args...)...).stdout, tt.want)
+	}
+}
+
+// books are an organization's: two jobs of one build, a build without a pipeline, a machine without a job that still runs,
+// and texts that would do harm to a terminal or a spreadsheet.
+// get reads the API as any other program would.
+// standIn answers in a server's place, and counts requests.
+func TestWrongUsage(t *testing.T) {
+	server := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	const token = "hmt_not-to-be-shown"
+	p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN="+token)
+	future := time.Now().AddDate(1, 0, 0).Format(time.DateOnly)
+	for _, tt := range []struct {
+		args string // separated by spaces; ' is nothing
+		want string
+		env  string
+	}{
+		{args: "blance acme", want: `unknown command "blance"`},
+		{args: "balanc acme", want: "Did you mean this?\n  balance\n"},
+		{args: "--frobnicate", want: "unknown flag: --frobnicate"},
+		{args: "org", want: "org needs a command after it"},
+		{args: "org destroy acme", want: `unknown command "destroy"`},
+		{args: "org create", want: "SLUG is missing"},
+		{args: "token create --name ci --role read", want: "--org"},
+		{args: "token create --name ci --role boss --org acme", want: "must be read, write or admin"},
+		{args: "token create --name ci --role read --org acme --expires 0s", want: "--expires"},
+		{args: "token revoke", want: "ID or NAME is missing"},
+		{args: "import", want: "arg"},
+		{args: "export all", want: `"all"`},
+		{args: "serve now", want: `"now"`},
+		{args: "serve --log-format xml", want: "must be text or json"},
+		{args: "serve --log-level loud", want: "must be debug, info, warn or error"},
+		{args: "serve --rate-limit=-1", want: "must be a whole number, 1 or more"},
+		{args: "serve --rate-limit=0", want: "must be a whole number, 1 or more"},
+		{args: "serve --price-cpu=-1", want: "must be a whole number, 0 or more"},
+		{args: "import - --price-disk-gb 0.5", want: "must be a whole number, 0 or more"},
+		{args: "version 2", want: `"2"`},
+
+		{args: "balance", want: "ORG is missing"},
+		{args: "balance '", want: "ORG is missing"},
+		{args: "balance acme globex", want: "one ORG is needed, not 2"},
+		{args: "balance acme -o yaml", want: "must be table, json or csv"},
+		{args: "balance acme --last 30d", want: "unknown flag: --last"},
+		{args: "balance acme --token '", want: "which token?"},
+		{args: "balance acme", env: "HARMONT_TOKEN=", want: "which token?"},
+		{args: "balance acme", env: "HARMONT_TOKEN=" + token + "\n", want: "the token is"},
+		{args: "balance acme --api-url 127.0.0.1:8080", want: "--api-url"},
+		{args: "balance acme --api-url ftp://127.0.0.1", want: "--api-url"},
+		{args: "balance acme --api-url '", want: "--api-url"},
+		{args: "balance acme --api-url http://me:" + token + "@127.0.0.1", want: "must not hold a user or password"},
+
+		{args: "transactions acme --limit 0", want: "must be a whole number, 1 or more"},
+		{args: "transactions acme --limit=-3", want: "must be a whole number, 1 or more"},
+		{args: "transactions acme --limit ten", want: "must be a whole number, 1 or more"},
+		{args: "transactions acme --limit 10 --all", want: "--all goes without --limit"},
+
+		{args: "usage acme", want: "which window?"},
+		{args: "series acme", want: "which window?"},
+		{args: "breakdown acme", want: "which window?"},
+		{args: "usage acme --to 2026-06-01", want: "--to needs --from"},
+		{args: "usage acme --last 30d --from 2026-06-01", want: "--last goes without --from and --to"},
+		{args: "usage acme --last 30d --to 2026-06-01", want: "--last goes without --from and --to"},
+		{args: "usage acme --last 30", want: `invalid argument "30" for "--last"`},
+		{args: "usage acme --last 0d", want: "above 0"},
+		{args: "usage acme --last=-2w", want: "above 0"},
+		{args: "usage acme --last 200000d", want: "too long"},
+		{args: "usage acme --from yesterday", want: `invalid argument "yesterday" for "--from"`},
+		{args: "usage acme --from 2026-02-30", want: "existing date"},
+		{args: "usage acme --from '", want: `for "--from"`},
+		{args: "usage acme --from 2026-06-01 --to 2026-06-01T10:00:00", want: `for "--to"`},
+		{args: "usage acme --from 2026-06-01 --to 2026-06-01", want: "must lie after --from"},
+		{args: "usage acme --from 2026-06-01T00:00:00.0000001Z --to 2026-06-01T00:00:00.0000009Z", want: "must lie after --from"},
+		{args: "usage acme --from 2026-06-01T00:00:00Z --to 2026-06-01T01:00:00+02:00", want: "must lie after --from"},
+		{args: "usage acme --from " + future, want: "must lie after --from"},
+	} {
+		t.Run(tt.args+tt.env, func(t *testing.T) {
+			args := strings.Fields(tt.args)
+			for i, arg := range args {
+				args[i] = strings.Trim(arg, "'")
+			}
+			got := p.with(tt.env).run(args...)
+			if got.status != exitUsage || got.stdout != "" {
+				t.Errorf("status %d, and on standard output %q", got.status, got.stdout)
+			}
+			if !strings.HasPrefix(got.stderr, "harmont-billing: ") || !strings.Contains(got.stderr, tt.want) ||
+				!regexp.MustCompile(`\nTry 'harmont-billing.* --help'\.\n$`).MatchString(got.stderr) {
+				t.Errorf("%s\nwant %s", got.stderr, tt.want)
+			}
+			if strings.Contains(got.stderr, token) {
+				t.Errorf("it shows the token: %s", got.stderr)
+			}
+		})
+	}
+	if n := len(server.seen()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	if left, err := filepath.Glob(filepath.Join(p.dir, "*")); err != nil || len(left) != 0 {
+		t.Errorf("wrong usage leaves %v behind (%v)", left, err)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	p := newProgram(t)
+	p.ok("org", "create", "acme")
+	p.ok("org", "create", "globex")
+	p = p.asking()
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + listener.Addr().String()
+	listener.Close()
+	hostile := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, `{"error":{"type":"conflict","code":"c","message":"\u001b[2Jgone","doc_url":"","request_id":"r"}}`)
+	})
+	proxy := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, "<h1>Bad\nGateway</h1>")
+	})
+	other := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"hello":"world"}`) })
+	huge := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		const day = `{"date":"2026-06-01","cpu_seconds":9223372036854775807,"memory_gb_seconds":0,"disk_gb_seconds":0,"total_cents":0}`
+		_, _ = io.WriteString(w, `{"data":[`+day+`,`+day+`]}`)
+	})
+	circle := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"data":[],"next_cursor":"again"}`)
+	})
+
+	for _, tt := range []struct {
+		args, env string
+		want      string // an expression for all of standard error
+	}{
+		{"balance initech", "", `404 organization_not_found: .+ \(request \S+\)`},
+		{"balance globex", "", `404 organization_not_found: .+ \(request \S+\)`},
+		{"balance ..", "", `".." is not an organization's slug`},
+		{"balance acme", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\)`},
+		{"usage acme --from 2000-01-01 --to 2026-01-01", "", `422 billing_usage_window_invalid: .+ \(request \S+\)`},
+		{"balance acme", "HARMONT_API_URL=" + nobody, `no answer from ` + nobody + ` \(set by --api-url or HARMONT_API_URL\): .*connection refused`},
+		{"balance acme --api-url " + nobody, "", `no answer from ` + nobody + ` .*`},
+		{"balance acme --api-url " + hostile.URL, "", `409 c: �\[2Jgone \(request r\)`},
+		{"balance acme --api-url " + proxy.URL, "", `502 Bad Gateway: <h1>Bad Gateway</h1>`},
+		{"balance acme --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing`},
+		{"balance acme -o json --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing`},
+		{"series acme --last 2d --api-url " + huge.URL, "", `the total is too large for a 64-bit integer`},
+		{"transactions acme --all -o csv --api-url " + circle.URL, "", `the server gave the cursor "again" twice`},
+
+		{"serve --database postgres", "", `.*postgres.*`},
+		{"serve --database sqlite:missing/billing.db --listen 127.0.0.1:0", "", `.+`},
+		{"serve --listen 127.0.0.1:http-alternative", "", `.*http-alternative.*`},
+	} {
+		t.Run(tt.args+tt.env, func(t *testing.T) {
+			got := p.with(tt.env).run(strings.Fields(tt.args)...)
+			if got.status != exitFailure || !regexp.MustCompile(`^harmont-billing: `+tt.want+`\n$`).MatchString(got.stderr) {
+				t.Errorf("status %d\n%s\nwant %s", got.status, got.stderr, tt.want)
+			}
+			if tt.want != `the server gave the cursor "again" twice` && got.stdout != "" {
+				t.Errorf("on standard output: %s", got.stdout)
+			}
+		})
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	p = p.asking()
+	for _, args := range []string{
+		"balance acme", "transactions acme -o json", "series acme --last 1d -o csv", "org list", "token list", "export", "import /dev/null", "version",
+		"token create --name x --role read --org acme", "demo --listen 127.0.0.1:0",
+	} {
+		t.Run(args, func(t *testing.T) {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Skip(err)
+			}
+			defer full.Close()
+			var stderr bytes.Buffer
+			cmd := p.command(t.Context(), strings.Fields(args)...)
+			cmd.Stdout, cmd.Stderr = full, &stderr
+			_ = cmd.Run()
+			if cmd.ProcessState.ExitCode() != exitFailure || !strings.Contains(stderr.String(), "no space left") {
+				t.Errorf("%s\n%s", cmd.ProcessState, stderr.String())
+			}
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// terminal gives an output as on a terminal of a width, and what was written to it.
+func terminal(width int) (*output, func() string) {
+	var written bytes.Buffer
+	out := newOutput(&written, formatTable)
+	out.terminal, out.width = true, width
+	return out, func() string {
+		_ = out.flush()
+		return written.String()
+	}
+}
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	out, written := terminal(30)
+	table := newTable(out, column{title: "AMOUNT", right: true}, column{title: "DESCRIPTION"})
+	table.write([][]string{{"$1.00", "exactly twenty-two cells"[:22]}, {"$1.00", "one more than twenty-two"[:23]}, {"$1.00", strings.Repeat("家", 12)}})
+	table.write([][]string{{"-$1000.00", "🚀 a wider page"}})
+	const want = `AMOUNT  DESCRIPTION
+ $1.00  exactly twenty-two cel
+ $1.00  one more than twenty-…
+ $1.00  家家家家家家家家家家…
+-$1000.00  🚀 a wider page
+`
+	if got := written(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestColumnsAlignByCells(t *testing.T) {
+	out, written := terminal(0)
+	newTable(out, column{title: "NAME"}, column{title: "N", right: true}).write([][]string{{"家族🚀", "1"}, {"abc", "22"}})
+	if got, want := written(), "NAME     N\n家族🚀   1\nabc     22\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTerminalGetsNoControlCharacters(t *testing.T) {
+	// A sequence by ESC, one by the 8-bit CSI, a change of direction, a line, and a byte that is not UTF-8.
+	const hostile = "a\x1b[2J\u009b5m\u202e\r\nb\xff"
+	t.Run("table", func(t *testing.T) {
+		out, written := terminal(0)
+		newTable(out, column{title: "JOB"}).write([][]string{{hostile}})
+		if got, want := written(), "JOB\na�[2J�5m���b�\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("csv", func(t *testing.T) {
+		out, written := terminal(0)
+		if err := out.csv([]string{hostile}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := written(), "a�[2J�5m���b�\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("json", func(t *testing.T) {
+		out, written := terminal(0)
+		if err := out.json([]byte("{\"name\":\"a\\u001b[2J\u009b5m\u202e\\r\\nb\U000e0001 家🚀\"}\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := written(), "{\n  \"name\": \"a\\u001b[2J\\u009b5m\\u202e\\r\\nb\\udb40\\udc01 家🚀\"\n}\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestPipeGetsExactText(t *testing.T) {
+	var written bytes.Buffer
+	out := newOutput(&written, formatCSV)
+	if err := out.csv([]string{"=1+1", "a\x1b[2J\r\n\"b\"", ""}); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.json([]byte("{\"name\":\"\u009b\"}")); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := written.String(), "=1+1,\"a\x1b[2J\r\n\"\"b\"\"\",\n{\"name\":\"\u009b\"}\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+// newRoot makes the tree of commands. began is called once the command line was understood and the work begins.
+func newRoot(began func()) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "harmont-billing",
+		Short: "Billing for CI jobs in virtual machines: ledger, metering and API",
+		Long: `harmont-billing serves the Harmont billing API from one database, looks after
+that database, and reads from a server.`,
+		Example: `  harmont-billing demo          # a server with made-up data, to look around
+  harmont-billing serve         # a server on harmont-billing.db in this folder
+  harmont-billing balance acme  # ask the server at HARMONT_API_URL`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(os.Stdout)
+	root.SetErr(os.Stderr)
+	root.SetHelpTemplate(helpTemplate)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddGroup(
+		&cobra.Group{ID: groupServe, Title: "Serve:"},
+		&cobra.Group{ID: groupDatabase, Title: "Look after a database:"},
+		&cobra.Group{ID: groupClient, Title: "Ask a server:"},
+	)
+	root.AddCommand(serveCommand(), demoCommand())
+	root.AddCommand(orgCommand(), tokenCommand(), importCommand(), exportCommand())
+	root.AddCommand(clientCommands()...)
+	root.AddCommand(&cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  harmont-billing version",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), "harmont-billing "+version()+"\n")
+			return err
+		},
+	})
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Example = "  source <(harmont-billing completion bash)"
+	for _, shell := range completion.Commands() {
+		shell.Example = "  harmont-billing completion " + shell.Name()
+	}
+	markBeginning(root, began)
+	return root
+}
+
+const (
+	groupServe    = "serve"
+	groupDatabase = "database"
+	groupClient   = "client"
+)
+
+// helpTemplate shows what to type before it explains. All of it fits a terminal of 80 columns.
+const helpTemplate = `{{if .HasExample}}{{.Example}}
+
+{{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
+
+// markBeginning calls began when a command's own work starts: whatever failed before that is wrong usage.
+func markBeginning(cmd *cobra.Command, began func()) {
+	if work := cmd.RunE; work != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			began()
+			return work(cmd, args)
+		}
+		// The example stands at the head of the help.
+		cmd.SetUsageTemplate(usageTemplate)
+	} else if cmd.HasSubCommands() {
+		cmd.SetUsageTemplate(usageTemplate)
+		if cmd.HasParent() { // without its own check, the root suggests what may have been meant
+			cmd.Args = cobra.NoArgs
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			if cmd.HasParent() {
+				return usagef("%s needs a command after it", cmd.Name())
+			}
+			return cmd.Help()
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markBeginning(sub, began)
+	}
+}
+
+const usageTemplate = `Usage:{{if and .Runnable (not .HasAvailableSubCommands)}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND [flags]{{$cmds := .Commands}}{{range $group := .Groups}}
+
+{{.Title}}{{range $cmds}}{{if (and (eq .GroupID $group.ID) .IsAvailableCommand)}}
+  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}{{end}}
+
+{{if .Groups}}More:{{else}}Commands:{{end}}{{range $cmds}}{{if (and (eq .GroupID "") (or .IsAvailableCommand (eq .Name "help")))}}
+  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Global flags:
+{{.InheritedFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}
+`
+
+// version is the module's, where the program was installed by it, or the commit's.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return "commit " + setting.Value
+		}
+	}
+	return "devel"
+}
+
+// fromEnv is the value of an environment variable, or a default.
+func fromEnv(name, otherwise string) string {
+	if value, ok := os.LookupEnv(name); ok && value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// databaseFlag adds --database, which is the same on all commands that open one.
+func databaseFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("database", fromEnv("HARMONT_BILLING_DATABASE", "sqlite:harmont-billing.db"),
+		"the database, sqlite:FILE; also HARMONT_BILLING_DATABASE")
+}
+
+// choiceFlag adds a flag that takes one of a few words.
+func choiceFlag(cmd *cobra.Command, name, shorthand, otherwise, usage string, words ...string) *string {
+	c := &choice{value: otherwise, words: words}
+	cmd.Flags().VarP(c, name, shorthand, usage)
+	err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag is there
+	}
+	return &c.value
+}
+
+type choice struct {
+	value string
+	words []string
+}
+
+func (c *choice) String() string { return c.value }
+func (c *choice) Type() string   { return strings.Join(c.words, "|") }
+
+func (c *choice) Set(word string) error {
+	if !slices.Contains(c.words, word) {
+		last := len(c.words) - 1
+		return fmt.Errorf("must be %s or %s", strings.Join(c.words[:last], ", "), c.words[last])
+	}
+	c.value = word
+	return nil
+}
+
+// parseInto makes of a parser what a flag of type Func calls.
+func parseInto[T any](into *T, parse func(string) (T, error)) func(string) error {
+	return func(text string) (err error) {
+		*into, err = parse(text)
+		return err
+	}
+}
+
+// atLeast makes a parser of whole numbers.
+func atLeast(minimum int64) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < minimum {
+			return 0, fmt.Errorf("must be a whole number, %d or more", minimum)
+		}
+		return n, nil
+	}
+}
+
+// noFileCompletion keeps the shell from offering files for a flag that takes none.
+func noFileCompletion(cmd *cobra.Command, flag string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
+		panic(err) // the flag is there
+	}
+}
+
+// needs accepts exactly one argument, and names it where it is missing.
+func needs(argument string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0 || args[0] == "":
+			return fmt.Errorf("%s is missing", argument)
+		case len(args) > 1:
+			return fmt.Errorf("one %s is needed, not %d", argument, len(args))
+		}
+		return nil
+	}
+}
+
+// withServer opens the database for the time of the work.
+func withServer(ctx context.Context, config server.Config, work func(*server.Server) error) error {
+	s, err := server.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(s), s.Close())
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+const defaultListen = "127.0.0.1:8080"
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Serve the API on a database",
+		GroupID: groupServe,
+		Args:    cobra.NoArgs,
+		Long: `Serves the API until it is interrupted; requests under way are finished first.
+The database is created where it does not exist. Organizations and tokens are
+made with 'harmont-billing org' and 'harmont-billing token', also while the
+server runs.`,
+		Example: `  harmont-billing serve
+  harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db`,
+	}
+	flags := cmd.Flags()
+	database := databaseFlag(cmd)
+	listen := flags.String("listen", fromEnv("HARMONT_BILLING_LISTEN", defaultListen),
+		"the address to serve on; also HARMONT_BILLING_LISTEN")
+	logFormat := choiceFlag(cmd, "log-format", "", "text", "the `FORM` of the log on standard error: text or json", "text", "json")
+	logLevel := choiceFlag(cmd, "log-level", "", "info", "the lowest `LEVEL` that is logged: debug, info (each request), warn or error", "debug", "info", "warn", "error")
+	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
+	var rateLimit int64
+	flags.Func("rate-limit", "how many requests a second a token may make, `N`; any number where absent", parseInto(&rateLimit, atLeast(1)))
+	docURL := flags.String("doc-url", server.DefaultDocURL, "what the doc_url of errors begins with")
+	rates := ratesFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
+		config := server.Config{
+			Database: *database, Rates: *rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
+			RequestsPerSecond: int(rateLimit),
+		}
+		return withServer(cmd.Context(), config, func(s *server.Server) error {
+			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", *listen)
+			if err != nil {
+				return err
+			}
+			logger.Info("serving", "address", "http://"+listener.Addr().String(), "version", version())
+			context.AfterFunc(cmd.Context(), func() { logger.Info("stopping") })
+			return s.Serve(cmd.Context(), listener)
+		})
+	}
+	return cmd
+}
+
+// ratesFlags adds the prices of leases.
+func ratesFlags(cmd *cobra.Command) *server.Rates {
+	rates := server.StandardRates
+	for _, price := range []struct {
+		name, of string
+		rate     *int64
+	}{
+		{"price-cpu", "one CPU", &rates.CPU}, {"price-memory-gb", "one gigabyte of memory", &rates.MemoryGB},
+		{"price-disk-gb", "one gigabyte of disk", &rates.DiskGB},
+	} {
+		cmd.Flags().Func(price.name, fmt.Sprintf("`MICROCENTS` for %s for one second (default %d)", price.of, *price.rate),
+			parseInto(price.rate, atLeast(0)))
+	}
+	return &rates
+}
+
+// newLogger takes the words of --log-format and --log-level.
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var minimum slog.Level
+	if err := minimum.UnmarshalText([]byte(level)); err != nil {
+		panic(err)
+	}
+	options := slog.HandlerOptions{Level: minimum}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, &options))
+	}
+	return slog.New(slog.NewTextHandler(w, &options))
+}
+
+func demoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "demo",
+		Short:   "Serve made-up data, to look around",
+		GroupID: groupServe,
+		Args:    cobra.NoArgs,
+		Long: `Serves a fresh database with an organization acme and 90 days of usage up to
+now. The database is deleted when the demo is interrupted.`,
+		Example: `  harmont-billing demo`,
+	}
+	listen := cmd.Flags().String("listen", fromEnv("HARMONT_BILLING_LISTEN", defaultListen),
+		"the address to serve on; also HARMONT_BILLING_LISTEN")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		chosen := cmd.Flags().Changed("listen") || os.Getenv("HARMONT_BILLING_LISTEN") != ""
+		// Closing the terminal ends a demo like Ctrl-C does, or its data would stay behind.
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+		defer stop()
+		return runDemo(ctx, cmd.OutOrStdout(), *listen, chosen)
+	}
+	return cmd
+}
+
+// runDemo takes any free port where the default one is taken.
+func runDemo(ctx context.Context, out io.Writer, listen string, chosen bool) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if errors.Is(err, syscall.EADDRINUSE) && !chosen {
+		listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "harmont-billing-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // a leftover in the system's temporary folder
+	logger := newLogger(os.Stderr, "text", "warn")
+	config := server.Config{Database: "sqlite:" + filepath.Join(folder, "demo.db"), Logger: logger}
+	return withServer(ctx, config, func(s *server.Server) error {
+		if err := s.FillDemo(ctx, "acme", "Acme"); err != nil {
+			return err
+		}
+		token, _, err := s.CreateToken(ctx, server.TokenOptions{Name: "demo", Role: server.RoleAdmin, Organizations: []string{"acme"}})
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, `Serving the organization acme, with 90 days of made-up usage, at http://%[1]s
+
+In another terminal:
+
+  export HARMONT_API_URL=http://%[1]s
+  export HARMONT_TOKEN=%[2]s
+
+  %[3]s balance acme
+  %[3]s series acme --last 30d
+  curl -H "Authorization: Bearer $HARMONT_TOKEN" "$HARMONT_API_URL/api/v0/billing/transactions/acme?limit=3"
+
+Interrupt with Ctrl-C; the data is deleted then.
+`, listener.Addr(), token, os.Args[0]); err != nil {
+			return err
+		}
+		return s.Serve(ctx, listener)
+	})
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/client"
+)
+
+const (
+	defaultLimit = 50
+	maxPage      = 100 // the API's
+)
+
+func transactionsCommand() *cobra.Command {
+	limit := int64(0) // not given
+	var all bool
+	cmd := askCommand(&cobra.Command{
+		Use:   "transactions ORG",
+		Short: "List an organization's ledger, newest entry first",
+		Long: `Lists the entries of the organization's ledger, newest first. Entries are
+written as they arrive, so that a ledger of any length can be listed. The JSON
+is one object in the form of the API's pages, with one entry a line; its
+next_cursor is null where no older entry is left.
+
+` + outputHelp,
+		Example: `  harmont-billing transactions acme
+  harmont-billing transactions acme --limit 500
+  harmont-billing transactions acme --all -o csv > ledger.csv`,
+	}, func(ctx context.Context, q *question) error {
+		switch {
+		case all && limit > 0:
+			return usagef("--all goes without --limit")
+		case all:
+			limit = math.MaxInt64
+		case limit == 0:
+			limit = defaultLimit
+		}
+		return listTransactions(ctx, q, limit)
+	})
+	cmd.Flags().Func("limit", fmt.Sprintf("list `N` entries (default %d)", defaultLimit), parseInto(&limit, atLeast(1)))
+	cmd.Flags().BoolVar(&all, "all", false, "list every entry")
+	noFileCompletion(cmd, "limit")
+	return cmd
+}
+
+// listTransactions walks the pages and holds no more than one of them.
+func listTransactions(ctx context.Context, q *question, limit int64) error {
+	w := &ledgerWriter{q: q, table: newTable(q.out,
+		column{title: "CREATED (UTC)"}, column{title: "AMOUNT", right: true}, column{title: "SOURCE"}, column{title: "DESCRIPTION"})}
+	var opts client.ListOptions
+	for {
+		opts.Limit = int(min(limit, maxPage))
+		page, err := q.ListBillingTransactions(ctx, q.org, opts)
+		if err != nil {
+			return err
+		}
+		limit -= int64(len(page.Data))
+		next := orEmptyText(page.NextCursor)
+		if next != "" && next == opts.Cursor {
+			return fmt.Errorf("the server gave the cursor %q twice", next)
+		}
+		opts.Cursor = next
+		last := next == "" || limit <= 0
+		if err := errors.Join(w.page(page, last), q.out.flush()); err != nil || last {
+			return err
+		}
+	}
+}
+
+// ledgerWriter writes one page after the other.
+type ledgerWriter struct {
+	q       *question
+	table   *table
+	started bool
+	entries int
+}
+
+func (w *ledgerWriter) page(page *client.TransactionList, last bool) error {
+	first := !w.started
+	w.started = true
+	switch w.q.out.format {
+	case formatJSON:
+		return w.json(first, last)
+	case formatCSV:
+		var records [][]string
+		if first {
+			records = append(records, []string{"id", "amount_cents", "source", "description", "created_at"})
+		}
+		for _, tx := range page.Data {
+			records = append(records, []string{
+				tx.ID.String(), number(tx.AmountCents), string(tx.Source), orEmptyText(tx.Description), timestamp(tx.CreatedAt),
+			})
+		}
+		return w.q.out.csv(records...)
+	}
+	rows := make([][]string, len(page.Data))
+	for i, tx := range page.Data {
+		rows[i] = []string{toSecond(tx.CreatedAt), money(tx.AmountCents), string(tx.Source), orEmptyText(tx.Description)}
+	}
+	w.table.write(rows)
+	return nil
+}
+
+// json joins the pages into one.
+func (w *ledgerWriter) json(first, last bool) error {
+	var page struct {
+		Data       []json.RawMessage `json:"data"`
+		NextCursor json.RawMessage   `json:"next_cursor"`
+	}
+	if err := json.Unmarshal(w.q.answer.body.Bytes(), &page); err != nil {
+		return err
+	}
+	if first {
+		w.q.out.jsonText(`{"data":[`)
+	}
+	for _, entry := range page.Data {
+		if w.entries++; w.entries > 1 {
+			w.q.out.jsonText(",")
+		}
+		w.q.out.jsonText("\n" + string(entry))
+	}
+	if last {
+		w.q.out.jsonText("\n" + `],"next_cursor":` + string(page.NextCursor) + "}\n")
+	}
+	return nil
+}
