@@ -36,7 +36,7 @@ func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) 
 
 // Entries implements billing.Store.
 func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit int) ([]billing.Entry, error) {
-	entries := make([]billing.Entry, 0, limit)
+	entries := make([]billing.Entry, 0, min(limit, billing.MaxLimit))
 	err := s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
 			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, limit},
 		func(rows *sql.Rows) error {
@@ -101,16 +101,17 @@ func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window
 	return days, s.fail(err)
 }
 
+const breakdownQuery = `SELECT ` + leaseColumns + `,
+		min(started_at) OVER build AS build_started_at, max(finished_at) OVER build,
+		CAST(coalesce(sum(amount_cents) OVER build, 0) AS BIGINT), count(*) OVER build
+	FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
+	WINDOW build AS (PARTITION BY build_id)
+	ORDER BY build_started_at DESC, build_id NULLS LAST, started_at, lease_id`
+
 // Breakdown implements billing.Store. The database orders and spills to disk as it needs.
 func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
 	return func(yield func(*billing.BreakdownRow, error) bool) {
-		rows, err := s.streams.QueryContext(ctx, `SELECT `+leaseColumns+`,
-				min(started_at) OVER build AS build_started_at, max(finished_at) OVER build,
-				CAST(coalesce(sum(amount_cents) OVER build, 0) AS BIGINT), count(*) OVER build
-			FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
-			WINDOW build AS (PARTITION BY build_id)
-			ORDER BY build_started_at DESC, build_id NULLS LAST, started_at, lease_id`,
-			org[:], int64(w.From), int64(w.To))
+		rows, err := s.streams.QueryContext(ctx, breakdownQuery, org[:], int64(w.From), int64(w.To))
 		if err != nil {
 			yield(nil, s.fail(err))
 			return

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // pure Go, so that no C compiler is needed
@@ -49,6 +50,9 @@ func sqliteOutOfReach(err error) bool {
 	return false
 }
 
+// sqliteBusyTimeout is how long a statement waits for another process to finish writing.
+const sqliteBusyTimeout = 5 * time.Second
+
 // openSQLite opens the pools of the database in the file, which is created where it does not exist.
 func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if file == ":memory:" {
@@ -61,7 +65,8 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	}
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
 	pragmas := url.Values{"_pragma": {
-		"busy_timeout(5000)", // another process may be writing; first, so that the next ones wait as well
+		// Another process may be writing. It comes first, so that the next ones wait as well.
+		fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds()),
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // a commit that was acknowledged survives a power cut
 		"foreign_keys(ON)",
@@ -84,7 +89,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writer.PingContext(ctx); err != nil {
+	if err := pingSQLite(ctx, writer); err != nil {
 		writer.Close()
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
@@ -102,6 +107,22 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, err
 	}
 	return start(ctx, sqliteDialect, writer, reader, streams)
+}
+
+// pingSQLite opens the first connection. Of several that turn a new file to WAL at once, SQLite lets some fail without
+// waiting, whatever the busy_timeout.
+func pingSQLite(ctx context.Context, db *sql.DB) error {
+	for last := time.Now().Add(sqliteBusyTimeout); ; {
+		err := db.PingContext(ctx)
+		if e, ok := errors.AsType[*sqlite.Error](err); !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(last) {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // sqliteFile tells the file of a database given as sqlite:FILE.

@@ -1,0 +1,4 @@
+package billing
+
+// EncodeCursor makes a cursor as the Service does, for any place.
+var EncodeCursor = encodeCursor

@@ -1,0 +1,95 @@
+package billing
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestPostCreditValidate(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*PostCredit)
+		kind   error // nil where it is valid
+	}{
+		{"a refund", func(*PostCredit) {}, nil},
+		{"a grant", func(op *PostCredit) { op.Source = SourceAdminGrant }, nil},
+		{"the smallest", func(op *PostCredit) { op.AmountCents = 1 }, nil},
+		{"the largest", func(op *PostCredit) { op.AmountCents = MaxCredit }, nil},
+		{"a long key", func(op *PostCredit) { op.IdempotencyKey = strings.Repeat("é", MaxIdempotencyKey) }, nil},
+		{"a long description", func(op *PostCredit) { op.Description = new(strings.Repeat("é", MaxText)) }, nil},
+		{"nothing", func(op *PostCredit) { op.AmountCents = 0 }, ErrAmountInvalid},
+		{"a debit", func(op *PostCredit) { op.AmountCents = -1 }, ErrAmountInvalid},
+		{"the least", func(op *PostCredit) { op.AmountCents = math.MinInt64 }, ErrAmountInvalid},
+		{"too much", func(op *PostCredit) { op.AmountCents = MaxCredit + 1 }, ErrAmountInvalid},
+		{"no key", func(op *PostCredit) { op.IdempotencyKey = "" }, ErrInvalid},
+		{"too long a key", func(op *PostCredit) { op.IdempotencyKey = strings.Repeat("k", MaxIdempotencyKey+1) }, ErrInvalid},
+		{"a key with a NUL", func(op *PostCredit) { op.IdempotencyKey = "a\x00" }, ErrInvalid},
+		{"a key that is not UTF-8", func(op *PostCredit) { op.IdempotencyKey = "a\xff" }, ErrInvalid},
+		{"too long a description", func(op *PostCredit) { op.Description = new(strings.Repeat("d", MaxText+1)) }, ErrInvalid},
+		{"a description with a NUL", func(op *PostCredit) { op.Description = new("\x00") }, ErrInvalid},
+		{"no source", func(op *PostCredit) { op.Source = "" }, ErrInvalid},
+		{"a source for machines", func(op *PostCredit) { op.Source = SourceStripeTopup }, ErrInvalid},
+		{"the source of debits", func(op *PostCredit) { op.Source = SourceVMLeaseDebit }, ErrInvalid},
+	} {
+		op := PostCredit{AmountCents: 500, Source: SourceRefund, IdempotencyKey: "key"}
+		c.change(&op)
+		if err := op.Validate(); !errors.Is(err, c.kind) {
+			t.Errorf("%s: got %v; want %v", c.name, err, c.kind)
+		}
+	}
+}
+
+func TestImportEntryValidate(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Entry)
+		kind   error // nil where it is valid
+	}{
+		{"a credit", func(*Entry) {}, nil},
+		{"the largest credit", func(e *Entry) { e.AmountCents = math.MaxInt64 }, nil},
+		{"a debit", func(e *Entry) { e.Source, e.AmountCents, e.LeaseID = SourceVMLeaseDebit, -1, new(ID) }, nil},
+		{"a debit of nothing", func(e *Entry) { e.Source, e.AmountCents, e.LeaseID = SourceVMLeaseDebit, 0, new(ID) }, nil},
+		{"no source", func(e *Entry) { e.Source = "" }, ErrInvalid},
+		{"an unknown source", func(e *Entry) { e.Source = "gift" }, ErrInvalid},
+		{"a debit that adds", func(e *Entry) { e.Source, e.AmountCents, e.LeaseID = SourceVMLeaseDebit, 1, new(ID) }, ErrAmountInvalid},
+		{"a debit without a lease", func(e *Entry) { e.Source, e.AmountCents = SourceVMLeaseDebit, -1 }, ErrInvalid},
+		{"a credit of nothing", func(e *Entry) { e.AmountCents = 0 }, ErrAmountInvalid},
+		{"a credit that takes", func(e *Entry) { e.AmountCents = math.MinInt64 }, ErrAmountInvalid},
+		{"a credit with a lease", func(e *Entry) { e.LeaseID = new(ID) }, ErrInvalid},
+		{"an empty key", func(e *Entry) { e.IdempotencyKey = new("") }, ErrInvalid},
+		{"too long a key", func(e *Entry) { e.IdempotencyKey = new(strings.Repeat("k", MaxIdempotencyKey+1)) }, ErrInvalid},
+		{"too long a description", func(e *Entry) { e.Description = new(strings.Repeat("d", MaxText+1)) }, ErrInvalid},
+	} {
+		op := ImportEntry{Entry: Entry{ID: NewID(), AmountCents: 500, Source: SourceStripeTopup, IdempotencyKey: new("key")}}
+		c.change(&op.Entry)
+		if err := op.Validate(); !errors.Is(err, c.kind) {
+			t.Errorf("%s: got %v; want %v", c.name, err, c.kind)
+		}
+	}
+}
+
+func TestImportLeaseValidate(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Lease)
+		kind   error // nil where it is valid
+	}{
+		{"a lease to bill", func(*Lease) {}, nil},
+		{"a running lease", func(l *Lease) { l.FinishedAt = nil }, nil},
+		{"a billed lease", func(l *Lease) { l.AmountCents = new(int64(-5)) }, nil},
+		{"one billed with nothing", func(l *Lease) { l.AmountCents = new(int64(0)) }, nil},
+		{"the largest debit", func(l *Lease) { l.AmountCents = new(int64(-math.MaxInt64)) }, nil},
+		{"a debit whose cost is no int64", func(l *Lease) { l.AmountCents = new(int64(math.MinInt64)) }, ErrLeaseInvalid},
+		{"a billed lease that adds", func(l *Lease) { l.AmountCents = new(int64(1)) }, ErrLeaseInvalid},
+		{"a billed lease that runs", func(l *Lease) { l.FinishedAt, l.AmountCents = nil, new(int64(-5)) }, ErrLeaseInvalid},
+		{"no CPU", func(l *Lease) { l.CPUCount, l.AmountCents = 0, new(int64(-5)) }, ErrLeaseInvalid},
+	} {
+		op := ImportLease{Lease: validLease()}
+		c.change(&op.Lease)
+		if err := op.Validate(); !errors.Is(err, c.kind) {
+			t.Errorf("%s: got %v; want %v", c.name, err, c.kind)
+		}
+	}
+}

@@ -1,0 +1,396 @@
+package storetest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+var readTests = []test{
+	{"Entries", testEntries},
+	{"EntriesWhileAppending", testEntriesWhileAppending},
+	{"Usage", testUsage},
+	{"Breakdown", testBreakdown},
+	{"BreakdownOrder", testBreakdownOrder},
+	{"BreakdownStopped", testBreakdownStopped},
+	{"BreakdownCancelled", testBreakdownCancelled},
+}
+
+// lastError runs through a breakdown. Nothing may follow an error.
+func lastError(rows iter.Seq2[*billing.BreakdownRow, error]) error {
+	var last error
+	for _, err := range rows {
+		if last != nil {
+			return errors.Join(errors.New("a breakdown went on after an error"), last)
+		}
+		last = err
+	}
+	return last
+}
+
+func testEntries(s *suite) {
+	acme, globex := s.organization("acme"), s.organization("globex")
+	for i := range int64(10) {
+		s.credit(acme, i+1, string(rune('a'+i)))
+		s.credit(globex, 100, string(rune('a'+i)))
+	}
+	ledger := s.ledger(acme)
+	slices.Reverse(ledger)
+	for _, c := range []struct {
+		before int64
+		limit  int
+		want   []billing.Entry
+	}{
+		{math.MaxInt64, 100, ledger},
+		{math.MaxInt64, 3, ledger[:3]},
+		{11, 10, ledger},
+		{10, 10, ledger[1:]},
+		{5, 2, ledger[6:8]},
+		{2, 10, ledger[9:]},
+		{1, 10, nil},
+		{0, 10, nil},
+		{-1, 10, nil},
+		{math.MinInt64, 10, nil},
+	} {
+		got, err := s.store.Entries(s.Context(), acme.ID, c.before, c.limit)
+		s.must(err)
+		s.same("the entries", c.want, got)
+	}
+}
+
+// Pages do not move while entries are appended.
+func testEntriesWhileAppending(s *suite) {
+	acme := s.organization("acme")
+	for i := range 20 {
+		s.credit(acme, 1, string(rune('a'+i)))
+	}
+	want := s.ledger(acme)
+	slices.Reverse(want)
+	var got []billing.Entry
+	for before := int64(math.MaxInt64); ; before = got[len(got)-1].Seq {
+		page, err := s.store.Entries(s.Context(), acme.ID, before, 3)
+		s.must(err)
+		if len(page) == 0 {
+			break
+		}
+		got = append(got, page...)
+		s.record(acme, finished(someDay, 300), finished(someDay, 0))
+	}
+	s.same("the pages together", want, got)
+}
+
+// anyLeases makes up leases of a few builds over some days. Many start at the same moment, on the hour or a microsecond
+// beside it.
+func anyLeases(r *rand.Rand, n int) []billing.Lease {
+	builds := make([]*billing.ID, 40)
+	for i := range builds[1:] { // the first is no build
+		builds[i+1] = new(billing.NewID())
+	}
+	leases := make([]billing.Lease, n)
+	for i := range leases {
+		l := running(anyMoment(r))
+		build := r.IntN(len(builds))
+		l.ID, l.BuildID = new(billing.NewID()), builds[build]
+		if build > 0 {
+			l.BuildNumber = new(int64(build))
+		}
+		l.CPUCount, l.MemoryGB, l.DiskGB = 1+r.Int64N(64), 1+r.Int64N(256), 1+r.Int64N(1000)
+		if r.IntN(10) > 0 {
+			l = finish(l, r.Int64N(20_000))
+		}
+		leases[i] = l
+	}
+	return leases
+}
+
+// anyMoment lies within five days from someDay.
+func anyMoment(r *rand.Rand) billing.Time {
+	hour := someDay + billing.Time(r.Int64N(5*24))*billing.Hour
+	switch r.IntN(5) {
+	case 0:
+		return hour
+	case 1:
+		return hour + 1
+	case 2:
+		return hour + billing.Hour - 1
+	case 3:
+		return hour + billing.Time(r.Int64N(60))*60*billing.Second
+	default:
+		return hour + billing.Time(r.Int64N(int64(billing.Hour)))
+	}
+}
+
+// windows are those that cut hours in every way, and any.
+func windows(r *rand.Rand) []billing.Window {
+	hour := someDay + 30*billing.Hour
+	all := []billing.Window{
+		{From: 0, To: endOfTime},
+		{From: billing.TimeOf(billing.Time(0).Std().AddDate(-1969, 0, 0)), To: 0},
+		{From: someDay, To: someDay + 5*billing.Day},
+		{From: someDay, To: someDay + 1},
+		{From: hour, To: hour + billing.Hour},
+		{From: hour, To: hour + billing.Hour - 1},
+		{From: hour, To: hour + billing.Hour + 1},
+		{From: hour - 1, To: hour + billing.Hour},
+		{From: hour + 1, To: hour + billing.Hour},
+		{From: hour - 1, To: hour + 1},
+		{From: hour - 1, To: hour},
+		{From: hour, To: hour + 1},
+		{From: hour + 1, To: hour + 2},
+		{From: hour + 1, To: hour + billing.Hour - 1},
+		{From: hour + billing.Hour - 1, To: hour + billing.Hour},
+		{From: hour + 1, To: hour + 2*billing.Hour + 1},
+		{From: someDay + billing.Day - 1, To: someDay + billing.Day + 1},
+		{From: someDay + 10*billing.Day, To: someDay + 11*billing.Day},
+		{From: someDay - billing.Day, To: someDay},
+	}
+	for range 200 {
+		from, to := anyMoment(r), anyMoment(r)
+		if from > to {
+			from, to = to, from
+		}
+		all = append(all, billing.Window{From: from, To: to + 1})
+	}
+	return all
+}
+
+// testUsage holds the sums against those of a loop over the leases.
+func testUsage(s *suite) {
+	r := rand.New(rand.NewPCG(11, 12))
+	acme, globex := s.organization("acme"), s.organization("globex")
+	for range 2 {
+		s.record(acme, anyLeases(r, 400)...)
+		s.record(globex, anyLeases(r, 100)...)
+	}
+	c, err := export(s.Context(), s.store)
+	s.must(err)
+	leases := c.Leases["acme"]
+	for _, w := range windows(r) {
+		want, wantDays := usageOf(leases, w), daysOf(leases, w)
+		got, err := s.store.Usage(s.Context(), acme.ID, w)
+		s.must(err)
+		days, err := s.store.UsageByDay(s.Context(), acme.ID, w)
+		s.must(err)
+		if got != want {
+			s.Errorf("from %s to %s the usage is %+v; want %+v", w.From, w.To, got, want)
+		}
+		if !slices.Equal(days, wantDays) {
+			s.Errorf("from %s to %s the days are %+v; want %+v", w.From, w.To, days, wantDays)
+		}
+		var sum billing.Usage
+		for _, day := range days {
+			sum.CPUSeconds += day.CPUSeconds
+			sum.MemoryGBSeconds += day.MemoryGBSeconds
+			sum.DiskGBSeconds += day.DiskGBSeconds
+			sum.Cents += day.Cents
+		}
+		if sum != got {
+			s.Errorf("from %s to %s the days add up to %+v, the usage is %+v", w.From, w.To, sum, got)
+		}
+	}
+	nobody, err := s.store.Usage(s.Context(), billing.NewID(), billing.Window{From: 0, To: endOfTime})
+	s.must(err)
+	s.same("the usage of nobody", billing.Usage{}, nobody)
+	s.audit()
+}
+
+// breakdownOf groups leases the naive way.
+func breakdownOf(leases []billing.Lease, w billing.Window) []billing.BreakdownRow {
+	builds := map[billing.ID][]billing.Lease{} // the zero id is none
+	for _, l := range leases {
+		if in(w, l.StartedAt) {
+			id := billing.ID{}
+			if l.BuildID != nil {
+				id = *l.BuildID
+			}
+			builds[id] = append(builds[id], l)
+		}
+	}
+	type build struct {
+		id  billing.ID
+		sum billing.BuildUsage
+	}
+	var order []build
+	for id, leases := range builds {
+		b := build{id, billing.BuildUsage{StartedAt: endOfTime, Jobs: int64(len(leases))}}
+		for _, l := range leases {
+			b.sum.StartedAt = min(b.sum.StartedAt, l.StartedAt)
+			if l.FinishedAt != nil {
+				b.sum.Cents += *l.AmountCents
+				if b.sum.FinishedAt == nil || *b.sum.FinishedAt < *l.FinishedAt {
+					b.sum.FinishedAt = l.FinishedAt
+				}
+			}
+		}
+		slices.SortFunc(leases, func(a, b billing.Lease) int {
+			return cmp.Or(cmp.Compare(a.StartedAt, b.StartedAt), bytes.Compare(a.ID[:], b.ID[:]))
+		})
+		order = append(order, b)
+	}
+	slices.SortFunc(order, func(a, b build) int {
+		if later := cmp.Compare(b.sum.StartedAt, a.sum.StartedAt); later != 0 {
+			return later
+		}
+		switch none := (billing.ID{}); {
+		case a.id == none:
+			return 1
+		case b.id == none:
+			return -1
+		}
+		return bytes.Compare(a.id[:], b.id[:])
+	})
+	var rows []billing.BreakdownRow
+	for _, b := range order {
+		for _, l := range builds[b.id] {
+			rows = append(rows, billing.BreakdownRow{Build: b.sum, Lease: l})
+		}
+	}
+	return rows
+}
+
+func (s *suite) breakdown(org billing.Organization, w billing.Window) (rows []billing.BreakdownRow) {
+	s.Helper()
+	for row, err := range s.store.Breakdown(s.Context(), org.ID, w) {
+		s.must(err)
+		rows = append(rows, *row)
+	}
+	return rows
+}
+
+func testBreakdown(s *suite) {
+	r := rand.New(rand.NewPCG(13, 14))
+	acme, globex := s.organization("acme"), s.organization("globex")
+	s.record(acme, anyLeases(r, 300)...)
+	s.record(globex, anyLeases(r, 50)...)
+	c, err := export(s.Context(), s.store)
+	s.must(err)
+	for i, w := range windows(r) {
+		if i == 40 {
+			break
+		}
+		s.same("from "+w.From.String()+" to "+w.To.String(), breakdownOf(c.Leases["acme"], w), s.breakdown(acme, w))
+	}
+}
+
+// A small one, written out.
+func testBreakdownOrder(s *suite) {
+	acme := s.organization("acme")
+	id := func(n byte) *billing.ID { return &billing.ID{15: n} }
+	lease := func(lease, build byte, start billing.Time, seconds int64) billing.Lease {
+		l := running(someDay + start*billing.Second)
+		l.ID, l.JobID = id(lease), nil
+		if build > 0 {
+			l.BuildID = id(build)
+		}
+		if seconds >= 0 {
+			l = finish(l, seconds)
+		}
+		return l
+	}
+	s.record(acme,
+		lease(1, 20, 0, 3600), // before the window; build 20 straddles it
+		lease(2, 20, 100, 300),
+		lease(3, 0, 100, 24), // starts with the builds 20 and 21, and belongs to none
+		lease(5, 21, 100, -1),
+		lease(4, 21, 100, 0),
+		lease(6, 22, 200, -1), // the newest, still running
+		lease(7, 20, 300, 24),
+		lease(8, 0, 50, 300), // no build either, and the first in the window
+		lease(9, 22, 1000, 1),
+	)
+	type row struct {
+		lease, build        byte
+		start, end          billing.Time // of the build; -1 for none
+		cents, jobs, amount int64        // -1 for none
+	}
+	var got []row
+	for _, r := range s.breakdown(acme, billing.Window{From: someDay + 50*billing.Second, To: someDay + 1000*billing.Second}) {
+		g := row{
+			lease: r.Lease.ID[15], start: (r.Build.StartedAt - someDay) / billing.Second, end: -1, cents: r.Build.Cents,
+			jobs: r.Build.Jobs, amount: -1,
+		}
+		if r.Lease.BuildID != nil {
+			g.build = r.Lease.BuildID[15]
+		}
+		if r.Build.FinishedAt != nil {
+			g.end = (*r.Build.FinishedAt - someDay) / billing.Second
+		}
+		if r.Lease.AmountCents != nil {
+			g.amount = -*r.Lease.AmountCents
+		}
+		got = append(got, g)
+	}
+	if want := []row{
+		{6, 22, 200, -1, 0, 1, -1},
+		{2, 20, 100, 400, -13, 2, 12},
+		{7, 20, 100, 400, -13, 2, 1},
+		{4, 21, 100, 100, 0, 2, 0},
+		{5, 21, 100, 100, 0, 2, -1},
+		{8, 0, 50, 350, -13, 2, 12},
+		{3, 0, 50, 350, -13, 2, 1},
+	}; !slices.Equal(got, want) {
+		s.Errorf("got\n%v, want\n%v", got, want)
+	}
+}
+
+// A receiver that stops early leaves nothing behind, however often: connections are few.
+func testBreakdownStopped(s *suite) {
+	acme := s.organization("acme")
+	s.record(acme, anyLeases(rand.New(rand.NewPCG(15, 16)), 60)...)
+	all := s.breakdown(acme, billing.Window{From: 0, To: endOfTime})
+	for i := range 100 {
+		var got []billing.BreakdownRow
+		for row, err := range s.store.Breakdown(s.Context(), acme.ID, billing.Window{From: 0, To: endOfTime}) {
+			s.must(err)
+			got = append(got, *row)
+			if len(got) == 1+i%5 {
+				break
+			}
+		}
+		s.same("the first rows", all[:1+i%5], got)
+	}
+	// Rows are the receiver's, and writing goes on while it reads.
+	var got []billing.BreakdownRow
+	for row, err := range s.store.Breakdown(s.Context(), acme.ID, billing.Window{From: 0, To: endOfTime}) {
+		s.must(err)
+		got = append(got, *row)
+		if len(got)%10 == 1 {
+			s.record(acme, finished(someDay, 300))
+		}
+	}
+	s.same("the rows", all, got)
+}
+
+// A breakdown that was cut short is never taken for a whole one.
+func testBreakdownCancelled(s *suite) {
+	acme := s.organization("acme")
+	const leases = 300
+	s.record(acme, anyLeases(rand.New(rand.NewPCG(17, 18)), leases)...)
+	for range 10 {
+		ctx, cancel := context.WithCancel(s.Context())
+		rows := 0
+		err := lastError(func(yield func(*billing.BreakdownRow, error) bool) {
+			for row, err := range s.store.Breakdown(ctx, acme.ID, billing.Window{From: 0, To: endOfTime}) {
+				cancel()
+				if err == nil {
+					rows++
+				}
+				if !yield(row, err) {
+					return
+				}
+			}
+		})
+		if err == nil && rows != leases || err != nil && !errors.Is(err, context.Canceled) {
+			s.Errorf("after %d of %d rows: %v", rows, leases, err)
+		}
+		cancel()
+	}
+	s.audit()
+}

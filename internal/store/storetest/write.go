@@ -1,0 +1,543 @@
+package storetest
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+var writeTests = []test{
+	{"LeaseLifeByJob", func(s *suite) { testLeaseLife(s, func(*billing.Lease) {}) }},
+	{"LeaseLifeByJobAndID", func(s *suite) {
+		testLeaseLife(s, func(l *billing.Lease) { l.ID = new(billing.NewID()) })
+	}},
+	{"LeaseLifeByID", func(s *suite) {
+		testLeaseLife(s, func(l *billing.Lease) { l.ID, l.JobID = new(billing.NewID()), nil })
+	}},
+	{"LeaseFields", testLeaseFields},
+	{"LeaseIDConflicts", testLeaseIDConflicts},
+	{"LeaseTwiceInARequest", testLeaseTwiceInARequest},
+	{"AllOfARequestOrNone", testAllOfARequestOrNone},
+	{"RequestsOfEverySize", testRequestsOfEverySize},
+	{"DebitOfNothing", testDebitOfNothing},
+	{"RatesDoNotChangeHistory", testRatesDoNotChangeHistory},
+	{"Credit", testCredit},
+	{"CreditsOfEverySize", testCreditsOfEverySize},
+	{"OperationsInOrder", testOperationsInOrder},
+	{"UnknownOrganization", testUnknownOrganization},
+	{"DatesNeverGoBack", testDatesNeverGoBack},
+	{"OverflowOfBalance", testOverflowOfBalance},
+	{"OverflowOfLifetime", testOverflowOfLifetime},
+	{"LargestDebit", testLargestDebit},
+	{"RefusedByTheDatabase", testRefusedByTheDatabase},
+}
+
+// A lease runs, finishes and is billed once, however often it is sent, and cannot be changed after that.
+func testLeaseLife(s *suite, key func(*billing.Lease)) {
+	acme := s.organization("acme")
+	start := running(someDay)
+	key(&start)
+
+	first := s.record(acme, start)[0]
+	if start.ID != nil && first.ID != *start.ID {
+		s.Errorf("lease %s is recorded as %s", start.ID, first.ID)
+	}
+	s.same("started", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, first)
+	s.same("a running lease's head", billing.Head{}, s.head(acme))
+	s.unchanged("the same again", func() {
+		s.same("still running", billing.RecordedLease{ID: first.ID, Status: billing.LeaseDuplicate}, s.record(acme, start)[0])
+	})
+
+	larger := start
+	larger.CPUCount, larger.StartedAt, larger.VMHandle = 4, start.StartedAt+billing.Hour, new("vm-2")
+	s.same("corrected", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, larger)[0])
+	s.same("corrected back", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, start)[0])
+
+	done := finish(start, 3600)
+	s.same("finished", billing.RecordedLease{ID: first.ID, Status: billing.LeaseBilled, AmountCents: -151}, s.record(acme, done)[0])
+	s.audit()
+	ledger := s.ledger(acme)
+	if len(ledger) != 1 || ledger[0].AmountCents != -151 || ledger[0].Source != billing.SourceVMLeaseDebit || *ledger[0].LeaseID != first.ID ||
+		ledger[0].Description == nil || ledger[0].IdempotencyKey != nil {
+		s.Errorf("the ledger is %+v", ledger)
+	}
+
+	s.unchanged("sending a billed lease again", func() {
+		duplicate := billing.RecordedLease{ID: first.ID, Status: billing.LeaseDuplicate, AmountCents: -151}
+		s.same("the same", duplicate, s.record(acme, done)[0])
+		defaulted := done
+		defaulted.DurationSeconds = nil
+		s.same("without the duration, which is the same", duplicate, s.record(acme, defaulted)[0])
+
+		for what, change := range map[string]func(*billing.Lease){
+			"running again":       func(l *billing.Lease) { l.FinishedAt, l.DurationSeconds = nil, nil },
+			"another CPU count":   func(l *billing.Lease) { l.CPUCount++ },
+			"another end":         func(l *billing.Lease) { l.FinishedAt = new(*l.FinishedAt + 1) },
+			"another start":       func(l *billing.Lease) { l.StartedAt-- },
+			"another duration":    func(l *billing.Lease) { l.DurationSeconds = new(int64(3599)) },
+			"a name where none":   func(l *billing.Lease) { l.JobName = new("") },
+			"another duration, 0": func(l *billing.Lease) { l.DurationSeconds = new(int64(0)) },
+		} {
+			changed := done
+			change(&changed)
+			_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{changed})
+			s.wantError(what, err, billing.ErrLeaseConflict)
+		}
+	})
+
+	// Another organization's lease with the same ids is another lease.
+	globex := s.organization("globex")
+	s.same("elsewhere", billing.LeaseBilled, s.record(globex, done)[0].Status)
+	s.audit()
+}
+
+// What is stored is what was sent.
+func testLeaseFields(s *suite) {
+	acme := s.organization("acme")
+	full := billing.Lease{
+		ID: new(billing.NewID()), JobID: new(billing.NewID()), JobName: new("Ünit “Tests” 🧪\n\t'; --"), StepKey: new(""),
+		VMHandle: new(strings.Repeat("é", billing.MaxText)),
+		BuildID:  new(billing.ID), BuildNumber: new(int64(math.MaxInt64)), BuildExternalID: new("x"),
+		PipelineID:   &billing.ID{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
+		PipelineName: new("p"), PipelineSlug: new("s"),
+		CPUCount: billing.MaxCount, MemoryGB: 1, DiskGB: billing.MaxCount - 1, StartedAt: 1, FinishedAt: new(endOfTime),
+		DurationSeconds: new(int64(7)), AmountCents: new(int64(-70_700_000)),
+	}
+	least := billing.Lease{
+		ID: new(billing.NewID()), BuildNumber: new(int64(math.MinInt64)), CPUCount: 1, MemoryGB: 1, DiskGB: 1, StartedAt: 0,
+	}
+	sent := full
+	sent.AmountCents = nil
+	s.record(acme, least, sent)
+	c, err := export(s.Context(), s.store)
+	s.must(err)
+	s.same("the leases", []billing.Lease{least, full}, c.Leases["acme"])
+	s.audit()
+}
+
+func testLeaseIDConflicts(s *suite) {
+	acme := s.organization("acme")
+	withBoth := finished(someDay, 300)
+	withBoth.ID = new(billing.NewID())
+	other := finished(someDay, 300)
+	other.ID = new(billing.NewID())
+	onlyID := finished(someDay, 300)
+	onlyID.ID, onlyID.JobID = new(billing.NewID()), nil
+	onlyJob := finished(someDay, 300)
+	stillRunning := running(someDay)
+	stillRunning.ID, stillRunning.JobID = new(billing.NewID()), nil
+	s.record(acme, withBoth, other, onlyID, onlyJob, stillRunning)
+
+	for _, c := range []struct {
+		what   string
+		lease  billing.Lease
+		change func(*billing.Lease)
+	}{
+		{"a job under another lease's id", withBoth, func(l *billing.Lease) { l.ID = other.ID }},
+		{"a job under a new id", withBoth, func(l *billing.Lease) { l.ID = new(billing.NewID()) }},
+		{"a lease of a new job", withBoth, func(l *billing.Lease) { l.JobID = new(billing.NewID()) }},
+		{"a lease of another lease's job", withBoth, func(l *billing.Lease) { l.JobID = other.JobID }},
+		{"a lease that had a job, without it", withBoth, func(l *billing.Lease) { l.JobID = nil }},
+		{"a lease that had no job, with one", onlyID, func(l *billing.Lease) { l.JobID = new(billing.NewID()) }},
+		{"a running lease that had no job, with one", stillRunning, func(l *billing.Lease) { l.JobID = new(billing.NewID()) }},
+	} {
+		c.change(&c.lease)
+		s.unchanged(c.what, func() {
+			_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{c.lease})
+			s.wantError(c.what, err, billing.ErrLeaseConflict)
+		})
+	}
+	s.unchanged("a job without the lease's id", func() {
+		l := withBoth
+		l.ID = nil
+		s.same("it", billing.RecordedLease{ID: *withBoth.ID, Status: billing.LeaseDuplicate, AmountCents: -12}, s.record(acme, l)[0])
+	})
+}
+
+func testLeaseTwiceInARequest(s *suite) {
+	acme := s.organization("acme")
+	start := running(someDay)
+	done := finish(start, 300)
+	results := s.record(acme, start, start, done, done)
+	id := results[0].ID
+	s.same("started, started, finished, finished", []billing.RecordedLease{
+		{ID: id, Status: billing.LeaseRunning},
+		{ID: id, Status: billing.LeaseDuplicate},
+		{ID: id, Status: billing.LeaseBilled, AmountCents: -12},
+		{ID: id, Status: billing.LeaseDuplicate, AmountCents: -12},
+	}, results)
+
+	another := finished(someDay, 300)
+	changed := another
+	changed.DiskGB++
+	for what, leases := range map[string][]billing.Lease{
+		"finished, finished otherwise": {another, changed},
+		"finished, running":            {another, func() billing.Lease { l := another; l.FinishedAt, l.DurationSeconds = nil, nil; return l }()},
+	} {
+		s.unchanged(what, func() {
+			_, err := s.service.RecordLeases(s.Context(), acme.ID, leases)
+			s.wantError(what, err, billing.ErrLeaseConflict)
+			if err != nil && !strings.HasPrefix(err.Error(), "leases[1]: ") {
+				s.Errorf("%s: the error does not say where: %v", what, err)
+			}
+		})
+	}
+	s.audit()
+}
+
+func testAllOfARequestOrNone(s *suite) {
+	acme := s.organization("acme")
+	old, conflict, open := finished(someDay, 300), finished(someDay, 300), running(someDay)
+	s.record(acme, old, conflict, open)
+	conflict.MemoryGB++
+	for place := range 6 {
+		leases := []billing.Lease{finished(someDay, 3600), running(someDay), old, finish(open, 24), finished(someDay+billing.Hour, 24)}
+		leases = append(leases[:place:place], append([]billing.Lease{conflict}, leases[place:]...)...)
+		s.unchanged(fmt.Sprintf("a request with a bad lease at place %d", place), func() {
+			_, err := s.service.RecordLeases(s.Context(), acme.ID, leases)
+			s.wantError("the request", err, billing.ErrLeaseConflict)
+		})
+	}
+	s.audit()
+}
+
+// sizes are those around which statements for many rows are cut.
+var sizes = []int{1, 2, 8, 9, 64, 65, 137, 512, 513}
+
+func testRequestsOfEverySize(s *suite) {
+	acme := s.organization("acme")
+	// So that none of the rows that are found is found only because there are no others.
+	s.record(acme, finished(someDay, 24), running(someDay))
+	want := int64(1)
+	for round, size := range sizes {
+		start, done := make([]billing.Lease, size), make([]billing.Lease, size)
+		for i := range size {
+			start[i] = running(someDay + billing.Time(i%50)*billing.Hour/7)
+			switch i % 3 {
+			case 0:
+				start[i].ID = new(billing.NewID())
+			case 1:
+				start[i].ID, start[i].JobID = new(billing.NewID()), nil
+			}
+			done[i] = finish(start[i], int64(round+i))
+		}
+		for _, r := range s.record(acme, start...) {
+			if r.Status != billing.LeaseRunning {
+				s.Fatalf("%d leases at once: one that starts is %s", size, r.Status)
+			}
+		}
+		billed := s.record(acme, done...)
+		for _, r := range billed {
+			if r.Status != billing.LeaseBilled {
+				s.Fatalf("%d leases at once: one that finishes is %s", size, r.Status)
+			}
+		}
+		for i, r := range s.record(acme, done...) {
+			if r.Status != billing.LeaseDuplicate || r.ID != billed[i].ID || r.AmountCents != billed[i].AmountCents {
+				s.Fatalf("%d leases at once: lease %d, sent again, is %+v; it was %+v", size, i, r, billed[i])
+			}
+		}
+		want += int64(size)
+	}
+	if head := s.head(acme); head.Seq != want {
+		s.Errorf("%d leases have %d debits", want, head.Seq)
+	}
+	s.audit()
+}
+
+func testDebitOfNothing(s *suite) {
+	acme := s.organization("acme")
+	for i, seconds := range []int64{0, 1, 23} {
+		got := s.record(acme, finished(someDay, seconds))[0]
+		s.same("the lease", billing.RecordedLease{ID: got.ID, Status: billing.LeaseBilled}, got)
+		if head := s.head(acme); head.Seq != int64(i)+1 || head.BalanceCents != 0 {
+			s.Errorf("after %d seconds the head is %+v", seconds, head)
+		}
+	}
+	s.audit()
+}
+
+func testRatesDoNotChangeHistory(s *suite) {
+	acme := s.organization("acme")
+	cheap, dear := service(s.store), service(s.store)
+	dear.Rates.CPU *= 1000
+	done, open := finished(someDay, 300), running(someDay)
+	s.record(acme, done, open)
+	for _, service := range []*billing.Service{dear, cheap} {
+		results, err := service.RecordLeases(s.Context(), acme.ID, []billing.Lease{done})
+		s.must(err)
+		s.same("the billed lease", billing.RecordedLease{ID: results[0].ID, Status: billing.LeaseDuplicate, AmountCents: -12}, results[0])
+	}
+	results, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{finish(open, 300)})
+	s.must(err)
+	s.same("what finishes now", int64(-6006), results[0].AmountCents)
+	free := service(s.store)
+	free.Rates = billing.Rates{}
+	results, err = free.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 1_000_000)})
+	s.must(err)
+	s.same("what finishes for nothing", int64(0), results[0].AmountCents)
+	s.audit()
+}
+
+func testCredit(s *suite) {
+	acme, globex := s.organization("acme"), s.organization("globex")
+	post := func(org billing.Organization, op billing.PostCredit) (billing.PostCredit, error) {
+		return op, s.service.PostCredit(s.Context(), org.ID, &op)
+	}
+	op := billing.PostCredit{
+		AmountCents: billing.MaxCredit, Source: billing.SourceRefund, Description: new("Für “alles”\n🎁"),
+		IdempotencyKey: strings.Repeat("Ключ ", 51),
+	}
+	first, err := post(acme, op)
+	s.must(err)
+	if first.Replayed || first.Entry.CreatedAt == 0 || first.Entry.ID == (billing.ID{}) {
+		s.Errorf("a new credit is %+v", first)
+	}
+	s.same("the entry", billing.Entry{
+		Seq: 1, ID: first.Entry.ID, AmountCents: op.AmountCents, BalanceAfterCents: op.AmountCents, Source: op.Source,
+		Description: op.Description, CreatedAt: first.Entry.CreatedAt, IdempotencyKey: &op.IdempotencyKey,
+	}, first.Entry)
+	s.same("the ledger", []billing.Entry{first.Entry}, s.ledger(acme))
+
+	s.credit(acme, 7, "another")
+	s.unchanged("a credit sent again", func() {
+		again, err := post(acme, op)
+		s.must(err)
+		s.same("it", first.Entry, again.Entry)
+		if !again.Replayed {
+			s.Error("it counts as new")
+		}
+		for what, change := range map[string]func(*billing.PostCredit){
+			"amount":      func(op *billing.PostCredit) { op.AmountCents-- },
+			"source":      func(op *billing.PostCredit) { op.Source = billing.SourceAdminGrant },
+			"description": func(op *billing.PostCredit) { op.Description = new("") },
+			"lack of one": func(op *billing.PostCredit) { op.Description = nil },
+		} {
+			changed := op
+			change(&changed)
+			_, err := post(acme, changed)
+			s.wantError("the key with another "+what, err, billing.ErrKeyReused)
+		}
+	})
+
+	similar := op
+	similar.IdempotencyKey = strings.ToLower(op.IdempotencyKey)
+	got, err := post(acme, similar)
+	s.must(err)
+	if got.Replayed {
+		s.Error("keys that differ in case are one")
+	}
+	elsewhere, err := post(globex, op)
+	s.must(err)
+	if elsewhere.Replayed || elsewhere.Entry.ID == first.Entry.ID {
+		s.Error("a key of one organization is another's")
+	}
+	s.audit()
+}
+
+func testCreditsOfEverySize(s *suite) {
+	acme := s.organization("acme")
+	s.credit(acme, 1, "before")
+	want := int64(1)
+	for round, size := range sizes {
+		ops, again := make([]billing.Operation, size), make([]billing.Operation, size)
+		for i := range size {
+			key := fmt.Sprintf("%d/%d", round, i)
+			ops[i], again[i] = credit(int64(i)+1, key), credit(int64(i)+1, key)
+		}
+		s.write(acme, ops...)
+		s.write(acme, again...)
+		for i := range size {
+			first, second := ops[i].(*billing.PostCredit), again[i].(*billing.PostCredit) //nolint:errcheck // made above
+			if first.Replayed || !second.Replayed || first.Entry.ID != second.Entry.ID {
+				s.Fatalf("%d credits at once: credit %d is %+v and then %+v", size, i, first, second)
+			}
+			if first.Entry.Seq != want+int64(i)+1 {
+				s.Fatalf("%d credits at once: credit %d has the seq %d", size, i, first.Entry.Seq)
+			}
+		}
+		want += int64(size)
+	}
+	s.same("the number of entries", want, s.head(acme).Seq)
+	s.audit()
+}
+
+// One after another, each as a whole or not at all, whatever becomes of the others.
+func testOperationsInOrder(s *suite) {
+	acme := s.organization("acme")
+	record := func(leases ...billing.Lease) *billing.RecordLeases {
+		return &billing.RecordLeases{Leases: leases, Rates: billing.StandardRates}
+	}
+	first, second := finished(someDay, 300), finished(someDay, 300)
+	changed := first
+	changed.DiskGB++
+	kept := finished(someDay, 3600)
+	errs := s.try(acme,
+		credit(100, "a"),
+		record(first),
+		record(second, changed), // fails at its second lease, so its first is not recorded
+		credit(100, "a"),        // there already
+		credit(200, "a"),
+		record(second),
+		credit(50, "b"),
+		record(first, kept),
+	)
+	for i, kind := range []error{nil, nil, billing.ErrLeaseConflict, nil, billing.ErrKeyReused, nil, nil, nil} {
+		s.wantError(fmt.Sprintf("operation %d", i), errs[i], kind)
+	}
+	var amounts []int64
+	for _, e := range s.ledger(acme) {
+		amounts = append(amounts, e.AmountCents)
+	}
+	s.same("the ledger", []int64{100, -12, -12, 50, -151}, amounts)
+	s.audit()
+
+	s.unchanged("no operation", func() {
+		if errs := s.try(acme); len(errs) != 0 {
+			s.Errorf("no operation has the results %v", errs)
+		}
+	})
+}
+
+func testUnknownOrganization(s *suite) {
+	s.organization("acme")
+	s.unchanged("writing to an organization that does not exist", func() {
+		nobody := billing.NewID()
+		s.wantError("a credit", s.service.PostCredit(s.Context(), nobody, credit(1, "key")), billing.ErrOrganizationNotFound)
+		_, err := s.service.RecordLeases(s.Context(), nobody, []billing.Lease{finished(someDay, 1)})
+		s.wantError("a lease", err, billing.ErrOrganizationNotFound)
+	})
+}
+
+func testDatesNeverGoBack(s *suite) {
+	acme := s.organization("acme")
+	early := s.credit(acme, 1, "early")
+	s.write(acme, &billing.ImportEntry{Entry: billing.Entry{
+		ID: billing.NewID(), AmountCents: 1, Source: billing.SourceStripeTopup, CreatedAt: endOfTime,
+	}})
+	if late := s.credit(acme, 1, "late"); late.CreatedAt != endOfTime {
+		s.Errorf("after an entry of %s there is one of %s", endOfTime, late.CreatedAt)
+	}
+	s.record(acme, finished(someDay, 300))
+	s.same("the newest entry's date", endOfTime, s.head(acme).LastAt)
+	again := credit(1, "early")
+	s.must(s.service.PostCredit(s.Context(), acme.ID, again))
+	s.same("the first, sent again", early, again.Entry)
+	s.audit()
+}
+
+func testOverflowOfBalance(s *suite) {
+	acme := s.organization("acme")
+	topUp := func(cents int64) billing.Operation {
+		return &billing.ImportEntry{Entry: billing.Entry{
+			ID: billing.NewID(), AmountCents: cents, Source: billing.SourceStripeTopup, CreatedAt: someDay,
+		}}
+	}
+	s.write(acme, topUp(math.MaxInt64-5))
+	s.unchanged("what would overflow the balance", func() {
+		s.wantError("a credit", s.service.PostCredit(s.Context(), acme.ID, credit(6, "key")), billing.ErrAmountInvalid)
+		for _, err := range s.try(acme, topUp(6), topUp(math.MaxInt64)) {
+			s.wantError("an entry", err, billing.ErrAmountInvalid)
+		}
+	})
+	s.credit(acme, 5, "key") // the key that failed is free
+	s.same("the balance", int64(math.MaxInt64), s.head(acme).BalanceCents)
+	s.record(acme, finished(someDay, 24))
+	s.credit(acme, 1, "room again")
+	s.audit()
+}
+
+func testOverflowOfLifetime(s *suite) {
+	acme := s.organization("acme")
+	largest := func() billing.Lease {
+		l := finished(someDay, billing.MaxDuration)
+		l.CPUCount, l.MemoryGB, l.DiskGB = 1, billing.MaxCount, 1
+		return l
+	}
+	for range 9 {
+		s.record(acme, largest())
+	}
+	s.unchanged("what would overflow the sums", func() {
+		_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 3600), largest()})
+		s.wantError("a lease", err, billing.ErrLeaseInvalid)
+		s.wantError("an imported lease", s.try(acme, &billing.ImportLease{Lease: billedAs(largest(), 0)})[0], billing.ErrLeaseInvalid)
+	})
+	s.record(acme, finished(someDay, 3600))
+	s.audit()
+
+	dear := service(s.store)
+	dear.Rates = billing.Rates{CPU: math.MaxInt64}
+	s.unchanged("a lease whose cost overflows", func() {
+		_, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{largest()})
+		s.wantError("it", err, billing.ErrLeaseInvalid)
+	})
+}
+
+func testLargestDebit(s *suite) {
+	acme := s.organization("acme")
+	lease := billedAs(finished(someDay, 300), -math.MaxInt64)
+	s.write(acme,
+		&billing.ImportLease{Lease: lease},
+		&billing.ImportEntry{Entry: billing.Entry{
+			ID: billing.NewID(), AmountCents: -math.MaxInt64, Source: billing.SourceVMLeaseDebit, CreatedAt: someDay, LeaseID: lease.ID,
+		}})
+	s.same("the balance", int64(-math.MaxInt64), s.head(acme).BalanceCents)
+	s.audit()
+	s.unchanged("a cent more", func() {
+		_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 24)})
+		s.wantError("it", err, billing.ErrLeaseInvalid)
+	})
+	s.record(acme, finished(someDay, 23))
+	s.audit()
+}
+
+// blind hides from a store what an operation must see, so that only the database can refuse it.
+type blind struct{ billing.Operation }
+
+// Needs implements billing.Operation.
+func (blind) Needs() billing.Needs { return billing.Needs{} }
+
+func testRefusedByTheDatabase(s *suite) {
+	acme := s.organization("acme")
+	taken := finished(someDay, 300)
+	s.record(acme, taken)
+	s.credit(acme, 100, "taken")
+	open := running(someDay)
+	s.record(acme, open)
+
+	for what, refused := range map[string]billing.Operation{
+		"a key that is taken":  blind{credit(1, "taken")},
+		"a job that is billed": blind{&billing.RecordLeases{Leases: []billing.Lease{taken}, Rates: billing.StandardRates}},
+	} {
+		s.unchanged(what, func() {
+			if err := s.try(acme, refused)[0]; err == nil {
+				s.Errorf("%s: the database took it", what)
+			}
+		})
+	}
+
+	lease, more := finished(someDay, 300), finished(someDay, 3600)
+	errs := s.try(acme,
+		credit(1, "a"),
+		&billing.RecordLeases{Leases: []billing.Lease{lease, finish(open, 300)}, Rates: billing.StandardRates},
+		blind{credit(1, "taken")},
+		credit(2, "taken"), // has an error of its own
+		blind{&billing.RecordLeases{Leases: []billing.Lease{more, taken}, Rates: billing.StandardRates}},
+		credit(1, "a"),
+		credit(3, "b"),
+	)
+	for i, fails := range []bool{false, false, true, true, true, false, false} {
+		if fails != (errs[i] != nil) {
+			s.Errorf("operation %d: %v", i, errs[i])
+		}
+	}
+	s.wantError("the one with an error of its own", errs[3], billing.ErrKeyReused)
+	var amounts []int64
+	for _, e := range s.ledger(acme) {
+		amounts = append(amounts, e.AmountCents)
+	}
+	s.same("the ledger", []int64{-12, 100, 1, -12, -12, 3}, amounts)
+	s.audit()
+}
