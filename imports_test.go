@@ -19,10 +19,11 @@ var arrows = map[string][]string{
 	"internal/billing":         {},
 	"internal/store":           {"internal/billing"},
 	"internal/store/storetest": {"internal/billing"},
-	"internal/transfer":        {"internal/billing"},
+	"internal/transfer":        {"internal/billing", "internal/strictjson"},
+	"internal/strictjson":      {},
 	"internal/demo":            {"internal/billing"},
 	"server": {
-		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/demo",
+		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/demo", "internal/strictjson",
 	},
 	"cmd/harmont-billing": {"client", "server"},
 }

@@ -3,11 +3,8 @@ package server
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
 
 // encoding writes timestamps in UTC with six fractional digits.
@@ -36,42 +34,17 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return err
 }
 
-// decoding takes timestamps and UUIDs in the contract's forms and no others, and no key that is unknown. Keys are compared
-// exactly, so one that differs from a known key in case is unknown; a key that comes twice is an error by default.
-var decoding = json.JoinOptions(
-	json.RejectUnknownMembers(true),
-	json.WithUnmarshalers(json.JoinUnmarshalers(
-		json.UnmarshalFromFunc(func(dec *jsontext.Decoder, into *time.Time) error {
-			text, err := readString(dec)
-			if err != nil {
-				return err
-			}
-			t, err := billing.ParseTime(text)
-			*into = t.Std()
-			return err
-		}),
-		json.UnmarshalFromFunc(func(dec *jsontext.Decoder, into *uuid.UUID) error {
-			text, err := readString(dec)
-			if err != nil {
-				return err
-			}
-			id, err := billing.ParseID(text)
-			*into = uuid.UUID(id)
-			return err
-		}),
-	)),
+// decoding takes timestamps and UUIDs in the contract's forms and no others.
+var decoding = json.JoinUnmarshalers(
+	strictjson.Text(func(text string) (time.Time, error) {
+		t, err := billing.ParseTime(text)
+		return t.Std(), err
+	}),
+	strictjson.Text(func(text string) (uuid.UUID, error) {
+		id, err := billing.ParseID(text)
+		return uuid.UUID(id), err
+	}),
 )
-
-func readString(dec *jsontext.Decoder) (string, error) {
-	token, err := dec.ReadToken()
-	if err != nil {
-		return "", err
-	}
-	if token.Kind() != '"' {
-		return "", errors.New("must be a string")
-	}
-	return token.String(), nil
-}
 
 // checkSyntax tells whether the body is one well-formed JSON value. Keys that come twice are for later.
 func checkSyntax(body []byte) error {
@@ -80,7 +53,7 @@ func checkSyntax(body []byte) error {
 	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
 	if err := dec.SkipValue(); err != nil {
-		return badRequest.with("the body is not valid JSON: " + plain(err))
+		return badRequest.with("the body is not valid JSON: " + strictjson.Plain(err))
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return badRequest.with("the body is not valid JSON: there is something after its end")
@@ -116,58 +89,25 @@ func (strictBinder) Bind(into any, c echo.Context) error {
 	if len(body) == 0 {
 		return badRequest.with("the body is empty; JSON is expected")
 	}
-	if err := json.Unmarshal(body, into, decoding); err != nil {
-		return describe(err)
-	}
-	return nil
+	return describe(strictjson.Decode(body, into, decoding))
 }
 
-var kindNames = map[jsontext.Kind]string{
-	'n': "null", 't': "true", 'f': "false", '"': "a string", '0': "a number", '{': "an object", '[': "an array",
-}
-
-var (
-	listPlace = regexp.MustCompile(`\.(\d+)`)
-	goType    = regexp.MustCompile(`Go \S+`)
-)
-
-// describe names the field of a body that could not be decoded, and the failure that goes with it.
+// describe finds the failure that goes with what is wrong in a body.
 func describe(err error) error {
-	var pointer jsontext.Pointer
-	cause := err
-	duplicate := false
-	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		pointer, cause = syntactic.JSONPointer, syntactic.Err
-		duplicate = errors.Is(cause, jsontext.ErrDuplicateName)
-	} else if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		pointer, cause = semantic.JSONPointer, semantic.Err
-		if cause == nil {
-			cause = fmt.Errorf("must not be %s", kindNames[semantic.JSONKind])
-		}
+	wrong, ok := errors.AsType[*strictjson.Error](err)
+	if !ok {
+		return err
 	}
-	if errors.Is(cause, strconv.ErrSyntax) || errors.Is(cause, strconv.ErrRange) {
-		cause = errors.New("must be an integer of at most 64 bits")
-	}
-	name := listPlace.ReplaceAllString(strings.Join(strings.Split(strings.TrimPrefix(string(pointer), "/"), "/"), "."), "[$1]")
 	failure := bodyInvalid
 	switch {
-	case duplicate:
-		cause = errors.New("comes twice")
-	case errors.Is(cause, json.ErrUnknownName):
-		cause = errors.New("is not a known key")
-	case strings.HasPrefix(name, "leases["):
+	case errors.Is(wrong, strictjson.ErrTwice), errors.Is(wrong, strictjson.ErrUnknownKey):
+	case strings.HasPrefix(wrong.Field, "leases["):
 		failure = leaseInvalid
-	case name == "amount_cents":
+	case wrong.Field == "amount_cents":
 		failure = amountInvalid
 	}
-	if name == "" {
-		name = "the body"
+	if wrong.Field == "" {
+		return failure.with("the body " + wrong.Reason.Error())
 	}
-	return failure.with(name + ": " + plain(cause))
-}
-
-// plain takes the decoder's own words out of its errors.
-func plain(err error) string {
-	text := strings.TrimPrefix(err.Error(), "jsontext: ")
-	return goType.ReplaceAllString(text, "the expected type")
+	return failure.with(wrong.Error())
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -112,7 +113,9 @@ func refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 			limit = leasesBodyLimit
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
-		if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
+			return badRequest.with("the body was cut off: " + err.Error())
+		} else if err != nil {
 			return err
 		}
 		if err := checkSyntax(body); err != nil {

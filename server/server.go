@@ -36,8 +36,10 @@ var StandardRates = billing.StandardRates
 type Config struct {
 	// Database is sqlite:FILE. The file is created where it does not exist.
 	Database string
-	// Rates are what leases that finish from now on cost; those billed before keep their cost. Zero means StandardRates.
-	Rates Rates
+	// MustExist makes a missing file an error, where otherwise it would be created.
+	MustExist bool
+	// Rates are what leases that finish from now on cost; those billed before keep their cost. Nil means StandardRates.
+	Rates *Rates
 	// Logger gets a line for each request, and the cause of each failure. Nil means none.
 	Logger *slog.Logger
 	// DocURL is what the doc_url of an error begins with; the error's code follows. Empty means DefaultDocURL.
@@ -66,16 +68,25 @@ type Server struct {
 
 // Open opens the database, creating it or bringing its schema up to date as needed. The caller must Close the server.
 func Open(ctx context.Context, config Config) (*Server, error) {
+	rates := StandardRates
+	if config.Rates != nil {
+		rates = *config.Rates
+	}
+	if min(rates.CPU, rates.MemoryGB, rates.DiskGB) < 0 {
+		return nil, billing.Faultf(ErrInvalid, "a rate is negative")
+	}
+	if config.MustExist {
+		if err := store.MustExist(config.Database); err != nil {
+			return nil, err
+		}
+	}
 	books, err := store.Open(ctx, config.Database)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		service: &billing.Service{Store: books, Rates: config.Rates},
+		service: &billing.Service{Store: books, Rates: rates},
 		log:     config.Logger, docURL: config.DocURL, requestTimeout: config.RequestTimeout,
-	}
-	if s.service.Rates == (Rates{}) {
-		s.service.Rates = StandardRates
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

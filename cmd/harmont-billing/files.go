@@ -22,7 +22,12 @@ func importCommand() *cobra.Command {
 		Use:     "import FILE… | -",
 		Short:   "Read NDJSON records into the database",
 		GroupID: groupDatabase,
-		Args:    cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				return errors.New("FILE is missing; for standard input it is -")
+			}
+			return nil
+		},
 		Long: `Reads records, one a line, from files or, for -, from standard input:
 organizations, tokens, leases, credits and ledger entries, in the form in which
 'harmont-billing export' writes them. A line without a type is a lease where it
@@ -38,7 +43,7 @@ imported again.`,
 	database := databaseFlag(cmd)
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, Rates: *rates}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, Rates: rates}, func(s *server.Server) error {
 			bad := 0
 			for _, name := range args {
 				input, size, err := openInput(name, cmd.InOrStdin())
@@ -149,7 +154,7 @@ books, ids and times included. Of tokens, only hashes are written.`,
 	}
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
 			bar := newBar(cmd.ErrOrStderr(), -1, "Exporting")
 			defer bar.Exit() //nolint:errcheck // it only clears a line
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)

@@ -284,7 +284,7 @@ func TestWrongUsage(t *testing.T) {
 		{args: "token create --name ci --role boss --org acme", want: "must be read, write or admin"},
 		{args: "token create --name ci --role read --org acme --expires 0s", want: "--expires"},
 		{args: "token revoke", want: "ID or NAME is missing"},
-		{args: "import", want: "arg"},
+		{args: "import", want: "FILE is missing"},
 		{args: "export all", want: `"all"`},
 		{args: "serve now", want: `"now"`},
 		{args: "serve --log-format xml", want: "must be text or json"},

@@ -42,7 +42,7 @@ func orgCommand() *cobra.Command {
 	}
 	listed := databaseFlag(list)
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *listed}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *listed, MustExist: true}, func(s *server.Server) error {
 			orgs, err := s.Organizations(cmd.Context())
 			if err != nil {
 				return err

@@ -142,8 +142,12 @@ func fromEnv(name, otherwise string) string {
 
 // databaseFlag adds --database, which is the same on all commands that open one.
 func databaseFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("database", fromEnv("HARMONT_BILLING_DATABASE", "sqlite:harmont-billing.db"),
+	const otherwise = "sqlite:harmont-billing.db"
+	database := cmd.Flags().String("database", fromEnv("HARMONT_BILLING_DATABASE", otherwise),
 		"the database, sqlite:FILE; also HARMONT_BILLING_DATABASE")
+	// The variable may hold a password, which help must not print.
+	cmd.Flags().Lookup("database").DefValue = otherwise
+	return database
 }
 
 // choiceFlag adds a flag that takes one of a few words.

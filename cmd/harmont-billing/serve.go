@@ -46,7 +46,7 @@ server runs.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
-			Database: *database, Rates: *rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
+			Database: *database, Rates: rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		return withServer(cmd.Context(), config, func(s *server.Server) error {

@@ -47,7 +47,7 @@ write may record leases as well, and admin may post credits as well.`,
 		case flags.Changed("expires") && *expires <= 0:
 			return usagef("--expires must be above 0")
 		}
-		return withServer(cmd.Context(), server.Config{Database: *database}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
 			secret, _, err := s.CreateToken(cmd.Context(), server.TokenOptions{
 				Name: *name, Role: server.Role(*role), Organizations: *orgs, ExpiresIn: *expires,
 			})
@@ -70,7 +70,7 @@ func tokenListCommand() *cobra.Command {
 	}
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
 			tokens, err := s.Tokens(cmd.Context())
 			if err != nil {
 				return err
@@ -111,7 +111,7 @@ func tokenRevokeCommand() *cobra.Command {
 	}
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
 			token, err := s.RevokeToken(cmd.Context(), args[0])
 			if err != nil {
 				return err

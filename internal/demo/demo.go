@@ -96,14 +96,17 @@ func (d *maker) leases() (leases []billing.Lease) {
 			share = 0.15
 		}
 		for i, p := range pipelines {
+			var starts []billing.Time
 			for range int(p.buildsPerDay*share*(0.6+0.8*d.random.Float64()) + d.random.Float64()) {
 				hour := 13 + 3*d.random.NormFloat64()
-				start := day + billing.Time(min(max(hour, 0), 23.9)*float64(billing.Hour)) + billing.Time(d.random.Int64N(int64(billing.Second)))
-				if start >= d.now {
-					continue
+				starts = append(starts, day+billing.Time(min(max(hour, 0), 23.9)*float64(billing.Hour))+billing.Time(d.random.Int64N(int64(billing.Second))))
+			}
+			slices.Sort(starts)
+			for _, start := range starts {
+				if start < d.now {
+					numbers[i]++
+					leases = append(leases, d.build(p, ids[i], numbers[i], start)...)
 				}
-				numbers[i]++
-				leases = append(leases, d.build(p, ids[i], numbers[i], start)...)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +61,18 @@ func Open(ctx context.Context, database string) (*Store, error) {
 	scheme, _, _ := strings.Cut(database, ":")
 	// The rest of the text may hold a password.
 	return nil, fmt.Errorf("the database must be given as sqlite:FILE, not %s:…", scheme)
+}
+
+// MustExist fails with ErrInvalid where the database is a file that is not there, and that Open would create.
+func MustExist(database string) error {
+	file, ok := strings.CutPrefix(database, "sqlite:")
+	if !ok {
+		return nil
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return billing.Faultf(billing.ErrInvalid, "there is no database %s", file)
+	}
+	return nil
 }
 
 // start brings the schema up to date and starts the committer. It owns the pools, also when it fails.

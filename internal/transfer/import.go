@@ -12,9 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
 
 // Count is what became of the records of one type.
@@ -125,19 +124,19 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 	switch kind {
 	case typeOrganization:
 		var r organizationRecord
-		if err := json.Unmarshal(line, &r, decoding); err != nil {
+		if err := strictjson.Decode(line, &r, decoding); err != nil {
 			return err
 		}
 		return in.organization(ctx, r)
 	case typeToken:
 		var r tokenRecord
-		if err := json.Unmarshal(line, &r, decoding); err != nil {
+		if err := strictjson.Decode(line, &r, decoding); err != nil {
 			return err
 		}
 		return in.token(ctx, r)
 	case typeLease:
 		var r leaseRecord
-		if err := json.Unmarshal(line, &r, decoding); err != nil {
+		if err := strictjson.Decode(line, &r, decoding); err != nil {
 			return err
 		}
 		lease, err := r.lease()
@@ -148,7 +147,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		return in.enqueue(ctx, number, r.Org, op, op.Validate())
 	case typeCredit:
 		var r creditRecord
-		if err := json.Unmarshal(line, &r, decoding); err != nil {
+		if err := strictjson.Decode(line, &r, decoding); err != nil {
 			return err
 		}
 		op := &billing.PostCredit{
@@ -157,7 +156,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		return in.enqueue(ctx, number, r.Org, op, op.Validate())
 	case typeEntry:
 		var r entryRecord
-		if err := json.Unmarshal(line, &r, decoding); err != nil {
+		if err := strictjson.Decode(line, &r, decoding); err != nil {
 			return err
 		}
 		entry, err := r.entry()

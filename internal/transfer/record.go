@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
 
 // The types of records.
@@ -94,44 +95,29 @@ var (
 			return enc.WriteToken(jsontext.String(t.String()))
 		}),
 	))
-	decoding = json.JoinOptions(
-		json.RejectUnknownMembers(true),
-		json.WithUnmarshalers(json.JoinUnmarshalers(
-			json.UnmarshalFromFunc(func(dec *jsontext.Decoder, id *billing.ID) error {
-				return readText(dec, id, billing.ParseID)
-			}),
-			json.UnmarshalFromFunc(func(dec *jsontext.Decoder, t *billing.Time) error {
-				return readText(dec, t, billing.ParseTime)
-			}),
-		)),
-	)
+	decoding = json.JoinUnmarshalers(strictjson.Text(billing.ParseID), strictjson.Text(billing.ParseTime))
 )
-
-func readText[T any](dec *jsontext.Decoder, into *T, parse func(string) (T, error)) error {
-	token, err := dec.ReadToken()
-	if err != nil {
-		return err
-	}
-	if token.Kind() != '"' {
-		return errors.New("must be a string")
-	}
-	*into, err = parse(token.String())
-	return err
-}
 
 // typeOf tells what a line is; one that does not say is known by its keys.
 func typeOf(line []byte) (string, error) {
+	if line[0] != '{' {
+		return "", errors.New("the line is not a JSON object")
+	}
 	var keys struct {
-		Type        string         `json:"type"`
+		Type        jsontext.Value `json:"type"`
 		CPUCount    jsontext.Value `json:"cpu_count"`
 		AmountCents jsontext.Value `json:"amount_cents"`
 	}
-	if err := json.Unmarshal(line, &keys); err != nil {
-		return "", err
+	// Keys that come twice are for the decoder of the type to refuse.
+	if err := json.Unmarshal(line, &keys, jsontext.AllowDuplicateNames(true)); err != nil {
+		return "", fmt.Errorf("the line is not valid JSON: %s", strictjson.Plain(err))
 	}
 	switch {
-	case keys.Type != "":
-		return keys.Type, nil
+	case keys.Type.Kind() == '"':
+		kind, err := jsontext.AppendUnquote(nil, keys.Type)
+		return string(kind), err
+	case keys.Type != nil:
+		return "", errors.New("type: must be a string")
 	case keys.CPUCount != nil:
 		return typeLease, nil
 	case keys.AmountCents != nil:

@@ -1,0 +1,95 @@
+// Package strictjson decodes JSON that other people wrote: a key must be known, is compared exactly and comes once, and
+// what is wrong is said in terms of the JSON, not of Go.
+package strictjson
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Error says what is wrong with one place of the JSON.
+type Error struct {
+	Field  string // its path, such as leases[3].started_at; empty for the whole
+	Reason error
+}
+
+func (e *Error) Error() string {
+	if e.Field == "" {
+		return e.Reason.Error()
+	}
+	return e.Field + ": " + e.Reason.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Reason }
+
+// Reasons of an Error that a caller may want to tell apart.
+var (
+	ErrUnknownKey = errors.New("is not a known key")
+	ErrTwice      = errors.New("comes twice")
+)
+
+// Text reads a value of type T from a JSON string with the parser.
+func Text[T any](parse func(string) (T, error)) *json.Unmarshalers {
+	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, into *T) error {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		if token.Kind() != '"' {
+			return errors.New("must be a string")
+		}
+		*into, err = parse(token.String())
+		return err
+	})
+}
+
+// Decode reads one JSON value into a Go value. Every error is an *Error.
+func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
+	err := json.Unmarshal(data, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(unmarshalers))
+	if err == nil {
+		return nil
+	}
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		reason := syntactic.Err
+		if errors.Is(reason, jsontext.ErrDuplicateName) {
+			reason = ErrTwice
+		}
+		return &Error{field(syntactic.JSONPointer), reason}
+	}
+	semantic, ok := errors.AsType[*json.SemanticError](err)
+	if !ok {
+		return &Error{"", err}
+	}
+	reason := semantic.Err
+	switch {
+	case reason == nil:
+		reason = fmt.Errorf("must not be %s", kinds[semantic.JSONKind])
+	case errors.Is(reason, json.ErrUnknownName):
+		reason = ErrUnknownKey
+	case errors.Is(reason, strconv.ErrSyntax), errors.Is(reason, strconv.ErrRange):
+		reason = errors.New("must be an integer of at most 64 bits")
+	}
+	return &Error{field(semantic.JSONPointer), reason}
+}
+
+// Plain takes the decoder's own name out of what it says about malformed JSON.
+func Plain(err error) string {
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "json: "), "jsontext: ")
+}
+
+var kinds = map[jsontext.Kind]string{
+	'n': "null", 't': "true", 'f': "false", '"': "a string", '0': "a number", '{': "an object", '[': "an array",
+}
+
+var index = regexp.MustCompile(`\.(\d+)`)
+
+func field(pointer jsontext.Pointer) string {
+	path := strings.ReplaceAll(strings.TrimPrefix(string(pointer), "/"), "/", ".")
+	return index.ReplaceAllString(path, "[$1]")
+}
