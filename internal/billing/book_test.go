@@ -106,7 +106,7 @@ func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 				before := copyOf(b)
 				if err := b.Apply(c.op); !errors.Is(err, c.kind) {
 					t.Fatalf("got %v; want %v", err, c.kind)
-				} else if c.kind != ErrAmountInvalid && errors.Is(err, ErrAmountInvalid) {
+				} else if isLease, isAmount := errors.Is(err, ErrLeaseInvalid), errors.Is(err, ErrAmountInvalid); isLease && isAmount {
 					t.Errorf("%v is of two kinds", err)
 				}
 				if d := diff(before, b); d != "" {

@@ -227,7 +227,7 @@ func (s *Store) load(ctx context.Context, t tx, org billing.ID, needs *billing.N
 		{"lease_id", "ledger_entries_by_lease", byteKeys(needs.Debits)},
 		{"idempotency_key", "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
 	} {
-		err := findAll(ctx, t, org, `SELECT `+entryColumns+` FROM ledger_entries`+s.dialect.byIndex(by.index)+`
+		err := findAll(ctx, t, org, `SELECT `+entryColumns+` FROM ledger_entries`+t.dialect.byIndex(by.index)+`
 				WHERE org_id = $1 AND `+by.column, by.keys,
 			func(rows *sql.Rows) error {
 				var e billing.Entry
@@ -275,7 +275,7 @@ func findAll(ctx context.Context, t tx, org billing.ID, text string, keys []any,
 		for len(args) <= size {
 			args = append(args, keys[n-1])
 		}
-		if err := t.query(ctx, text+` IN `+placeholders(2, 1, size), args, scan); err != nil {
+		if err := t.query(ctx, text+` IN `+t.dialect.parameters(2, 1, size), args, scan); err != nil {
 			return err
 		}
 		keys = keys[n:]
@@ -339,7 +339,7 @@ func insertAll(ctx context.Context, t tx, n, width int, row func(i int, args []a
 			args = row(at, args)
 			at++
 		}
-		if _, err := t.exec(ctx, before+placeholders(1, size, width)+after, args...); err != nil {
+		if _, err := t.exec(ctx, before+t.dialect.parameters(1, size, width)+after, args...); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"database/sql"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -90,8 +89,9 @@ func usageInto(u *billing.Usage) []any {
 	return []any{&u.CPUSeconds, &u.MemoryGBSeconds, &u.DiskGBSeconds, &u.Cents}
 }
 
-// placeholders writes rows of numbered parameters, "($1,$2),($3,$4)" for two rows of two, beginning at $first.
-func placeholders(first, rows, width int) string {
+// parameters writes rows of parameters, "($1,$2),($3,$4)" for two rows of two, beginning at $first. It must follow upon
+// $first-1, since some databases just count them.
+func (d dialect) parameters(first, rows, width int) string {
 	var b strings.Builder
 	for row := range rows {
 		for column := range width {
@@ -103,8 +103,7 @@ func placeholders(first, rows, width int) string {
 			default:
 				b.WriteByte('(')
 			}
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(first + row*width + column))
+			b.WriteString(d.parameter(first + row*width + column))
 		}
 	}
 	b.WriteByte(')')

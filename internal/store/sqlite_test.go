@@ -66,10 +66,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func createOrganization(t *testing.T, s *Store, slug string) billing.ID {
+func createAcme(t *testing.T, s *Store) billing.ID {
 	t.Helper()
 	id := billing.NewID()
-	must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: id, Slug: slug, Name: slug}))
+	must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: id, Slug: "acme", Name: "Acme"}))
 	return id
 }
 
@@ -77,14 +77,17 @@ func credit(cents int64, key string) *billing.PostCredit {
 	return &billing.PostCredit{AmountCents: cents, Source: billing.SourceRefund, IdempotencyKey: key}
 }
 
-func post(ctx context.Context, s *Store, org billing.ID, cents int64, key string) error {
-	return (&billing.Service{Store: s}).PostCredit(ctx, org, credit(cents, key))
+// post appends a credit of one cent.
+func post(t *testing.T, s *Store, org billing.ID, key string) error {
+	t.Helper()
+	return (&billing.Service{Store: s}).PostCredit(t.Context(), org, credit(1, key))
 }
 
-func lease(seconds int64) billing.Lease {
+// lease is one that costs 12 cents.
+func lease() billing.Lease {
 	return billing.Lease{
 		ID: new(billing.NewID()), JobID: new(billing.NewID()), CPUCount: 2, MemoryGB: 4, DiskGB: 20,
-		StartedAt: 0, FinishedAt: new(billing.Time(seconds) * billing.Second), DurationSeconds: &seconds,
+		StartedAt: 0, FinishedAt: new(300 * billing.Second), DurationSeconds: new(int64(300)),
 	}
 }
 
@@ -104,10 +107,10 @@ func wantBalance(t *testing.T, s *Store, org billing.ID, seq, cents int64) {
 func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
-	org := createOrganization(t, s, "acme")
-	running := lease(300)
+	org := createAcme(t, s)
+	running := lease()
 	running.FinishedAt, running.DurationSeconds = nil, nil
-	must(t, errors.Join(first(s.Write(t.Context(), org, credit(100, "key"), record(lease(300), running)))...))
+	must(t, errors.Join(first(s.Write(t.Context(), org, credit(100, "key"), record(lease(), running)))...))
 	raw := openRaw(t, file)
 	dump := func() (rows []string) {
 		for _, table := range []string{"ledger_entries", "leases"} {
@@ -171,7 +174,7 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 	if after := dump(); strings.Join(after, "\n") != strings.Join(before, "\n") {
 		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
-	must(t, post(t.Context(), s, org, 1, "later"))
+	must(t, post(t, s, org, "later"))
 }
 
 // first drops an error that is about all, which the test takes for granted not to happen.
@@ -193,10 +196,7 @@ func TestSQLiteConnections(t *testing.T) {
 		if open == 0 {
 			t.Errorf("the pool of the %s is unbounded", name)
 		}
-		for range open {
-			c, err := pool.db.Conn(t.Context()) // held, so that the next is another
-			must(t, err)
-			defer c.Close()
+		for _, c := range hold(t, pool.db, open) {
 			for pragma, want := range map[string]string{
 				"journal_mode": "wal",
 				"synchronous":  "2", // FULL
@@ -235,20 +235,12 @@ var (
 // something else, except where it goes through the whole of an organization on purpose.
 func TestSQLiteQueryPlans(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
+	org := createAcme(t, s)
 	must(t, s.CreateToken(t.Context(), billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"acme"}}))
 	for _, n := range []int{1, 8, 64, 512} {
-		var ops []billing.Operation
-		for i := range n {
-			billed := lease(300)
-			billed.AmountCents = new(int64(-5))
-			ops = append(ops, credit(1, fmt.Sprint(n, " ", i)), record(lease(1)), &billing.ImportLease{Lease: billed},
-				&billing.ImportEntry{Entry: billing.Entry{
-					ID: billing.NewID(), AmountCents: -5, Source: billing.SourceVMLeaseDebit, LeaseID: billed.ID, CreatedAt: 1 << 55,
-				}})
-		}
-		must(t, errors.Join(first(s.Write(t.Context(), org, ops...))...))
+		must(t, errors.Join(first(s.Write(t.Context(), org, needy(n)))...))
 	}
+	must(t, errors.Join(first(s.Write(t.Context(), org, credit(1, "key"), record(lease())))...))
 	w := billing.Window{From: 1, To: 2 * billing.Hour}
 	for _, err := range []error{
 		s.RevokeToken(t.Context(), billing.TokenHash{1}, 1),
@@ -272,13 +264,14 @@ func TestSQLiteQueryPlans(t *testing.T) {
 	}
 	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_hours": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "m": 0, "token_organizations": 0}
 	for _, text := range texts {
-		parameters := 0
+		numbered := 0
 		for _, p := range parameter.FindAllStringSubmatch(text, -1) {
 			var n int
 			_, err := fmt.Sscan(p[1], &n)
 			must(t, err)
-			parameters = max(parameters, n)
+			numbered = max(numbered, n)
 		}
+		parameters := numbered + strings.Count(text, "?")
 		rows, err := s.writer.db.Query(`EXPLAIN QUERY PLAN `+text, make([]any, parameters)...)
 		must(t, err)
 		for rows.Next() {
@@ -316,25 +309,43 @@ func TestSQLiteQueryPlans(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// needy is an operation that needs n rows by each kind of key, and does nothing.
+type needy int
+
+// Needs implements billing.Operation.
+func (n needy) Needs() (needs billing.Needs) {
+	for i := range int(n) {
+		id := billing.NewID()
+		needs.Add(billing.Needs{
+			Leases: []billing.ID{id}, Jobs: []billing.ID{id}, Entries: []billing.ID{id}, Debits: []billing.ID{id},
+			IdempotencyKeys: []string{fmt.Sprint(i)},
+		})
+	}
+	return needs
+}
+
+// Apply implements billing.Operation.
+func (needy) Apply(*billing.Book) error { return nil }
+
 // The texts that are prepared are few, whatever the sizes of requests.
 func TestSQLiteStatementsAreFew(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
+	org := createAcme(t, s)
 	write := func(n int) {
 		var leases []billing.Lease
 		var ops []billing.Operation
 		for i := range n {
-			l := lease(300)
+			l := lease()
 			l.StartedAt += billing.Time(i) * billing.Hour
 			l.FinishedAt = new(*l.FinishedAt + billing.Time(i)*billing.Hour)
 			leases, ops = append(leases, l), append(ops, credit(1, fmt.Sprint(n, " ", i)))
 		}
 		must(t, errors.Join(first(s.Write(t.Context(), org, append(ops, record(leases...))...))...))
 	}
-	for n := range 80 {
-		write(n)
+	for n := 0; n < 1200; n += 13 {
+		must(t, errors.Join(first(s.Write(t.Context(), org, needy(n)))...))
 	}
-	for _, n := range []int{100, 127, 128, 200, 511, 512, 513, 700} {
+	for _, n := range []int{1, 2, 7, 8, 9, 10, 15, 16, 17, 63, 64, 65, 66, 71, 72, 73, 150} {
 		write(n)
 	}
 	// Four sizes of each of five lookups, three of each of three inserts, and a few more.
@@ -346,7 +357,7 @@ func TestSQLiteStatementsAreFew(t *testing.T) {
 // A transaction that the database refuses only at its end leaves nothing behind, not even itself.
 func TestSQLiteCommitRefused(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
+	org := createAcme(t, s)
 	for range 3 {
 		err := s.transact(t.Context(), func(t tx) error {
 			if _, err := t.ExecContext(context.Background(), `PRAGMA defer_foreign_keys = ON`); err != nil {
@@ -359,35 +370,38 @@ func TestSQLiteCommitRefused(t *testing.T) {
 			t.Fatalf("the commit gave %v", err)
 		}
 	}
-	must(t, post(t.Context(), s, org, 1, "key"))
+	must(t, post(t, s, org, "key"))
 	wantBalance(t, s, org, 1, 1)
 }
 
-// writers runs do with every connection that the committer may use, while it uses none.
-func writers(t *testing.T, s *Store, do func(*sql.Conn)) {
+// hold takes connections out of a pool, each another one.
+func hold(t *testing.T, pool *sql.DB, n int) (held []*sql.Conn) {
 	t.Helper()
-	for range s.writer.db.Stats().MaxOpenConnections {
-		c, err := s.writer.db.Conn(t.Context())
+	for range n {
+		c, err := pool.Conn(t.Context())
 		must(t, err)
-		defer c.Close()
-		do(c)
+		t.Cleanup(func() { c.Close() })
+		held = append(held, c)
 	}
+	return held
 }
 
-func execOn(t *testing.T, text string) func(*sql.Conn) {
-	return func(c *sql.Conn) {
-		t.Helper()
+// onWriters executes a statement on every connection that the committer may use, while it uses none.
+func onWriters(t *testing.T, s *Store, text string) {
+	t.Helper()
+	for _, c := range hold(t, s.writer.db, s.writer.db.Stats().MaxOpenConnections) {
 		_, err := c.ExecContext(t.Context(), text)
 		must(t, err)
+		defer c.Close() //nolint:gocritic // not before all of them were held
 	}
 }
 
 // When the disk is full, writes fail as unavailable and change nothing; once there is room it goes on.
 func TestSQLiteFull(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
-	must(t, post(t.Context(), s, org, 1, "before"))
-	writers(t, s, execOn(t, `PRAGMA max_page_count = 1`)) // SQLite makes it what there is
+	org := createAcme(t, s)
+	must(t, post(t, s, org, "before"))
+	onWriters(t, s, `PRAGMA max_page_count = 1`) // SQLite makes it what there is
 	long := strings.Repeat("x", billing.MaxText)
 	seq, failed := int64(1), 0
 	var sent []*billing.PostCredit
@@ -407,7 +421,7 @@ func TestSQLiteFull(t *testing.T) {
 		wantBalance(t, s, org, seq, seq)
 	}
 	for what, err := range map[string]error{
-		"several operations": second(s.Write(t.Context(), org, credit(5, long), record(lease(300), lease(300)))),
+		"several operations": second(s.Write(t.Context(), org, credit(5, long), record(lease(), lease()))),
 		"an organization":    s.CreateOrganization(t.Context(), billing.Organization{ID: billing.NewID(), Slug: long, Name: long}),
 	} {
 		if !errors.Is(err, billing.ErrUnavailable) {
@@ -416,7 +430,7 @@ func TestSQLiteFull(t *testing.T) {
 	}
 	wantBalance(t, s, org, seq, seq)
 
-	writers(t, s, execOn(t, `PRAGMA max_page_count = 1000000`))
+	onWriters(t, s, `PRAGMA max_page_count = 1000000`)
 	for _, op := range sent {
 		must(t, (&billing.Service{Store: s}).PostCredit(t.Context(), org, op))
 	}
@@ -427,15 +441,14 @@ func TestSQLiteFull(t *testing.T) {
 func TestSQLiteBusy(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
-	org := createOrganization(t, s, "acme")
-	must(t, post(t.Context(), s, org, 1, "before"))
-	writers(t, s, execOn(t, `PRAGMA busy_timeout = 0`))
-	raw, err := openRaw(t, file).Conn(t.Context())
+	org := createAcme(t, s)
+	must(t, post(t, s, org, "before"))
+	onWriters(t, s, `PRAGMA busy_timeout = 0`)
+	raw := hold(t, openRaw(t, file), 1)[0]
+	_, err := raw.ExecContext(t.Context(), `BEGIN IMMEDIATE`)
 	must(t, err)
-	defer raw.Close()
-	execOn(t, `BEGIN IMMEDIATE`)(raw)
 	for what, err := range map[string]error{
-		"a credit":        post(t.Context(), s, org, 1, "meanwhile"),
+		"a credit":        post(t, s, org, "meanwhile"),
 		"an organization": s.CreateOrganization(t.Context(), billing.Organization{ID: billing.NewID(), Slug: "x", Name: "x"}),
 	} {
 		if !errors.Is(err, billing.ErrUnavailable) {
@@ -443,15 +456,16 @@ func TestSQLiteBusy(t *testing.T) {
 		}
 	}
 	wantBalance(t, s, org, 1, 1)
-	execOn(t, `ROLLBACK`)(raw)
-	must(t, post(t.Context(), s, org, 1, "meanwhile"))
+	_, err = raw.ExecContext(t.Context(), `ROLLBACK`)
+	must(t, err)
+	must(t, post(t, s, org, "meanwhile"))
 	wantBalance(t, s, org, 2, 2)
 }
 
 // A transaction that takes too long is the database's failure, not the caller's, and none of it takes place.
 func TestSQLiteTimeout(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
+	org := createAcme(t, s)
 	usual := s.commitTimeout
 	s.commitTimeout = 1
 	errs, err := s.Write(t.Context(), org, credit(1, "a"), credit(1, "b"))
@@ -460,7 +474,7 @@ func TestSQLiteTimeout(t *testing.T) {
 	}
 	wantBalance(t, s, org, 0, 0)
 	s.commitTimeout = usual
-	must(t, post(t.Context(), s, org, 1, "a"))
+	must(t, post(t, s, org, "a"))
 	wantBalance(t, s, org, 1, 1)
 }
 
@@ -476,8 +490,8 @@ func hidden(op billing.Operation) billing.Operation { return operation(op.Apply)
 // When the database goes while operations are tried one by one, those that are left fail at once.
 func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
-	must(t, post(t.Context(), s, org, 1, "taken"))
+	org := createAcme(t, s)
+	must(t, post(t, s, org, "taken"))
 	usual, applied := s.commitTimeout, 0
 	errs, err := s.Write(t.Context(), org,
 		operation(func(b *billing.Book) error {
@@ -546,8 +560,8 @@ func TestSQLiteOpenRefuses(t *testing.T) {
 func TestSQLiteNewerSchema(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
-	org := createOrganization(t, s, "acme")
-	must(t, post(t.Context(), s, org, 1, "key"))
+	org := createAcme(t, s)
+	must(t, post(t, s, org, "key"))
 	raw := openRaw(t, file)
 	_, err := raw.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 	must(t, err)
@@ -570,8 +584,8 @@ func TestSQLiteFileNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			relative, absolute := openFile(t, name), openFile(t, filepath.Join(folder, name))
-			org := createOrganization(t, relative, "acme")
-			must(t, post(t.Context(), relative, org, 1, "key"))
+			org := createAcme(t, relative)
+			must(t, post(t, relative, org, "key"))
 			wantBalance(t, absolute, org, 1, 1)
 			if info, err := os.Stat(name); err != nil || info.Size() == 0 {
 				t.Errorf("the file: %v, %v", info, err)
@@ -589,18 +603,10 @@ func TestSQLiteFileNames(t *testing.T) {
 func TestSQLiteWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	s := openFile(t, "billing.db")
-	org := createOrganization(t, s, "acme")
+	org := createAcme(t, s)
 	t.Chdir(t.TempDir())
-	var held []*sql.Conn
-	for range s.reader.db.Stats().MaxOpenConnections - 1 {
-		c, err := s.reader.db.Conn(t.Context())
-		must(t, err)
-		held = append(held, c)
-	}
+	hold(t, s.reader.db, s.reader.db.Stats().MaxOpenConnections-1)
 	wantBalance(t, s, org, 0, 0)
-	for _, c := range held {
-		c.Close()
-	}
 }
 
 // Those that open a new file at once all find it ready.
@@ -620,9 +626,9 @@ func TestSQLiteOpenedAtOnce(t *testing.T) {
 		close(begin)
 		all.Wait()
 		must(t, errors.Join(errs...))
-		org := createOrganization(t, stores[0], "acme")
+		org := createAcme(t, stores[0])
 		for i, s := range stores {
-			must(t, post(t.Context(), s, org, 1, fmt.Sprint(i)))
+			must(t, post(t, s, org, fmt.Sprint(i)))
 		}
 		wantBalance(t, stores[3], org, 8, 8)
 		for _, s := range stores {
@@ -649,7 +655,7 @@ func TestChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		shared := lease(300)
+		shared := lease()
 		shared.ID, shared.JobID = nil, &billing.ID{2, byte(i)}
 		for _, op := range []billing.Operation{credit(1, fmt.Sprint("shared ", i)), record(shared), credit(1, fmt.Sprint(os.Getpid(), " ", i))} {
 			must(t, errors.Join(first(s.Write(t.Context(), billing.ID{1}, op))...))

@@ -29,6 +29,8 @@ type dialect struct {
 
 	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
 	byIndex func(index string) string
+	// parameter is how the n-th parameter of a statement is written within a long list of them.
+	parameter func(n int) string
 
 	unique     func(error) bool // whether a row with the same key was there
 	outOfReach func(error) bool // whether the database could not do its work for now
@@ -223,6 +225,7 @@ func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
 type tx struct {
 	*sql.Tx
 	statements *statements
+	dialect    dialect
 }
 
 func (t tx) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
@@ -271,7 +274,7 @@ func (s *Store) transactNow(ctx context.Context, do func(tx) error) error {
 		return s.fail(err)
 	}
 	defer sqlTx.Rollback() //nolint:errcheck // it fails after a commit, and that is meant
-	if err := do(tx{sqlTx, s.writer}); err != nil {
+	if err := do(tx{sqlTx, s.writer, s.dialect}); err != nil {
 		return s.fail(err)
 	}
 	return s.fail(sqlTx.Commit())

@@ -17,11 +17,14 @@ var exportTests = []test{
 	{"Stopped", testExportStopped},
 }
 
+// exported is how many leases fill writes.
+const exported = 40
+
 // fill writes into an organization what an export has to show.
 func (s *suite) fill(org billing.Organization, seed uint64) {
 	s.Helper()
 	s.credit(org, 1_000_000, "first")
-	s.record(org, anyLeases(rand.New(rand.NewPCG(seed, seed)), 100)...)
+	s.record(org, anyLeases(rand.New(rand.NewPCG(seed, seed)), exported)...)
 	s.credit(org, 5, "last")
 }
 
@@ -49,7 +52,7 @@ func testExportEverything(s *suite) {
 	s.same("the organizations", []billing.Organization{acme, empty, globex}, c.Organizations)
 	s.same("the tokens", []billing.Token{token}, c.Tokens)
 	s.same("the entries", s.ledger(acme), c.Entries["acme"])
-	s.same("the number of leases", 100, len(c.Leases["acme"]))
+	s.same("the number of leases", exported, len(c.Leases["acme"]))
 	again, err := export(s.Context(), s.open())
 	s.must(err)
 	s.same("an export from another process", c, again)
@@ -104,7 +107,7 @@ func (m *meddler) Token(t billing.Token) error {
 
 // Lease implements billing.ExportSink.
 func (m *meddler) Lease(o billing.Organization, l *billing.Lease) error {
-	if len(m.Leases[o.Slug])%20 == 0 {
+	if len(m.Leases[o.Slug])%15 == 0 {
 		m.meddle()
 	}
 	return m.contents.Lease(o, l)
@@ -214,7 +217,7 @@ func testExportStopped(s *suite) {
 		Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleAdmin, Organizations: []string{"acme"},
 	}))
 	s.fill(acme, 5)
-	for left := range 110 {
+	for left := range exported + 20 {
 		calls := 0
 		sink := &stopSink{left, func() error {
 			calls++

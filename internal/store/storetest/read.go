@@ -151,7 +151,7 @@ func windows(r *rand.Rand) []billing.Window {
 		{From: someDay + 10*billing.Day, To: someDay + 11*billing.Day},
 		{From: someDay - billing.Day, To: someDay},
 	}
-	for range 200 {
+	for range 100 {
 		from, to := anyMoment(r), anyMoment(r)
 		if from > to {
 			from, to = to, from
@@ -166,8 +166,8 @@ func testUsage(s *suite) {
 	r := rand.New(rand.NewPCG(11, 12))
 	acme, globex := s.organization("acme"), s.organization("globex")
 	for range 2 {
-		s.record(acme, anyLeases(r, 400)...)
-		s.record(globex, anyLeases(r, 100)...)
+		s.record(acme, anyLeases(r, 250)...)
+		s.record(globex, anyLeases(r, 50)...)
 	}
 	c, err := export(s.Context(), s.store)
 	s.must(err)
@@ -267,12 +267,12 @@ func (s *suite) breakdown(org billing.Organization, w billing.Window) (rows []bi
 func testBreakdown(s *suite) {
 	r := rand.New(rand.NewPCG(13, 14))
 	acme, globex := s.organization("acme"), s.organization("globex")
-	s.record(acme, anyLeases(r, 300)...)
+	s.record(acme, anyLeases(r, 200)...)
 	s.record(globex, anyLeases(r, 50)...)
 	c, err := export(s.Context(), s.store)
 	s.must(err)
 	for i, w := range windows(r) {
-		if i == 40 {
+		if i == 30 {
 			break
 		}
 		s.same("from "+w.From.String()+" to "+w.To.String(), breakdownOf(c.Leases["acme"], w), s.breakdown(acme, w))
@@ -345,7 +345,7 @@ func testBreakdownStopped(s *suite) {
 	acme := s.organization("acme")
 	s.record(acme, anyLeases(rand.New(rand.NewPCG(15, 16)), 60)...)
 	all := s.breakdown(acme, billing.Window{From: 0, To: endOfTime})
-	for i := range 100 {
+	for i := range 50 {
 		var got []billing.BreakdownRow
 		for row, err := range s.store.Breakdown(s.Context(), acme.ID, billing.Window{From: 0, To: endOfTime}) {
 			s.must(err)
@@ -371,7 +371,7 @@ func testBreakdownStopped(s *suite) {
 // A breakdown that was cut short is never taken for a whole one.
 func testBreakdownCancelled(s *suite) {
 	acme := s.organization("acme")
-	const leases = 300
+	const leases = 200
 	s.record(acme, anyLeases(rand.New(rand.NewPCG(17, 18)), leases)...)
 	for range 10 {
 		ctx, cancel := context.WithCancel(s.Context())

@@ -204,7 +204,7 @@ func testAllOfARequestOrNone(s *suite) {
 }
 
 // sizes are those around which statements for many rows are cut.
-var sizes = []int{1, 2, 8, 9, 64, 65, 137, 512, 513}
+var sizes = []int{1, 8, 9, 71, 513}
 
 func testRequestsOfEverySize(s *suite) {
 	acme := s.organization("acme")
@@ -284,7 +284,8 @@ func testRatesDoNotChangeHistory(s *suite) {
 func testCredit(s *suite) {
 	acme, globex := s.organization("acme"), s.organization("globex")
 	post := func(org billing.Organization, op billing.PostCredit) (billing.PostCredit, error) {
-		return op, s.service.PostCredit(s.Context(), org.ID, &op)
+		err := s.service.PostCredit(s.Context(), org.ID, &op)
+		return op, err
 	}
 	op := billing.PostCredit{
 		AmountCents: billing.MaxCredit, Source: billing.SourceRefund, Description: new("Für “alles”\n🎁"),
