@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"internal/transfer":        {"internal/billing", "internal/strictjson"},
 	"internal/strictjson":      {},
 	"internal/demo":            {"internal/billing"},
+	"internal/contracttest":    {"gen/httpserver"},
 	"server": {
 		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/demo", "internal/strictjson",
 	},

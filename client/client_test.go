@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/contracttest"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -43,7 +44,7 @@ func newBilling(t *testing.T, orgs ...string) billing {
 			t.Fatal(err)
 		}
 	}
-	srv := httptest.NewServer(s.Handler())
+	srv := httptest.NewServer(contracttest.Handler(t, s.Handler()))
 	t.Cleanup(srv.Close)
 	return billing{s, srv.URL}
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // a connection beside the server's
 
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/contracttest"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -107,7 +109,7 @@ func TestUnreadableRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := response{t, res.StatusCode, res.Header, body}.want(400, "bad_request")
-		if err := holdError(&http.Request{Method: http.MethodGet}, answer); err != nil {
+		if err := hold(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}}, answer); err != nil {
 			t.Errorf("%.40q: %s: %v", text, body, err)
 		}
 	}
@@ -224,7 +226,7 @@ func TestErrors(t *testing.T) {
 		s.send(request{path: "/billing/balance/acme", token: token}).want(503, "unavailable")
 		seen["unavailable"] = true
 	})
-	for _, code := range errorCodes {
+	for _, code := range contracttest.ErrorCodes {
 		if !seen[code] {
 			t.Errorf("no request was answered with %s", code)
 		}

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"flag"
@@ -19,31 +18,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/legacy"
-
-	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/contracttest"
 	"github.com/harmont-dev/harmont-billing/server"
 )
-
-// contract is what every answer of every test is held against.
-var contract, router = func() (*openapi3.T, routers.Router) {
-	spec, err := httpserver.GetSpec()
-	if err != nil {
-		panic(err)
-	}
-	spec.Servers = nil // any address will do
-	r, err := legacy.NewRouter(spec)
-	if err != nil {
-		panic(err)
-	}
-	// Answers have ids and times in one form, of the several that requests may have.
-	openapi3.DefineStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`))
-	openapi3.DefineStringFormatValidator("date-time", openapi3.NewRegexpFormatValidator(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`))
-	return spec, r
-}()
 
 // called has the operations that got an answer in 2xx.
 var (
@@ -57,12 +34,10 @@ func TestMain(m *testing.M) {
 	partial := flag.Lookup("test.run").Value.String() + flag.Lookup("test.skip").Value.String() +
 		flag.Lookup("test.fuzz").Value.String() + flag.Lookup("test.list").Value.String()
 	if status == 0 && partial == "" {
-		for _, path := range contract.Paths.Map() {
-			for _, operation := range path.Operations() {
-				if !called[operation.OperationID] {
-					fmt.Printf("FAIL: no test calls %s with success\n", operation.OperationID)
-					status = 1
-				}
+		for _, operation := range contracttest.Operations() {
+			if !called[operation] {
+				fmt.Printf("FAIL: no test calls %s with success\n", operation)
+				status = 1
 			}
 		}
 	}
@@ -181,114 +156,15 @@ func (s *service) send(r request) response {
 	return answer
 }
 
-// hold checks an answer against the contract: its status, headers and body.
+// hold checks an answer against the contract, and notes the operation.
 func hold(req *http.Request, r response) error {
-	if id := r.header.Get("x-request-id"); len(id) < 20 || len(id) > 200 {
-		return fmt.Errorf("x-request-id is %q", id)
-	}
-	if !strings.HasPrefix(req.URL.Path, "/api/v0/") && r.status < 300 {
-		return nil // beside the API
-	}
-	if r.status == http.StatusNoContent && req.Method == http.MethodOptions {
-		return nil // a browser's question
-	}
-	method := req.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-		if len(r.body) > 0 {
-			return fmt.Errorf("an answer to HEAD with a body")
-		}
-	}
-	lookup := &http.Request{Method: method, URL: req.URL, Header: req.Header}
-	route, pathParams, err := router.FindRoute(lookup)
-	if err != nil || r.status >= 300 {
-		if err := holdError(req, r); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		if r.status < 400 {
-			return fmt.Errorf("an answer outside the contract: %w", err)
-		}
-		return nil
-	}
-	if route.Operation.Responses.Value(fmt.Sprint(r.status)) == nil {
-		return fmt.Errorf("%s does not declare the status %d", route.Operation.OperationID, r.status)
-	}
-	body := r.body
-	if r.header.Get("Content-Encoding") == "gzip" {
-		compressed, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		if body, err = io.ReadAll(compressed); err != nil {
-			return err
-		}
-	}
-	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
-	if req.Method == http.MethodHead {
-		options.ExcludeResponseBody = true
-	}
-	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: lookup, PathParams: pathParams, Route: route},
-		Status:                 r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(body)), Options: options,
-	})
+	operation, err := contracttest.Check(req, r.status, r.header, r.body)
 	if err == nil && r.status < 300 {
 		calledMu.Lock()
-		called[route.Operation.OperationID] = true
+		called[operation] = true
 		calledMu.Unlock()
 	}
 	return err
-}
-
-type envelope struct {
-	Error struct {
-		Type      string `json:"type"`
-		Code      string `json:"code"`
-		Message   string `json:"message"`
-		DocURL    string `json:"doc_url"`
-		RequestID string `json:"request_id"`
-	} `json:"error"`
-}
-
-var errorCodes = func() []string {
-	var codes []string
-	for _, code := range contract.Components.Schemas["ErrorCode"].Value.Extensions["x-extensible-enum"].([]any) {
-		codes = append(codes, code.(string))
-	}
-	return codes
-}()
-
-// holdError checks the envelope and the headers that go with its code.
-func holdError(req *http.Request, r response) error {
-	if req.Method == http.MethodHead {
-		return nil
-	}
-	var e envelope
-	decoder := json.NewDecoder(bytes.NewReader(r.body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&e); err != nil {
-		return fmt.Errorf("not the envelope of errors: %w", err)
-	}
-	switch {
-	case r.header.Get("Content-Type") != "application/json":
-		return fmt.Errorf("an error of type %q", r.header.Get("Content-Type"))
-	case e.Error.RequestID != r.header.Get("x-request-id"):
-		return fmt.Errorf("request_id %q is not x-request-id", e.Error.RequestID)
-	case e.Error.Message == "":
-		return fmt.Errorf("no message")
-	case !strings.HasSuffix(e.Error.DocURL, "/"+e.Error.Code):
-		return fmt.Errorf("doc_url %q", e.Error.DocURL)
-	case !slices.Contains(errorCodes, e.Error.Code):
-		return fmt.Errorf("code %q is not in the contract", e.Error.Code)
-	case r.status == http.StatusUnauthorized && r.header.Get("WWW-Authenticate") != "Bearer":
-		return fmt.Errorf("401 without WWW-Authenticate")
-	case (r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable) && r.header.Get("Retry-After") == "":
-		return fmt.Errorf("%d without Retry-After", r.status)
-	case r.status == http.StatusMethodNotAllowed && r.header.Get("Allow") == "":
-		return fmt.Errorf("405 without Allow")
-	}
-	return nil
 }
 
 // want fails unless the answer has the status, and for an error the code.
@@ -302,7 +178,7 @@ func (r response) want(status int, code string) response {
 
 func (r response) code() string { return r.envelope().Error.Code }
 
-func (r response) envelope() (e envelope) {
+func (r response) envelope() (e contracttest.Envelope) {
 	_ = json.Unmarshal(r.body, &e)
 	return e
 }

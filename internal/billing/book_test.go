@@ -44,6 +44,20 @@ func record(leases ...Lease) *RecordLeases {
 	return &RecordLeases{Leases: leases, Rates: StandardRates}
 }
 
+// sequence is several operations in one.
+type sequence []Operation
+
+func (s sequence) Needs() Needs { return Needs{} }
+
+func (s sequence) Apply(b *Book) error {
+	for _, op := range s {
+		if err := op.Apply(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Each of these operations changes much before it fails.
 func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 	unchanged := func(*Lease) {}
@@ -91,6 +105,14 @@ func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 			&PostCredit{AmountCents: 1, Source: SourceRefund, IdempotencyKey: "new"}, ErrAmountInvalid},
 		{"a key that was used", Head{},
 			&PostCredit{AmountCents: 1, Source: SourceRefund, IdempotencyKey: "used"}, ErrKeyReused},
+		{"a conflict after everything", Head{Seq: 3, BalanceCents: 9, LastAt: 200}, sequence{
+			&PostCredit{AmountCents: 1, Source: SourceRefund, IdempotencyKey: "new"},
+			&ImportEntry{Entry: Entry{ID: NewID(), AmountCents: 5, Source: SourceStripeTopup, CreatedAt: 300, IdempotencyKey: new("newer")}},
+			&ImportEntry{Entry: Entry{ID: NewID(), AmountCents: -12, Source: SourceVMLeaseDebit, CreatedAt: 300, LeaseID: billed.ID}},
+			record(normalized(t, unchanged), finish),
+			&ImportLease{Lease: func() Lease { l := normalized(t, unchanged); l.AmountCents = new(int64(-1)); return l }()},
+			record(conflict),
+		}, ErrLeaseConflict},
 		{"an imported lease that overflows", Head{Lifetime: Usage{Cents: math.MaxInt64}},
 			&ImportLease{Lease: func() Lease { l := finish; l.AmountCents = new(int64(-1)); return l }()}, ErrLeaseInvalid},
 		{"an imported entry that overflows", Head{Seq: 3, BalanceCents: 1},

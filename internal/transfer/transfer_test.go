@@ -324,6 +324,7 @@ func TestBadLines(t *testing.T) {
 		{"a job under another lease", `{"org":"acme",` + lease + `,"job_id":"0189a2b3-c4d5-7ef0-8123-000000000021"}`, "is recorded as lease"},
 
 		{"an entry without an id", `{"type":"entry","org":"acme","amount_cents":5,"source":"refund","created_at":"2026-06-07T00:00:00Z"}`, "id, amount_cents and created_at are required"},
+		{"an entry without a date", `{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000099","org":"acme","amount_cents":5,"source":"refund"}`, "id, amount_cents and created_at are required"},
 		{"an entry without an amount", `{` + entry + `}`, "id, amount_cents and created_at are required"},
 		{"an entry with a seq", `{` + entry + `,"amount_cents":5,"seq":9}`, ": is not a known key"},
 		{"an entry that goes back in time", `{` + strings.Replace(entry, "2026-06-07", "2026-06-05", 1) + `,"amount_cents":5}`, "created_at is before the newest entry's, 2026-06-06T10:05:00.600000Z"},
@@ -379,6 +380,20 @@ func TestBadLines(t *testing.T) {
 			}
 			same(t, "the books beside", before, strings.Join(rest, ""))
 		})
+	}
+}
+
+func TestTokensTwiceInAFile(t *testing.T) {
+	token := func(hash, organizations string) string {
+		return `{"type":"token","sha256":"` + strings.Repeat(hash, 32) + `","name":"ci","role":"read","organizations":[` + organizations + `],"created_at":"2026-06-02"}`
+	}
+	s := open(t)
+	loadGood(t, s, books)
+	// The order of the organizations says nothing, and a token that is new is known from then on.
+	summary := loadGood(t, s, lines(
+		token("aa", `"globex","acme"`), token("AA", `"globex","acme"`), token("bb", `"acme"`), token("aa", `"acme","globex"`), token("bb", `"acme"`)))
+	if summary.Tokens != (transfer.Count{New: 2, Known: 3}) {
+		t.Errorf("%+v", summary)
 	}
 }
 
