@@ -201,9 +201,7 @@ func (b *Book) append(e Entry) (Entry, error) {
 	e.Seq, e.BalanceAfterCents = b.Head.Seq+1, balance
 	before := b.Head
 	b.undo = append(b.undo, func() {
-		lifetime := b.Head.Lifetime
 		b.Head = before
-		b.Head.Lifetime = lifetime
 		b.appended = b.appended[:len(b.appended)-1]
 		delete(b.entries, e.ID)
 		if e.LeaseID != nil {

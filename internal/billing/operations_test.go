@@ -7,6 +7,58 @@ import (
 	"testing"
 )
 
+// A store may apply an operation to one book, give that up, and apply it to another.
+func TestOperationsAppliedAgain(t *testing.T) {
+	fresh := validLease()
+	if err := fresh.normalize(); err != nil {
+		t.Fatal(err)
+	}
+	billed := fresh
+	billed.AmountCents = new(int64(-12))
+	stored := billed
+	stored.ID = new(NewID()) // another than the one it is sent with, below
+	entry := Entry{ID: NewID(), AmountCents: 7, Source: SourceRefund, CreatedAt: 1, IdempotencyKey: new("key")}
+
+	post := &PostCredit{AmountCents: 7, Source: SourceRefund, IdempotencyKey: "key"}
+	importEntry := &ImportEntry{Entry: entry}
+	importLease := &ImportLease{Lease: billed}
+	sent := fresh
+	sent.ID = nil
+	record := &RecordLeases{Leases: []Lease{sent}, Rates: StandardRates}
+	for _, known := range []bool{false, true, false, true, true, false} {
+		b := NewBook(Head{}, 100)
+		if known {
+			b.LoadEntry(entry)
+			b.LoadLease(stored)
+			importLease.Lease.ID = stored.ID
+		}
+		for _, op := range []Operation{record, post} {
+			if err := b.Apply(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b = NewBook(Head{}, 100)
+		if known {
+			b.LoadEntry(entry)
+			b.LoadLease(stored)
+		}
+		for _, op := range []Operation{importEntry, importLease} {
+			if err := b.Apply(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if post.Replayed != known || (post.Entry.ID == entry.ID) != known {
+			t.Errorf("known %t: the credit is %+v", known, post)
+		}
+		if importEntry.Duplicate != known || importLease.Duplicate != known {
+			t.Errorf("known %t: the imported entry is known: %t, the lease: %t", known, importEntry.Duplicate, importLease.Duplicate)
+		}
+		if len(record.Results) != 1 || (record.Results[0].Status == LeaseDuplicate) != known || (record.Results[0].ID == *stored.ID) != known {
+			t.Errorf("known %t: the lease is %+v", known, record.Results)
+		}
+	}
+}
+
 func TestPostCreditValidate(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -61,7 +61,7 @@ func newWrite(org billing.ID, ops []billing.Operation) *write {
 func (s *Store) enqueue(ctx context.Context, w *write) error {
 	s.queueing.RLock()
 	defer s.queueing.RUnlock()
-	if s.closed {
+	if s.closed.Load() {
 		return billing.Faultf(billing.ErrUnavailable, "the store is closed")
 	}
 	select {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -68,6 +69,10 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	// SQLite says only that it cannot open the file.
+	if _, err := os.Stat(filepath.Dir(file)); err != nil {
+		return nil, fmt.Errorf("the folder of the database: %w", err)
+	}
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
 	pragmas := url.Values{"_pragma": {
 		// Another process may be writing. It comes first, so that the next ones wait as well.
@@ -76,8 +81,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		"synchronous(FULL)", // a commit that was acknowledged survives a power cut
 		"foreign_keys(ON)",
 	}}
-	// Without _error_rc, a failure to open a file is described by whatever error came before it.
-	source := "file:" + (&url.URL{Path: file}).EscapedPath() + "?_error_rc=1&" + pragmas.Encode()
+	source := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + pragmas.Encode()
 	open := func(connections int, extra string) (*sql.DB, error) {
 		db, err := sql.Open("sqlite", source+extra)
 		if err != nil {

@@ -13,9 +13,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
@@ -517,6 +519,56 @@ func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 	wantBalance(t, s, org, 2, 2)
 }
 
+// Close waits for the committer, those who wait for room in its queue do, and it waits for none of them, also when the
+// database refuses something.
+func TestSQLiteCloseWhileFull(t *testing.T) {
+	s := openFile(t, newFile(t))
+	org := createAcme(t, s)
+	must(t, post(t, s, org, "taken"))
+	entered, released := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		first := true
+		errs, err := s.Write(t.Context(), org, operation(func(*billing.Book) error {
+			if first {
+				first = false
+				close(entered)
+				<-released
+			}
+			return nil
+		}), hidden(credit(1, "taken")), credit(1, "beside"))
+		if err != nil || errs[0] != nil || errs[1] == nil || errs[2] != nil {
+			t.Errorf("%v, %v", errs, err)
+		}
+	})
+	<-entered
+	for i := range cap(s.queue) + 8 {
+		all.Go(func() {
+			if err := post(t, s, org, fmt.Sprint(i)); err != nil && !errors.Is(err, billing.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+	}
+	for len(s.queue) < cap(s.queue) {
+		runtime.Gosched()
+	}
+	for s.queueing.TryLock() { // until somebody waits for room
+		s.queueing.Unlock()
+		runtime.Gosched()
+	}
+	all.Go(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for s.queueing.TryRLock() { // until Close waits
+		s.queueing.RUnlock()
+		runtime.Gosched()
+	}
+	close(released)
+	all.Wait()
+}
+
 func TestSQLiteOpenRefuses(t *testing.T) {
 	folder := t.TempDir()
 	text := filepath.Join(folder, "notes.txt")
@@ -528,9 +580,9 @@ func TestSQLiteOpenRefuses(t *testing.T) {
 		{"a file without the scheme", "billing.db", "must be given as sqlite:FILE"},
 		{"another scheme", "mysql://user:secret@host/db", "not mysql:…"},
 		{"memory", "sqlite::memory:", "name a file"},
-		{"a missing folder", "sqlite:" + filepath.Join(folder, "missing", "billing.db"), filepath.Join("missing", "billing.db") + ": unable to open database file"},
+		{"a missing folder", "sqlite:" + filepath.Join(folder, "missing", "billing.db"), filepath.Join(folder, "missing") + ": no such file or directory"},
 		{"a folder", "sqlite:" + folder, folder + ": unable to open database file"},
-		{"a file below a file", "sqlite:" + filepath.Join(text, "billing.db"), "unable to open database file"},
+		{"a file below a file", "sqlite:" + filepath.Join(text, "billing.db"), text + "/billing.db: unable to open database file"},
 		{"a text file", "sqlite:" + text, text + ": file is not a database"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -634,6 +686,23 @@ func TestSQLiteOpenedAtOnce(t *testing.T) {
 		for _, s := range stores {
 			must(t, s.Close())
 		}
+	}
+}
+
+// A new file that another process writes is waited for, also where SQLite itself would not wait.
+func TestSQLiteOpenWaits(t *testing.T) {
+	file := newFile(t)
+	raw := hold(t, openRaw(t, file), 1)[0]
+	_, err := raw.ExecContext(t.Context(), `BEGIN IMMEDIATE; CREATE TABLE x (x)`)
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	s, err := Open(ctx, "sqlite:"+file)
+	if err == nil {
+		s.Close()
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it did not wait for its context to end: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -44,8 +45,8 @@ type Store struct {
 	streams *sql.DB     // reads whose length the receiver decides
 
 	writing   chan struct{} // holds a value during a write transaction; waiting here is fairer than in the database
-	queueing  sync.RWMutex  // held for writing to close the queue
-	closed    bool
+	queueing  sync.RWMutex  // held for writing to close the queue; never locked by the committer, which empties it
+	closed    atomic.Bool
 	queue     chan *write
 	committed chan struct{} // closed when the committer has ended
 
@@ -128,8 +129,7 @@ func migrate(ctx context.Context, d dialect, db *sql.DB) error {
 // Close implements billing.Store.
 func (s *Store) Close() error {
 	s.queueing.Lock()
-	if !s.closed {
-		s.closed = true
+	if !s.closed.Swap(true) {
 		close(s.queue)
 	}
 	s.queueing.Unlock()
@@ -137,12 +137,6 @@ func (s *Store) Close() error {
 	s.writing <- struct{}{} // the writes that do not pass through the queue
 	defer func() { <-s.writing }()
 	return s.closePools()
-}
-
-func (s *Store) isClosed() bool {
-	s.queueing.RLock()
-	defer s.queueing.RUnlock()
-	return s.closed
 }
 
 func (s *Store) closePools() error {
@@ -160,7 +154,7 @@ func (s *Store) fail(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case s.dialect.outOfReach(err), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), s.isClosed():
+	case s.dialect.outOfReach(err), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), s.closed.Load():
 		return billing.Faultf(billing.ErrUnavailable, "%w", err)
 	}
 	return err

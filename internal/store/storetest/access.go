@@ -92,9 +92,9 @@ func testTokens(s *suite) {
 	}
 	tokens := []billing.Token{
 		{Hash: billing.TokenHash{9}, Name: "old", Role: billing.RoleAdmin, Organizations: []string{"acme"}, CreatedAt: 5},
-		{Hash: billing.TokenHash{1}, Name: "same", Role: billing.RoleRead, Organizations: []string{"Initech", "acme", "globex"}, CreatedAt: 7,
+		{Hash: billing.TokenHash{1}, Name: "same", Role: billing.RoleRead, Organizations: []string{"acme", "globex"}, CreatedAt: 7,
 			ExpiresAt: new(endOfTime)},
-		{Hash: billing.TokenHash{2, 0, 255}, Name: "same", Role: billing.RoleWrite, Organizations: []string{"globex"}, CreatedAt: 7,
+		{Hash: billing.TokenHash{2, 0, 255}, Name: "same", Role: billing.RoleWrite, Organizations: []string{"Initech", "acme", "globex"}, CreatedAt: 7,
 			ExpiresAt: new(billing.Time(8)), RevokedAt: new(billing.Time(9))},
 		{Hash: billing.TokenHash{0}, Name: "ключ", Role: billing.RoleRead, Organizations: []string{"globex"}, CreatedAt: 8},
 	}

@@ -70,15 +70,19 @@ func testImportEntries(s *suite) {
 		ID: billing.NewID(), AmountCents: 1000, Source: billing.SourceCouponRedemption, CreatedAt: someDay, IdempotencyKey: new("key"),
 	}}
 	debit := debitOf(lease, someDay+1)
-	s.write(acme, topUp, debit)
-	want := []billing.Entry{topUp.Entry, debit.Entry}
+	plain := &billing.ImportEntry{Entry: billing.Entry{
+		ID: billing.NewID(), AmountCents: 3, Source: billing.SourceStripeTopup, CreatedAt: someDay + 1,
+	}}
+	s.write(acme, topUp, debit, plain)
+	want := []billing.Entry{topUp.Entry, debit.Entry, plain.Entry}
 	want[0].Seq, want[0].BalanceAfterCents = 1, 1000
 	want[1].Seq, want[1].BalanceAfterCents = 2, 995
+	want[2].Seq, want[2].BalanceAfterCents = 3, 998
 	s.same("the ledger", want, s.ledger(acme))
 
 	s.unchanged("what does not fit", func() {
-		s.write(acme, topUp, debit)
-		if !topUp.Duplicate || !debit.Duplicate {
+		s.write(acme, topUp, debit, plain)
+		if !topUp.Duplicate || !debit.Duplicate || !plain.Duplicate {
 			s.Error("entries that are known count as new")
 		}
 		for _, c := range []struct {

@@ -50,13 +50,26 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 		s.same("still running", billing.RecordedLease{ID: first.ID, Status: billing.LeaseDuplicate}, s.record(acme, start)[0])
 	})
 
-	larger := start
-	larger.CPUCount, larger.StartedAt, larger.VMHandle = 4, start.StartedAt+billing.Hour, new("vm-2")
-	s.same("corrected", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, larger)[0])
+	stored := func(l billing.Lease, cents *int64) {
+		l.ID, l.AmountCents = &first.ID, cents
+		c, err := export(s.Context(), s.store)
+		s.must(err)
+		s.same("what is stored", []billing.Lease{l}, c.Leases["acme"])
+	}
+	other := billing.Lease{
+		ID: start.ID, JobID: start.JobID, JobName: new("a"), StepKey: new("b"), VMHandle: new("c"), BuildID: new(billing.NewID()),
+		BuildNumber: new(int64(1)), BuildExternalID: new("d"), PipelineID: new(billing.NewID()), PipelineName: new("e"),
+		PipelineSlug: new("f"), CPUCount: 9, MemoryGB: 8, DiskGB: 7, StartedAt: start.StartedAt + billing.Hour,
+	}
+	s.same("corrected", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, other)[0])
+	stored(other, nil)
 	s.same("corrected back", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, start)[0])
+	stored(start, nil)
+	s.record(acme, other)
 
 	done := finish(start, 3600)
 	s.same("finished", billing.RecordedLease{ID: first.ID, Status: billing.LeaseBilled, AmountCents: -151}, s.record(acme, done)[0])
+	stored(done, new(int64(-151)))
 	s.audit()
 	ledger := s.ledger(acme)
 	if len(ledger) != 1 || ledger[0].AmountCents != -151 || ledger[0].Source != billing.SourceVMLeaseDebit || *ledger[0].LeaseID != first.ID ||
@@ -128,7 +141,9 @@ func testLeaseIDConflicts(s *suite) {
 	onlyJob := finished(someDay, 300)
 	stillRunning := running(someDay)
 	stillRunning.ID, stillRunning.JobID = new(billing.NewID()), nil
-	s.record(acme, withBoth, other, onlyID, onlyJob, stillRunning)
+	runningJob := running(someDay)
+	runningJob.ID = new(billing.NewID())
+	s.record(acme, withBoth, other, onlyID, onlyJob, stillRunning, runningJob)
 
 	for _, c := range []struct {
 		what   string
@@ -141,6 +156,8 @@ func testLeaseIDConflicts(s *suite) {
 		{"a lease of another lease's job", withBoth, func(l *billing.Lease) { l.JobID = other.JobID }},
 		{"a lease that had a job, without it", withBoth, func(l *billing.Lease) { l.JobID = nil }},
 		{"a lease that had no job, with one", onlyID, func(l *billing.Lease) { l.JobID = new(billing.NewID()) }},
+		{"a running lease that had a job, without it", runningJob, func(l *billing.Lease) { l.JobID = nil }},
+		{"a running lease of a job, under a new id", runningJob, func(l *billing.Lease) { l.ID = new(billing.NewID()) }},
 		{"a running lease that had no job, with one", stillRunning, func(l *billing.Lease) { l.JobID = new(billing.NewID()) }},
 	} {
 		c.change(&c.lease)
