@@ -148,7 +148,7 @@ func testExportWhileWritersWrite(s *suite) {
 	var writers sync.WaitGroup
 	for w := range 8 {
 		writers.Go(func() {
-			for n := range 15 {
+			for n := range 8 {
 				start := running(someDay)
 				for _, leases := range [][]billing.Lease{{start, finished(someDay, int64(n))}, {finish(start, 300)}} {
 					if _, err := s.service.RecordLeases(s.Context(), orgs[w%2].ID, leases); err != nil {

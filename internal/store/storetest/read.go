@@ -355,7 +355,7 @@ func testBreakdownOrder(s *suite) {
 // A receiver that stops early leaves nothing behind, however often: connections are few.
 func testBreakdownStopped(s *suite) {
 	acme := s.organization("acme")
-	s.record(acme, anyLeases(rand.New(rand.NewPCG(15, 16)), 60)...)
+	s.record(acme, anyLeases(rand.New(rand.NewPCG(15, 16)), 30)...)
 	all := s.breakdown(acme, billing.Window{From: 0, To: endOfTime})
 	for i := range 50 {
 		var got []billing.BreakdownRow
@@ -383,7 +383,7 @@ func testBreakdownStopped(s *suite) {
 // A breakdown that was cut short is never taken for a whole one.
 func testBreakdownCancelled(s *suite) {
 	acme := s.organization("acme")
-	const leases = 200
+	const leases = 100
 	s.record(acme, anyLeases(rand.New(rand.NewPCG(17, 18)), leases)...)
 	for range 10 {
 		ctx, cancel := context.WithCancel(s.Context())
