@@ -21,10 +21,13 @@ var arrows = map[string][]string{
 	"internal/store/storetest": {"internal/billing"},
 	"internal/transfer":        {"internal/billing", "internal/strictjson"},
 	"internal/strictjson":      {},
+	"internal/audit":           {"internal/billing"},
+	"internal/pgtest":          {},
+	"internal/crashtest":       {},
 	"internal/demo":            {"internal/billing"},
 	"internal/contracttest":    {"gen/httpserver"},
 	"server": {
-		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/demo", "internal/strictjson",
+		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/audit", "internal/demo", "internal/strictjson",
 	},
 	"cmd/harmont-billing": {"client", "server"},
 }

@@ -34,8 +34,11 @@ var StandardRates = billing.StandardRates
 
 // Config says what to serve. Only Database is required.
 type Config struct {
-	// Database is sqlite:FILE. The file is created where it does not exist.
+	// Database is sqlite:FILE, created where it does not exist, or the URL of a PostgreSQL database, postgres://….
 	Database string
+	// ReadDatabases are URLs of replicas of a PostgreSQL database. Usage, series and breakdowns are read from those that
+	// are at most five seconds behind; balances and transactions never are.
+	ReadDatabases []string
 	// MustExist makes a missing file an error, where otherwise it would be created.
 	MustExist bool
 	// Rates are what leases that finish from now on cost; those billed before keep their cost. Nil means StandardRates.
@@ -58,6 +61,7 @@ const DefaultDocURL = "https://harmont.dev/docs/errors/"
 
 // Server is an open database and the handlers over it. It is safe for concurrent use.
 type Server struct {
+	store          *store.Store
 	service        *billing.Service
 	log            *slog.Logger
 	docURL         string
@@ -85,11 +89,14 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		service: &billing.Service{Store: books, Rates: rates},
-		log:     config.Logger, docURL: config.DocURL, requestTimeout: config.RequestTimeout,
+		store: books, service: &billing.Service{Store: books, Rates: rates},
+		log: config.Logger, docURL: config.DocURL, requestTimeout: config.RequestTimeout,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := books.FollowReplicas(s.log, config.ReadDatabases); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if s.docURL == "" {
 		s.docURL = DefaultDocURL

@@ -40,7 +40,7 @@ that database, and reads from a server.`,
 		&cobra.Group{ID: groupClient, Title: "Ask a server:"},
 	)
 	root.AddCommand(serveCommand(), demoCommand())
-	root.AddCommand(orgCommand(), tokenCommand(), importCommand(), exportCommand())
+	root.AddCommand(orgCommand(), tokenCommand(), importCommand(), exportCommand(), verifyCommand(), backupCommand(), migrateCommand())
 	root.AddCommand(clientCommands()...)
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  harmont-billing version",
@@ -144,7 +144,7 @@ func fromEnv(name, otherwise string) string {
 func databaseFlag(cmd *cobra.Command) *string {
 	const otherwise = "sqlite:harmont-billing.db"
 	database := cmd.Flags().String("database", fromEnv("HARMONT_BILLING_DATABASE", otherwise),
-		"the database, sqlite:FILE; also HARMONT_BILLING_DATABASE")
+		"the database, sqlite:FILE or postgres://…; also HARMONT_BILLING_DATABASE")
 	// The variable may hold a password, which help must not print.
 	cmd.Flags().Lookup("database").DefValue = otherwise
 	return database

@@ -34,6 +34,8 @@ server runs.`,
 	}
 	flags := cmd.Flags()
 	database := databaseFlag(cmd)
+	readDatabases := flags.StringArray("read-database", nil,
+		"the URL of a PostgreSQL replica that usage may be read from; may be repeated")
 	listen := flags.String("listen", fromEnv("HARMONT_BILLING_LISTEN", defaultListen),
 		"the address to serve on; also HARMONT_BILLING_LISTEN")
 	logFormat := choiceFlag(cmd, "log-format", "", "text", "the `FORM` of the log on standard error: text or json", "text", "json")
@@ -46,7 +48,7 @@ server runs.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
-			Database: *database, Rates: rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
+			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		return withServer(cmd.Context(), config, func(s *server.Server) error {

@@ -49,6 +49,10 @@ type Store interface {
 	// and then its entries in order of Seq. It stops at the sink's first error and returns it.
 	Export(ctx context.Context, sink ExportSink) error
 
+	// Audit hands the raw rows to the sink, as of one moment: for each organization its head, its leases by start, its
+	// hourly sums and its entries in order of Seq. It stops at the sink's first error and returns it.
+	Audit(ctx context.Context, sink AuditSink) error
+
 	// Ping tells whether the database answers.
 	Ping(context.Context) error
 	// Close waits for the writes under way and closes the database.
@@ -61,4 +65,15 @@ type ExportSink interface {
 	Token(Token) error
 	Lease(org Organization, l *Lease) error
 	Entry(org Organization, e *Entry) error
+}
+
+// AuditSink takes what Store.Audit reads. Rows belong to the organization that came last.
+type AuditSink interface {
+	// Organization gets a nil head where there is none.
+	Organization(o Organization, head *Head) error
+	// Lease gets the number of entries that debit the lease.
+	Lease(l *Lease, debits int64) error
+	Hour(start Time, sums Usage) error
+	// Entry gets what the lease was billed that the entry names; nil where there is no such lease.
+	Entry(e *Entry, leaseAmount *int64) error
 }

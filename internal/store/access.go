@@ -41,7 +41,7 @@ func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (org billin
 	if err == nil && !found {
 		return org, billing.Faultf(billing.ErrOrganizationNotFound, "there is no organization %q", slug)
 	}
-	return org, s.fail(err)
+	return org, s.fail(ctx, err)
 }
 
 // Organizations implements billing.Store.
@@ -58,7 +58,7 @@ func (s *Store) Organizations(ctx context.Context, after string, limit int, toke
 		orgs = append(orgs, org)
 		return err
 	})
-	return orgs, s.fail(err)
+	return orgs, s.fail(ctx, err)
 }
 
 // CreateToken implements billing.Store.
@@ -90,7 +90,7 @@ func (s *Store) CreateToken(ctx context.Context, token billing.Token) error {
 // Tokens implements billing.Store.
 func (s *Store) Tokens(ctx context.Context) ([]billing.Token, error) {
 	tokens, err := readTokens(ctx, s.reader)
-	return tokens, s.fail(err)
+	return tokens, s.fail(ctx, err)
 }
 
 func readTokens(ctx context.Context, q querier) (tokens []billing.Token, err error) {
@@ -149,5 +149,5 @@ func (s *Store) Grant(ctx context.Context, hash billing.TokenHash, slug string) 
 	if err == nil && !found {
 		err = billing.ErrUnauthorized
 	}
-	return grant, s.fail(err)
+	return grant, s.fail(ctx, err)
 }

@@ -31,7 +31,7 @@ func readHead(ctx context.Context, q querier, org billing.ID, suffix string) (he
 // Head implements billing.Store.
 func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
 	head, err := readHead(ctx, s.reader, org, "")
-	return head, s.fail(err)
+	return head, s.fail(ctx, err)
 }
 
 // Entries implements billing.Store.
@@ -47,7 +47,7 @@ func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit
 			entries = append(entries, e)
 			return nil
 		})
-	return entries, s.fail(err)
+	return entries, s.fail(ctx, err)
 }
 
 // usageParts selects all that a window sums: the hours that lie in it wholly, and the leases of the cut-off hours at its
@@ -82,23 +82,23 @@ var (
 
 // Usage implements billing.Store.
 func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
-	err = s.reader.query(ctx, usageQuery, usageArgs(org, w), func(rows *sql.Rows) error {
+	err = s.readLately(ctx, usageQuery, usageArgs(org, w), func(rows *sql.Rows) error {
 		return rows.Scan(usageInto(&sum)...)
-	})
-	return sum, s.fail(err)
+	}, func() { sum = billing.Usage{} })
+	return sum, err
 }
 
 // UsageByDay implements billing.Store.
 func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window) (days []billing.DayUsage, err error) {
-	err = s.reader.query(ctx, dailyQuery, usageArgs(org, w), func(rows *sql.Rows) error {
+	err = s.readLately(ctx, dailyQuery, usageArgs(org, w), func(rows *sql.Rows) error {
 		var day billing.DayUsage
 		if err := rows.Scan(append([]any{&day.Day}, usageInto(&day.Usage)...)...); err != nil {
 			return err
 		}
 		days = append(days, day)
 		return nil
-	})
-	return days, s.fail(err)
+	}, func() { days = nil })
+	return days, err
 }
 
 const breakdownQuery = `SELECT ` + leaseColumns + `,
@@ -111,96 +111,20 @@ const breakdownQuery = `SELECT ` + leaseColumns + `,
 // Breakdown implements billing.Store. The database orders and spills to disk as it needs.
 func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
 	return func(yield func(*billing.BreakdownRow, error) bool) {
-		rows, err := s.streams.QueryContext(ctx, breakdownQuery, org[:], int64(w.From), int64(w.To))
-		if err != nil {
-			yield(nil, s.fail(err))
-			return
-		}
-		stopped := errors.New("the receiver wants no more")
-		err = each(rows, func(rows *sql.Rows) error {
+		more := true
+		err := s.streamLately(ctx, breakdownQuery, []any{org[:], int64(w.From), int64(w.To)}, func(rows *sql.Rows) error {
 			row := new(billing.BreakdownRow)
 			b := &row.Build
 			if err := scanLease(rows, &row.Lease, &b.StartedAt, &b.FinishedAt, &b.Cents, &b.Jobs); err != nil {
 				return err
 			}
-			if !yield(row, nil) {
-				return stopped
+			if more = yield(row, nil); !more {
+				return errors.New("the receiver wants no more")
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, stopped) {
-			yield(nil, s.fail(err))
+		if err != nil && more {
+			yield(nil, err)
 		}
 	}
-}
-
-// Export implements billing.Store.
-func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
-	moment, err := s.streams.BeginTx(ctx, s.dialect.readTx)
-	if err != nil {
-		return s.fail(err)
-	}
-	defer moment.Rollback() //nolint:errcheck // it only reads
-	return s.fail(exportAll(ctx, snapshot{moment}, sink))
-}
-
-// snapshot is a read transaction; its statements run once, so they are not prepared.
-type snapshot struct{ *sql.Tx }
-
-func (s snapshot) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
-	rows, err := s.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	return each(rows, scan)
-}
-
-func exportAll(ctx context.Context, q querier, sink billing.ExportSink) error {
-	var orgs []billing.Organization
-	err := q.query(ctx, `SELECT org_id, slug, name, created_at FROM organizations ORDER BY slug`, nil,
-		func(rows *sql.Rows) error {
-			org, err := scanOrganization(rows)
-			if err != nil {
-				return err
-			}
-			orgs = append(orgs, org)
-			return sink.Organization(org)
-		})
-	if err != nil {
-		return err
-	}
-	tokens, err := readTokens(ctx, q)
-	if err != nil {
-		return err
-	}
-	for _, token := range tokens {
-		if err := sink.Token(token); err != nil {
-			return err
-		}
-	}
-	for _, org := range orgs {
-		err := q.query(ctx, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 ORDER BY started_at, lease_id`,
-			[]any{org.ID[:]}, func(rows *sql.Rows) error {
-				var l billing.Lease
-				if err := scanLease(rows, &l); err != nil {
-					return err
-				}
-				return sink.Lease(org, &l)
-			})
-		if err != nil {
-			return err
-		}
-		err = q.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`,
-			[]any{org.ID[:]}, func(rows *sql.Rows) error {
-				var e billing.Entry
-				if err := scanEntry(rows, &e); err != nil {
-					return err
-				}
-				return sink.Entry(org, &e)
-			})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -72,9 +72,11 @@ func leaseValues(org billing.ID, l *billing.Lease, args []any) []any {
 const entryColumns = `seq, entry_id, amount_cents, balance_after_cents, source, description, created_at, lease_id,
 	idempotency_key`
 
-func scanEntry(rows *sql.Rows, e *billing.Entry) error {
-	return rows.Scan(&e.Seq, idColumn{&e.ID}, &e.AmountCents, &e.BalanceAfterCents, &e.Source, &e.Description,
-		&e.CreatedAt, nullIDColumn{&e.LeaseID}, &e.IdempotencyKey)
+func scanEntry(rows *sql.Rows, e *billing.Entry, more ...any) error {
+	return rows.Scan(append([]any{
+		&e.Seq, idColumn{&e.ID}, &e.AmountCents, &e.BalanceAfterCents, &e.Source, &e.Description,
+		&e.CreatedAt, nullIDColumn{&e.LeaseID}, &e.IdempotencyKey,
+	}, more...)...)
 }
 
 func entryValues(org billing.ID, e *billing.Entry, args []any) []any {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -26,6 +25,7 @@ var sqliteDialect = dialect{
 	byIndex:    sqliteByIndex,
 	parameter:  sqliteParameter,
 	unique:     sqliteUnique,
+	again:      func(error) bool { return false }, // there is one writer at a time
 	outOfReach: sqliteOutOfReach,
 }
 
@@ -132,9 +132,4 @@ func pingSQLite(ctx context.Context, db *sql.DB) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// sqliteFile tells the file of a database given as sqlite:FILE.
-func sqliteFile(database string) (string, bool) {
-	return strings.CutPrefix(database, "sqlite:")
 }

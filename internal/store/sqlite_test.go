@@ -68,10 +68,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func createAcme(t *testing.T, s *Store) billing.ID {
+func createOrganization(t *testing.T, s *Store, slug string) billing.ID {
 	t.Helper()
 	id := billing.NewID()
-	must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: id, Slug: "acme", Name: "Acme"}))
+	must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: id, Slug: slug, Name: slug}))
 	return id
 }
 
@@ -109,7 +109,7 @@ func wantBalance(t *testing.T, s *Store, org billing.ID, seq, cents int64) {
 func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	running := lease()
 	running.FinishedAt, running.DurationSeconds = nil, nil
 	must(t, errors.Join(first(s.Write(t.Context(), org, credit(100, "key"), record(lease(), running)))...))
@@ -237,7 +237,7 @@ var (
 // something else, except where it goes through the whole of an organization on purpose.
 func TestSQLiteQueryPlans(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	must(t, s.CreateToken(t.Context(), billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"acme"}}))
 	for _, n := range []int{1, 8, 64, 512} {
 		must(t, errors.Join(first(s.Write(t.Context(), org, needy(n)))...))
@@ -332,7 +332,7 @@ func (needy) Apply(*billing.Book) error { return nil }
 // The texts that are prepared are few, whatever the sizes of requests.
 func TestSQLiteStatementsAreFew(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	write := func(n int) {
 		var leases []billing.Lease
 		var ops []billing.Operation
@@ -359,7 +359,7 @@ func TestSQLiteStatementsAreFew(t *testing.T) {
 // A transaction that the database refuses only at its end leaves nothing behind, not even itself.
 func TestSQLiteCommitRefused(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	for range 3 {
 		err := s.transact(t.Context(), func(t tx) error {
 			if _, err := t.ExecContext(context.Background(), `PRAGMA defer_foreign_keys = ON`); err != nil {
@@ -401,7 +401,7 @@ func onWriters(t *testing.T, s *Store, text string) {
 // When the disk is full, writes fail as unavailable and change nothing; once there is room it goes on.
 func TestSQLiteFull(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "before"))
 	onWriters(t, s, `PRAGMA max_page_count = 1`) // SQLite makes it what there is
 	long := strings.Repeat("x", billing.MaxText)
@@ -443,7 +443,7 @@ func TestSQLiteFull(t *testing.T) {
 func TestSQLiteBusy(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "before"))
 	onWriters(t, s, `PRAGMA busy_timeout = 0`)
 	raw := hold(t, openRaw(t, file), 1)[0]
@@ -467,7 +467,7 @@ func TestSQLiteBusy(t *testing.T) {
 // A transaction that takes too long is the database's failure, not the caller's, and none of it takes place.
 func TestSQLiteTimeout(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	usual := s.commitTimeout
 	s.commitTimeout = 1
 	errs, err := s.Write(t.Context(), org, credit(1, "a"), credit(1, "b"))
@@ -492,7 +492,7 @@ func hidden(op billing.Operation) billing.Operation { return operation(op.Apply)
 // When the database goes while operations are tried one by one, those that are left fail at once.
 func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "taken"))
 	usual, applied := s.commitTimeout, 0
 	errs, err := s.Write(t.Context(), org,
@@ -522,7 +522,7 @@ func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 // Who waits in the queue and gives up is answered at once, and what was to be written is not.
 func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	entered, released := make(chan struct{}), make(chan struct{})
 	var holder, waiting sync.WaitGroup
 	holder.Go(func() {
@@ -560,7 +560,7 @@ func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 // database refuses something.
 func TestSQLiteCloseWhileFull(t *testing.T) {
 	s := openFile(t, newFile(t))
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "taken"))
 	entered, released := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
@@ -649,7 +649,7 @@ func TestSQLiteOpenRefuses(t *testing.T) {
 func TestSQLiteNewerSchema(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "key"))
 	raw := openRaw(t, file)
 	_, err := raw.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
@@ -673,7 +673,7 @@ func TestSQLiteFileNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openFile(t, name)
-			org := createAcme(t, s)
+			org := createOrganization(t, s, "acme")
 			must(t, post(t, s, org, "key"))
 			wantBalance(t, s, org, 1, 1)
 			if info, err := os.Stat(name); err != nil || info.Size() == 0 {
@@ -692,7 +692,7 @@ func TestSQLiteFileNames(t *testing.T) {
 func TestSQLiteWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	s := openFile(t, "billing.db")
-	org := createAcme(t, s)
+	org := createOrganization(t, s, "acme")
 	t.Chdir(t.TempDir())
 	hold(t, s.reader.db, s.reader.db.Stats().MaxOpenConnections-1)
 	wantBalance(t, s, org, 0, 0)
@@ -715,7 +715,7 @@ func TestSQLiteOpenedAtOnce(t *testing.T) {
 		close(begin)
 		all.Wait()
 		must(t, errors.Join(errs...))
-		org := createAcme(t, stores[0])
+		org := createOrganization(t, stores[0], "acme")
 		for i, s := range stores {
 			must(t, post(t, s, org, fmt.Sprint(i)))
 		}

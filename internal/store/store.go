@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -28,13 +29,20 @@ type dialect struct {
 	lockHead string         // appended to the query that reads a ledger's head in order to append
 	readTx   *sql.TxOptions // of a transaction in which all reads see one moment
 
+	// driverPrepares tells that the driver prepares each text once for each connection. Where it does, preparing it apart
+	// would need another connection in the middle of a transaction, which may have to wait for that transaction's end.
+	driverPrepares bool
+
 	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
 	byIndex func(index string) string
 	// parameter is how the n-th parameter of a statement is written within a long list of them.
 	parameter func(n int) string
 
 	unique     func(error) bool // whether a row with the same key was there
+	again      func(error) bool // whether the transaction was given up for another's sake and may be tried again
 	outOfReach func(error) bool // whether the database could not do its work for now
+
+	migrationLock func() (lock.SessionLocker, error) // nil where losing a race to migrate does no harm
 }
 
 // Store implements billing.Store.
@@ -43,6 +51,9 @@ type Store struct {
 	writer  *statements // one at a time; reads its own writes
 	reader  *statements // short reads
 	streams *sql.DB     // reads whose length the receiver decides
+
+	address  *postgresAddress // nil for SQLite
+	replicas *replicas        // nil where all is read from the database itself
 
 	writing   chan struct{} // holds a value during a write transaction; waiting here is fairer than in the database
 	queueing  sync.RWMutex  // held for writing to close the queue; never locked by the committer, which empties it
@@ -55,15 +66,18 @@ type Store struct {
 
 var _ billing.Store = (*Store)(nil)
 
-// Open opens the database, given as sqlite:FILE, and brings its schema up to date. The file is created where it does not
-// exist; its folder is not.
+// Open opens the database, given as sqlite:FILE or postgres://…, and brings its schema up to date. A file is created where
+// it does not exist; its folder, or a PostgreSQL database, is not.
 func Open(ctx context.Context, database string) (*Store, error) {
-	if file, ok := sqliteFile(database); ok && file != "" {
-		return openSQLite(ctx, file)
+	scheme, rest, _ := strings.Cut(database, ":")
+	switch {
+	case scheme == "sqlite" && rest != "":
+		return openSQLite(ctx, rest)
+	case scheme == "postgres" || scheme == "postgresql":
+		return openPostgres(ctx, database)
 	}
-	scheme, _, _ := strings.Cut(database, ":")
 	// The rest of the text may hold a password.
-	return nil, fmt.Errorf("the database must be given as sqlite:FILE, not %s:…", scheme)
+	return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…, not %s:…", scheme)
 }
 
 // MustExist fails with ErrInvalid where the database is a file that is not there, and that Open would create.
@@ -82,7 +96,7 @@ func MustExist(database string) error {
 func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*Store, error) {
 	s := &Store{
 		dialect: d,
-		writer:  newStatements(writer), reader: newStatements(reader), streams: streams,
+		writer:  newStatements(d, writer), reader: newStatements(d, reader), streams: streams,
 		writing: make(chan struct{}, 1), queue: make(chan *write, queueSize), committed: make(chan struct{}),
 		commitTimeout: commitTimeout,
 	}
@@ -101,7 +115,15 @@ func migrate(ctx context.Context, d dialect, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(d.goose, db, files)
+	var options []goose.ProviderOption
+	if d.migrationLock != nil {
+		locker, err := d.migrationLock()
+		if err != nil {
+			return err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	provider, err := goose.NewProvider(d.goose, db, files, options...)
 	if err != nil {
 		return err
 	}
@@ -140,7 +162,11 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) closePools() error {
-	return errors.Join(s.reader.db.Close(), s.streams.Close(), s.writer.db.Close())
+	var replicas error
+	if s.replicas != nil {
+		replicas = s.replicas.close()
+	}
+	return errors.Join(replicas, s.reader.db.Close(), s.streams.Close(), s.writer.db.Close())
 }
 
 // Ping implements billing.Store.
@@ -150,11 +176,14 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // fail gives a database's error its kind.
-func (s *Store) fail(err error) error {
+func (s *Store) fail(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case s.dialect.outOfReach(err), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), s.closed.Load():
+	case ctx.Err() != nil:
+		// Of work that ended with its context, database/sql and the driver report different errors.
+		return ctx.Err()
+	case s.dialect.outOfReach(err), s.dialect.again(err), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), s.closed.Load():
 		return billing.Faultf(billing.ErrUnavailable, "%w", err)
 	}
 	return err
@@ -163,12 +192,13 @@ func (s *Store) fail(err error) error {
 // statements prepares each text once.
 type statements struct {
 	db     *sql.DB
+	driver bool // whether the driver does so itself
 	mu     sync.RWMutex
 	byText map[string]*sql.Stmt
 }
 
-func newStatements(db *sql.DB) *statements {
-	return &statements{db: db, byText: map[string]*sql.Stmt{}}
+func newStatements(d dialect, db *sql.DB) *statements {
+	return &statements{db: db, driver: d.driverPrepares, byText: map[string]*sql.Stmt{}}
 }
 
 func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
@@ -194,11 +224,26 @@ func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
 
 // query runs a query outside a transaction and hands each row to scan.
 func (s *statements) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	if s.driver {
+		return queryEach(ctx, s.db, text, args, scan)
+	}
 	stmt, err := s.get(ctx, text)
 	if err != nil {
 		return err
 	}
 	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, scan)
+}
+
+// queryEach runs a query as it is and hands each row to scan.
+func queryEach(ctx context.Context, on interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}, text string, args []any, scan func(*sql.Rows) error,
+) error {
+	rows, err := on.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
@@ -223,6 +268,9 @@ type tx struct {
 }
 
 func (t tx) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	if t.statements.driver {
+		return queryEach(ctx, t.Tx, text, args, scan)
+	}
 	stmt, err := t.statements.get(ctx, text)
 	if err != nil {
 		return err
@@ -235,18 +283,26 @@ func (t tx) query(ctx context.Context, text string, args []any, scan func(*sql.R
 }
 
 func (t tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	stmt, err := t.statements.get(ctx, text)
-	if err != nil {
-		return 0, err
-	}
-	result, err := t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	result, err := t.result(ctx, text, args)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
-// transact runs do in a write transaction of its own and commits it where do returns nil.
+func (t tx) result(ctx context.Context, text string, args []any) (sql.Result, error) {
+	if t.statements.driver {
+		return t.ExecContext(ctx, text, args...)
+	}
+	stmt, err := t.statements.get(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+}
+
+// transact runs do in a write transaction of its own and commits it where do returns nil. The database may have do run
+// again.
 func (s *Store) transact(ctx context.Context, do func(tx) error) error {
 	select {
 	case s.writing <- struct{}{}:
@@ -254,22 +310,23 @@ func (s *Store) transact(ctx context.Context, do func(tx) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := s.transactNow(ctx, do)
-	if err != nil && ctx.Err() != nil {
-		// Of a transaction that ended with its context, database/sql and the driver report different errors.
-		return ctx.Err()
+	const tries = 5
+	for try := 1; ; try++ {
+		err := s.transactNow(ctx, do)
+		if err == nil || try == tries || ctx.Err() != nil || !s.dialect.again(err) {
+			return s.fail(ctx, err)
+		}
 	}
-	return err
 }
 
 func (s *Store) transactNow(ctx context.Context, do func(tx) error) error {
 	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
 	if err != nil {
-		return s.fail(err)
+		return err
 	}
 	defer sqlTx.Rollback() //nolint:errcheck // it fails after a commit, and that is meant
 	if err := do(tx{sqlTx, s.writer, s.dialect}); err != nil {
-		return s.fail(err)
+		return err
 	}
-	return s.fail(sqlTx.Commit())
+	return sqlTx.Commit()
 }

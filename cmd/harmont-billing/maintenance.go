@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+func verifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "verify",
+		Short:   "Recompute the books from their raw rows",
+		GroupID: groupDatabase,
+		Args:    cobra.NoArgs,
+		Long: `Recomputes, from the raw rows of leases and ledger entries: the sequence and
+running balance of each ledger, its head, the hourly sums, and that each
+finished lease has one debit of its amount. It prints a fingerprint of each
+organization, which is the same for the same books in any database. Where
+anything is off, it names the row and exits with status 1.
+
+It reads one moment of the database and can run beside a server.`,
+		Example: `  harmont-billing verify --database sqlite:billing.db`,
+	}
+	database := databaseFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+			out := newOutput(cmd.OutOrStdout(), formatTable)
+			var rows [][]string
+			findings := int64(0)
+			err := s.Verify(cmd.Context(), func(org, what string) {
+				cmd.PrintErrf("%s: %s\n", org, what)
+			}, func(r server.AuditReport) {
+				result := "ok"
+				if r.Findings > 0 {
+					result = number(r.Findings) + " off"
+				}
+				findings += r.Findings
+				rows = append(rows, []string{
+					r.Organization, number(r.Leases), number(r.Entries), number(r.Hours), money(r.BalanceCents), result, r.Fingerprint,
+				})
+			})
+			if err != nil {
+				return err
+			}
+			newTable(out, column{title: "ORGANIZATION"}, column{title: "LEASES", right: true}, column{title: "ENTRIES", right: true},
+				column{title: "HOURS", right: true}, column{title: "BALANCE", right: true}, column{title: "RESULT"},
+				column{title: "FINGERPRINT"}).write(rows)
+			if err := out.flush(); err != nil {
+				return err
+			}
+			if findings > 0 {
+				return fmt.Errorf("%d things are off", findings)
+			}
+			return nil
+		})
+	}
+	return cmd
+}
+
+func backupCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "backup FILE",
+		Short:   "Copy an SQLite database while it is in use",
+		GroupID: groupDatabase,
+		Args:    needs("FILE"),
+		Long: `Writes a copy of the database, as of one moment, to a new file. The server may
+go on writing meanwhile. The file is complete once it exists under its name.
+For PostgreSQL, use pg_dump.`,
+		Example: `  harmont-billing backup /backups/billing-$(date +%F).db`,
+	}
+	database := databaseFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+			if err := s.Backup(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Copied to %s.\n", args[0])
+			return err
+		})
+	}
+	return cmd
+}
+
+func migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "migrate",
+		Short:   "Bring the schema up to date, or spread it over a cluster",
+		GroupID: groupDatabase,
+		Args:    cobra.NoArgs,
+		Long: `Brings the schema of the database up to date, as every command does that opens
+it. With --distribute, it then spreads the tables of a PostgreSQL database over
+the nodes of its Citus cluster: organizations and tokens to every node, all else
+split by organization. Both can be done again and do nothing then.`,
+		Example: `  harmont-billing migrate --distribute --database postgres://db/billing`,
+	}
+	distribute := cmd.Flags().Bool("distribute", false, "spread the tables with Citus")
+	database := databaseFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+			text := "The schema is up to date."
+			if *distribute {
+				tables, err := s.Distribute(cmd.Context())
+				if err != nil {
+					return err
+				}
+				text += " All tables were distributed before."
+				if len(tables) > 0 {
+					text = "The schema is up to date. Distributed " + strings.Join(tables, ", ") + "."
+				}
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+			return err
+		})
+	}
+	return cmd
+}

@@ -1,0 +1,249 @@
+// Package audit recomputes the books from their raw rows.
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"math/big"
+	"slices"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// Report is what was found in one organization's books.
+type Report struct {
+	Organization string // slug
+	Leases       int64
+	Entries      int64
+	Hours        int64
+	BalanceCents int64
+	Findings     int64
+	// Fingerprint is a digest of the organization's leases and entries. Books that say the same have the same one,
+	// whatever database they are in.
+	Fingerprint string
+}
+
+// Verify recomputes what the store keeps beside its leases and entries: sequence, running balances, the head, and the
+// hourly sums; and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can run beside
+// writers, and holds no more in memory than the hourly sums of one organization. Each thing that is off is handed to
+// finding, with the row it is in.
+func Verify(ctx context.Context, store billing.Store, finding func(organization, what string), report func(Report)) error {
+	a := &auditor{finding: finding, report: report}
+	if err := store.Audit(ctx, a); err != nil {
+		return err
+	}
+	a.finish()
+	return nil
+}
+
+type auditor struct {
+	finding func(organization, what string)
+	report  func(Report)
+
+	current  *Report
+	head     *billing.Head
+	last     billing.Entry
+	lifetime sums
+	hours    map[billing.Time]*sums
+	digest   hash.Hash
+	buf      []byte
+}
+
+var _ billing.AuditSink = (*auditor)(nil)
+
+// sums of CPU seconds, gigabyte seconds of memory and of disk, and cents. They are as large as they need to be: what is
+// checked here may be the overflow of what is stored.
+type sums [4]big.Int
+
+func sumsOf(u billing.Usage) *sums {
+	s := new(sums)
+	for i, v := range [...]int64{u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents} {
+		s[i].SetInt64(v)
+	}
+	return s
+}
+
+func sumsOfLease(l *billing.Lease) *sums {
+	s := new(sums)
+	for i, count := range [...]int64{l.CPUCount, l.MemoryGB, l.DiskGB} {
+		s[i].Mul(big.NewInt(count), big.NewInt(*l.DurationSeconds))
+	}
+	s[3].Neg(big.NewInt(*l.AmountCents))
+	return s
+}
+
+func (s *sums) add(other *sums) {
+	for i := range s {
+		s[i].Add(&s[i], &other[i])
+	}
+}
+
+func (s *sums) equal(other *sums) bool {
+	for i := range s {
+		if s[i].Cmp(&other[i]) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *sums) String() string {
+	return fmt.Sprintf("%v CPU seconds, %v GB seconds of memory, %v of disk, %v cents", &s[0], &s[1], &s[2], &s[3])
+}
+
+func (a *auditor) off(format string, args ...any) {
+	a.current.Findings++
+	a.finding(a.current.Organization, fmt.Sprintf(format, args...))
+}
+
+func (a *auditor) Organization(o billing.Organization, head *billing.Head) error {
+	a.finish()
+	a.current = &Report{Organization: o.Slug}
+	a.head, a.last, a.lifetime, a.hours, a.digest = head, billing.Entry{}, sums{}, map[billing.Time]*sums{}, sha256.New()
+	a.text(&o.Slug).text(&o.Name).id(&o.ID).number(int64(o.CreatedAt)).write()
+	return nil
+}
+
+func (a *auditor) Lease(l *billing.Lease, debits int64) error {
+	a.current.Leases++
+	a.id(l.ID).id(l.JobID).text(l.JobName).text(l.StepKey).text(l.VMHandle)
+	a.id(l.BuildID).optional(l.BuildNumber).text(l.BuildExternalID)
+	a.id(l.PipelineID).text(l.PipelineName).text(l.PipelineSlug)
+	a.number(l.CPUCount).number(l.MemoryGB).number(l.DiskGB)
+	a.number(int64(l.StartedAt)).optional((*int64)(l.FinishedAt)).optional(l.DurationSeconds).optional(l.AmountCents).write()
+
+	if (l.FinishedAt == nil) != (l.AmountCents == nil) || (l.FinishedAt == nil) != (l.DurationSeconds == nil) {
+		a.off("leases, lease_id %s: finished_at, duration_seconds and amount_cents are not all there or all missing", l.ID)
+		return nil
+	}
+	if l.FinishedAt == nil {
+		if debits != 0 {
+			a.off("leases, lease_id %s: it is running and has %d debits", l.ID, debits)
+		}
+		return nil
+	}
+	if debits != 1 {
+		a.off("leases, lease_id %s: it is finished and has %d debits", l.ID, debits)
+	}
+	hour, used := l.StartedAt.Floor(billing.Hour), sumsOfLease(l)
+	if a.hours[hour] == nil {
+		a.hours[hour] = new(sums)
+	}
+	a.hours[hour].add(used)
+	a.lifetime.add(used)
+	return nil
+}
+
+func (a *auditor) Hour(hour billing.Time, u billing.Usage) error {
+	a.current.Hours++
+	stored, want := sumsOf(u), a.hours[hour]
+	switch {
+	case want == nil:
+		a.off("usage_hours, hour_start %s: it has %s, but no lease has finished that started then", hour, stored)
+	case !want.equal(stored):
+		a.off("usage_hours, hour_start %s: it has %s, its leases add up to %s", hour, stored, want)
+	}
+	delete(a.hours, hour)
+	return nil
+}
+
+func (a *auditor) Entry(e *billing.Entry, leaseAmount *int64) error {
+	a.current.Entries++
+	a.number(e.Seq).id(&e.ID).number(e.AmountCents).text((*string)(&e.Source)).text(e.Description)
+	a.number(int64(e.CreatedAt)).id(e.LeaseID).text(e.IdempotencyKey).write()
+
+	where := fmt.Sprintf("ledger_entries, seq %d", e.Seq)
+	if e.Seq != a.last.Seq+1 {
+		a.off("%s: the entry before it has seq %d", where, a.last.Seq)
+	}
+	if want := new(big.Int).Add(big.NewInt(a.last.BalanceAfterCents), big.NewInt(e.AmountCents)); want.Cmp(big.NewInt(e.BalanceAfterCents)) != 0 {
+		a.off("%s: balance_after_cents is %d, recomputed %s", where, e.BalanceAfterCents, want)
+	}
+	if a.last.Seq > 0 && e.CreatedAt < a.last.CreatedAt {
+		a.off("%s: created_at %s is before that of the entry before it", where, e.CreatedAt)
+	}
+	debit := e.Source == billing.SourceVMLeaseDebit
+	switch {
+	case debit != (e.LeaseID != nil) || debit != (e.AmountCents <= 0):
+		a.off("%s: source %s with %d cents", where, e.Source, e.AmountCents)
+	case debit && leaseAmount == nil:
+		a.off("%s: lease %s does not exist or is not billed", where, e.LeaseID)
+	case debit && *leaseAmount != e.AmountCents:
+		a.off("%s: it debits %d cents, lease %s was billed %d", where, e.AmountCents, e.LeaseID, *leaseAmount)
+	}
+	a.last = *e
+	return nil
+}
+
+// finish closes the books of the organization under way.
+func (a *auditor) finish() {
+	if a.current == nil {
+		return
+	}
+	for _, hour := range slices.Sorted(maps.Keys(a.hours)) {
+		a.off("usage_hours, hour_start %s: it is missing, its leases add up to %s", hour, a.hours[hour])
+	}
+	if head := a.head; head == nil {
+		a.off("ledger_heads: it is missing")
+	} else {
+		a.current.BalanceCents = head.BalanceCents
+		if head.Seq != a.last.Seq || head.BalanceCents != a.last.BalanceAfterCents || head.LastAt != a.last.CreatedAt {
+			a.off("ledger_heads: it stands at seq %d with %d cents at %s, the newest entry at seq %d with %d at %s",
+				head.Seq, head.BalanceCents, head.LastAt, a.last.Seq, a.last.BalanceAfterCents, a.last.CreatedAt)
+		}
+		if lifetime := sumsOf(head.Lifetime); !lifetime.equal(&a.lifetime) {
+			a.off("ledger_heads: the lifetime sums are %s, all leases add up to %s", lifetime, &a.lifetime)
+		}
+	}
+	a.current.Fingerprint = hex.EncodeToString(a.digest.Sum(nil))
+	a.report(*a.current)
+	a.current = nil
+}
+
+// The methods below collect a row for the digest, each value with its length, so that no two rows look alike.
+
+func (a *auditor) bytes(b []byte) *auditor {
+	a.buf = binary.AppendUvarint(a.buf, uint64(len(b))+1)
+	a.buf = append(a.buf, b...)
+	return a
+}
+
+func (a *auditor) null() *auditor {
+	a.buf = append(a.buf, 0)
+	return a
+}
+
+func (a *auditor) id(id *billing.ID) *auditor {
+	if id == nil {
+		return a.null()
+	}
+	return a.bytes(id[:])
+}
+
+func (a *auditor) text(s *string) *auditor {
+	if s == nil {
+		return a.null()
+	}
+	return a.bytes([]byte(*s))
+}
+
+func (a *auditor) number(n int64) *auditor {
+	return a.bytes(binary.AppendVarint(nil, n))
+}
+
+func (a *auditor) optional(n *int64) *auditor {
+	if n == nil {
+		return a.null()
+	}
+	return a.number(*n)
+}
+
+func (a *auditor) write() {
+	a.digest.Write(a.buf)
+	a.buf = a.buf[:0]
+}

@@ -1,0 +1,564 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/harmont-dev/harmont-billing/internal/audit"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/transfer"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// books are those of two organizations, on a new database.
+type books struct {
+	*testing.T
+	store *store.Store
+	raw   *sql.DB // one connection, which nothing keeps from changing what it likes
+}
+
+func onEach(t *testing.T, test func(b *books)) {
+	t.Run("SQLite", func(t *testing.T) { test(newSQLite(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(newPostgreSQL(t)) })
+}
+
+func newSQLite(t *testing.T) *books {
+	file := filepath.Join(t.TempDir(), "billing.db")
+	b := &books{T: t, store: open(t, "sqlite:"+file), raw: openRaw(t, "sqlite", file)}
+	b.exec(`PRAGMA busy_timeout = 10000`)
+	b.exec(`PRAGMA foreign_keys = OFF`)
+	b.exec(`PRAGMA ignore_check_constraints = ON`)
+	for _, trigger := range b.strings(`SELECT name FROM sqlite_master WHERE type = 'trigger'`) {
+		b.exec(`DROP TRIGGER ` + trigger)
+	}
+	return b
+}
+
+func newPostgreSQL(t *testing.T) *books {
+	database := pgtest.Database(t)
+	b := &books{T: t, store: open(t, database), raw: openRaw(t, "pgx", database)}
+	b.exec(`SET session_replication_role = replica`) // no triggers, and no foreign keys
+	for _, constraint := range b.strings(`SELECT format('%s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
+			WHERE contype = 'c' AND connamespace = 'public'::regnamespace`) {
+		b.exec(`ALTER TABLE ` + constraint)
+	}
+	return b
+}
+
+func open(t *testing.T, database string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func openRaw(t *testing.T, driver, source string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func (b *books) exec(text string, args ...any) (changed int64) {
+	b.Helper()
+	result, err := b.raw.Exec(text, args...)
+	if err != nil {
+		b.Fatalf("%s: %v", text, err)
+	}
+	changed, err = result.RowsAffected()
+	b.must(err)
+	return changed
+}
+
+func (b *books) strings(text string) (values []string) {
+	b.Helper()
+	rows, err := b.raw.Query(text)
+	b.must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var value string
+		b.must(rows.Scan(&value))
+		values = append(values, value)
+	}
+	b.must(rows.Err())
+	return values
+}
+
+func (b *books) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// The organizations. What is tampered with is acme's; nothing may be found at the other.
+var acme, globex = billing.ID{1}, billing.ID{2}
+
+// Leases of acme. The first two started in one hour.
+var first, second, running, short = billing.ID{0x11}, billing.ID{0x12}, billing.ID{0x13}, billing.ID{0x14}
+
+func lease(id billing.ID, start billing.Time, seconds int64) billing.Lease {
+	return billing.Lease{
+		ID: &id, JobID: &billing.ID{0xff, id[0]}, JobName: new("test"), StepKey: new("step"), VMHandle: new("vm"),
+		BuildID: new(billing.ID{0xfe}), BuildNumber: new(int64(7)), BuildExternalID: new("external"),
+		PipelineID: new(billing.ID{0xfd}), PipelineName: new("pipeline"), PipelineSlug: new("slug"),
+		CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start + billing.Time(seconds)*billing.Second),
+	}
+}
+
+// fill makes six entries for each organization: seq 1 and 5 are credits, 2, 3 and 4 the debits of 12, 151 and 0 cents, and
+// 6 that of a lease of 12 cents in a third hour.
+func (b *books) fill() {
+	b.Helper()
+	service := &billing.Service{Store: b.store, Rates: billing.StandardRates}
+	for id, slug := range map[billing.ID]string{acme: "acme", globex: "globex"} {
+		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: id, Slug: slug, Name: "Name of " + slug, CreatedAt: 5}))
+		credit := func(cents int64, key string) {
+			b.must(service.PostCredit(b.Context(), id, &billing.PostCredit{
+				AmountCents: cents, Source: billing.SourceAdminGrant, Description: new("a credit"), IdempotencyKey: key,
+			}))
+		}
+		credit(1000, "first")
+		going := lease(running, billing.Hour, 0)
+		going.FinishedAt = nil
+		b.record(service, id, lease(first, billing.Hour, 300), lease(second, billing.Hour+1, 3600), lease(short, 2*billing.Hour, 23), going)
+		credit(500, "second")
+		b.record(service, id, lease(billing.ID{0x15}, 3*billing.Hour, 300))
+	}
+}
+
+func (b *books) record(service *billing.Service, org billing.ID, leases ...billing.Lease) {
+	b.Helper()
+	_, err := service.RecordLeases(b.Context(), org, leases)
+	b.must(err)
+}
+
+// verify returns what is off and the report of acme.
+func (b *books) verify() (findings []string, report audit.Report) {
+	b.Helper()
+	var reports []audit.Report
+	b.must(audit.Verify(b.Context(), b.store, func(org, what string) {
+		if org != "acme" {
+			b.Errorf("%s: %s", org, what)
+		}
+		findings = append(findings, what)
+	}, func(r audit.Report) { reports = append(reports, r) }))
+	if len(reports) != 2 || reports[0].Organization != "acme" || reports[1].Organization != "globex" {
+		b.Fatalf("the reports are %+v", reports)
+	}
+	if int(reports[0].Findings) != len(findings) || reports[1].Findings != 0 {
+		b.Errorf("%d findings are reported as %d and %d", len(findings), reports[0].Findings, reports[1].Findings)
+	}
+	return findings, reports[0]
+}
+
+func TestCleanBooks(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		findings, report := b.verify()
+		if len(findings) != 0 {
+			b.Errorf("found %q", findings)
+		}
+		fingerprint := report.Fingerprint
+		report.Fingerprint = ""
+		want := audit.Report{Organization: "acme", Leases: 5, Entries: 6, Hours: 3, BalanceCents: 1500 - 12 - 151 - 12}
+		if report != want || len(fingerprint) != 64 {
+			b.Errorf("the report is %+v, %q; want %+v", report, fingerprint, want)
+		}
+	})
+}
+
+func TestEmptyBooks(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.must(audit.Verify(b.Context(), b.store,
+			func(org, what string) { b.Errorf("%s: %s", org, what) }, func(r audit.Report) { b.Errorf("a report of nobody: %+v", r) }))
+		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: acme, Slug: "acme", Name: "Acme"}))
+		reports := 0
+		b.must(audit.Verify(b.Context(), b.store,
+			func(org, what string) { b.Errorf("%s: %s", org, what) }, func(audit.Report) { reports++ }))
+		if reports != 1 {
+			b.Errorf("there are %d reports", reports)
+		}
+	})
+}
+
+// Whatever is changed behind the program's back is found, and the row is named.
+func TestTampering(t *testing.T) {
+	id := func(id billing.ID) []byte { return id[:] }
+	// shift keeps the running balances and the head consistent after an amount has changed.
+	shift := func(seq int, cents string) []string {
+		return []string{
+			fmt.Sprintf(`UPDATE ledger_entries SET balance_after_cents = balance_after_cents + %s WHERE org_id = $1 AND seq >= %d`, cents, seq),
+			fmt.Sprintf(`UPDATE ledger_heads SET balance_cents = balance_cents + %s WHERE org_id = $1`, cents),
+		}
+	}
+	// debit appends a debit to the ledger, and keeps all else consistent.
+	debit := func(lease billing.ID, cents int) func(*books) {
+		return func(b *books) {
+			b.exec(`DROP INDEX ledger_entries_by_lease`)
+			b.exec(fmt.Sprintf(`INSERT INTO ledger_entries (org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at, lease_id)
+				SELECT org_id, seq + 1, $2, %d, balance_cents + %d, 'vm_lease_debit', last_at, $3 FROM ledger_heads WHERE org_id = $1`, cents, cents),
+				id(acme), id(billing.NewID()), id(lease))
+			b.exec(fmt.Sprintf(`UPDATE ledger_heads SET seq = seq + 1, balance_cents = balance_cents + %d WHERE org_id = $1`, cents), id(acme))
+		}
+	}
+	run := func(texts ...string) func(*books) {
+		return func(b *books) {
+			b.Helper()
+			for _, text := range texts {
+				if b.exec(text, id(acme)) == 0 {
+					b.Fatalf("%s changed nothing", text)
+				}
+			}
+		}
+	}
+	entry := func(set string, seq int) string {
+		return fmt.Sprintf(`UPDATE ledger_entries SET %s WHERE org_id = $1 AND seq = %d`, set, seq)
+	}
+	head := func(set string) string { return `UPDATE ledger_heads SET ` + set + ` WHERE org_id = $1` }
+	hour := func(set string) string {
+		return fmt.Sprintf(`UPDATE usage_hours SET %s WHERE org_id = $1 AND hour_start = %d`, set, billing.Hour)
+	}
+	const anHour = "usage_hours, hour_start 1970-01-01T01:00:00.000000Z"
+
+	type tampering struct {
+		name   string
+		tamper func(*books)
+		want   []string // what the findings contain, each of them once
+		others bool     // whether there may be more
+	}
+	cases := []tampering{
+		{"balance_after_cents of an entry", run(entry(`balance_after_cents = balance_after_cents + 1`, 2)), []string{
+			"ledger_entries, seq 2: balance_after_cents is 989, recomputed 988", "ledger_entries, seq 3: balance_after_cents",
+		}, false},
+		{"balance_after_cents of the newest entry", run(entry(`balance_after_cents = balance_after_cents + 1`, 6)), []string{
+			"ledger_entries, seq 6: balance_after_cents", "ledger_heads: it stands at seq 6 with 1325 cents",
+		}, false},
+		{"amount_cents of a credit", run(entry(`amount_cents = 999`, 5)), []string{"ledger_entries, seq 5: balance_after_cents"}, false},
+		{"amount_cents of a credit, and all balances after it", run(append(shift(1, "1"), entry(`amount_cents = amount_cents + 1`, 1))...), nil, false},
+		{"amount_cents of a debit, and all balances after it", run(append(shift(2, "-1"), entry(`amount_cents = amount_cents - 1`, 2))...), []string{
+			"ledger_entries, seq 2: it debits -13 cents, lease " + first.String() + " was billed -12",
+		}, false},
+		{"a debit of more than nothing", run(append(shift(4, "1"), entry(`amount_cents = 1`, 4))...), []string{"ledger_entries, seq 4: source vm_lease_debit with 1 cents"}, false},
+		{"a credit of less than nothing", run(append(shift(5, "-501"), entry(`amount_cents = -1`, 5))...), []string{"ledger_entries, seq 5: source admin_grant with -1 cents"}, false},
+		{"the source of a credit", run(entry(`source = 'vm_lease_debit'`, 5)), []string{"ledger_entries, seq 5: source vm_lease_debit with 500 cents"}, false},
+		{"the source of a debit", run(entry(`source = 'refund'`, 2)), []string{"ledger_entries, seq 2: source refund with -12 cents"}, false},
+		{"an entry removed", run(`DELETE FROM ledger_entries WHERE org_id = $1 AND seq = 5`), []string{
+			"ledger_entries, seq 6: the entry before it has seq 4", "ledger_entries, seq 6: balance_after_cents",
+		}, false},
+		{"the oldest entry removed", run(`DELETE FROM ledger_entries WHERE org_id = $1 AND seq = 1`), []string{
+			"ledger_entries, seq 2: the entry before it has seq 0", "ledger_entries, seq 2: balance_after_cents",
+		}, false},
+		{"the newest entry removed", run(`DELETE FROM ledger_entries WHERE org_id = $1 AND seq = 6`), []string{
+			"ledger_heads: it stands at seq 6 with 1325 cents", "lease_id " + billing.ID{0x15}.String() + ": it is finished and has 0 debits",
+		}, false},
+		{"all entries removed", run(`DELETE FROM ledger_entries WHERE org_id = $1`), []string{"ledger_heads: it stands at seq 6"}, true},
+		{"created_at of an entry", run(entry(`created_at = created_at - 3600000000`, 3)), []string{"ledger_entries, seq 3: created_at"}, false},
+		{"created_at of an entry, forwards", run(entry(`created_at = created_at + 3600000000`, 3)), []string{"ledger_entries, seq 4: created_at"}, false},
+
+		{"balance_cents of the head", run(head(`balance_cents = balance_cents + 1`)), []string{"ledger_heads: it stands at seq 6 with 1326 cents"}, false},
+		{"seq of the head", run(head(`seq = seq + 1`)), []string{"ledger_heads: it stands at seq 7"}, false},
+		{"last_at of the head", run(head(`last_at = last_at + 1`)), []string{"ledger_heads: it stands at seq 6"}, false},
+		{"the head removed", run(`DELETE FROM ledger_heads WHERE org_id = $1`), []string{"ledger_heads: it is missing"}, false},
+
+		{"an hour removed", run(`DELETE FROM usage_hours WHERE org_id = $1 AND hour_start = 3600000000`), []string{anHour + ": it is missing"}, false},
+		{"an hour without cents removed", run(`DELETE FROM usage_hours WHERE org_id = $1 AND hour_start = 7200000000`), []string{
+			"usage_hours, hour_start 1970-01-01T02:00:00.000000Z: it is missing",
+		}, false},
+		{"an hour too many", run(`INSERT INTO usage_hours (org_id, hour_start, cpu_seconds, memory_gb_seconds, disk_gb_seconds, total_cents) VALUES ($1, 36000000000, 0, 0, 0, 0)`), []string{
+			"usage_hours, hour_start 1970-01-01T10:00:00.000000Z: it has 0 CPU seconds",
+		}, false},
+		{"an hour moved", run(hour(`hour_start = 18000000000`)), []string{
+			anHour + ": it is missing", "usage_hours, hour_start 1970-01-01T05:00:00.000000Z: it has",
+		}, false},
+
+		{"a finished lease without debit", run(`DELETE FROM ledger_entries WHERE org_id = $1 AND seq = 2`), []string{
+			"leases, lease_id " + first.String() + ": it is finished and has 0 debits",
+		}, true},
+		{"two debits for a lease", debit(first, -12), []string{"leases, lease_id " + first.String() + ": it is finished and has 2 debits"}, false},
+		{"a debit of a missing lease", func(b *books) {
+			b.exec(entry(`lease_id = $2`, 3), id(acme), id(billing.ID{0x99}))
+		}, []string{
+			"ledger_entries, seq 3: lease " + billing.ID{0x99}.String() + " does not exist or is not billed",
+			"leases, lease_id " + second.String() + ": it is finished and has 0 debits",
+		}, false},
+		{"a debit without a lease", run(entry(`lease_id = NULL`, 2)), []string{
+			"ledger_entries, seq 2: source vm_lease_debit with -12 cents", "lease_id " + first.String() + ": it is finished and has 0 debits",
+		}, false},
+		{"a debit of a running lease", debit(running, -5), []string{
+			"leases, lease_id " + running.String() + ": it is running and has 1 debits",
+			"ledger_entries, seq 7: lease " + running.String() + " does not exist or is not billed",
+		}, false},
+		{"a debit of another organization's lease", func(b *books) {
+			b.exec(entry(`lease_id = $2`, 2), id(acme), id(billing.ID{0x77}))
+			b.exec(`UPDATE leases SET lease_id = $2, job_id = NULL WHERE org_id = $1 AND lease_id = $3`, id(globex), id(billing.ID{0x77}), id(first))
+			b.exec(`UPDATE ledger_entries SET lease_id = $2 WHERE org_id = $1 AND lease_id = $3`, id(globex), id(billing.ID{0x77}), id(first))
+		}, []string{
+			"ledger_entries, seq 2: lease " + billing.ID{0x77}.String() + " does not exist or is not billed",
+			"lease_id " + first.String() + ": it is finished and has 0 debits",
+		}, false},
+
+		{"a lease removed", func(b *books) { b.exec(`DELETE FROM leases WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first)) }, []string{
+			"ledger_entries, seq 2: lease " + first.String(), anHour, "ledger_heads: the lifetime sums",
+		}, false},
+		{"a running lease removed", func(b *books) {
+			b.exec(`DELETE FROM leases WHERE org_id = $1 AND lease_id = $2`, id(acme), id(running))
+		}, nil, false},
+		{"amount_cents of a lease", run(`UPDATE leases SET amount_cents = amount_cents - 1 WHERE org_id = $1 AND duration_seconds = 3600`), []string{
+			"ledger_entries, seq 3: it debits -151 cents, lease " + second.String() + " was billed -152", anHour, "ledger_heads: the lifetime sums",
+		}, false},
+		{"a lease that is only half finished", run(`UPDATE leases SET amount_cents = NULL WHERE org_id = $1 AND duration_seconds = 3600`), []string{
+			"leases, lease_id " + second.String() + ": finished_at, duration_seconds and amount_cents",
+		}, true},
+		{"the start of a lease", run(`UPDATE leases SET started_at = 0 WHERE org_id = $1 AND duration_seconds = 3600`), []string{
+			anHour, "usage_hours, hour_start 1970-01-01T00:00:00.000000Z: it is missing",
+		}, false},
+		{"numbers beyond all bounds", func(b *books) {
+			b.exec(`UPDATE leases SET cpu_count = 9223372036854775807, memory_gb = 4611686018427387904 WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first))
+			b.exec(hour(`cpu_seconds = cpu_seconds - 900`), id(acme)) // what it would be if the product wrapped
+		}, []string{anHour, "ledger_heads: the lifetime sums"}, false},
+	}
+	for _, sum := range []string{"cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"} {
+		cases = append(cases,
+			tampering{sum + " of an hour", run(hour(sum + ` = ` + sum + ` + 1`)), []string{anHour}, false},
+			tampering{sum + " of the head", run(head(sum + ` = ` + sum + ` - 1`)), []string{"ledger_heads: the lifetime sums"}, false})
+	}
+	for _, count := range []string{"cpu_count", "memory_gb", "disk_gb", "duration_seconds"} {
+		cases = append(cases, tampering{
+			count + " of a lease", run(`UPDATE leases SET ` + count + ` = ` + count + ` + 1 WHERE org_id = $1 AND amount_cents = -151`),
+			[]string{anHour, "ledger_heads: the lifetime sums"}, false,
+		})
+	}
+	onEach(t, func(b *books) {
+		b.fill()
+		b.copyTables()
+		_, clean := b.verify()
+		for _, c := range cases {
+			b.T.Run(c.name, func(t *testing.T) {
+				b := &books{T: t, store: b.store, raw: b.raw}
+				c.tamper(b)
+				findings, report := b.verify()
+				if !c.others && len(findings) != len(c.want) {
+					t.Errorf("there are %d findings; want %d", len(findings), len(c.want))
+				}
+				for _, want := range c.want {
+					found := 0
+					for _, finding := range findings {
+						if strings.Contains(finding, want) {
+							found++
+						}
+					}
+					if found != 1 {
+						t.Errorf("%q is found %d times", want, found)
+					}
+				}
+				if t.Failed() {
+					t.Logf("found:\n%s", strings.Join(findings, "\n"))
+				}
+				// What no rule of accounting can tell is told by the fingerprint.
+				if len(findings) == 0 && report.Fingerprint == clean.Fingerprint {
+					t.Error("neither a finding nor another fingerprint")
+				}
+				b.restoreTables()
+			})
+		}
+	})
+}
+
+var tables = []string{"leases", "ledger_entries", "ledger_heads", "usage_hours"}
+
+func (b *books) copyTables() {
+	b.Helper()
+	for _, table := range tables {
+		b.exec(`CREATE TABLE copy_of_` + table + ` AS SELECT * FROM ` + table)
+	}
+}
+
+func (b *books) restoreTables() {
+	b.Helper()
+	for _, table := range tables {
+		b.exec(`DELETE FROM ` + table)
+		b.exec(`INSERT INTO ` + table + ` SELECT * FROM copy_of_` + table)
+	}
+	b.exec(`DROP INDEX IF EXISTS ledger_entries_by_lease`)
+	b.exec(`CREATE UNIQUE INDEX ledger_entries_by_lease ON ledger_entries (org_id, lease_id) WHERE lease_id IS NOT NULL`)
+}
+
+// Books that say the same have the same fingerprint in any database; and no column of a lease, an entry or an organization
+// can change without changing it.
+func TestFingerprint(t *testing.T) {
+	original := newSQLite(t)
+	original.fill()
+	_, want := original.verify()
+	var export strings.Builder
+	original.must(transfer.Export(t.Context(), original.store, &export))
+
+	onEach(t, func(b *books) {
+		_, err := transfer.Import(b.Context(), &billing.Service{Store: b.store, Rates: billing.StandardRates}, strings.NewReader(export.String()),
+			func(line int, err error) { b.Errorf("line %d: %v", line, err) })
+		b.must(err)
+		findings, got := b.verify()
+		if len(findings) != 0 || !reflect.DeepEqual(got, want) {
+			b.Errorf("the copy's report is %+v, %q; want %+v", got, findings, want)
+		}
+
+		b.copyTables()
+		seen := map[string]string{want.Fingerprint: "nothing"}
+		change := func(what, text string, args ...any) {
+			if b.exec(text, append([]any{acme[:]}, args...)...) != 1 {
+				b.Errorf("%s has not changed one row", text)
+			}
+			var report audit.Report
+			b.must(audit.Verify(b.Context(), b.store, func(string, string) {}, func(r audit.Report) {
+				if r.Organization != "globex" {
+					report = r
+				}
+			}))
+			if before, known := seen[report.Fingerprint]; known {
+				b.Errorf("changing %s gives the fingerprint of changing %s", what, before)
+			}
+			seen[report.Fingerprint] = what
+			b.restoreTables()
+		}
+		for _, table := range []struct {
+			name, row string
+			columns   map[string]string // SQL of another value; $2 is an id
+		}{
+			{"leases", "duration_seconds = 3600", map[string]string{
+				"lease_id": "$2", "job_id": "$2", "job_name": "'other'", "step_key": "'other'", "vm_handle": "'other'",
+				"build_id": "$2", "build_number": "8", "build_external_id": "'other'",
+				"pipeline_id": "$2", "pipeline_name": "'other'", "pipeline_slug": "'other'",
+				"cpu_count": "9", "memory_gb": "9", "disk_gb": "9", "started_at": "9", "finished_at": "finished_at + 1",
+				"duration_seconds": "9", "amount_cents": "-9",
+			}},
+			{"ledger_entries", "seq = 2", map[string]string{
+				"entry_id": "$2", "amount_cents": "-9", "source": "'refund'", "description": "'other'",
+				"created_at": "created_at + 1", "lease_id": "$2", "idempotency_key": "'other'", "seq": "99",
+			}},
+		} {
+			for column, value := range table.columns {
+				args := []any{}
+				if value == "$2" {
+					args = append(args, []byte("another id of 16")[:16])
+				}
+				change(table.name+"."+column,
+					fmt.Sprintf(`UPDATE %s SET %s = %s WHERE org_id = $1 AND %s`, table.name, column, value, table.row), args...)
+			}
+			for _, column := range []string{"description", "lease_id", "job_id", "job_name", "build_number", "pipeline_id", "idempotency_key"} {
+				if _, has := table.columns[column]; has && column != "idempotency_key" && (table.name != "leases" || column != "lease_id") {
+					change(table.name+"."+column+" to NULL",
+						fmt.Sprintf(`UPDATE %s SET %s = NULL WHERE org_id = $1 AND %s`, table.name, column, table.row))
+				}
+			}
+		}
+		// Texts do not run into one another.
+		change("a text moved to the next column", `UPDATE leases SET job_name = 'teststep', step_key = '' WHERE org_id = $1 AND duration_seconds = 3600`)
+		change("a text moved back", `UPDATE leases SET job_name = '', step_key = 'teststep' WHERE org_id = $1 AND duration_seconds = 3600`)
+		change("a lease", `DELETE FROM leases WHERE org_id = $1 AND duration_seconds = 3600`)
+		change("an entry", `DELETE FROM ledger_entries WHERE org_id = $1 AND seq = 5`)
+		for column, value := range map[string]string{"slug": "'Acme'", "name": "'Other'", "created_at": "9"} {
+			b.exec(`CREATE TABLE IF NOT EXISTS copy_of_organizations AS SELECT * FROM organizations`)
+			change("organizations."+column, fmt.Sprintf(`UPDATE organizations SET %s = %s WHERE org_id = $1`, column, value))
+			b.exec(`DELETE FROM organizations`)
+			b.exec(`INSERT INTO organizations SELECT * FROM copy_of_organizations`)
+		}
+		if findings, got = b.verify(); len(findings) != 0 || got != want {
+			b.Errorf("put back, the report is %+v, %q; want %+v", got, findings, want)
+		}
+	})
+}
+
+// It sees one moment, so it finds nothing off while others write.
+func TestVerifyWhileWritersWrite(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		service := &billing.Service{Store: b.store, Rates: billing.StandardRates}
+		ctx, stop := context.WithCancel(b.Context())
+		var writing sync.WaitGroup
+		for w := range 4 {
+			writing.Go(func() {
+				for i := billing.Time(0); ctx.Err() == nil; i++ {
+					start := i * billing.Hour / 3
+					going := lease(billing.NewID(), start, 0)
+					going.JobID, going.FinishedAt = nil, nil
+					finished := going
+					finished.FinishedAt = new(start + 300*billing.Second)
+					_, err := service.RecordLeases(context.Background(), acme, []billing.Lease{going})
+					_, err2 := service.RecordLeases(context.Background(), acme, []billing.Lease{finished})
+					err3 := service.PostCredit(context.Background(), acme, &billing.PostCredit{
+						AmountCents: 1, Source: billing.SourceRefund, IdempotencyKey: fmt.Sprint(w, " ", i),
+					})
+					if err := errors.Join(err, err2, err3); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		entries := int64(0)
+		for runs := 0; runs < 40 || entries < 100; runs++ {
+			findings, report := b.verify()
+			if len(findings) != 0 {
+				b.Errorf("found %q", findings)
+				break
+			}
+			if report.Entries < entries {
+				b.Errorf("there were %d entries, and then %d", entries, report.Entries)
+			}
+			entries = report.Entries
+		}
+		stop()
+		writing.Wait()
+	})
+}
+
+// What it could not read is not reported as if it had been.
+func TestVerifyStops(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		ctx, cancel := context.WithCancel(b.Context())
+		defer cancel()
+		reports := 0
+		err := audit.Verify(ctx, b.store, func(org, what string) { b.Errorf("%s: %s", org, what) }, func(audit.Report) {
+			reports++
+			cancel() // in the middle: the second organization follows
+		})
+		if !errors.Is(err, context.Canceled) || reports != 1 {
+			b.Errorf("got %v after %d reports", err, reports)
+		}
+
+		// An error of the one who takes the rows is handed back as it is, not as one of the database.
+		err = b.store.Export(b.Context(), refusing{})
+		if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, billing.ErrUnavailable) {
+			b.Errorf("got %v", err)
+		}
+	})
+}
+
+// refusing fails like a connection that was cut.
+type refusing struct{ billing.ExportSink }
+
+func (refusing) Organization(billing.Organization) error { return io.ErrUnexpectedEOF }

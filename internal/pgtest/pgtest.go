@@ -1,0 +1,331 @@
+// Package pgtest gives tests a real PostgreSQL.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // to create and drop databases
+)
+
+// urlEnv names a PostgreSQL on which tests may create databases.
+const urlEnv = "TEST_DATABASE_URL"
+
+// requiredEnv makes a missing PostgreSQL a failure instead of a skip.
+const requiredEnv = "TEST_POSTGRES_REQUIRED"
+
+// reportEnv names a file to which a line is added that says which stores the tests of this process run on.
+const reportEnv = "TEST_STORES_REPORT"
+
+var shared struct {
+	sync.Mutex
+	cluster *Cluster
+	err     error
+}
+
+// Main runs the tests of a package and stops the cluster that they started, if they did.
+func Main(m *testing.M) int {
+	defer func() {
+		if shared.cluster != nil {
+			shared.cluster.remove()
+		}
+	}()
+	return m.Run()
+}
+
+// Database creates an empty database and returns its URL. It is dropped when the test ends. The database is on the server
+// of TEST_DATABASE_URL, or on a private cluster which the first call starts from the PostgreSQL programs on this machine;
+// where there is neither, the test is skipped. The package's TestMain must run Main.
+func Database(t testing.TB) string {
+	t.Helper()
+	base, where := os.Getenv(urlEnv), "the server of "+urlEnv
+	if base == "" {
+		base, where = sharedCluster(t).URL("postgres"), "a private cluster"
+	}
+	db, err := sql.Open("pgx", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	report(t, func() string {
+		var version string
+		if err := db.QueryRowContext(t.Context(), "SHOW server_version").Scan(&version); err != nil {
+			t.Fatal(err)
+		}
+		version, _, _ = strings.Cut(version, " ")
+		return "sqlite, postgresql " + version + " (" + where + ")"
+	})
+	t.Cleanup(func() {
+		if _, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+		db.Close()
+	})
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func sharedCluster(t testing.TB) *Cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil && shared.err == nil {
+		shared.cluster, shared.err = create((*Cluster).initialize)
+	}
+	giveUp(t, shared.err)
+	return shared.cluster
+}
+
+var reported sync.Once
+
+// report says once which stores the tests run on, where somebody wants to know.
+func report(t testing.TB, stores func() string) {
+	t.Helper()
+	name := os.Getenv(reportEnv)
+	if name == "" {
+		return
+	}
+	reported.Do(func() {
+		file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteString(stores() + "\n")
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func giveUp(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	report(t, func() string {
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		return "sqlite, NOT postgresql: " + reason
+	})
+	if os.Getenv(requiredEnv) != "" {
+		t.Fatal(err)
+	}
+	t.Skipf("NOT RUN ON POSTGRESQL: %v", err)
+}
+
+// Cluster is a PostgreSQL server of the test's own, which it may stop and start again.
+type Cluster struct {
+	bin    string // the folder of PostgreSQL's programs
+	folder string
+	port   int
+	guard  *exec.Cmd
+	ours   io.Closer // what the guard waits for to be closed
+}
+
+// Start starts a cluster for one test, and skips the test where there is no PostgreSQL.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	c, err := create((*Cluster).initialize)
+	giveUp(t, err)
+	t.Cleanup(c.remove)
+	return c
+}
+
+// Replica starts a cluster that follows this one, for one test.
+func (c *Cluster) Replica(t testing.TB) *Cluster {
+	t.Helper()
+	replica, err := create(func(replica *Cluster) error {
+		return replica.run("pg_basebackup", "--dbname="+c.URL("postgres"), "--pgdata="+replica.data(),
+			"--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(replica.remove)
+	return replica
+}
+
+// create starts a cluster whose data fill brings.
+func create(fill func(*Cluster) error) (c *Cluster, err error) {
+	c = new(Cluster)
+	if c.bin, err = programs(); err != nil {
+		return nil, err
+	}
+	if c.folder, err = os.MkdirTemp("", "harmont-billing-postgres-"); err != nil {
+		return nil, err
+	}
+	if err := c.set(fill); err != nil {
+		c.remove()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) set(fill func(*Cluster) error) error {
+	if owner := owner(); owner != nil {
+		if err := os.Chown(c.folder, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := c.watch(); err != nil {
+		return err
+	}
+	if err := fill(c); err != nil {
+		return err
+	}
+	// Another process may take a port that was free.
+	const tries = 5
+	for try := 1; ; try++ {
+		if err := c.pickPort(); err != nil {
+			return err
+		}
+		if err := c.Start(); err == nil || try == tries {
+			return err
+		}
+	}
+}
+
+func (c *Cluster) initialize() error {
+	return c.run("initdb", "--pgdata="+c.data(), "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+}
+
+// pickPort finds a free port below those that systems give to outgoing connections, so that it is still free when the
+// server comes back.
+func (c *Cluster) pickPort() error {
+	for range 100 {
+		c.port = 10_000 + mathrand.IntN(20_000)
+		if listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port))); err == nil {
+			return listener.Close()
+		}
+	}
+	return errors.New("no free port")
+}
+
+// watch has a shell stop the server and remove its folder once this process has gone, however it went: a test that runs
+// out of its time cleans up nothing.
+func (c *Cluster) watch() error {
+	c.guard = exec.Command("sh", "-c", `cat; "$1" --pgdata="$2/data" --mode=immediate --wait stop; rm -rf "$2"`,
+		"sh", filepath.Join(c.bin, "pg_ctl"), c.folder)
+	c.guard.Dir = "/"
+	// A group of its own, which Ctrl-C on a terminal does not reach.
+	c.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner()}
+	var err error
+	if c.ours, err = c.guard.StdinPipe(); err != nil {
+		return err
+	}
+	return c.guard.Start()
+}
+
+// remove stops the server and removes its folder.
+func (c *Cluster) remove() {
+	if c.ours != nil {
+		c.ours.Close()
+		c.guard.Wait() // it stops a server that may be stopped already
+	}
+	os.RemoveAll(c.folder)
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
+
+// URL is the address of a database of the cluster.
+func (c *Cluster) URL(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", c.port, database)
+}
+
+// Start starts the server and waits until it answers.
+func (c *Cluster) Start() error {
+	options := fmt.Sprintf("-h 127.0.0.1 -p %d -k %s -c max_connections=200 -c wal_retrieve_retry_interval=200ms", c.port, c.folder)
+	return c.run("pg_ctl", "--pgdata="+c.data(), "--log="+filepath.Join(c.folder, "log"), "--wait", "--options="+options, "start")
+}
+
+// Stop stops the server in one of pg_ctl's modes; immediate is like pulling the plug.
+func (c *Cluster) Stop(mode string) error {
+	return c.run("pg_ctl", "--pgdata="+c.data(), "--wait", "--mode="+mode, "stop")
+}
+
+// Program is the path of one of PostgreSQL's programs, of the version that the tests run on.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	bin, err := programs()
+	giveUp(t, err)
+	return filepath.Join(bin, name)
+}
+
+func (c *Cluster) run(program string, args ...string) error {
+	cmd := exec.Command(filepath.Join(c.bin, program), args...)
+	cmd.Dir = c.folder
+	if owner := owner(); owner != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	}
+	// A server that stays behind must not keep our pipes open, so its output goes to a file.
+	output, err := os.CreateTemp(c.folder, program)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(output.Name())
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(output.Name())
+		return fmt.Errorf("%s: %w: %s", program, err, text)
+	}
+	return nil
+}
+
+// programs finds the newest PostgreSQL whose programs are on the PATH or where Debian puts them.
+func programs() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		// The other programs are beside the file itself; a link to it may be alone.
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return "", fmt.Errorf("no PostgreSQL: %s is not set, and initdb is neither on the PATH nor below /usr/lib/postgresql", urlEnv)
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4])
+		return n
+	}
+	slices.SortFunc(found, func(a, b string) int { return version(b) - version(a) })
+	return filepath.Dir(found[0]), nil
+}
+
+// owner is whom PostgreSQL runs as where this process is root, since PostgreSQL refuses to be.
+var owner = sync.OnceValue(func() *syscall.Credential {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			uid, _ := strconv.Atoi(u.Uid)
+			gid, _ := strconv.Atoi(u.Gid)
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		}
+	}
+	return nil
+})

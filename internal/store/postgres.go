@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// postgresDialect is what PostgreSQL does in its own way.
+var postgresDialect = dialect{
+	name:     "postgres",
+	goose:    goose.DialectPostgres,
+	lockHead: " FOR UPDATE",
+
+	driverPrepares: true,
+
+	readTx:     &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+	byIndex:    func(string) string { return "" }, // its planner finds it
+	parameter:  func(n int) string { return "$" + strconv.Itoa(n) },
+	unique:     func(err error) bool { return hasCode(err, "23505") },
+	again:      func(err error) bool { return hasCode(err, "40P01", "40001") }, // deadlock, serialization failure
+	outOfReach: postgresOutOfReach,
+	// Servers that start together wait for the one that migrates.
+	migrationLock: func() (lock.SessionLocker, error) {
+		return lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	},
+}
+
+func hasCode(err error, codes ...string) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	for _, code := range codes {
+		if strings.HasPrefix(e.Code, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func postgresOutOfReach(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// Connection failures, no resources (a full disk, too many connections), shutdown or a statement that was cancelled,
+		// read-only, an abandoned transaction, lock timeout, I/O error.
+		return hasCode(err, "08", "53", "57", "25006", "25P03", "55P03", "58030")
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// postgresAddress is where a PostgreSQL database is.
+type postgresAddress struct{ config *pgx.ConnConfig }
+
+func parsePostgres(url string) (*postgresAddress, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		// The error of the parser quotes the URL, which may hold a password.
+		return nil, errors.New("the database URL cannot be read; it must be like postgres://user:password@host:5432/database")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 5 * time.Second
+	}
+	return &postgresAddress{config}, nil
+}
+
+// String has neither user nor password.
+func (a *postgresAddress) String() string {
+	return net.JoinHostPort(a.config.Host, strconv.Itoa(int(a.config.Port))) + "/" + a.config.Database
+}
+
+func (a *postgresAddress) pool(connections int, options ...stdlib.OptionOpenDB) *sql.DB {
+	db := stdlib.OpenDB(*a.config, options...)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db
+}
+
+// abandonedAfter is when PostgreSQL takes a transaction to be abandoned that does nothing. Ours go from one statement to the
+// next at once.
+const abandonedAfter = 5 * time.Second
+
+// giveUpAbandoned makes PostgreSQL give up the transaction of a server from which it hears nothing more. The end of a process
+// it hears of; a power cut or a broken network it would notice after hours, and until then no other server could write to the
+// ledgers whose heads are locked. This is a statement, since poolers refuse connections that ask for it as they start.
+func giveUpAbandoned(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SET idle_in_transaction_session_timeout = `+strconv.FormatInt(abandonedAfter.Milliseconds(), 10))
+	return err
+}
+
+// openPostgres opens the pools of the database at the URL, which must exist.
+func openPostgres(ctx context.Context, url string) (*Store, error) {
+	address, err := parsePostgres(url)
+	if err != nil {
+		return nil, err
+	}
+	writer := address.pool(1, stdlib.OptionAfterConnect(giveUpAbandoned))
+	if err := writer.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", err), writer.Close())
+	}
+	s, err := start(ctx, postgresDialect, writer, address.pool(16), address.pool(8))
+	if err != nil {
+		return nil, err
+	}
+	s.address = address
+	return s, nil
+}

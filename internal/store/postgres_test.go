@@ -1,0 +1,573 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
+)
+
+func TestPostgreSQL(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) func() billing.Store {
+		database := pgtest.Database(t)
+		return func() billing.Store { return open(t, database) }
+	})
+}
+
+// patience is how long a test waits for something that takes a moment, however slow the machine is.
+const patience = 2 * time.Minute
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for last := time.Now().Add(patience); !condition(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(last) {
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}
+
+func rawPostgreSQL(t *testing.T, database string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", database)
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// tableColumn is one column of one table. Types are those of SQLite: PostgreSQL has more of them for the same values.
+type tableColumn struct {
+	Table, Name, Type string
+	NotNull           bool
+}
+
+// key is an index or a foreign key.
+type key struct{ Table, Name, First string }
+
+func sqliteColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
+	t.Helper()
+	rows, err := db.Query(`SELECT t.name, c.name, c.type, c."notnull" FROM pragma_table_list t, pragma_table_info(t.name) c
+		WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'goose_db_version'
+		ORDER BY t.name, c.cid`)
+	must(t, err)
+	must(t, each(rows, func(rows *sql.Rows) error {
+		var c tableColumn
+		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
+		columns = append(columns, c)
+		return err
+	}))
+	return columns
+}
+
+func postgresColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
+	t.Helper()
+	rows, err := db.Query(`SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'goose_db_version'
+		ORDER BY c.relname COLLATE "C", a.attnum`)
+	must(t, err)
+	must(t, each(rows, func(rows *sql.Rows) error {
+		var c tableColumn
+		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
+		same := map[string]string{"uuid": "BLOB", "bytea": "BLOB", "text": "TEXT", "bigint": "INTEGER"}
+		c.Type = cmp.Or(same[c.Type], c.Type)
+		columns = append(columns, c)
+		return err
+	}))
+	return columns
+}
+
+func TestDialectsHaveTheSameTables(t *testing.T) {
+	file, database := newFile(t), pgtest.Database(t)
+	openFile(t, file)
+	open(t, database)
+	sqlite, postgres := sqliteColumns(t, openRaw(t, file)), postgresColumns(t, rawPostgreSQL(t, database))
+	if len(sqlite) < 50 {
+		t.Errorf("SQLite has %d columns", len(sqlite))
+	}
+	if diff := gocmp.Diff(sqlite, postgres); diff != "" {
+		t.Errorf("SQLite (-) and PostgreSQL (+) differ:\n%s", diff)
+	}
+}
+
+func TestDialectsHaveTheSameMigrations(t *testing.T) {
+	names := map[string][]string{}
+	for _, d := range []dialect{sqliteDialect, postgresDialect} {
+		files, err := fs.Glob(migrations, "migrations/"+d.name+"/*.sql")
+		must(t, err)
+		for i, file := range files {
+			name := path.Base(file)
+			names[d.name] = append(names[d.name], name)
+			if want := fmt.Sprintf("%04d_", i+1); !strings.HasPrefix(name, want) {
+				t.Errorf("%s: its name must begin with %s", file, want)
+			}
+		}
+	}
+	if len(names) != 2 || !slices.Equal(names[sqliteDialect.name], names[postgresDialect.name]) {
+		t.Errorf("the migrations are %v", names)
+	}
+}
+
+// What is split over the nodes of a cluster can only be unique, and only refer, within an organization.
+func TestKeysBeginWithTheOrganization(t *testing.T) {
+	whole := func(table string) bool {
+		return table == "goose_db_version" || slices.Contains(referenceTables, table)
+	}
+	for _, d := range []struct {
+		name string
+		open func(*testing.T) *sql.DB
+		keys string // table, name of the key, its first column
+	}{
+		{"SQLite", func(t *testing.T) *sql.DB {
+			file := newFile(t)
+			openFile(t, file)
+			return openRaw(t, file)
+		}, `SELECT t.name, 'index ' || i.name, c.name
+			FROM pragma_table_list t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
+			WHERE t.schema = 'main' AND c.seqno = 0
+			UNION ALL SELECT t.name, 'foreign key to ' || k."table", k."from"
+			FROM pragma_table_list t, pragma_foreign_key_list(t.name) k WHERE t.schema = 'main' AND k.seq = 0
+			UNION ALL SELECT t.name, 'key of ' || k."table" || ' that it refers to', k."to"
+			FROM pragma_table_list t, pragma_foreign_key_list(t.name) k WHERE t.schema = 'main' AND k.seq = 0`},
+		{"PostgreSQL", func(t *testing.T) *sql.DB {
+			database := pgtest.Database(t)
+			open(t, database)
+			return rawPostgreSQL(t, database)
+		}, `SELECT c.relname, 'index ' || i.relname, coalesce(a.attname, 'an expression')
+			FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+			LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0]
+			WHERE c.relnamespace = 'public'::regnamespace
+			UNION ALL SELECT c.relname, 'foreign key to ' || f.relname, a.attname
+			FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
+			JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+			WHERE k.contype = 'f' AND c.relnamespace = 'public'::regnamespace
+			UNION ALL SELECT c.relname, 'key of ' || f.relname || ' that it refers to', a.attname
+			FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
+			JOIN pg_attribute a ON a.attrelid = f.oid AND a.attnum = k.confkey[1]
+			WHERE k.contype = 'f' AND c.relnamespace = 'public'::regnamespace`},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			rows, err := d.open(t).Query(d.keys)
+			must(t, err)
+			seen := map[string]int{}
+			must(t, each(rows, func(rows *sql.Rows) error {
+				var k key
+				err := rows.Scan(&k.Table, &k.Name, &k.First)
+				if seen[k.Table]++; !whole(k.Table) && k.First != "org_id" {
+					t.Errorf("%s: the %s begins with %s", k.Table, k.Name, k.First)
+				}
+				return err
+			}))
+			// Every table has a primary key at least, and those to distribute refer to another.
+			for _, table := range distributedTables {
+				if seen[table] < 3 {
+					t.Errorf("%s has %d keys", table, seen[table])
+				}
+			}
+			if len(seen) != 1+len(referenceTables)+len(distributedTables) && d.name == "PostgreSQL" {
+				t.Errorf("there are other tables: %v", seen)
+			}
+		})
+	}
+}
+
+// Those that start together on a new database all find it ready.
+func TestPostgreSQLOpenedAtOnce(t *testing.T) {
+	database := pgtest.Database(t)
+	stores := make([]*Store, 10)
+	errs := make([]error, len(stores))
+	var all sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range stores {
+		all.Go(func() {
+			<-begin
+			stores[i], errs[i] = Open(t.Context(), database)
+		})
+	}
+	close(begin)
+	all.Wait()
+	must(t, errors.Join(errs...))
+	org := createOrganization(t, stores[0], "acme")
+	for i, s := range stores {
+		must(t, post(t, s, org, fmt.Sprint(i)))
+	}
+	wantBalance(t, stores[3], org, 10, 10)
+	for _, s := range stores {
+		must(t, s.Close())
+	}
+	versions := column[int](t, rawPostgreSQL(t, database), `SELECT version_id FROM goose_db_version WHERE version_id > 0`)
+	if len(versions) != 1 {
+		t.Errorf("the migrations were applied as %v", versions)
+	}
+}
+
+func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
+	database := pgtest.Database(t)
+	s := open(t, database)
+	org := createOrganization(t, s, "acme")
+	running := lease()
+	running.FinishedAt, running.DurationSeconds = nil, nil
+	must(t, errors.Join(first(s.Write(t.Context(), org, credit(100, "key"), record(lease(), running)))...))
+	raw := rawPostgreSQL(t, database)
+	dump := func() []string {
+		return append(column[string](t, raw, `SELECT CAST(l AS TEXT) FROM leases l ORDER BY lease_id`),
+			column[string](t, raw, `SELECT CAST(e AS TEXT) FROM ledger_entries e ORDER BY seq`)...)
+	}
+	before := dump()
+	if len(before) != 4 {
+		t.Fatalf("there are %d rows; want 4", len(before))
+	}
+	const (
+		entries = `org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at`
+		refuse  = "append-only"
+		keep    = "is kept"
+		ids     = "keeps its ids"
+		billed  = "does not change"
+	)
+	for _, c := range []struct{ text, says string }{
+		{`UPDATE ledger_entries SET amount_cents = 1`, refuse},
+		{`UPDATE ledger_entries SET description = 'x' WHERE seq = 1`, refuse},
+		{`DELETE FROM ledger_entries`, refuse},
+		{`DELETE FROM ledger_entries WHERE seq = 2`, refuse},
+		{`TRUNCATE ledger_entries`, refuse},
+		{`TRUNCATE organizations CASCADE`, ""},
+		{`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, gen_random_uuid(), 5, 5, 'refund', 0 FROM organizations
+			ON CONFLICT (org_id, seq) DO UPDATE SET amount_cents = 5`, refuse},
+		{`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, gen_random_uuid(), 5, 5, 'refund', 0 FROM organizations`, "duplicate key"},
+		{`MERGE INTO ledger_entries e USING organizations o ON e.org_id = o.org_id WHEN MATCHED THEN DELETE`, refuse},
+		{`UPDATE leases SET amount_cents = 0 WHERE finished_at IS NOT NULL`, billed},
+		{`UPDATE leases SET job_name = 'x' WHERE finished_at IS NOT NULL`, billed},
+		{`UPDATE leases SET finished_at = NULL, duration_seconds = NULL, amount_cents = NULL WHERE finished_at IS NOT NULL`, billed},
+		{`UPDATE leases SET lease_id = gen_random_uuid() WHERE finished_at IS NULL`, ids},
+		{`UPDATE leases SET job_id = gen_random_uuid() WHERE finished_at IS NULL`, ids},
+		{`DELETE FROM leases WHERE finished_at IS NOT NULL`, keep},
+		{`DELETE FROM leases WHERE finished_at IS NULL`, keep},
+		{`TRUNCATE leases, ledger_entries`, ""},
+		{`DELETE FROM organizations`, "foreign key"},
+		{`DELETE FROM ledger_heads`, "foreign key"},
+	} {
+		if _, err := raw.Exec(c.text); err == nil {
+			t.Errorf("the database has executed %s", c.text)
+		} else if !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.text, err)
+		}
+	}
+	if diff := gocmp.Diff(before, dump()); diff != "" {
+		t.Errorf("the rows have changed:\n%s", diff)
+	}
+	must(t, post(t, s, org, "later"))
+}
+
+// raise has the database fail with a code.
+func raise(code string) func(tx) error {
+	return func(t tx) error {
+		_, err := t.ExecContext(context.Background(), `DO $$ BEGIN RAISE EXCEPTION 'for a test' USING ERRCODE = '`+code+`'; END $$`)
+		return err
+	}
+}
+
+func TestPostgreSQLErrors(t *testing.T) {
+	s := open(t, pgtest.Database(t))
+	for code, unavailable := range map[string]bool{
+		"08006": true, // connection failure
+		"53100": true, // disk full
+		"53300": true, // too many connections
+		"57P01": true, // shutdown
+		"57P03": true, // starting up
+		"57014": true, // cancelled by the administrator or a timeout
+		"25006": true, // it has become a replica
+		"55P03": true, // waited too long for a lock
+		"58030": true, // I/O error
+		"40P01": true, // deadlock, time and again
+		"40001": true, // serialization failure, time and again
+		"23505": false,
+		"23514": false,
+		"22003": false,
+		"42P01": false,
+		"XX001": false,
+	} {
+		tries := 0
+		err := s.transact(t.Context(), func(t tx) error {
+			tries++
+			return raise(code)(t)
+		})
+		if !hasCode(err, code) || errors.Is(err, billing.ErrUnavailable) != unavailable {
+			t.Errorf("%s is %v; unavailable: %v", code, err, errors.Is(err, billing.ErrUnavailable))
+		}
+		if again := strings.HasPrefix(code, "40"); again != (tries > 1) {
+			t.Errorf("%s: it was tried %d times", code, tries)
+		}
+	}
+}
+
+// Of two transactions that wait for each other, the one that PostgreSQL gives up is tried again.
+func TestPostgreSQLDeadlock(t *testing.T) {
+	database := pgtest.Database(t)
+	stores := []*Store{open(t, database), open(t, database)}
+	orgs := []billing.ID{createOrganization(t, stores[0], "acme"), createOrganization(t, stores[0], "globex")}
+	lock := func(t tx, org billing.ID) error {
+		_, err := t.exec(context.Background(), `UPDATE ledger_heads SET balance_cents = balance_cents + 1 WHERE org_id = $1`, org[:])
+		return err
+	}
+	var holding, all sync.WaitGroup
+	holding.Add(2)
+	tries, errs := make([]int, 2), make([]error, 2)
+	for i, s := range stores {
+		all.Go(func() {
+			errs[i] = s.transact(t.Context(), func(t tx) error {
+				if err := lock(t, orgs[i]); err != nil {
+					return err
+				}
+				if tries[i]++; tries[i] == 1 {
+					holding.Done()
+					holding.Wait()
+				}
+				return lock(t, orgs[1-i])
+			})
+		})
+	}
+	all.Wait()
+	must(t, errors.Join(errs...))
+	if tries[0]+tries[1] < 3 {
+		t.Errorf("there were %v tries, so there was no deadlock", tries)
+	}
+	wantBalance(t, stores[0], orgs[0], 0, 2)
+	wantBalance(t, stores[0], orgs[1], 0, 2)
+}
+
+// A transaction that cannot be put in order with another one is tried again.
+func TestPostgreSQLSerializationFailure(t *testing.T) {
+	database := pgtest.Database(t)
+	s := open(t, database)
+	org := createOrganization(t, s, "acme")
+	raw := rawPostgreSQL(t, database)
+	tries := 0
+	must(t, s.transact(t.Context(), func(t tx) error {
+		ctx := context.Background()
+		if _, err := t.ExecContext(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`); err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, `SELECT * FROM ledger_heads`); err != nil {
+			return err
+		}
+		if tries++; tries == 1 {
+			if _, err := raw.Exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1`); err != nil {
+				return err
+			}
+		}
+		_, err := t.ExecContext(ctx, `UPDATE ledger_heads SET balance_cents = balance_cents + 1`)
+		return err
+	}))
+	if tries != 2 {
+		t.Errorf("there were %d tries", tries)
+	}
+	wantBalance(t, s, org, 0, 2)
+}
+
+// A migration that waits for a transaction to end does not keep that transaction from ending.
+func TestPostgreSQLWriteBesideMigration(t *testing.T) {
+	database := pgtest.Database(t)
+	s := open(t, database)
+	org := createOrganization(t, s, "acme")
+	raw := rawPostgreSQL(t, database)
+	migrated := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	must(t, s.transact(ctx, func(x tx) error {
+		if _, err := x.exec(ctx, `UPDATE ledger_heads SET balance_cents = 1`); err != nil {
+			return err
+		}
+		go func() {
+			_, err := raw.ExecContext(ctx, `ALTER TABLE ledger_heads ADD COLUMN later BIGINT`)
+			migrated <- err
+		}()
+		awaitLock(t, raw)
+		_, err := x.exec(ctx, `UPDATE ledger_heads SET balance_cents = balance_cents + $1`, 1)
+		return err
+	}))
+	must(t, <-migrated)
+	wantBalance(t, s, org, 0, 2)
+}
+
+// awaitLock waits until somebody waits for a lock.
+func awaitLock(t *testing.T, raw *sql.DB) {
+	t.Helper()
+	eventually(t, "somebody to wait for a lock", func() bool {
+		return column[int](t, raw, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0] > 0
+	})
+}
+
+// What ends with its context fails with the context's error, whatever the driver makes of it.
+func TestPostgreSQLCancelled(t *testing.T) {
+	database := pgtest.Database(t)
+	s := open(t, database)
+	org := createOrganization(t, s, "acme")
+	raw := rawPostgreSQL(t, database)
+	all := billing.Window{From: 0, To: billing.Day}
+	for name, call := range map[string]func(context.Context) error{
+		"Head":          func(ctx context.Context) error { return second(s.Head(ctx, org)) },
+		"Entries":       func(ctx context.Context) error { return second(s.Entries(ctx, org, 10, 10)) },
+		"Usage":         func(ctx context.Context) error { return second(s.Usage(ctx, org, all)) },
+		"UsageByDay":    func(ctx context.Context) error { return second(s.UsageByDay(ctx, org, all)) },
+		"Organizations": func(ctx context.Context) error { return second(s.Organizations(ctx, "", 10, nil)) },
+		"Grant":         func(ctx context.Context) error { return second(s.Grant(ctx, billing.TokenHash{}, "acme")) },
+		"Tokens":        func(ctx context.Context) error { return second(s.Tokens(ctx)) },
+		"RevokeToken":   func(ctx context.Context) error { return s.RevokeToken(ctx, billing.TokenHash{}, 0) },
+		"CreateToken":   func(ctx context.Context) error { return s.CreateToken(ctx, billing.Token{Role: billing.RoleRead}) },
+		"Write":         func(ctx context.Context) error { return errors.Join(first(s.Write(ctx, org, credit(1, "key")))...) },
+		"Breakdown":     func(ctx context.Context) error { return lastError(ctx, s, org, all) },
+		"Export":        func(ctx context.Context) error { return s.Export(ctx, nil) },
+		"Audit":         func(ctx context.Context) error { return s.Audit(ctx, nil) },
+		"Organization":  func(ctx context.Context) error { return second(s.OrganizationBySlug(ctx, "acme")) },
+		"CreateAnOrg":   func(ctx context.Context) error { return s.CreateOrganization(ctx, billing.Organization{Slug: "x"}) },
+		"Ping":          func(ctx context.Context) error { return s.Ping(ctx) },
+	} {
+		for _, kind := range []error{context.Canceled, context.DeadlineExceeded} {
+			holder, err := raw.BeginTx(t.Context(), nil)
+			must(t, err)
+			_, err = holder.Exec(`LOCK TABLE organizations, tokens, token_organizations, ledger_heads, leases, ledger_entries, usage_hours`)
+			must(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			if errors.Is(kind, context.DeadlineExceeded) {
+				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+			}
+			done := make(chan error, 1)
+			go func() { done <- call(ctx) }()
+			if errors.Is(kind, context.Canceled) {
+				awaitLock(t, raw)
+				cancel()
+			}
+			if err := <-done; !errors.Is(err, kind) || errors.Is(err, billing.ErrUnavailable) {
+				t.Errorf("%s: %v; want %v", name, err, kind)
+			}
+			cancel()
+			must(t, holder.Rollback())
+		}
+	}
+	// Nothing is left in a state that others would meet.
+	must(t, post(t, s, org, "key"))
+	wantBalance(t, s, org, 1, 1)
+}
+
+func lastError(ctx context.Context, s *Store, org billing.ID, w billing.Window) (last error) {
+	for _, err := range s.Breakdown(ctx, org, w) {
+		last = err
+	}
+	return last
+}
+
+// While PostgreSQL is away, everything fails as unavailable; once it is back, everything goes on by itself.
+func TestPostgreSQLAway(t *testing.T) {
+	cluster := pgtest.Start(t)
+	s := open(t, cluster.URL("postgres"))
+	org := createOrganization(t, s, "acme")
+	must(t, post(t, s, org, "before"))
+	w := billing.Window{From: 0, To: billing.Day}
+	calls := map[string]func() error{
+		"Head":          func() error { return second(s.Head(t.Context(), org)) },
+		"Usage":         func() error { return second(s.Usage(t.Context(), org, w)) },
+		"Organizations": func() error { return second(s.Organizations(t.Context(), "", 10, nil)) },
+		"Breakdown":     func() error { return lastError(t.Context(), s, org, w) },
+		"Export":        func() error { return s.Export(t.Context(), nil) },
+		"Write":         func() error { return post(t, s, org, "while") },
+		"CreateToken":   func() error { return s.CreateToken(t.Context(), billing.Token{Role: billing.RoleRead}) },
+		"Ping":          func() error { return s.Ping(t.Context()) },
+	}
+	for _, mode := range []string{"fast", "immediate"} {
+		must(t, cluster.Stop(mode))
+		for range 3 { // with what is left of the pools, and without
+			for name, call := range calls {
+				if err := call(); !errors.Is(err, billing.ErrUnavailable) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if s, err := Open(t.Context(), cluster.URL("postgres")); err == nil {
+			s.Close()
+			t.Error("it opened")
+		}
+		must(t, cluster.Start())
+		eventually(t, "writes to succeed", func() bool { return calls["Write"]() == nil })
+		eventually(t, "reads to succeed", func() bool { return calls["Head"]() == nil && calls["Breakdown"]() == nil })
+		wantBalance(t, s, org, 2, 2)
+	}
+}
+
+// Whatever keeps the database from being opened, the error says what it is, and not what the password is.
+func TestPostgreSQLOpenRefuses(t *testing.T) {
+	cluster := pgtest.Start(t)
+	raw := rawPostgreSQL(t, cluster.URL("postgres"))
+	for _, text := range []string{`CREATE ROLE clerk LOGIN PASSWORD 'hunter1'`, `CREATE DATABASE empty`} {
+		_, err := raw.Exec(text)
+		must(t, err)
+	}
+	rules := column[string](t, raw, `SHOW hba_file`)[0]
+	must(t, os.WriteFile(rules, []byte("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"), 0o600))
+	_, err := raw.Exec(`SELECT pg_reload_conf()`)
+	must(t, err)
+	base, err := url.Parse(cluster.URL("postgres"))
+	must(t, err)
+	const password = "hunter2"
+	at := func(user, host, database string) string {
+		u := *base
+		u.User, u.Path = url.UserPassword(user, password), "/"+database
+		if host != "" {
+			u.Host = host
+		}
+		return u.String()
+	}
+	eventually(t, "the rules to hold", func() bool {
+		db := rawPostgreSQL(t, at("clerk", "", "postgres"))
+		return db.PingContext(t.Context()) != nil
+	})
+	for _, c := range []struct{ name, database, says string }{
+		{"a wrong password", at("clerk", "", "postgres"), "password authentication failed"},
+		{"a missing database", at("postgres", "", "missing"), "does not exist"},
+		{"a missing role", at("nobody", "", "postgres"), "authentication failed"},
+		{"no server", at("clerk", "127.0.0.1:1", "postgres"), "connect"},
+		{"a host that does not exist", at("clerk", "host.invalid:5432", "postgres"), "host.invalid"},
+		{"a broken URL", "postgres://clerk:" + password + "@host:port/database", "cannot be read"},
+		{"a broken parameter", at("clerk", "", "postgres") + "&connect_timeout=soon", "cannot be read"},
+		{"a password with a percent sign", "postgres://clerk:" + password + "%@127.0.0.1/postgres", "cannot be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := Open(t.Context(), c.database)
+			if err == nil {
+				s.Close()
+				t.Fatal("it opened")
+			}
+			if text := err.Error(); !strings.Contains(text, c.says) || strings.Contains(text, password) {
+				t.Errorf("it says %q; want %q and not the password", text, c.says)
+			}
+		})
+	}
+	// A server that keeps running meets these errors as well, when the password is changed for instance.
+	_, err = raw.Exec(`ALTER ROLE clerk SUPERUSER PASSWORD '` + password + `'`)
+	must(t, err)
+	s := open(t, at("clerk", "", "empty"))
+	org := createOrganization(t, s, "acme")
+	_, err = raw.Exec(`ALTER ROLE clerk PASSWORD 'hunter3'`)
+	must(t, err)
+	_, err = raw.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'clerk'`)
+	must(t, err)
+	eventually(t, "the connections to be gone", func() bool { return second(s.Head(t.Context(), org)) != nil })
+	if _, err := s.Head(t.Context(), org); !errors.Is(err, billing.ErrUnavailable) || strings.Contains(err.Error(), password) {
+		t.Errorf("got %v", err)
+	}
+}

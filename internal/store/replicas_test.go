@@ -1,0 +1,455 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+)
+
+// flock is a primary and its replicas.
+type flock struct {
+	*testing.T
+	primary  *pgtest.Cluster
+	replicas []*pgtest.Cluster
+	store    *Store
+	org      billing.ID
+	bills    int64 // how often bill was called
+	log      *safeLog
+}
+
+const flockDatabase = "books"
+
+func newFlock(t *testing.T, replicas int) *flock {
+	t.Helper()
+	t.Parallel() // these tests mostly wait
+	f := &flock{T: t, primary: pgtest.Start(t), log: new(safeLog)}
+	_, err := rawPostgreSQL(t, f.primary.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
+	must(t, err)
+	for range replicas {
+		f.replicas = append(f.replicas, f.primary.Replica(t))
+	}
+	f.store = open(t, f.primary.URL(flockDatabase))
+	f.org = createOrganization(t, f.store, "acme")
+	return f
+}
+
+func (f *flock) follow(urls ...string) {
+	f.Helper()
+	must(f.T, f.store.FollowReplicas(slog.New(slog.NewTextHandler(f.log, nil)), urls))
+}
+
+// bill bills 12 cents to the first hour.
+func (f *flock) bill() {
+	f.Helper()
+	must(f.T, errors.Join(first(f.store.Write(f.Context(), f.org, record(lease())))...))
+	f.bills++
+}
+
+// usage asks all that may come from a replica, and tells how often bill was called before, by the answers.
+func (f *flock) usage() int64 {
+	f.Helper()
+	ctx, w := f.Context(), billing.Window{From: 0, To: billing.Day}
+	sum, err := f.store.Usage(ctx, f.org, w)
+	must(f.T, err)
+	return sum.Cents / 12
+}
+
+func (f *flock) series() (bills int64) {
+	f.Helper()
+	days, err := f.store.UsageByDay(f.Context(), f.org, billing.Window{From: 0, To: billing.Day})
+	must(f.T, err)
+	for _, day := range days {
+		bills += day.Cents / 12
+	}
+	return bills
+}
+
+func (f *flock) breakdown() (bills int64) {
+	f.Helper()
+	for _, err := range f.store.Breakdown(f.Context(), f.org, billing.Window{From: 0, To: billing.Day}) {
+		must(f.T, err)
+		bills++
+	}
+	return bills
+}
+
+// read tells whether a replica is read from.
+func (f *flock) read(i int) bool { return f.store.replicas.all[i].fresh() != nil }
+
+func (f *flock) await(i int, read bool) {
+	f.Helper()
+	eventually(f.T, fmt.Sprintf("replica %d to be read from: %v", i, read), func() bool { return f.read(i) == read })
+}
+
+// on runs a statement on a server.
+func (f *flock) on(cluster *pgtest.Cluster, text string) {
+	f.Helper()
+	db, err := sql.Open("pgx", cluster.URL("postgres"))
+	must(f.T, err)
+	defer db.Close()
+	_, err = db.Exec(text)
+	must(f.T, err)
+}
+
+// safeLog can be read while it is written.
+type safeLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *safeLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *safeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// With the primary closed to reads, what is still answered comes from the replica.
+func TestReplicasAnswer(t *testing.T) {
+	f := newFlock(t, 1)
+	f.follow(f.replicas[0].URL(flockDatabase))
+	f.bill()
+	f.await(0, true)
+	eventually(t, "the replica to have the lease", func() bool { return f.usage() == 1 && f.series() == 1 && f.breakdown() == 1 })
+
+	must(t, errors.Join(f.store.reader.db.Close(), f.store.streams.Close()))
+	f.bill() // writes go on
+	eventually(t, "the replica to have the next lease", func() bool { return f.usage() == 2 && f.series() == 2 && f.breakdown() == 2 })
+	ctx := t.Context()
+	for what, err := range map[string]error{
+		"balance":       second(f.store.Head(ctx, f.org)),
+		"transactions":  second(f.store.Entries(ctx, f.org, 10, 10)),
+		"organizations": second(f.store.Organizations(ctx, "", 10, nil)),
+		"grants":        second(f.store.Grant(ctx, billing.TokenHash{}, "acme")),
+		"an export":     f.store.Export(ctx, nil),
+		"an audit":      f.store.Audit(ctx, nil),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "database is closed") {
+			t.Errorf("%s came from the replica: %v", what, err)
+		}
+	}
+}
+
+// No answer is more than maxLag old: not while the replica stands still, and not once it goes on.
+func TestReplicaThatLags(t *testing.T) {
+	f := newFlock(t, 1)
+	f.follow(f.replicas[0].URL(flockDatabase))
+	f.bill()
+	f.await(0, true)
+
+	f.on(f.replicas[0], `SELECT pg_wal_replay_pause()`)
+	eventually(t, "the replica to stand still", func() bool {
+		return column[string](t, rawPostgreSQL(t, f.replicas[0].URL("postgres")), `SELECT pg_get_wal_replay_pause_state()`)[0] == "paused"
+	})
+	f.bill()
+	billed := time.Now()
+	for left := false; !left; {
+		asked := time.Now()
+		left = !f.read(0)
+		if got := f.usage(); got < f.bills && asked.Sub(billed) > maxLag {
+			t.Fatalf("an answer is %s old", asked.Sub(billed))
+		}
+		// What must not be old never is.
+		wantBalance(t, f.store, f.org, f.bills, -12*f.bills)
+		if entries, err := f.store.Entries(t.Context(), f.org, 1<<62, 10); err != nil || int64(len(entries)) != f.bills {
+			t.Fatalf("there are %d entries, %v", len(entries), err)
+		}
+		if asked.Sub(billed) > patience {
+			t.Fatal("the replica was not left out")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for range 50 {
+		if f.usage() != f.bills || f.series() != f.bills || f.breakdown() != f.bills {
+			t.Fatal("an answer came from the replica that was left out")
+		}
+	}
+	if text := f.log.String(); !strings.Contains(text, "replica is left out") || !strings.Contains(text, "behind") {
+		t.Errorf("the log says %q", text)
+	}
+
+	f.on(f.replicas[0], `SELECT pg_wal_replay_resume()`)
+	f.await(0, true)
+	if got := f.usage(); got != f.bills {
+		t.Errorf("the replica was taken back with %d leases of %d", got, f.bills)
+	}
+	eventually(t, "the log to say so", func() bool { return strings.Contains(f.log.String(), "replica is read from again") })
+}
+
+// Reads go on when a replica stops, while it is away, and when it is back; so they do with a second replica.
+func TestReplicaThatStops(t *testing.T) {
+	f := newFlock(t, 2)
+	f.follow(f.replicas[0].URL(flockDatabase), f.replicas[1].URL(flockDatabase))
+	f.bill()
+	f.await(0, true)
+	f.await(1, true)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	for range 4 {
+		reading.Go(func() {
+			w := billing.Window{From: 0, To: billing.Day}
+			for ctx.Err() == nil {
+				for what, err := range map[string]error{
+					"usage":  second(f.store.Usage(context.Background(), f.org, w)),
+					"series": second(f.store.UsageByDay(context.Background(), f.org, w)),
+				} {
+					if err != nil {
+						t.Errorf("%s: %v", what, err)
+					}
+				}
+				// What has begun to arrive cannot come from elsewhere.
+				for row, err := range f.store.Breakdown(context.Background(), f.org, w) {
+					if err != nil {
+						t.Errorf("breakdown: %v", err)
+					}
+					if row != nil {
+						break
+					}
+				}
+			}
+		})
+	}
+	for _, mode := range []string{"fast", "immediate"} {
+		must(t, f.replicas[0].Stop(mode))
+		f.await(0, false)
+		f.await(1, true)
+		f.bill()
+		must(t, f.replicas[0].Start())
+		f.await(0, true)
+	}
+	must(t, errors.Join(f.replicas[0].Stop("fast"), f.replicas[1].Stop("fast")))
+	f.await(0, false)
+	f.await(1, false)
+	if got := f.usage(); got != f.bills {
+		t.Errorf("the primary has %d leases of %d", got, f.bills)
+	}
+	must(t, f.replicas[1].Start())
+	f.await(1, true)
+	cancel()
+	reading.Wait()
+}
+
+// One that is away when the server starts is used once it is there.
+func TestReplicaThatComesLater(t *testing.T) {
+	f := newFlock(t, 1)
+	must(t, f.replicas[0].Stop("fast"))
+	f.follow(f.replicas[0].URL(flockDatabase))
+	f.bill()
+	if f.usage() != 1 {
+		t.Error("the primary was not read")
+	}
+	eventually(t, "the log to say that it is left out", func() bool { return strings.Contains(f.log.String(), "replica is left out") })
+	must(t, f.replicas[0].Start())
+	f.await(0, true)
+}
+
+// A primary that says nothing leaves nobody to compare a replica with.
+func TestReplicaWithoutPrimary(t *testing.T) {
+	f := newFlock(t, 1)
+	f.follow(f.replicas[0].URL(flockDatabase))
+	f.bill()
+	f.await(0, true)
+	must(t, f.primary.Stop("immediate"))
+	f.await(0, false)
+	if _, err := f.store.Usage(t.Context(), f.org, billing.Window{From: 0, To: billing.Day}); !errors.Is(err, billing.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	must(t, f.primary.Start())
+	f.await(0, true)
+}
+
+// A server that follows no other, or whose database is another one, is no replica however far its log has come.
+func TestReplicaThatIsNone(t *testing.T) {
+	f := newFlock(t, 1)
+	f.on(f.primary, `CREATE DATABASE other`)
+	other := pgtest.Start(t)
+	_, err := rawPostgreSQL(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
+	must(t, err)
+	othersReplica := other.Replica(t)
+	for range 8 { // so that its log is longer
+		f.on(other, `SELECT pg_switch_wal(), pg_logical_emit_message(false, 'test', 'x')`)
+	}
+	urls := []string{
+		f.replicas[0].URL(flockDatabase), // the one that is a replica
+		f.primary.URL(flockDatabase),
+		f.replicas[0].URL("other"),
+		other.URL(flockDatabase),
+		othersReplica.URL(flockDatabase),
+	}
+	f.follow(urls...)
+	f.bill()
+	f.await(0, true)
+	eventually(t, "each to be judged", func() bool { return strings.Count(f.log.String(), "left out") >= len(urls)-1 })
+	for range 100 {
+		for i := range urls {
+			if f.read(i) != (i == 0) {
+				t.Fatalf("server %d is read from: %v", i, f.read(i))
+			}
+		}
+		f.bill()
+	}
+
+	// Nor is one that has been made a primary.
+	f.on(f.replicas[0], `SELECT pg_promote()`)
+	f.await(0, false)
+	eventually(t, "the log to say why", func() bool { return strings.Count(f.log.String(), "follows no other server") == 3 })
+	if got := f.usage(); got != f.bills {
+		t.Errorf("the answer has %d leases of %d", got, f.bills)
+	}
+}
+
+// proxy forwards connections to a server until it is frozen: then connections stay open, and nothing passes.
+type proxy struct {
+	listener net.Listener
+	target   string
+	mu       sync.Mutex
+	moving   *sync.Cond
+	frozen   bool
+}
+
+func newProxy(t *testing.T, target string) (p *proxy, throughIt string) {
+	t.Helper()
+	u, err := url.Parse(target)
+	must(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p = &proxy{listener: listener, target: u.Host}
+	p.moving = sync.NewCond(&p.mu)
+	t.Cleanup(func() {
+		listener.Close()
+		p.freeze(false)
+	})
+	go p.accept()
+	u.Host = listener.Addr().String()
+	return p, u.String()
+}
+
+func (p *proxy) freeze(frozen bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = frozen
+	p.moving.Broadcast()
+}
+
+func (p *proxy) pass() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.frozen {
+		p.moving.Wait()
+	}
+}
+
+func (p *proxy) accept() {
+	for {
+		near, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			p.pass()
+			far, err := net.Dial("tcp", p.target)
+			if err != nil {
+				near.Close()
+				return
+			}
+			go p.copy(near, far)
+			p.copy(far, near)
+		}()
+	}
+}
+
+func (p *proxy) copy(to, from net.Conn) {
+	defer to.Close()
+	buf := make([]byte, 4096)
+	for {
+		n, err := from.Read(buf)
+		p.pass()
+		if _, failed := to.Write(buf[:n]); failed != nil || err != nil {
+			return
+		}
+	}
+}
+
+// A replica whose machine is gone answers nothing, not even that it is gone. Reads that are under way go to the primary.
+func TestReplicaThatFallsSilent(t *testing.T) {
+	f := newFlock(t, 1)
+	p, through := newProxy(t, f.replicas[0].URL(flockDatabase))
+	f.follow(through)
+	f.bill()
+	for range 2 {
+		f.await(0, true)
+		p.freeze(true)
+		var reading sync.WaitGroup
+		for range 4 {
+			reading.Go(func() {
+				if got := f.usage(); got != 1 {
+					t.Errorf("the answer has %d leases", got)
+				}
+				if got := f.breakdown(); got != 1 {
+					t.Errorf("the answer lists %d leases", got)
+				}
+			})
+		}
+		reading.Wait() // by itself, and before any deadline
+		f.await(0, false)
+		p.freeze(false)
+	}
+	f.await(0, true)
+}
+
+// The measurements have connections of their own: however many reads there are, a replica does not seem to lag.
+func TestReplicaUnderLoad(t *testing.T) {
+	f := newFlock(t, 1)
+	f.follow(f.replicas[0].URL(flockDatabase))
+	f.bill()
+	f.await(0, true)
+	for _, pool := range []*sql.DB{f.store.reader.db, f.store.replicas.all[0].reader.db, f.store.replicas.all[0].streams.db} {
+		for range pool.Stats().MaxOpenConnections {
+			c, err := pool.Conn(t.Context())
+			must(t, err)
+			t.Cleanup(func() { c.Close() })
+		}
+	}
+	for last := time.Now().Add(maxLag + 2*time.Second); time.Now().Before(last); time.Sleep(lagInterval / 5) {
+		state := f.store.replicas.all[0].state.Load()
+		if state == nil || state.asOf.IsZero() {
+			t.Fatal("the replica was left out")
+		}
+	}
+}
+
+func TestFollowReplicasRefuses(t *testing.T) {
+	const password = "hunter2"
+	err := openFile(t, newFile(t)).FollowReplicas(slog.New(slog.DiscardHandler), []string{"postgres://replica/books"})
+	if err == nil || !strings.Contains(err.Error(), "need a PostgreSQL database") {
+		t.Errorf("with SQLite it says %v", err)
+	}
+	s := open(t, pgtest.Database(t))
+	err = s.FollowReplicas(slog.New(slog.DiscardHandler), []string{"postgres://replica/books", "postgres://clerk:" + password + "@host:port/books"})
+	if err == nil || !strings.Contains(err.Error(), "cannot be read") || strings.Contains(err.Error(), password) {
+		t.Errorf("with a broken URL it says %v", err)
+	}
+	log := new(safeLog)
+	must(t, s.FollowReplicas(slog.New(slog.NewTextHandler(log, nil)), []string{"postgres://clerk:" + password + "@127.0.0.1:1/books"}))
+	eventually(t, "the log to have the replica", func() bool { return strings.Contains(log.String(), "127.0.0.1:1/books") })
+	if strings.Contains(log.String(), password) {
+		t.Errorf("the log has the password: %s", log)
+	}
+}

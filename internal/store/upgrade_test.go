@@ -1,0 +1,318 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/harmont-dev/harmont-billing/internal/audit"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/transfer"
+)
+
+// The folder testdata has, for each set of migrations that there has been, a database of each kind which that set made
+// (v1.db, v1.sql) and the answers that it must give for ever (v1.json). A new migration comes with new ones, from
+//
+//	go test ./internal/store -run '^TestUpgrade$' -update
+//
+// which never touches those that are there: they stand for the databases that are in use.
+var update = flag.Bool("update", false, "make the databases of the newest set of migrations for TestUpgrade")
+
+// Databases of every earlier version open, and answer as they always have.
+func TestUpgrade(t *testing.T) {
+	files, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
+	must(t, err)
+	newest := len(files)
+	if *update {
+		makeFixtures(t, newest)
+	}
+	for version := 1; version <= newest; version++ {
+		name := filepath.Join("testdata", fmt.Sprintf("v%d", version))
+		want, err := os.ReadFile(name + ".json")
+		if err != nil {
+			t.Fatalf("%v; see the comment of -update", err)
+		}
+		t.Run(fmt.Sprintf("v%d/SQLite", version), func(t *testing.T) {
+			old, err := os.ReadFile(name + ".db")
+			must(t, err)
+			file := newFile(t)
+			must(t, os.WriteFile(file, old, 0o600))
+			upgraded(t, openFile(t, file), want)
+		})
+		t.Run(fmt.Sprintf("v%d/PostgreSQL", version), func(t *testing.T) {
+			dump, err := os.ReadFile(name + ".sql")
+			must(t, err)
+			database := pgtest.Database(t)
+			restore(t, rawPostgreSQL(t, database), string(dump))
+			upgraded(t, open(t, database), want)
+		})
+	}
+}
+
+// upgraded checks a database that an earlier version has made and this one has opened.
+func upgraded(t *testing.T, s *Store, want []byte) {
+	t.Helper()
+	if diff := gocmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(answers(t, s)), "\n")); diff != "" {
+		t.Errorf("it answers otherwise than it did (-):\n%s", diff)
+	}
+	wantClean(t, s)
+
+	// It goes on where it stopped: what is sent again is known, and what was running finishes.
+	service := &billing.Service{Store: s, Rates: billing.StandardRates}
+	acme, err := s.OrganizationBySlug(t.Context(), "acme")
+	must(t, err)
+	before, err := s.Head(t.Context(), acme.ID)
+	must(t, err)
+	again := fixtureCredit()
+	must(t, service.PostCredit(t.Context(), acme.ID, again))
+	if !again.Replayed {
+		t.Error("a credit was posted twice")
+	}
+	finished, running := fixtureLeases()
+	results, err := service.RecordLeases(t.Context(), acme.ID, []billing.Lease{finished, running})
+	must(t, err)
+	if results[0].Status != billing.LeaseDuplicate || results[1].Status != billing.LeaseDuplicate {
+		t.Errorf("leases that were sent again are %+v", results)
+	}
+	running.FinishedAt = new(running.StartedAt + 300*billing.Second)
+	results, err = service.RecordLeases(t.Context(), acme.ID, []billing.Lease{running})
+	must(t, err)
+	after, err := s.Head(t.Context(), acme.ID)
+	must(t, err)
+	if results[0].Status != billing.LeaseBilled || after.Seq != before.Seq+1 || after.BalanceCents != before.BalanceCents-12 {
+		t.Errorf("the lease that finished is %+v, the head went from %+v to %+v", results, before, after)
+	}
+	wantClean(t, s)
+}
+
+// answers is all that can be asked of the database, as text.
+func answers(t *testing.T, s *Store) []byte {
+	t.Helper()
+	ctx := t.Context()
+	service := &billing.Service{Store: s, Rates: billing.StandardRates}
+	type object map[string]any
+	orgs, err := s.Organizations(ctx, "", 100, nil)
+	must(t, err)
+	tokens, err := s.Tokens(ctx)
+	must(t, err)
+	var export strings.Builder
+	must(t, transfer.Export(ctx, s, &export))
+	var reports []audit.Report
+	must(t, audit.Verify(ctx, s, func(string, string) {}, func(r audit.Report) { reports = append(reports, r) }))
+	all := object{"organizations": orgs, "tokens": tokens, "export": strings.Split(export.String(), "\n"), "audit": reports}
+	for _, token := range tokens {
+		page, err := service.VisibleOrganizations(ctx, token.Hash, new(int64(1)), nil)
+		must(t, err)
+		grants := object{"first organization": page}
+		for _, org := range orgs {
+			grants[org.Slug], err = s.Grant(ctx, token.Hash, org.Slug)
+			must(t, err)
+		}
+		all["token "+token.Name] = grants
+	}
+	for _, org := range orgs {
+		books := object{}
+		books["head"], err = s.Head(ctx, org.ID)
+		must(t, err)
+		var pages []any
+		for cursor := (*string)(nil); ; {
+			page, err := service.Transactions(ctx, org.ID, new(int64(2)), cursor)
+			must(t, err)
+			pages = append(pages, page)
+			if cursor = page.Next; cursor == nil {
+				break
+			}
+		}
+		books["transactions"] = pages
+		for name, w := range map[string]billing.Window{
+			"the whole":  {From: fixtureDay, To: fixtureDay + 3*billing.Day},
+			"cut hours":  {From: fixtureDay + 90*60*billing.Second, To: fixtureDay + 27*billing.Hour + 1},
+			"in an hour": {From: fixtureDay + 1, To: fixtureDay + billing.Hour/2},
+		} {
+			usage, err := s.Usage(ctx, org.ID, w)
+			must(t, err)
+			series, err := service.UsageSeries(ctx, org.ID, w)
+			must(t, err)
+			var breakdown []*billing.BreakdownRow
+			for row, err := range s.Breakdown(ctx, org.ID, w) {
+				must(t, err)
+				breakdown = append(breakdown, row)
+			}
+			books[name] = object{"usage": usage, "series": series, "breakdown": breakdown}
+		}
+		all["books of "+org.Slug] = books
+	}
+	text, err := json.Marshal(all, json.Deterministic(true), jsontext.WithIndent("  "), json.WithMarshalers(json.JoinMarshalers(
+		json.MarshalToFunc(func(enc *jsontext.Encoder, id billing.ID) error { return enc.WriteToken(jsontext.String(id.String())) }),
+		json.MarshalToFunc(func(enc *jsontext.Encoder, t billing.Time) error { return enc.WriteToken(jsontext.String(t.String())) }),
+	)))
+	must(t, err)
+	return append(text, '\n')
+}
+
+// The books of the fixtures. Times and ids are given, so that both databases have the same.
+var fixtureDay = 20_610 * billing.Day // 2026-06-06
+
+// fixtureID is a UUID that is the same each time.
+func fixtureID(kind, n byte) *billing.ID {
+	return &billing.ID{0x01, 0x97, kind, 6: 0x70, 8: 0x80, 15: n}
+}
+
+func fixtureCredit() *billing.PostCredit {
+	return &billing.PostCredit{
+		AmountCents: 10_000, Source: billing.SourceAdminGrant, Description: new("Welcome to “Harmont” ☕"), IdempotencyKey: "welcome",
+	}
+}
+
+// fixtureLeases are a lease that has finished and one that is running.
+func fixtureLeases() (finished, running billing.Lease) {
+	finished = billing.Lease{
+		ID: fixtureID(2, 1), JobID: fixtureID(3, 1), JobName: new("test: go ✓"), StepKey: new("test"), VMHandle: new("vm-1"),
+		BuildID: fixtureID(4, 1), BuildNumber: new(int64(17)), BuildExternalID: new("ext/17"),
+		PipelineID: fixtureID(5, 1), PipelineName: new("Main"), PipelineSlug: new("main"),
+		CPUCount: 2, MemoryGB: 4, DiskGB: 20,
+		StartedAt: fixtureDay + 1, FinishedAt: new(fixtureDay + 300*billing.Second + 1), DurationSeconds: new(int64(300)),
+	}
+	running = billing.Lease{
+		ID: fixtureID(2, 2), JobID: fixtureID(3, 2), JobName: new("deploy"), BuildID: fixtureID(4, 1), BuildNumber: new(int64(17)),
+		CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: fixtureDay + 2*billing.Hour,
+	}
+	return finished, running
+}
+
+// makeBooks fills an empty database.
+func makeBooks(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	orgs := map[string]*billing.ID{"acme": fixtureID(1, 1), "Globex.Corp": fixtureID(1, 2), "empty": fixtureID(1, 3)}
+	for slug, id := range orgs {
+		must(t, s.CreateOrganization(ctx, billing.Organization{ID: *id, Slug: slug, Name: slug + ", Inc. ☕", CreatedAt: fixtureDay - billing.Day}))
+	}
+	for i, token := range []billing.Token{
+		{Name: "reader", Role: billing.RoleRead, Organizations: []string{"acme"}},
+		{Name: "scheduler", Role: billing.RoleWrite, Organizations: []string{"Globex.Corp", "acme"}, ExpiresAt: new(fixtureDay + 1)},
+		{Name: "admin", Role: billing.RoleAdmin, Organizations: []string{"Globex.Corp", "acme", "empty"}, RevokedAt: new(fixtureDay + 2)},
+	} {
+		token.Hash, token.CreatedAt = billing.TokenHash{byte(i)}, fixtureDay+billing.Time(i)
+		must(t, s.CreateToken(ctx, token))
+	}
+
+	finished, running := fixtureLeases()
+	leases := []billing.Lease{finished, running}
+	for i, more := range []struct {
+		start   billing.Time
+		seconds int64
+	}{
+		{billing.Hour - 1, 24}, {billing.Hour, 23}, {90 * 60 * billing.Second, 3600}, {25 * billing.Hour, 86_400}, {27 * billing.Hour, 0},
+	} {
+		l := finished
+		l.ID, l.JobID, l.VMHandle = fixtureID(2, byte(10+i)), fixtureID(3, byte(10+i)), nil
+		if i%2 == 0 { // without a build, and known by its own id alone
+			l.JobID, l.BuildID, l.BuildNumber, l.BuildExternalID, l.PipelineID = nil, nil, nil, nil, nil
+		}
+		l.StartedAt += more.start
+		l.FinishedAt, l.DurationSeconds = new(l.StartedAt+billing.Time(more.seconds)*billing.Second), &more.seconds
+		leases = append(leases, l)
+	}
+	at := fixtureDay
+	n := byte(0)
+	for _, slug := range []string{"acme", "Globex.Corp"} {
+		var ops []billing.Operation
+		entry := func(e billing.Entry) {
+			n++
+			at += billing.Second
+			e.ID, e.CreatedAt = *fixtureID(6, n), at
+			ops = append(ops, &billing.ImportEntry{Entry: e})
+		}
+		welcome := fixtureCredit()
+		entry(billing.Entry{
+			AmountCents: welcome.AmountCents, Source: welcome.Source, Description: welcome.Description, IdempotencyKey: &welcome.IdempotencyKey,
+		})
+		for _, l := range leases {
+			if l.FinishedAt != nil {
+				cost, err := billing.StandardRates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
+				must(t, err)
+				l.AmountCents = new(-cost)
+			}
+			imported := &billing.ImportLease{Lease: l}
+			must(t, imported.Validate())
+			ops = append(ops, imported)
+			if l.FinishedAt != nil {
+				entry(billing.Entry{AmountCents: *l.AmountCents, Source: billing.SourceVMLeaseDebit, Description: l.Describe(), LeaseID: l.ID})
+			}
+		}
+		for _, source := range []billing.Source{billing.SourceStripeTopup, billing.SourceCouponRedemption, billing.SourceRefund} {
+			entry(billing.Entry{AmountCents: int64(n), Source: source})
+		}
+		must(t, errors.Join(first(s.Write(ctx, *orgs[slug], ops...))...))
+	}
+}
+
+// makeFixtures writes the databases and the answers of a version for which there are none.
+func makeFixtures(t *testing.T, version int) {
+	t.Helper()
+	name := filepath.Join("testdata", fmt.Sprintf("v%d", version))
+	for _, kind := range []string{".json", ".db", ".sql"} {
+		if _, err := os.Stat(name + kind); err == nil {
+			t.Fatalf("%s%s exists. It stands for the databases that are in use, so it stays as it is.", name, kind)
+		}
+	}
+	must(t, os.MkdirAll("testdata", 0o755))
+
+	file := newFile(t)
+	s, err := Open(t.Context(), "sqlite:"+file)
+	must(t, err)
+	makeBooks(t, s)
+	must(t, os.WriteFile(name+".json", answers(t, s), 0o644)) //nolint:gosec // it is committed
+	must(t, s.Close())
+	if _, err := os.Stat(file + "-wal"); err == nil {
+		t.Fatal("not all is in the one file")
+	}
+	data, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(name+".db", data, 0o644))
+
+	database := pgtest.Database(t)
+	makeBooks(t, open(t, database))
+	cmd := exec.CommandContext(t.Context(), pgtest.Program(t, "pg_dump"), "--inserts", "--no-owner", "--no-privileges", "--dbname="+database)
+	cmd.Stderr = os.Stderr
+	dump, err := cmd.Output()
+	must(t, err)
+	must(t, os.WriteFile(name+".sql", []byte(ownDump(string(dump))), 0o644))
+}
+
+// passing are the lines of a dump that speak of the program or the session that made it.
+var passing = regexp.MustCompile(`(?m)^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\.*)\n`)
+
+func ownDump(dump string) string {
+	return regexp.MustCompile(`\n{2,}`).ReplaceAllString(strings.TrimSpace(passing.ReplaceAllString(dump, "")), "\n\n") + "\n"
+}
+
+// restore runs a dump, which has several statements.
+func restore(t *testing.T, db *sql.DB, dump string) {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.Raw(func(driver any) error {
+		pg, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("the driver's connection is a %T", driver)
+		}
+		return pg.Conn().PgConn().Exec(t.Context(), dump).Close()
+	}))
+}
