@@ -2,6 +2,8 @@
 
 # How long `make fuzz` looks for a request that the server answers wrongly.
 FUZZTIME = 1m
+# How often `make soak` breaks each thing that it breaks.
+SOAK_ROUNDS ?= 50
 # The contract that is held against the accepted one.
 CONTRACT = openapi.yaml
 
@@ -27,17 +29,23 @@ build: ## Build bin/harmont-billing, which needs no C library
 .PHONY: test
 test: ## Run every test, with the race detector where there is a C compiler
 	@if CGO_ENABLED=1 go build -race runtime/race runtime/cgo; then \
-		echo 'go test -race -count=1 ./...'; \
-		CGO_ENABLED=1 go test -race -count=1 ./...; \
+		echo 'go test -race -count=1 -timeout 40m ./...'; \
+		CGO_ENABLED=1 go test -race -count=1 -timeout 40m ./...; \
 	else \
 		echo 'No C compiler that works, so this is WITHOUT the race detector.'; \
-		echo 'go test -count=1 ./...'; \
-		go test -count=1 ./...; \
+		echo 'go test -count=1 -timeout 40m ./...'; \
+		go test -count=1 -timeout 40m ./...; \
 	fi
+	@go test -count=1 -run '^TestStores$$' -v ./internal/pgtest | grep '^Stores'
 
 .PHONY: fuzz
 fuzz: ## Send made-up requests to the server for FUZZTIME (1m)
 	go test ./server -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME)
+
+# One may want it to run all night, so it takes the time that it needs; every wait in it has an end.
+.PHONY: soak
+soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each
+	SOAK_ROUNDS=$(SOAK_ROUNDS) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full'
 
 .PHONY: check
 check: check-generate check-format check-modules vet lint check-contract check-imports ## Check all but the tests

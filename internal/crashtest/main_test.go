@@ -1,0 +1,144 @@
+// Package crashtest kills, doubles and starves the program, and looks whether every write that was acknowledged is there,
+// once. It runs the real binary and speaks to it as any client does.
+package crashtest
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+)
+
+const (
+	// roundsEnv is how often each test breaks what it tests.
+	roundsEnv     = "SOAK_ROUNDS"
+	defaultRounds = 3
+	// seedEnv repeats the choices of an earlier run; what the operating system makes of them differs each time.
+	seedEnv = "SOAK_SEED"
+)
+
+// patience is how long anything may take that a test waits for, however slow the machine is.
+const patience = 3 * time.Minute
+
+// program is the file of the program under test.
+var program string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	folder, err := os.MkdirTemp("", "harmont-billing-crash-")
+	if err == nil {
+		program = filepath.Join(folder, "harmont-billing")
+		err = build()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := pgtest.Main(m)
+	os.RemoveAll(folder)
+	os.Exit(status)
+}
+
+func build() error {
+	cmd := exec.Command("go", "build", "-o", program, "github.com/harmont-dev/harmont-billing/cmd/harmont-billing")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// onEachStore runs the test on a new database of each kind.
+func onEachStore(t *testing.T, test func(t *testing.T, database string)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, "sqlite:"+filepath.Join(t.TempDir(), "billing.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, pgtest.Database(t)) })
+}
+
+func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// inParts runs the test for as many rounds as are asked for, a few at a time and each time from the beginning: what is there
+// is read and checked after each round, which takes ever longer.
+func inParts(t *testing.T, test func(t *testing.T, rounds int)) {
+	const part = 20
+	for done, all := 0, int(fromEnv(t, roundsEnv, defaultRounds)); done < all && !t.Failed(); done += part {
+		end := min(done+part, all)
+		t.Run(fmt.Sprintf("rounds %d to %d", done+1, end), func(t *testing.T) { test(t, end-done) })
+	}
+}
+
+// newRandom makes the source of a test's choices.
+func newRandom(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := fromEnv(t, seedEnv, rand.Uint64())
+	t.Logf("%s=%d", seedEnv, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// run runs one command of the program and returns what it prints.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).Output()
+	if err != nil {
+		var stderr []byte
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			stderr = exit.Stderr
+		}
+		t.Fatalf("harmont-billing %s: %v\n%s%s", strings.Join(args, " "), err, stderr, out)
+	}
+	return string(out)
+}
+
+// prepare makes the organizations, and a token that may do everything in them.
+func prepare(t *testing.T, database string, orgs []string) (token string) {
+	t.Helper()
+	args := []string{"token", "create", "--database", database, "--name", "crashtest", "--role", "admin"}
+	for _, org := range orgs {
+		run(t, "org", "create", org, "--database", database)
+		args = append(args, "--org", org)
+	}
+	return strings.TrimSpace(run(t, args...))
+}
+
+// verify has the program check the books of all organizations, whether a server runs or not.
+func verify(t *testing.T, database string, orgs []string) {
+	t.Helper()
+	out := run(t, "verify", "--database", database)
+	if found := strings.Count(out, " ok "); found != len(orgs) {
+		t.Fatalf("verify found %d of %d organizations in order:\n%s", found, len(orgs), out)
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
+		if t.Failed() {
+			t.FailNow()
+		}
+		if time.Now().After(end) {
+			t.Fatalf("waited %s in vain for %s", patience, what)
+		}
+	}
+}
