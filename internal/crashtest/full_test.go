@@ -146,9 +146,10 @@ func TestDiskFullPostgreSQL(t *testing.T) {
 			d.makeRoom()
 			eventually(t, "PostgreSQL to answer", func() bool { return answers(t, l.database) || cluster.Start() == nil })
 			eventually(t, "the server to recover", func() bool { return l.count().inARow >= clients })
-			l.setTroubled(false)
+			// A connection that has idled since may still be found dead by its next request, which is told so.
 			l.await(clients)
 			end()
+			l.setTroubled(false)
 			l.checkRunning(s)
 			l.check(s)
 			verify(t, l.database, l.orgs)

@@ -243,5 +243,5 @@ func (s *Store) streamLately(ctx context.Context, text string, args []any, scan 
 			return s.fail(ctx, err)
 		}
 	}
-	return s.fail(ctx, queryEach(ctx, s.streams, text, args, scan))
+	return s.fail(ctx, queryPool(ctx, s.streams, text, args, scan))
 }

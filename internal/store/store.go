@@ -225,7 +225,7 @@ func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
 // query runs a query outside a transaction and hands each row to scan.
 func (s *statements) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
 	if s.driver {
-		return queryEach(ctx, s.db, text, args, scan)
+		return queryPool(ctx, s.db, text, args, scan)
 	}
 	stmt, err := s.get(ctx, text)
 	if err != nil {
@@ -236,6 +236,21 @@ func (s *statements) query(ctx context.Context, text string, args []any, scan fu
 		return err
 	}
 	return each(rows, scan)
+}
+
+// queryPool runs a query on a pool whose connections may have been lost while they were idle, as all are when the database
+// is started again: the next one is tried, and at last a new one. Nothing is read twice.
+func queryPool(ctx context.Context, db *sql.DB, text string, args []any, scan func(*sql.Rows) error) error {
+	for lost := 0; ; lost++ {
+		begun := false
+		err := queryEach(ctx, db, text, args, func(rows *sql.Rows) error {
+			begun = true
+			return scan(rows)
+		})
+		if begun || !connectionLost(err) || ctx.Err() != nil || lost == db.Stats().MaxOpenConnections {
+			return err
+		}
+	}
 }
 
 // queryEach runs a query as it is and hands each row to scan.
