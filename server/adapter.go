@@ -19,7 +19,7 @@ func (a *adapter) GetBillingBalance(ctx context.Context, _ httpserver.GetBilling
 	if err != nil {
 		return nil, err
 	}
-	return balanceResponse{BalanceCents: head.BalanceCents}, nil
+	return balanceResponse(head), nil
 }
 
 func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.ListBillingTransactionsRequestObject) (httpserver.ListBillingTransactionsResponseObject, error) {
@@ -27,7 +27,7 @@ func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.List
 	if err != nil {
 		return nil, err
 	}
-	return transactionList(toAPITransactionList(page)), nil
+	return transactionList(page), nil
 }
 
 func (a *adapter) GetBillingUsage(ctx context.Context, r httpserver.GetBillingUsageRequestObject) (httpserver.GetBillingUsageResponseObject, error) {
@@ -39,7 +39,7 @@ func (a *adapter) GetBillingUsage(ctx context.Context, r httpserver.GetBillingUs
 	if err != nil {
 		return nil, err
 	}
-	return usageResponse(toAPIUsage(usage)), nil
+	return usageResponse(usage), nil
 }
 
 func (a *adapter) GetBillingUsageSeries(ctx context.Context, r httpserver.GetBillingUsageSeriesRequestObject) (httpserver.GetBillingUsageSeriesResponseObject, error) {
@@ -51,7 +51,7 @@ func (a *adapter) GetBillingUsageSeries(ctx context.Context, r httpserver.GetBil
 	if err != nil {
 		return nil, err
 	}
-	return usageSeriesResponse(toAPISeries(days)), nil
+	return usageSeriesResponse(days), nil
 }
 
 func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, r httpserver.GetBillingUsageBreakdownRequestObject) (httpserver.GetBillingUsageBreakdownResponseObject, error) {
@@ -71,7 +71,7 @@ func (a *adapter) RecordLeases(ctx context.Context, r httpserver.RecordLeasesReq
 	if err != nil {
 		return nil, err
 	}
-	return recordedLeaseList(toAPIRecorded(results)), nil
+	return recordedLeaseList(results), nil
 }
 
 func (a *adapter) PostCredit(ctx context.Context, r httpserver.PostCreditRequestObject) (httpserver.PostCreditResponseObject, error) {
@@ -79,7 +79,7 @@ func (a *adapter) PostCredit(ctx context.Context, r httpserver.PostCreditRequest
 	if err := a.service.PostCredit(ctx, orgOf(ctx), credit); err != nil {
 		return nil, err
 	}
-	return postedCredit{toAPITransaction(credit.Entry), credit.Replayed}, nil
+	return (*postedCredit)(credit), nil
 }
 
 func (a *adapter) ListOrganizations(ctx context.Context, r httpserver.ListOrganizationsRequestObject) (httpserver.ListOrganizationsResponseObject, error) {

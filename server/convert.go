@@ -4,55 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-	openapi_types "github.com/oapi-codegen/runtime/types"
-
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
-
-func toAPITransaction(e billing.Entry) gen.Transaction {
-	return gen.Transaction{
-		ID: uuid.UUID(e.ID), AmountCents: e.AmountCents, Source: gen.TransactionSource(e.Source),
-		Description: e.Description, CreatedAt: e.CreatedAt.Std(),
-	}
-}
-
-func toAPITransactionList(page billing.Page[billing.Entry]) gen.TransactionList {
-	list := gen.TransactionList{Data: make([]gen.Transaction, len(page.Items)), NextCursor: page.Next}
-	for i, e := range page.Items {
-		list.Data[i] = toAPITransaction(e)
-	}
-	return list
-}
-
-func toAPIUsage(u billing.Usage) gen.UsageResponse {
-	return gen.UsageResponse{
-		CPUSeconds: u.CPUSeconds, MemoryGBSeconds: u.MemoryGBSeconds, DiskGBSeconds: u.DiskGBSeconds, TotalCents: u.Cents,
-	}
-}
-
-func toAPISeries(days []billing.DayUsage) gen.UsageSeriesResponse {
-	series := gen.UsageSeriesResponse{Data: make([]gen.UsageSeriesBucket, len(days))}
-	for i, day := range days {
-		series.Data[i] = gen.UsageSeriesBucket{
-			Date:       openapi_types.Date{Time: day.Day.Std()},
-			CPUSeconds: day.CPUSeconds, MemoryGBSeconds: day.MemoryGBSeconds, DiskGBSeconds: day.DiskGBSeconds,
-			TotalCents: day.Cents,
-		}
-	}
-	return series
-}
-
-func toAPIRecorded(results []billing.RecordedLease) gen.RecordedLeaseList {
-	response := gen.RecordedLeaseList{Data: make([]gen.RecordedLease, len(results))}
-	for i, r := range results {
-		response.Data[i] = gen.RecordedLease{
-			LeaseID: uuid.UUID(r.ID), Status: gen.LeaseStatus(r.Status), AmountCents: r.AmountCents,
-		}
-	}
-	return response
-}
 
 func toAPIOrganizationList(page billing.Page[billing.Organization]) gen.OrganizationList {
 	list := gen.OrganizationList{Data: make([]gen.Organization, len(page.Items)), NextCursor: page.Next}

@@ -63,40 +63,30 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 	for id, op := range ops {
 		guards[id] = []echo.MiddlewareFunc{func(next echo.HandlerFunc) echo.HandlerFunc {
 			return func(c echo.Context) error {
-				ctx := c.Request().Context()
-				if op.id != streamed {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, s.requestTimeout)
-					defer cancel()
+				timeout := s.requestTimeout
+				if op.id == streamed {
+					timeout = 0
 				}
+				ctx := newOperationContext(c.Request().Context(), timeout)
+				defer ctx.end()
 				grant, err := s.admit(ctx, c, op)
 				if err != nil {
 					return err
 				}
+				ctx.grant = grant
 				if err := checkParameters(c, op); err != nil {
 					return err
 				}
 				if op.hasBody && !isJSON(c.Request().Header) {
 					return unsupportedMediaType.with("")
 				}
-				c.SetRequest(c.Request().WithContext(context.WithValue(ctx, grantKey{}, grant)))
+				c.SetRequest(c.Request().WithContext(ctx))
 				return next(c)
 			}
 		}}
 	}
 	return guards, nil
 }
-
-type grantKey struct{}
-
-// grantOf returns what the request's token gives; the guard before each operation has put it there.
-func grantOf(ctx context.Context) billing.Grant {
-	grant, _ := ctx.Value(grantKey{}).(billing.Grant)
-	return grant
-}
-
-// orgOf returns the id of the organization in the request's path.
-func orgOf(ctx context.Context) billing.ID { return grantOf(ctx).Organization.ID }
 
 // admit checks the token, the organization and the role.
 func (s *Server) admit(ctx context.Context, c echo.Context, op operation) (billing.Grant, error) {

@@ -28,11 +28,18 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	return writeBody(w, status, body)
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) error {
+	w.Header()[echo.HeaderContentType] = contentTypeJSON
 	w.WriteHeader(status)
-	_, err = w.Write(body)
+	_, err := w.Write(body)
 	return err
 }
+
+// contentTypeJSON is the value of a header, made once.
+var contentTypeJSON = []string{echo.MIMEApplicationJSON}
 
 // decoding takes timestamps and UUIDs in the contract's forms and no others.
 var decoding = json.JoinUnmarshalers(

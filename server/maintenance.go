@@ -9,7 +9,7 @@ import (
 // AuditReport is what Verify found in one organization's books.
 type AuditReport = audit.Report
 
-// Verify recomputes balances, running balances, sequence, hourly sums and the debit of each finished lease from the raw
+// Verify recomputes balances, running balances, sequence, sums of usage and the debit of each finished lease from the raw
 // rows, on a snapshot beside whatever is being written. It hands each thing that is off to finding, naming the row, and
 // each organization to report, with a fingerprint that is the same for the same books in any database.
 func (s *Server) Verify(ctx context.Context, finding func(organization, what string), report func(AuditReport)) error {

@@ -59,15 +59,22 @@ func validRequestID(id string) bool {
 	return len(id) >= 20 && len(id) <= 200
 }
 
-// logRequests writes a line for each request once it is answered.
+// logRequests writes a line for each request once it is answered: for the eyes of an operator those that were refused, when asked
+// for details all of them.
 func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		r := c.Request()
-		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		r, level := c.Request(), slog.LevelDebug
+		if c.Response().Status >= http.StatusBadRequest {
+			level = slog.LevelInfo
+		}
+		if !s.log.Enabled(r.Context(), level) {
+			return nil
+		}
+		s.log.LogAttrs(r.Context(), level, "request",
 			slog.String("request_id", requestID(c)),
 			slog.String("method", r.Method),
 			slog.String("path", r.URL.Path),

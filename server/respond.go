@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,49 +14,110 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// The answers. They stand in for the generated ones, whose encoder cannot be told how to write a timestamp.
+// The answers that callers wait for stand in for the generated ones, which go through reflection and cannot be told how to write
+// a timestamp. Each appends itself to a buffer, its keys in the order of the contract.
 type (
-	balanceResponse          gen.BalanceResponse
-	transactionList          gen.TransactionList
-	usageResponse            gen.UsageResponse
-	usageSeriesResponse      gen.UsageSeriesResponse
-	recordedLeaseList        gen.RecordedLeaseList
-	organizationListResponse gen.OrganizationList
-	postedCredit             struct {
-		transaction gen.Transaction
-		replayed    bool
-	}
+	balanceResponse     billing.Head
+	transactionList     billing.Page[billing.Entry]
+	usageResponse       billing.Usage
+	usageSeriesResponse []billing.DayUsage
+	recordedLeaseList   []billing.RecordedLease
+	postedCredit        billing.PostCredit
 )
 
 func (r balanceResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-	return writeJSON(w, http.StatusOK, r)
+	return write(w, http.StatusOK, func(b []byte) []byte {
+		return append(strconv.AppendInt(append(b, `{"balance_cents":`...), r.BalanceCents, 10), '}')
+	})
 }
 
 func (r transactionList) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-	return writeJSON(w, http.StatusOK, r)
+	return write(w, http.StatusOK, func(b []byte) []byte {
+		b = appendList(append(b, `{"data":`...), r.Items, appendTransaction)
+		return append(appendString(append(b, `,"next_cursor":`...), r.Next), '}')
+	})
 }
 
 func (r usageResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-	return writeJSON(w, http.StatusOK, r)
+	return write(w, http.StatusOK, func(b []byte) []byte {
+		return append(appendUsage(append(b, '{'), billing.Usage(r)), '}')
+	})
 }
 
 func (r usageSeriesResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-	return writeJSON(w, http.StatusOK, r)
+	return write(w, http.StatusOK, func(b []byte) []byte {
+		return append(appendList(append(b, `{"data":`...), r, func(b []byte, day *billing.DayUsage) []byte {
+			b = append(day.Day.AppendDateTo(append(b, `{"date":"`...)), `",`...)
+			return append(appendUsage(b, day.Usage), '}')
+		}), '}')
+	})
 }
 
 func (r recordedLeaseList) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-	return writeJSON(w, http.StatusOK, r)
+	return write(w, http.StatusOK, func(b []byte) []byte {
+		return append(appendList(append(b, `{"data":`...), r, func(b []byte, l *billing.RecordedLease) []byte {
+			b = appendID(append(b, `{"lease_id":`...), &l.ID)
+			b = append(append(append(b, `,"status":"`...), l.Status...), '"')
+			return append(strconv.AppendInt(append(b, `,"amount_cents":`...), l.AmountCents, 10), '}')
+		}), '}')
+	})
 }
+
+func (r *postedCredit) VisitPostCreditResponse(w http.ResponseWriter) error {
+	if r.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+	return write(w, http.StatusCreated, func(b []byte) []byte { return appendTransaction(b, &r.Entry) })
+}
+
+// organizationListResponse is seldom asked for.
+type organizationListResponse gen.OrganizationList
 
 func (r organizationListResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 	return writeJSON(w, http.StatusOK, r)
 }
 
-func (r postedCredit) VisitPostCreditResponse(w http.ResponseWriter) error {
-	if r.replayed {
-		w.Header().Set("Idempotency-Replayed", "true")
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBuffer is the largest buffer that is kept for the next answer.
+const maxBuffer = 256 << 10
+
+// write sends a whole answer with one call.
+func write(w http.ResponseWriter, status int, appendTo func([]byte) []byte) error {
+	buffer := buffers.Get().(*[]byte)
+	*buffer = appendTo((*buffer)[:0])
+	err := writeBody(w, status, *buffer)
+	if cap(*buffer) <= maxBuffer {
+		buffers.Put(buffer)
 	}
-	return writeJSON(w, http.StatusCreated, r.transaction)
+	return err
+}
+
+func appendList[T any](b []byte, items []T, appendItem func([]byte, *T) []byte) []byte {
+	b = append(b, '[')
+	for i := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendItem(b, &items[i])
+	}
+	return append(b, ']')
+}
+
+func appendTransaction(b []byte, e *billing.Entry) []byte {
+	b = appendID(append(b, `{"id":`...), &e.ID)
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), e.AmountCents, 10)
+	b = append(append(append(b, `,"source":"`...), e.Source...), '"')
+	b = appendString(append(b, `,"description":`...), e.Description)
+	b = appendTime(append(b, `,"created_at":`...), &e.CreatedAt)
+	return append(b, '}')
+}
+
+func appendUsage(b []byte, u billing.Usage) []byte {
+	b = strconv.AppendInt(append(b, `"cpu_seconds":`...), u.CPUSeconds, 10)
+	b = strconv.AppendInt(append(b, `,"memory_gb_seconds":`...), u.MemoryGBSeconds, 10)
+	b = strconv.AppendInt(append(b, `,"disk_gb_seconds":`...), u.DiskGBSeconds, 10)
+	return strconv.AppendInt(append(b, `,"total_cents":`...), u.Cents, 10)
 }
 
 // breakdownStream writes the builds as their rows arrive, so that an answer of any length takes the same memory.

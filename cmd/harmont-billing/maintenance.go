@@ -16,7 +16,7 @@ func verifyCommand() *cobra.Command {
 		GroupID: groupDatabase,
 		Args:    cobra.NoArgs,
 		Long: `Recomputes, from the raw rows of leases and ledger entries: the sequence and
-running balance of each ledger, its head, the hourly sums, and that each
+running balance of each ledger, its head, the sums of usage, and that each
 finished lease has one debit of its amount. It prints a fingerprint of each
 organization, which is the same for the same books in any database. Where
 anything is off, it names the row and exits with status 1.

@@ -39,7 +39,7 @@ server runs.`,
 	listen := flags.String("listen", fromEnv("HARMONT_BILLING_LISTEN", defaultListen),
 		"the address to serve on; also HARMONT_BILLING_LISTEN")
 	logFormat := choiceFlag(cmd, "log-format", "", "text", "the `FORM` of the log on standard error: text or json", "text", "json")
-	logLevel := choiceFlag(cmd, "log-level", "", "info", "the lowest `LEVEL` that is logged: debug, info (each request), warn or error", "debug", "info", "warn", "error")
+	logLevel := choiceFlag(cmd, "log-level", "", "info", "the lowest `LEVEL` that is logged: debug (each request), info (those that are refused), warn or error", "debug", "info", "warn", "error")
 	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
 	var rateLimit int64
 	flags.Func("rate-limit", "how many requests a second a token may make, `N`; any number where absent", parseInto(&rateLimit, atLeast(1)))

@@ -20,7 +20,7 @@ type Report struct {
 	Organization string // slug
 	Leases       int64
 	Entries      int64
-	Hours        int64
+	Hours        int64 // in which leases started that have finished
 	BalanceCents int64
 	Findings     int64
 	// Fingerprint is a digest of the organization's leases and entries. Books that say the same have the same one,
@@ -28,10 +28,10 @@ type Report struct {
 	Fingerprint string
 }
 
-// Verify recomputes what the store keeps beside its leases and entries: sequence, running balances, the head, and the
-// hourly sums; and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can run beside
-// writers, and holds no more in memory than the hourly sums of one organization. Each thing that is off is handed to
-// finding, with the row it is in.
+// Verify recomputes what the store keeps beside its leases and entries: sequence, running balances, the head, and the sums of
+// days, hours and minutes; and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can
+// run beside writers, and holds no more in memory than the sums of one day. Each thing that is off is handed to finding, with
+// the row it is in.
 func Verify(ctx context.Context, store billing.Store, finding func(organization, what string), report func(Report)) error {
 	a := &auditor{finding: finding, report: report}
 	if err := store.Audit(ctx, a); err != nil {
@@ -49,7 +49,7 @@ type auditor struct {
 	head     *billing.Head
 	last     billing.Entry
 	lifetime sums
-	hours    map[billing.Time]*sums
+	day      map[billing.Period]*sums // of the leases that started on the day under way, as far as no row has them yet
 	digest   hash.Hash
 	buf      []byte
 }
@@ -104,7 +104,7 @@ func (a *auditor) off(format string, args ...any) {
 func (a *auditor) Organization(o billing.Organization, head *billing.Head) error {
 	a.finish()
 	a.current = &Report{Organization: o.Slug}
-	a.head, a.last, a.lifetime, a.hours, a.digest = head, billing.Entry{}, sums{}, map[billing.Time]*sums{}, sha256.New()
+	a.head, a.last, a.lifetime, a.day, a.digest = head, billing.Entry{}, sums{}, map[billing.Period]*sums{}, sha256.New()
 	a.text(&o.Slug).text(&o.Name).id(&o.ID).number(int64(o.CreatedAt)).write()
 	return nil
 }
@@ -130,25 +130,44 @@ func (a *auditor) Lease(l *billing.Lease, debits int64) error {
 	if debits != 1 {
 		a.off("leases, lease_id %s: it is finished and has %d debits", l.ID, debits)
 	}
-	hour, used := l.StartedAt.Floor(billing.Hour), sumsOfLease(l)
-	if a.hours[hour] == nil {
-		a.hours[hour] = new(sums)
+	used := sumsOfLease(l)
+	for _, span := range billing.Spans {
+		period := billing.Period{Span: span, Start: l.StartedAt.Floor(span)}
+		if a.day[period] == nil {
+			a.day[period] = new(sums)
+		}
+		a.day[period].add(used)
 	}
-	a.hours[hour].add(used)
 	a.lifetime.add(used)
 	return nil
 }
 
-func (a *auditor) Hour(hour billing.Time, u billing.Usage) error {
-	a.current.Hours++
-	stored, want := sumsOf(u), a.hours[hour]
+func (a *auditor) Sum(period billing.Period, u billing.Usage) error {
+	if period.Span == billing.Hour {
+		a.current.Hours++
+	}
+	stored, want := sumsOf(u), a.day[period]
 	switch {
 	case want == nil:
-		a.off("usage_hours, hour_start %s: it has %s, but no lease has finished that started then", hour, stored)
+		a.off("%s: it has %s, but no lease has finished that started then", row(period), stored)
 	case !want.equal(stored):
-		a.off("usage_hours, hour_start %s: it has %s, its leases add up to %s", hour, stored, want)
+		a.off("%s: it has %s, its leases add up to %s", row(period), stored, want)
 	}
-	delete(a.hours, hour)
+	delete(a.day, period)
+	return nil
+}
+
+func row(period billing.Period) string {
+	return fmt.Sprintf("usage_sums, %s of %s", spanNames[period.Span], period.Start)
+}
+
+var spanNames = map[billing.Time]string{billing.Day: "day", billing.Hour: "hour", billing.Minute: "minute"}
+
+func (a *auditor) EndOfDay() error {
+	for _, period := range slices.SortedFunc(maps.Keys(a.day), billing.Period.Compare) {
+		a.off("%s: it is missing, its leases add up to %s", row(period), a.day[period])
+	}
+	clear(a.day)
 	return nil
 }
 
@@ -184,9 +203,6 @@ func (a *auditor) Entry(e *billing.Entry, leaseAmount *int64) error {
 func (a *auditor) finish() {
 	if a.current == nil {
 		return
-	}
-	for _, hour := range slices.Sorted(maps.Keys(a.hours)) {
-		a.off("usage_hours, hour_start %s: it is missing, its leases add up to %s", hour, a.hours[hour])
 	}
 	if head := a.head; head == nil {
 		a.off("ledger_heads: it is missing")

@@ -240,9 +240,11 @@ func TestTampering(t *testing.T) {
 	}
 	head := func(set string) string { return `UPDATE ledger_heads SET ` + set + ` WHERE org_id = $1` }
 	hour := func(set string) string {
-		return fmt.Sprintf(`UPDATE usage_hours SET %s WHERE org_id = $1 AND hour_start = %d`, set, billing.Hour)
+		return fmt.Sprintf(`UPDATE usage_sums SET %s WHERE org_id = $1 AND span = %d AND start_at = %[2]d`, set, billing.Hour)
 	}
-	const anHour = "usage_hours, hour_start 1970-01-01T01:00:00.000000Z"
+	const anHour = "usage_sums, hour of 1970-01-01T01:00:00.000000Z"
+	const itsDay = "usage_sums, day of 1970-01-01T00:00:00.000000Z"
+	const itsMinute = "usage_sums, minute of 1970-01-01T01:00:00.000000Z"
 
 	type tampering struct {
 		name   string
@@ -284,15 +286,20 @@ func TestTampering(t *testing.T) {
 		{"last_at of the head", run(head(`last_at = last_at + 1`)), []string{"ledger_heads: it stands at seq 6"}, false},
 		{"the head removed", run(`DELETE FROM ledger_heads WHERE org_id = $1`), []string{"ledger_heads: it is missing"}, false},
 
-		{"an hour removed", run(`DELETE FROM usage_hours WHERE org_id = $1 AND hour_start = 3600000000`), []string{anHour + ": it is missing"}, false},
-		{"an hour without cents removed", run(`DELETE FROM usage_hours WHERE org_id = $1 AND hour_start = 7200000000`), []string{
-			"usage_hours, hour_start 1970-01-01T02:00:00.000000Z: it is missing",
+		{"a day removed", run(`DELETE FROM usage_sums WHERE org_id = $1 AND span = 86400000000`), []string{itsDay + ": it is missing"}, false},
+		{"all minutes removed", run(`DELETE FROM usage_sums WHERE org_id = $1 AND span = 60000000`), []string{itsMinute + ": it is missing"}, true},
+		{"a minute a day too late", run(`UPDATE usage_sums SET start_at = start_at + 86400000000 WHERE org_id = $1 AND span = 60000000 AND start_at = 3600000000`), []string{
+			itsMinute + ": it is missing", "usage_sums, minute of 1970-01-02T01:00:00.000000Z: it has",
 		}, false},
-		{"an hour too many", run(`INSERT INTO usage_hours (org_id, hour_start, cpu_seconds, memory_gb_seconds, disk_gb_seconds, total_cents) VALUES ($1, 36000000000, 0, 0, 0, 0)`), []string{
-			"usage_hours, hour_start 1970-01-01T10:00:00.000000Z: it has 0 CPU seconds",
+		{"an hour removed", run(`DELETE FROM usage_sums WHERE org_id = $1 AND span = 3600000000 AND start_at = 3600000000`), []string{anHour + ": it is missing"}, false},
+		{"an hour without cents removed", run(`DELETE FROM usage_sums WHERE org_id = $1 AND span = 3600000000 AND start_at = 7200000000`), []string{
+			"usage_sums, hour of 1970-01-01T02:00:00.000000Z: it is missing",
 		}, false},
-		{"an hour moved", run(hour(`hour_start = 18000000000`)), []string{
-			anHour + ": it is missing", "usage_hours, hour_start 1970-01-01T05:00:00.000000Z: it has",
+		{"an hour too many", run(`INSERT INTO usage_sums (org_id, span, start_at, cpu_seconds, memory_gb_seconds, disk_gb_seconds, total_cents) VALUES ($1, 3600000000, 36000000000, 0, 0, 0, 0)`), []string{
+			"usage_sums, hour of 1970-01-01T10:00:00.000000Z: it has 0 CPU seconds",
+		}, false},
+		{"an hour moved", run(hour(`start_at = 18000000000`)), []string{
+			anHour + ": it is missing", "usage_sums, hour of 1970-01-01T05:00:00.000000Z: it has",
 		}, false},
 
 		{"a finished lease without debit", run(`DELETE FROM ledger_entries WHERE org_id = $1 AND seq = 2`), []string{
@@ -322,24 +329,25 @@ func TestTampering(t *testing.T) {
 		}, false},
 
 		{"a lease removed", func(b *books) { b.exec(`DELETE FROM leases WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first)) }, []string{
-			"ledger_entries, seq 2: lease " + first.String(), anHour, "ledger_heads: the lifetime sums",
+			"ledger_entries, seq 2: lease " + first.String(), anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums",
 		}, false},
 		{"a running lease removed", func(b *books) {
 			b.exec(`DELETE FROM leases WHERE org_id = $1 AND lease_id = $2`, id(acme), id(running))
 		}, nil, false},
 		{"amount_cents of a lease", run(`UPDATE leases SET amount_cents = amount_cents - 1 WHERE org_id = $1 AND duration_seconds = 3600`), []string{
-			"ledger_entries, seq 3: it debits -151 cents, lease " + second.String() + " was billed -152", anHour, "ledger_heads: the lifetime sums",
+			"ledger_entries, seq 3: it debits -151 cents, lease " + second.String() + " was billed -152", anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums",
 		}, false},
 		{"a lease that is only half finished", run(`UPDATE leases SET amount_cents = NULL WHERE org_id = $1 AND duration_seconds = 3600`), []string{
 			"leases, lease_id " + second.String() + ": finished_at, duration_seconds and amount_cents",
 		}, true},
 		{"the start of a lease", run(`UPDATE leases SET started_at = 0 WHERE org_id = $1 AND duration_seconds = 3600`), []string{
-			anHour, "usage_hours, hour_start 1970-01-01T00:00:00.000000Z: it is missing",
+			anHour, "usage_sums, hour of 1970-01-01T00:00:00.000000Z: it is missing",
+			itsMinute, "usage_sums, minute of 1970-01-01T00:00:00.000000Z: it is missing",
 		}, false},
 		{"numbers beyond all bounds", func(b *books) {
 			b.exec(`UPDATE leases SET cpu_count = 9223372036854775807, memory_gb = 4611686018427387904 WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first))
 			b.exec(hour(`cpu_seconds = cpu_seconds - 900`), id(acme)) // what it would be if the product wrapped
-		}, []string{anHour, "ledger_heads: the lifetime sums"}, false},
+		}, []string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums"}, false},
 	}
 	for _, sum := range []string{"cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"} {
 		cases = append(cases,
@@ -349,7 +357,7 @@ func TestTampering(t *testing.T) {
 	for _, count := range []string{"cpu_count", "memory_gb", "disk_gb", "duration_seconds"} {
 		cases = append(cases, tampering{
 			count + " of a lease", run(`UPDATE leases SET ` + count + ` = ` + count + ` + 1 WHERE org_id = $1 AND amount_cents = -151`),
-			[]string{anHour, "ledger_heads: the lifetime sums"}, false,
+			[]string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums"}, false,
 		})
 	}
 	onEach(t, func(b *books) {
@@ -388,7 +396,7 @@ func TestTampering(t *testing.T) {
 	})
 }
 
-var tables = []string{"leases", "ledger_entries", "ledger_heads", "usage_hours"}
+var tables = []string{"leases", "ledger_entries", "ledger_heads", "usage_sums"}
 
 func (b *books) copyTables() {
 	b.Helper()

@@ -45,7 +45,7 @@ type Book struct {
 	appended []Entry
 	changed  []ID // leases to write, in order of their first change
 	written  map[ID]bool
-	hours    map[Time]Usage
+	sums     map[Period]Usage
 	undo     []func()
 }
 
@@ -54,7 +54,7 @@ func NewBook(head Head, now Time) *Book {
 	return &Book{
 		Head: head, now: now,
 		leases: map[ID]Lease{}, jobs: map[ID]ID{}, entries: map[ID]Entry{}, debits: map[ID]ID{}, keys: map[string]ID{},
-		written: map[ID]bool{}, hours: map[Time]Usage{},
+		written: map[ID]bool{}, sums: map[Period]Usage{},
 	}
 }
 
@@ -91,14 +91,14 @@ func (b *Book) Apply(op Operation) error {
 
 // Changes is what the operations applied so far have changed, each row in its final state.
 type Changes struct {
-	Entries []Entry        // new, in order of Seq
-	Leases  []Lease        // new or changed
-	Hours   map[Time]Usage // to add to the hour that begins at the key
+	Entries []Entry          // new, in order of Seq
+	Leases  []Lease          // new or changed
+	Sums    map[Period]Usage // to add to the sums of each period
 }
 
 // Changes returns what is to be written beside the Head. It is empty when there is nothing to write.
 func (b *Book) Changes() Changes {
-	c := Changes{Entries: b.appended, Hours: b.hours, Leases: make([]Lease, 0, len(b.changed))}
+	c := Changes{Entries: b.appended, Sums: b.sums, Leases: make([]Lease, 0, len(b.changed))}
 	for _, id := range b.changed {
 		c.Leases = append(c.Leases, b.leases[id])
 	}
@@ -157,7 +157,7 @@ func (b *Book) putLease(l Lease) {
 	}
 }
 
-// count adds a billed lease to the sums of its hour and of the organization's lifetime.
+// count adds a billed lease to the sums of its day, hour and minute and of the organization's lifetime.
 func (b *Book) count(l Lease) error {
 	u, err := l.usage()
 	if err != nil {
@@ -167,20 +167,22 @@ func (b *Book) count(l Lease) error {
 	if err != nil {
 		return Faultf(ErrLeaseInvalid, "%w", err)
 	}
-	hour := l.StartedAt.Floor(Hour)
-	// The lifetime sum holds every hour, so the hour's cannot overflow where that did not.
-	sum, _ := b.hours[hour].plus(u)
 	lifetimeBefore := b.Head.Lifetime
-	hourBefore, counted := b.hours[hour]
-	b.undo = append(b.undo, func() {
-		b.Head.Lifetime = lifetimeBefore
-		if counted {
-			b.hours[hour] = hourBefore
-		} else {
-			delete(b.hours, hour)
-		}
-	})
-	b.Head.Lifetime, b.hours[hour] = lifetime, sum
+	b.undo = append(b.undo, func() { b.Head.Lifetime = lifetimeBefore })
+	b.Head.Lifetime = lifetime
+	for _, span := range Spans {
+		period := Period{span, l.StartedAt.Floor(span)}
+		before, counted := b.sums[period]
+		b.undo = append(b.undo, func() {
+			if counted {
+				b.sums[period] = before
+			} else {
+				delete(b.sums, period)
+			}
+		})
+		// The lifetime holds every period, so no period's sums overflow where the lifetime's did not.
+		b.sums[period], _ = before.plus(u)
+	}
 	return nil
 }
 

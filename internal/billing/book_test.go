@@ -18,7 +18,7 @@ func copyOf(b *Book) *Book {
 	return &Book{
 		Head: b.Head, now: b.now, leases: maps.Clone(b.leases), jobs: maps.Clone(b.jobs), entries: maps.Clone(b.entries),
 		debits: maps.Clone(b.debits), keys: maps.Clone(b.keys), appended: slices.Clone(b.appended),
-		changed: slices.Clone(b.changed), written: maps.Clone(b.written), hours: maps.Clone(b.hours),
+		changed: slices.Clone(b.changed), written: maps.Clone(b.written), sums: maps.Clone(b.sums),
 	}
 }
 
@@ -243,7 +243,11 @@ func TestChangesHoldTheFinalStateOnce(t *testing.T) {
 		t.Errorf("the entries to write are %+v", c.Entries)
 	}
 	want := Usage{CPUSeconds: 7200, MemoryGBSeconds: 14_400, DiskGBSeconds: 72_000, Cents: 151}
-	if d := cmp.Diff(map[Time]Usage{running.StartedAt.Floor(Hour): want}, c.Hours); d != "" {
+	sums := map[Period]Usage{}
+	for _, span := range []Time{Minute, Hour, Day} {
+		sums[Period{span, running.StartedAt.Floor(span)}] = want
+	}
+	if d := cmp.Diff(sums, c.Sums); d != "" {
 		t.Error(d)
 	}
 	if b.Head.Lifetime != want {

@@ -49,8 +49,9 @@ type Store interface {
 	// and then its entries in order of Seq. It stops at the sink's first error and returns it.
 	Export(ctx context.Context, sink ExportSink) error
 
-	// Audit hands the raw rows to the sink, as of one moment: for each organization its head, its leases by start, its
-	// hourly sums and its entries in order of Seq. It stops at the sink's first error and returns it.
+	// Audit hands the raw rows to the sink, as of one moment: for each organization its head, day by day the leases that
+	// started on it, in order of their start, and the sums of the periods in it, and then its entries in order of Seq. It
+	// stops at the sink's first error and returns it.
 	Audit(ctx context.Context, sink AuditSink) error
 
 	// Ping tells whether the database answers.
@@ -73,7 +74,9 @@ type AuditSink interface {
 	Organization(o Organization, head *Head) error
 	// Lease gets the number of entries that debit the lease.
 	Lease(l *Lease, debits int64) error
-	Hour(start Time, sums Usage) error
+	Sum(Period, Usage) error
+	// EndOfDay follows the last row of a day.
+	EndOfDay() error
 	// Entry gets what the lease was billed that the entry names; nil where there is no such lease.
 	Entry(e *Entry, leaseAmount *int64) error
 }

@@ -13,7 +13,8 @@ type Time int64
 // Spans of time, in microseconds.
 const (
 	Second Time = 1_000_000
-	Hour        = 3600 * Second
+	Minute      = 60 * Second
+	Hour        = 60 * Minute
 	Day         = 24 * Hour
 )
 
@@ -41,10 +42,13 @@ func (t Time) Floor(unit Time) Time {
 // Ceil is the earliest multiple of unit that is not before t.
 func (t Time) Ceil(unit Time) Time { return -(-t).Floor(unit) }
 
-const rfc3339Micros = "2006-01-02T15:04:05.000000Z07:00"
+const rfc3339Micros = "2006-01-02T15:04:05.000000Z"
 
 // AppendTo appends the RFC 3339 form in UTC, with six fractional digits, to b.
 func (t Time) AppendTo(b []byte) []byte { return t.Std().AppendFormat(b, rfc3339Micros) }
+
+// AppendDateTo appends the date in UTC to b.
+func (t Time) AppendDateTo(b []byte) []byte { return t.Std().AppendFormat(b, time.DateOnly) }
 
 func (t Time) String() string { return string(t.AppendTo(make([]byte, 0, len(rfc3339Micros)))) }
 

@@ -1,5 +1,7 @@
 package billing
 
+import "cmp"
+
 // Usage is a sum over finished leases.
 type Usage struct {
 	CPUSeconds      int64 // CPUs × seconds
@@ -23,6 +25,17 @@ func (u Usage) plus(v Usage) (sum Usage, err error) {
 		}
 	}
 	return sum, nil
+}
+
+// Spans are the lengths of time over which usage is kept in sums, longest first. Each is a multiple of the next one.
+var Spans = [...]Time{Day, Hour, Minute}
+
+// Period is a span of time from a multiple of its length on.
+type Period struct{ Span, Start Time }
+
+// Compare orders periods by their length, and those of one length by their start.
+func (p Period) Compare(other Period) int {
+	return cmp.Or(cmp.Compare(p.Span, other.Span), cmp.Compare(p.Start, other.Start))
 }
 
 // DayUsage is the usage of the leases that started on one UTC day.

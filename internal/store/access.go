@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -127,8 +128,23 @@ func (s *Store) RevokeToken(ctx context.Context, hash billing.TokenHash, at bill
 	})
 }
 
+type grantKey struct {
+	hash billing.TokenHash
+	slug string
+}
+
 // Grant implements billing.Store.
 func (s *Store) Grant(ctx context.Context, hash billing.TokenHash, slug string) (billing.Grant, error) {
+	// What is kept must not keep the whole of a request with it.
+	key := grantKey{hash, strings.Clone(slug)}
+	return s.grants.read(ctx, key, s.lately, func() (grant billing.Grant, keep bool, err error) {
+		grant, err = s.readGrant(ctx, hash, slug)
+		// There is no end of organizations that do not exist.
+		return grant, grant.Organization != nil || slug == "", err
+	})
+}
+
+func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug string) (billing.Grant, error) {
 	grant := billing.Grant{Hash: hash}
 	found := false
 	err := s.reader.query(ctx, `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -302,21 +303,17 @@ func flush(ctx context.Context, t tx, org billing.ID, head billing.Head, c billi
 	if err != nil {
 		return err
 	}
-	hours := make([]billing.Time, 0, len(c.Hours))
-	for hour := range c.Hours {
-		hours = append(hours, hour)
-	}
-	slices.Sort(hours)
-	err = insertAll(ctx, t, len(hours), 6, func(i int, args []any) []any {
-		u := c.Hours[hours[i]]
-		return append(args, org[:], int64(hours[i]), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
+	periods := slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare)
+	err = insertAll(ctx, t, len(periods), 7, func(i int, args []any) []any {
+		p, u := periods[i], c.Sums[periods[i]]
+		return append(args, org[:], int64(p.Span), int64(p.Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
 	},
-		`INSERT INTO usage_hours (org_id, hour_start, `+usageColumns+`) VALUES `,
-		` ON CONFLICT (org_id, hour_start) DO UPDATE SET
-			cpu_seconds = usage_hours.cpu_seconds + excluded.cpu_seconds,
-			memory_gb_seconds = usage_hours.memory_gb_seconds + excluded.memory_gb_seconds,
-			disk_gb_seconds = usage_hours.disk_gb_seconds + excluded.disk_gb_seconds,
-			total_cents = usage_hours.total_cents + excluded.total_cents`)
+		`INSERT INTO usage_sums (org_id, span, start_at, `+usageColumns+`) VALUES `,
+		` ON CONFLICT (org_id, span, start_at) DO UPDATE SET
+			cpu_seconds = usage_sums.cpu_seconds + excluded.cpu_seconds,
+			memory_gb_seconds = usage_sums.memory_gb_seconds + excluded.memory_gb_seconds,
+			disk_gb_seconds = usage_sums.disk_gb_seconds + excluded.disk_gb_seconds,
+			total_cents = usage_sums.total_cents + excluded.total_cents`)
 	if err != nil {
 		return err
 	}

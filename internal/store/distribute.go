@@ -11,7 +11,7 @@ import (
 // organization, all rows of one organization on one node. The order is that of their foreign keys.
 var (
 	referenceTables   = []string{"organizations", "tokens", "token_organizations"}
-	distributedTables = []string{"ledger_heads", "leases", "ledger_entries", "usage_hours"}
+	distributedTables = []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
 )
 
 // Distribute spreads the tables of a PostgreSQL database over the nodes of its Citus cluster. It returns the tables that

@@ -59,7 +59,7 @@ func TestDistribute(t *testing.T) {
 	db := standInCitus(t, database)
 	spread, err := s.Distribute(t.Context())
 	must(t, err)
-	all := []string{"organizations", "tokens", "token_organizations", "ledger_heads", "leases", "ledger_entries", "usage_hours"}
+	all := []string{"organizations", "tokens", "token_organizations", "ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	if !slices.Equal(spread, all) {
 		t.Errorf("spread %v; want %v", spread, all)
 	}
@@ -67,7 +67,7 @@ func TestDistribute(t *testing.T) {
 	want := []string{
 		"reference organizations", "reference tokens", "reference token_organizations",
 		"distributed ledger_heads by org_id", "distributed leases by org_id", "distributed ledger_entries by org_id",
-		"distributed usage_hours by org_id",
+		"distributed usage_sums by org_id",
 	}
 	if !slices.Equal(calls, want) {
 		t.Errorf("the calls are\n%s\nwant\n%s", strings.Join(calls, "\n"), strings.Join(want, "\n"))
@@ -106,7 +106,7 @@ func TestDistributeResumes(t *testing.T) {
 	must(t, err)
 	spread, err = s.Distribute(t.Context())
 	must(t, err)
-	if want := []string{"leases", "ledger_entries", "usage_hours"}; !slices.Equal(spread, want) {
+	if want := []string{"leases", "ledger_entries", "usage_sums"}; !slices.Equal(spread, want) {
 		t.Errorf("spread %v; want %v", spread, want)
 	}
 }

@@ -441,7 +441,7 @@ func TestPostgreSQLCancelled(t *testing.T) {
 		for _, kind := range []error{context.Canceled, context.DeadlineExceeded} {
 			holder, err := raw.BeginTx(t.Context(), nil)
 			must(t, err)
-			_, err = holder.Exec(`LOCK TABLE organizations, tokens, token_organizations, ledger_heads, leases, ledger_entries, usage_hours`)
+			_, err = holder.Exec(`LOCK TABLE organizations, tokens, token_organizations, ledger_heads, leases, ledger_entries, usage_sums`)
 			must(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			if errors.Is(kind, context.DeadlineExceeded) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -30,8 +31,10 @@ func readHead(ctx context.Context, q querier, org billing.ID, suffix string) (he
 
 // Head implements billing.Store.
 func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
-	head, err := readHead(ctx, s.reader, org, "")
-	return head, s.fail(ctx, err)
+	return s.heads.read(ctx, org, s.exactly, func() (billing.Head, bool, error) {
+		head, err := readHead(ctx, s.reader, org, "")
+		return head, true, s.fail(ctx, err)
+	})
 }
 
 // Entries implements billing.Store.
@@ -50,34 +53,59 @@ func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit
 	return entries, s.fail(ctx, err)
 }
 
-// usageParts selects all that a window sums: the hours that lie in it wholly, and the leases of the cut-off hours at its
-// edges. It takes seven parameters; see usageArgs. Starts are never negative, so % rounds them down.
-func usageParts(timeOfHour, timeOfLease string) string {
-	const leaseUsage = `cpu_count * duration_seconds, memory_gb * duration_seconds, disk_gb * duration_seconds, -amount_cents
-		FROM leases WHERE finished_at IS NOT NULL AND org_id = $1 AND started_at`
-	return `SELECT ` + timeOfHour + ` AS part_of, ` + usageColumns + `
-			FROM usage_hours WHERE org_id = $1 AND hour_start >= $2 AND hour_start < $3
-		UNION ALL SELECT ` + timeOfLease + `, ` + leaseUsage + ` >= $4 AND started_at < $5
-		UNION ALL SELECT ` + timeOfLease + `, ` + leaseUsage + ` >= $6 AND started_at < $7`
+// usageParts selects all that a window sums: the periods that lie in it, the longest that fit, and the leases of what is left at
+// its edges, less than the shortest period each. partOf is what to call the part that a time belongs to, with the time as %[1]s.
+// See usageArgs for its parameters. Starts are never negative, so % rounds them down.
+func usageParts(partOf string) string {
+	var parts []string
+	n := 1
+	between := func(column string) string {
+		n += 2
+		return fmt.Sprintf(`%[1]s >= $%[2]d AND %[1]s < $%[3]d`, column, n-1, n)
+	}
+	for _, span := range billing.Spans {
+		for range 2 {
+			parts = append(parts, fmt.Sprintf(`SELECT `+partOf+` AS part_of, `+usageColumns+` FROM usage_sums
+				WHERE org_id = $1 AND span = %[2]d AND %[3]s`, `start_at`, span, between(`start_at`)))
+		}
+	}
+	for range 2 {
+		parts = append(parts, fmt.Sprintf(`SELECT `+partOf+`, cpu_count * duration_seconds, memory_gb * duration_seconds,
+				disk_gb * duration_seconds, -amount_cents
+			FROM leases WHERE finished_at IS NOT NULL AND org_id = $1 AND %[2]s`, `started_at`, between(`started_at`)))
+	}
+	return strings.Join(parts, ` UNION ALL `)
 }
 
+// usageArgs are the organization and the bounds of each part: before and after what the parts before cover.
 func usageArgs(org billing.ID, w billing.Window) []any {
-	firstHour, endHour := w.From.Ceil(billing.Hour), w.To.Floor(billing.Hour)
-	if firstHour > endHour { // the window lies inside one hour
-		firstHour, endHour = w.To, w.To
+	args := []any{org[:]}
+	var covered billing.Window // grows from the inside
+	add := func(w billing.Window) {
+		if covered == (billing.Window{}) {
+			covered = billing.Window{From: w.To, To: w.To}
+		}
+		args = append(args, int64(w.From), int64(covered.From), int64(covered.To), int64(w.To))
+		covered = w
 	}
-	return []any{org[:], int64(firstHour), int64(endHour), int64(w.From), int64(firstHour), int64(endHour), int64(w.To)}
+	for _, span := range billing.Spans {
+		if whole := (billing.Window{From: w.From.Ceil(span), To: w.To.Floor(span)}); whole.From < whole.To {
+			add(whole)
+		} else {
+			args = append(args, 0, 0, 0, 0)
+		}
+	}
+	add(w)
+	return args
 }
 
 const usageSums = `CAST(coalesce(sum(cpu_seconds), 0) AS BIGINT), CAST(coalesce(sum(memory_gb_seconds), 0) AS BIGINT),
 	CAST(coalesce(sum(disk_gb_seconds), 0) AS BIGINT), CAST(coalesce(sum(total_cents), 0) AS BIGINT)`
 
 var (
-	usageQuery = `SELECT ` + usageSums + ` FROM (` + usageParts(`0`, `0`) + `) AS parts`
-	dailyQuery = fmt.Sprintf(`SELECT part_of, `+usageSums+` FROM (%s) AS parts GROUP BY part_of ORDER BY part_of`,
-		usageParts(
-			fmt.Sprintf(`hour_start - hour_start %% %d`, billing.Day),
-			fmt.Sprintf(`started_at - started_at %% %d`, billing.Day)))
+	usageQuery = `SELECT ` + usageSums + ` FROM (` + usageParts(`0`) + `) AS parts`
+	dailyQuery = `SELECT part_of, ` + usageSums + ` FROM (` + usageParts(fmt.Sprintf(`%%[1]s - %%[1]s %%%% %d`, billing.Day)) + `) AS parts
+		GROUP BY part_of ORDER BY part_of`
 )
 
 // Usage implements billing.Store.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"math"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -49,9 +51,13 @@ func (s snapshot) organizations(ctx context.Context) (orgs []billing.Organizatio
 	return orgs, err
 }
 
-// leases hands over an organization's leases, with one more column if more is given.
-func (s snapshot) leases(ctx context.Context, org billing.ID, more string, extra []any, take func(*billing.Lease) error) error {
-	return s.query(ctx, `SELECT `+leaseColumns+more+` FROM leases WHERE org_id = $1 ORDER BY started_at, lease_id`, []any{org[:]},
+// always is a window that nothing lies outside of.
+var always = billing.Window{From: math.MinInt64, To: math.MaxInt64}
+
+// leases hands over an organization's leases that started in the window, with one more column if more is given.
+func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, more string, extra []any, take func(*billing.Lease) error) error {
+	return s.query(ctx, `SELECT `+leaseColumns+more+` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
+			ORDER BY started_at, lease_id`, []any{org[:], int64(w.From), int64(w.To)},
 		func(rows *sql.Rows) error {
 			var l billing.Lease
 			if err := scanLease(rows, &l, extra...); err != nil {
@@ -95,7 +101,7 @@ func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
 			}
 		}
 		for _, org := range orgs {
-			if err := q.leases(ctx, org.ID, "", nil, func(l *billing.Lease) error { return sink.Lease(org, l) }); err != nil {
+			if err := q.leases(ctx, org.ID, always, "", nil, func(l *billing.Lease) error { return sink.Lease(org, l) }); err != nil {
 				return err
 			}
 			if err := q.entries(ctx, org.ID, "", nil, func(e *billing.Entry) error { return sink.Entry(org, e) }); err != nil {
@@ -133,25 +139,56 @@ func auditOne(ctx context.Context, q snapshot, org billing.Organization, sink bi
 	if err != nil {
 		return err
 	}
-	var debits int64
-	err = q.leases(ctx, org.ID, `, (SELECT count(*) FROM ledger_entries e WHERE e.org_id = $1 AND e.lease_id = leases.lease_id)`,
-		[]any{&debits}, func(l *billing.Lease) error { return sink.Lease(l, debits) })
-	if err != nil {
-		return err
-	}
-	err = q.query(ctx, `SELECT hour_start, `+usageColumns+` FROM usage_hours WHERE org_id = $1 ORDER BY hour_start`, []any{org.ID[:]},
-		func(rows *sql.Rows) error {
-			var hour billing.Time
-			var sums billing.Usage
-			if err := rows.Scan(append([]any{&hour}, usageInto(&sums)...)...); err != nil {
-				return err
-			}
-			return sink.Hour(hour, sums)
-		})
-	if err != nil {
+	if err := auditDays(ctx, q, org.ID, sink); err != nil {
 		return err
 	}
 	var leaseAmount *int64
 	return q.entries(ctx, org.ID, `, (SELECT l.amount_cents FROM leases l WHERE l.org_id = $1 AND l.lease_id = ledger_entries.lease_id)`,
 		[]any{&leaseAmount}, func(e *billing.Entry) error { return sink.Entry(e, leaseAmount) })
+}
+
+// nextUsage is the earliest time from $2 on at which a lease or a period starts.
+var nextUsage = func() string {
+	text := `SELECT min(at) FROM (SELECT min(started_at) AS at FROM leases WHERE org_id = $1 AND started_at >= $2`
+	for _, span := range billing.Spans {
+		text += fmt.Sprintf(` UNION ALL SELECT min(start_at) FROM usage_sums WHERE org_id = $1 AND span = %d AND start_at >= $2`, span)
+	}
+	return text + `) AS starts`
+}()
+
+// auditDays leaves out the days on which nothing started.
+func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
+	for from := always.From; ; {
+		var next *billing.Time
+		err := q.query(ctx, nextUsage, []any{org[:], int64(from)}, func(rows *sql.Rows) error { return rows.Scan(&next) })
+		if err != nil || next == nil {
+			return err
+		}
+		day := billing.Window{From: next.Floor(billing.Day), To: next.Floor(billing.Day) + billing.Day}
+		var debits int64
+		err = q.leases(ctx, org, day, `, (SELECT count(*) FROM ledger_entries e WHERE e.org_id = $1 AND e.lease_id = leases.lease_id)`,
+			[]any{&debits}, func(l *billing.Lease) error { return sink.Lease(l, debits) })
+		if err != nil {
+			return err
+		}
+		for _, span := range billing.Spans {
+			err := q.query(ctx, `SELECT start_at, `+usageColumns+` FROM usage_sums
+					WHERE org_id = $1 AND span = $2 AND start_at >= $3 AND start_at < $4 ORDER BY start_at`,
+				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(rows *sql.Rows) error {
+					period := billing.Period{Span: span}
+					var sums billing.Usage
+					if err := rows.Scan(append([]any{&period.Start}, usageInto(&sums)...)...); err != nil {
+						return err
+					}
+					return sink.Sum(period, sums)
+				})
+			if err != nil {
+				return err
+			}
+		}
+		if err := sink.EndOfDay(); err != nil {
+			return err
+		}
+		from = day.To
+	}
 }

@@ -115,7 +115,36 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		reader.Close()
 		return nil, err
 	}
-	return start(ctx, sqliteDialect, writer, reader, streams)
+	s, err := start(ctx, sqliteDialect, writer, reader, streams)
+	if err != nil {
+		return nil, err
+	}
+	if s.anchor, err = open(1, "&_pragma=query_only(ON)"); err == nil {
+		err = s.watchCommits(ctx, file)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("watch %s: %w", file, err), s.Close())
+	}
+	return s, nil
+}
+
+// watchCommits lets what was read be kept until anybody commits.
+func (s *Store) watchCommits(ctx context.Context, file string) (err error) {
+	// A connection opens the index as it first reads.
+	if err := s.anchor.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE false`).Scan(new(int)); err != nil {
+		return err
+	}
+	if s.walIndex, err = watchWAL(file); s.walIndex == nil {
+		return err
+	}
+	s.exactly = func() (stamp, bool) {
+		if s.closed.Load() { // nothing keeps the index in place any more
+			return stamp{}, false
+		}
+		return s.walIndex.stamp()
+	}
+	s.lately = s.exactly
+	return nil
 }
 
 // pingSQLite opens the first connection. Of several that turn a new file to WAL at once, SQLite lets some fail without

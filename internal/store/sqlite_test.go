@@ -264,7 +264,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 			texts = append(texts, text)
 		}
 	}
-	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_hours": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "m": 0, "token_organizations": 0}
+	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_sums": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "m": 0, "token_organizations": 0}
 	for _, text := range texts {
 		numbered := 0
 		for _, p := range parameter.FindAllStringSubmatch(text, -1) {
@@ -290,7 +290,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 			}
 			large[table]++
 			switch table {
-			case "leases", "ledger_entries", "usage_hours":
+			case "leases", "ledger_entries", "usage_sums":
 				if how != "SEARCH" || !strings.Contains(keys, "(org_id=? AND ") {
 					t.Errorf("%s\nin %.300s", detail, text)
 				}
@@ -302,7 +302,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		}
 		must(t, rows.Err())
 	}
-	for _, table := range []string{"leases", "ledger_entries", "usage_hours", "t", "o", "m"} {
+	for _, table := range []string{"leases", "ledger_entries", "usage_sums", "t", "o", "m"} {
 		if large[table] == 0 {
 			t.Errorf("no plan speaks of %s, so this tests nothing", table)
 		}
@@ -658,7 +658,7 @@ func TestSQLiteNewerSchema(t *testing.T) {
 	if err == nil {
 		newer.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), "schema version 9999, this program knows versions up to 1") {
+	if err == nil || !strings.Contains(err.Error(), "schema version 9999, this program knows versions up to 2") {
 		t.Errorf("got %v", err)
 	}
 	wantBalance(t, s, org, 1, 1)

@@ -52,6 +52,14 @@ type Store struct {
 	reader  *statements // short reads
 	streams *sql.DB     // reads whose length the receiver decides
 
+	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
+	// stamps it to within grantAge.
+	exactly, lately func() (stamp, bool)
+	heads           memo[billing.ID, billing.Head]
+	grants          memo[grantKey, billing.Grant]
+	walIndex        *walIndex // nil where there is none
+	anchor          *sql.DB   // keeps the walIndex in place, whatever connections the pools open and close
+
 	address  *postgresAddress // nil for SQLite
 	replicas *replicas        // nil where all is read from the database itself
 
@@ -60,6 +68,8 @@ type Store struct {
 	closed    atomic.Bool
 	queue     chan *write
 	committed chan struct{} // closed when the committer has ended
+
+	closeOnce func() error
 
 	commitTimeout time.Duration
 }
@@ -99,9 +109,12 @@ func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*St
 		writer:  newStatements(d, writer), reader: newStatements(d, reader), streams: streams,
 		writing: make(chan struct{}, 1), queue: make(chan *write, queueSize), committed: make(chan struct{}),
 		commitTimeout: commitTimeout,
+		exactly:       func() (stamp, bool) { return stamp{}, false },
+		lately:        grantClock(),
 	}
+	s.closeOnce = sync.OnceValue(s.closePools)
 	if err := migrate(ctx, d, writer); err != nil {
-		return nil, errors.Join(err, s.closePools())
+		return nil, errors.Join(err, s.closeOnce())
 	}
 	go s.commitAll()
 	return s, nil
@@ -158,15 +171,35 @@ func (s *Store) Close() error {
 	<-s.committed
 	s.writing <- struct{}{} // the writes that do not pass through the queue
 	defer func() { <-s.writing }()
-	return s.closePools()
+	return s.closeOnce()
 }
 
 func (s *Store) closePools() error {
-	var replicas error
+	var errs []error
 	if s.replicas != nil {
-		replicas = s.replicas.close()
+		errs = append(errs, s.replicas.close())
 	}
-	return errors.Join(replicas, s.reader.db.Close(), s.streams.Close(), s.writer.db.Close())
+	if s.anchor != nil {
+		errs = append(errs, s.anchor.Close())
+	}
+	errs = append(errs, s.reader.db.Close(), s.streams.Close(), s.writer.db.Close())
+	if s.walIndex != nil {
+		errs = append(errs, s.walIndex.close())
+	}
+	return errors.Join(errs...)
+}
+
+// grantAge is for how long a token's rights are taken for granted where it costs too much to see whether they still hold. It
+// stays well below the five seconds within which a revocation must hold everywhere.
+const grantAge = 2 * time.Second
+
+// grantClock stamps time in steps of grantAge.
+func grantClock() func() (stamp, bool) {
+	start := time.Now()
+	return func() (s stamp, ok bool) {
+		s[0] = uint64(time.Since(start) / grantAge)
+		return s, true
+	}
 }
 
 // Ping implements billing.Store.
