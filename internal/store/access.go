@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -25,7 +24,7 @@ func (s *Store) CreateOrganization(ctx context.Context, org billing.Organization
 	return err
 }
 
-func scanOrganization(rows *sql.Rows) (org billing.Organization, err error) {
+func scanOrganization(rows row) (org billing.Organization, err error) {
 	err = rows.Scan(idColumn{&org.ID}, &org.Slug, &org.Name, &org.CreatedAt)
 	return org, err
 }
@@ -34,7 +33,7 @@ func scanOrganization(rows *sql.Rows) (org billing.Organization, err error) {
 func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (org billing.Organization, err error) {
 	found := false
 	err = s.reader.query(ctx, `SELECT org_id, slug, name, created_at FROM organizations WHERE slug = $1`, []any{slug},
-		func(rows *sql.Rows) error {
+		func(rows row) error {
 			found = true
 			org, err = scanOrganization(rows)
 			return err
@@ -54,7 +53,7 @@ func (s *Store) Organizations(ctx context.Context, after string, limit int, toke
 		args = append(args, token[:])
 	}
 	orgs := make([]billing.Organization, 0)
-	err := s.reader.query(ctx, text+` ORDER BY slug LIMIT $2`, args, func(rows *sql.Rows) error {
+	err := s.reader.query(ctx, text+` ORDER BY slug LIMIT $2`, args, func(rows row) error {
 		org, err := scanOrganization(rows)
 		orgs = append(orgs, org)
 		return err
@@ -99,7 +98,7 @@ func readTokens(ctx context.Context, q querier) (tokens []billing.Token, err err
 		FROM tokens t
 		JOIN token_organizations m ON m.token_sha256 = t.sha256
 		JOIN organizations o ON o.org_id = m.org_id
-		ORDER BY t.created_at, t.sha256, o.slug`, nil, func(rows *sql.Rows) error {
+		ORDER BY t.created_at, t.sha256, o.slug`, nil, func(rows row) error {
 		var t billing.Token
 		var hash []byte
 		var slug string
@@ -151,7 +150,7 @@ func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug stri
 		FROM tokens t
 		LEFT JOIN organizations o ON o.slug = $2
 			AND EXISTS (SELECT 1 FROM token_organizations m WHERE m.token_sha256 = t.sha256 AND m.org_id = o.org_id)
-		WHERE t.sha256 = $1`, []any{hash[:], slug}, func(rows *sql.Rows) error {
+		WHERE t.sha256 = $1`, []any{hash[:], slug}, func(rows row) error {
 		found = true
 		var id *billing.ID
 		var slug, name *string

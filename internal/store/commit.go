@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"maps"
 	"slices"
@@ -142,7 +141,7 @@ func (s *Store) commit(batch []*write) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.commitTimeout)
 	defer cancel()
-	err := s.transact(ctx, func(t tx) error {
+	err := s.commitTogether(ctx, func(p pipeline) error {
 		needs := map[billing.ID]*billing.Needs{}
 		var orgs []billing.ID
 		for _, w := range batch {
@@ -156,12 +155,16 @@ func (s *Store) commit(batch []*write) error {
 		slices.SortFunc(orgs, func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) })
 		now := billing.TimeOf(time.Now())
 		books := map[billing.ID]*billing.Book{}
+		heads := 0
 		for _, org := range orgs {
-			book, err := s.load(ctx, t, org, needs[org], now)
-			if err != nil {
-				return err
-			}
-			books[org] = book
+			books[org] = billing.NewBook(billing.Head{}, now)
+			s.dialect.load(p, org, needs[org], books[org], func() { heads++ })
+		}
+		if err := p.run(ctx); err != nil {
+			return err
+		}
+		if heads < len(orgs) {
+			return billing.ErrOrganizationNotFound
 		}
 		for _, w := range batch {
 			for i, op := range w.ops {
@@ -175,9 +178,7 @@ func (s *Store) commit(batch []*write) error {
 				continue
 			}
 			nothing = false
-			if err := flush(ctx, t, org, books[org].Head, changes); err != nil {
-				return err
-			}
+			s.dialect.flush(p, org, books[org].Head, changes)
 		}
 		if nothing {
 			return errNothingToCommit
@@ -196,19 +197,19 @@ func (s *Store) commit(batch []*write) error {
 // errNothingToCommit spares the disk where no operation changed anything.
 var errNothingToCommit = errors.New("nothing to commit")
 
-// load opens the organization's book with all that the operations need.
-func (s *Store) load(ctx context.Context, t tx, org billing.ID, needs *billing.Needs, now billing.Time) (*billing.Book, error) {
-	head, err := readHead(ctx, t, org, s.dialect.lockHead)
-	if err != nil {
-		return nil, err
-	}
-	book := billing.NewBook(head, now)
+// load puts an organization's head and all that the operations need into its book. It calls found where there is a head.
+func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *billing.Book, found func()) {
+	p.query(headQuery+d.lockHead, []any{org[:]}, func(rows row) (err error) {
+		found()
+		book.Head, err = scanHead(rows)
+		return err
+	})
 	for _, by := range []struct {
 		column string
 		ids    []billing.ID
 	}{{"lease_id", needs.Leases}, {"job_id", needs.Jobs}} {
-		err := findAll(ctx, t, org, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND `+by.column, byteKeys(by.ids),
-			func(rows *sql.Rows) error {
+		d.find(p, org, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND `+by.column, uuids, byteKeys(by.ids),
+			func(rows row) error {
 				var l billing.Lease
 				if err := scanLease(rows, &l); err != nil {
 					return err
@@ -216,21 +217,17 @@ func (s *Store) load(ctx context.Context, t tx, org billing.ID, needs *billing.N
 				book.LoadLease(l)
 				return nil
 			})
-		if err != nil {
-			return nil, err
-		}
 	}
 	for _, by := range []struct {
-		column, index string
-		keys          []any
+		column, of, index string
+		keys              []any
 	}{
-		{"entry_id", "ledger_entries_by_id", byteKeys(needs.Entries)},
-		{"lease_id", "ledger_entries_by_lease", byteKeys(needs.Debits)},
-		{"idempotency_key", "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
+		{"entry_id", uuids, "ledger_entries_by_id", byteKeys(needs.Entries)},
+		{"lease_id", uuids, "ledger_entries_by_lease", byteKeys(needs.Debits)},
+		{"idempotency_key", texts, "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
 	} {
-		err := findAll(ctx, t, org, `SELECT `+entryColumns+` FROM ledger_entries`+t.dialect.byIndex(by.index)+`
-				WHERE org_id = $1 AND `+by.column, by.keys,
-			func(rows *sql.Rows) error {
+		d.find(p, org, `SELECT `+entryColumns+` FROM ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1 AND `+by.column,
+			by.of, by.keys, func(rows row) error {
 				var e billing.Entry
 				if err := scanEntry(rows, &e); err != nil {
 					return err
@@ -238,11 +235,7 @@ func (s *Store) load(ctx context.Context, t tx, org billing.ID, needs *billing.N
 				book.LoadEntry(e)
 				return nil
 			})
-		if err != nil {
-			return nil, err
-		}
 	}
-	return book, nil
 }
 
 func byteKeys(ids []billing.ID) []any {
@@ -261,84 +254,19 @@ func textKeys(texts []string) []any {
 	return keys
 }
 
-// findAll runs the query, which ends in the column to compare, for all keys. Only a few sizes of the list of keys occur,
-// so that each is prepared once; a list is filled up with its last key.
-func findAll(ctx context.Context, t tx, org billing.ID, text string, keys []any, scan func(*sql.Rows) error) error {
-	for len(keys) > 0 {
-		size := 1
-		for size < len(keys) && size < 512 {
-			size *= 8
-		}
-		args := make([]any, 1, size+1)
-		args[0] = org[:]
-		n := min(size, len(keys))
-		args = append(args, keys[:n]...)
-		for len(args) <= size {
-			args = append(args, keys[n-1])
-		}
-		if err := t.query(ctx, text+` IN `+t.dialect.parameters(2, 1, size), args, scan); err != nil {
-			return err
-		}
-		keys = keys[n:]
-	}
-	return nil
-}
-
 // flush writes what the operations changed.
-func flush(ctx context.Context, t tx, org billing.ID, head billing.Head, c billing.Changes) error {
-	err := insertAll(ctx, t, len(c.Leases), 19, func(i int, args []any) []any { return leaseValues(org, &c.Leases[i], args) },
-		`INSERT INTO leases (org_id, `+leaseColumns+`) VALUES `,
-		` ON CONFLICT (org_id, lease_id) DO UPDATE SET job_name = excluded.job_name, step_key = excluded.step_key,
-			vm_handle = excluded.vm_handle, build_id = excluded.build_id, build_number = excluded.build_number,
-			build_external_id = excluded.build_external_id, pipeline_id = excluded.pipeline_id,
-			pipeline_name = excluded.pipeline_name, pipeline_slug = excluded.pipeline_slug,
-			cpu_count = excluded.cpu_count, memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb,
-			started_at = excluded.started_at, finished_at = excluded.finished_at,
-			duration_seconds = excluded.duration_seconds, amount_cents = excluded.amount_cents`)
-	if err != nil {
-		return err
-	}
-	err = insertAll(ctx, t, len(c.Entries), 10, func(i int, args []any) []any { return entryValues(org, &c.Entries[i], args) },
-		`INSERT INTO ledger_entries (org_id, `+entryColumns+`) VALUES `, ``)
-	if err != nil {
-		return err
-	}
+func (d dialect) flush(p pipeline, org billing.ID, head billing.Head, c billing.Changes) {
+	d.insert(p, org, leaseInsertion, len(c.Leases), func(i int, row []any) []any { return leaseValues(&c.Leases[i], row) })
+	d.insert(p, org, entryInsertion, len(c.Entries), func(i int, row []any) []any { return entryValues(&c.Entries[i], row) })
 	periods := slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare)
-	err = insertAll(ctx, t, len(periods), 7, func(i int, args []any) []any {
-		p, u := periods[i], c.Sums[periods[i]]
-		return append(args, org[:], int64(p.Span), int64(p.Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
-	},
-		`INSERT INTO usage_sums (org_id, span, start_at, `+usageColumns+`) VALUES `,
-		` ON CONFLICT (org_id, span, start_at) DO UPDATE SET
-			cpu_seconds = usage_sums.cpu_seconds + excluded.cpu_seconds,
-			memory_gb_seconds = usage_sums.memory_gb_seconds + excluded.memory_gb_seconds,
-			disk_gb_seconds = usage_sums.disk_gb_seconds + excluded.disk_gb_seconds,
-			total_cents = usage_sums.total_cents + excluded.total_cents`)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(ctx, `UPDATE ledger_heads SET seq = $2, balance_cents = $3, last_at = $4,
+	d.insert(p, org, sumInsertion, len(periods), func(i int, row []any) []any {
+		period, u := periods[i], c.Sums[periods[i]]
+		return append(row, int64(period.Span), int64(period.Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
+	})
+	p.exec(`UPDATE ledger_heads SET seq = $2, balance_cents = $3, last_at = $4,
 			cpu_seconds = $5, memory_gb_seconds = $6, disk_gb_seconds = $7, total_cents = $8 WHERE org_id = $1`,
-		org[:], head.Seq, head.BalanceCents, int64(head.LastAt),
-		head.Lifetime.CPUSeconds, head.Lifetime.MemoryGBSeconds, head.Lifetime.DiskGBSeconds, head.Lifetime.Cents)
-	return err
-}
-
-// insertAll inserts n rows of the given width, many to a statement. As in findAll, only a few sizes occur.
-func insertAll(ctx context.Context, t tx, n, width int, row func(i int, args []any) []any, before, after string) error {
-	for at := 0; at < n; {
-		size := 1
-		for size < 64 && at+size*8 <= n {
-			size *= 8
-		}
-		args := make([]any, 0, size*width)
-		for range size {
-			args = row(at, args)
-			at++
-		}
-		if _, err := t.exec(ctx, before+t.dialect.parameters(1, size, width)+after, args...); err != nil {
-			return err
-		}
-	}
-	return nil
+		[]any{
+			org[:], head.Seq, head.BalanceCents, int64(head.LastAt),
+			head.Lifetime.CPUSeconds, head.Lifetime.MemoryGBSeconds, head.Lifetime.DiskGBSeconds, head.Lifetime.Cents,
+		})
 }

@@ -131,7 +131,7 @@ func column[T any](t *testing.T, db *sql.DB, text string, args ...any) (values [
 	t.Helper()
 	rows, err := db.Query(text, args...)
 	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
+	must(t, each(rows, func(rows row) error {
 		var value T
 		err := rows.Scan(&value)
 		values = append(values, value)

@@ -25,11 +25,10 @@ var postgresDialect = dialect{
 	goose:    goose.DialectPostgres,
 	lockHead: " FOR UPDATE",
 
-	driverPrepares: true,
+	pipelined: true,
 
 	readTx:     &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	byIndex:    func(string) string { return "" }, // its planner finds it
-	parameter:  func(n int) string { return "$" + strconv.Itoa(n) },
 	unique:     func(err error) bool { return hasCode(err, "23505") },
 	again:      func(err error) bool { return hasCode(err, "40P01", "40001") }, // deadlock, serialization failure
 	outOfReach: postgresOutOfReach,

@@ -66,7 +66,7 @@ func sqliteColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
 		WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'goose_db_version'
 		ORDER BY t.name, c.cid`)
 	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
+	must(t, each(rows, func(rows row) error {
 		var c tableColumn
 		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
 		columns = append(columns, c)
@@ -82,7 +82,7 @@ func postgresColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'goose_db_version'
 		ORDER BY c.relname COLLATE "C", a.attnum`)
 	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
+	must(t, each(rows, func(rows row) error {
 		var c tableColumn
 		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
 		same := map[string]string{"uuid": "BLOB", "bytea": "BLOB", "text": "TEXT", "bigint": "INTEGER"}
@@ -166,7 +166,7 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 			rows, err := d.open(t).Query(d.keys)
 			must(t, err)
 			seen := map[string]int{}
-			must(t, each(rows, func(rows *sql.Rows) error {
+			must(t, each(rows, func(rows row) error {
 				var k key
 				err := rows.Scan(&k.Table, &k.Name, &k.First)
 				if seen[k.Table]++; !whole(k.Table) && k.First != "org_id" {
@@ -212,7 +212,8 @@ func TestPostgreSQLOpenedAtOnce(t *testing.T) {
 		must(t, s.Close())
 	}
 	versions := column[int](t, rawPostgreSQL(t, database), `SELECT version_id FROM goose_db_version WHERE version_id > 0`)
-	if len(versions) != 1 {
+	slices.Sort(versions)
+	if len(versions) == 0 || len(slices.Compact(slices.Clone(versions))) < len(versions) {
 		t.Errorf("the migrations were applied as %v", versions)
 	}
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"iter"
@@ -13,16 +12,23 @@ import (
 
 // querier is a pool or a transaction.
 type querier interface {
-	query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error
+	query(ctx context.Context, text string, args []any, scan func(row) error) error
 }
 
-func readHead(ctx context.Context, q querier, org billing.ID, suffix string) (head billing.Head, err error) {
+const headQuery = `SELECT seq, balance_cents, last_at, ` + usageColumns + ` FROM ledger_heads WHERE org_id = $1`
+
+func scanHead(rows row) (head billing.Head, err error) {
+	err = rows.Scan(append([]any{&head.Seq, &head.BalanceCents, &head.LastAt}, usageInto(&head.Lifetime)...)...)
+	return head, err
+}
+
+func readHead(ctx context.Context, q querier, org billing.ID) (head billing.Head, err error) {
 	found := false
-	err = q.query(ctx, `SELECT seq, balance_cents, last_at, `+usageColumns+` FROM ledger_heads WHERE org_id = $1`+suffix,
-		[]any{org[:]}, func(rows *sql.Rows) error {
-			found = true
-			return rows.Scan(append([]any{&head.Seq, &head.BalanceCents, &head.LastAt}, usageInto(&head.Lifetime)...)...)
-		})
+	err = q.query(ctx, headQuery, []any{org[:]}, func(rows row) error {
+		found = true
+		head, err = scanHead(rows)
+		return err
+	})
 	if err == nil && !found {
 		err = billing.ErrOrganizationNotFound
 	}
@@ -32,7 +38,7 @@ func readHead(ctx context.Context, q querier, org billing.ID, suffix string) (he
 // Head implements billing.Store.
 func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
 	return s.heads.read(ctx, org, s.exactly, func() (billing.Head, bool, error) {
-		head, err := readHead(ctx, s.reader, org, "")
+		head, err := readHead(ctx, s.reader, org)
 		return head, true, s.fail(ctx, err)
 	})
 }
@@ -42,7 +48,7 @@ func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit
 	entries := make([]billing.Entry, 0, min(limit, billing.MaxLimit))
 	err := s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
 			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, limit},
-		func(rows *sql.Rows) error {
+		func(rows row) error {
 			var e billing.Entry
 			if err := scanEntry(rows, &e); err != nil {
 				return err
@@ -110,7 +116,7 @@ var (
 
 // Usage implements billing.Store.
 func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
-	err = s.readLately(ctx, usageQuery, usageArgs(org, w), func(rows *sql.Rows) error {
+	err = s.readLately(ctx, usageQuery, usageArgs(org, w), func(rows row) error {
 		return rows.Scan(usageInto(&sum)...)
 	}, func() { sum = billing.Usage{} })
 	return sum, err
@@ -118,7 +124,7 @@ func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (su
 
 // UsageByDay implements billing.Store.
 func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window) (days []billing.DayUsage, err error) {
-	err = s.readLately(ctx, dailyQuery, usageArgs(org, w), func(rows *sql.Rows) error {
+	err = s.readLately(ctx, dailyQuery, usageArgs(org, w), func(rows row) error {
 		var day billing.DayUsage
 		if err := rows.Scan(append([]any{&day.Day}, usageInto(&day.Usage)...)...); err != nil {
 			return err
@@ -140,7 +146,7 @@ const breakdownQuery = `SELECT ` + leaseColumns + `,
 func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
 	return func(yield func(*billing.BreakdownRow, error) bool) {
 		more := true
-		err := s.streamLately(ctx, breakdownQuery, []any{org[:], int64(w.From), int64(w.To)}, func(rows *sql.Rows) error {
+		err := s.streamLately(ctx, breakdownQuery, []any{org[:], int64(w.From), int64(w.To)}, func(rows row) error {
 			row := new(billing.BreakdownRow)
 			b := &row.Build
 			if err := scanLease(rows, &row.Lease, &b.StartedAt, &b.FinishedAt, &b.Cents, &b.Jobs); err != nil {

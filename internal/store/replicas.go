@@ -211,7 +211,7 @@ func (r *replicas) pick() (*replica, *replicaState) {
 }
 
 // read reads from the replica, and gives up when the replica no longer answers.
-func (s *replicaState) read(ctx context.Context, from querier, text string, args []any, scan func(*sql.Rows) error) error {
+func (s *replicaState) read(ctx context.Context, from querier, text string, args []any, scan func(row) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.up, cancel)()
@@ -220,7 +220,7 @@ func (s *replicaState) read(ctx context.Context, from querier, text string, args
 
 // readLately runs a short read whose answer may be up to maxLag old: on a replica, and on the database itself where there
 // is none or it fails.
-func (s *Store) readLately(ctx context.Context, text string, args []any, scan func(*sql.Rows) error, restart func()) error {
+func (s *Store) readLately(ctx context.Context, text string, args []any, scan func(row) error, restart func()) error {
 	if replica, state := s.replicas.pick(); replica != nil {
 		err := state.read(ctx, replica.reader, text, args, scan)
 		if err == nil || ctx.Err() != nil {
@@ -232,10 +232,10 @@ func (s *Store) readLately(ctx context.Context, text string, args []any, scan fu
 }
 
 // streamLately is readLately for a read of any length. Once the first row has been handed over, it stays with its replica.
-func (s *Store) streamLately(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+func (s *Store) streamLately(ctx context.Context, text string, args []any, scan func(row) error) error {
 	if replica, state := s.replicas.pick(); replica != nil {
 		begun := false
-		err := state.read(ctx, replica.streams, text, args, func(rows *sql.Rows) error {
+		err := state.read(ctx, replica.streams, text, args, func(rows row) error {
 			begun = true
 			return scan(rows)
 		})
@@ -243,5 +243,5 @@ func (s *Store) streamLately(ctx context.Context, text string, args []any, scan 
 			return s.fail(ctx, err)
 		}
 	}
-	return s.fail(ctx, queryPool(ctx, s.streams, text, args, scan))
+	return s.fail(ctx, s.streams.query(ctx, text, args, scan))
 }

@@ -128,7 +128,7 @@ func TestReplicasAnswer(t *testing.T) {
 	f.await(0, true)
 	eventually(t, "the replica to have the lease", func() bool { return f.usage() == 1 && f.series() == 1 && f.breakdown() == 1 })
 
-	must(t, errors.Join(f.store.reader.db.Close(), f.store.streams.Close()))
+	must(t, errors.Join(f.store.reader.db.Close(), f.store.streams.db.Close()))
 	f.bill() // writes go on
 	eventually(t, "the replica to have the next lease", func() bool { return f.usage() == 2 && f.series() == 2 && f.breakdown() == 2 })
 	ctx := t.Context()

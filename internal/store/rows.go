@@ -1,9 +1,11 @@
 package store
 
 import (
-	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -34,6 +36,15 @@ func (c idColumn) Scan(value any) (err error) {
 	return err
 }
 
+// ScanUUID implements pgtype.UUIDScanner.
+func (c idColumn) ScanUUID(v pgtype.UUID) error {
+	if !v.Valid {
+		return errors.New("an id is NULL")
+	}
+	*c.into = v.Bytes
+	return nil
+}
+
 // nullIDColumn reads an id that may be NULL.
 type nullIDColumn struct{ into **billing.ID }
 
@@ -47,11 +58,20 @@ func (c nullIDColumn) Scan(value any) error {
 	return idColumn{id}.Scan(value)
 }
 
+// ScanUUID implements pgtype.UUIDScanner.
+func (c nullIDColumn) ScanUUID(v pgtype.UUID) error {
+	*c.into = nil
+	if v.Valid {
+		*c.into = (*billing.ID)(&v.Bytes)
+	}
+	return nil
+}
+
 const leaseColumns = `lease_id, job_id, job_name, step_key, vm_handle, build_id, build_number, build_external_id,
 	pipeline_id, pipeline_name, pipeline_slug, cpu_count, memory_gb, disk_gb,
 	started_at, finished_at, duration_seconds, amount_cents`
 
-func scanLease(rows *sql.Rows, l *billing.Lease, more ...any) error {
+func scanLease(rows row, l *billing.Lease, more ...any) error {
 	l.ID = new(billing.ID)
 	return rows.Scan(append([]any{
 		idColumn{l.ID}, nullIDColumn{&l.JobID}, &l.JobName, &l.StepKey, &l.VMHandle,
@@ -61,8 +81,8 @@ func scanLease(rows *sql.Rows, l *billing.Lease, more ...any) error {
 	}, more...)...)
 }
 
-func leaseValues(org billing.ID, l *billing.Lease, args []any) []any {
-	return append(args, org[:],
+func leaseValues(l *billing.Lease, args []any) []any {
+	return append(args,
 		idValue(l.ID), idValue(l.JobID), l.JobName, l.StepKey, l.VMHandle,
 		idValue(l.BuildID), l.BuildNumber, l.BuildExternalID,
 		idValue(l.PipelineID), l.PipelineName, l.PipelineSlug, l.CPUCount, l.MemoryGB, l.DiskGB,
@@ -72,15 +92,15 @@ func leaseValues(org billing.ID, l *billing.Lease, args []any) []any {
 const entryColumns = `seq, entry_id, amount_cents, balance_after_cents, source, description, created_at, lease_id,
 	idempotency_key`
 
-func scanEntry(rows *sql.Rows, e *billing.Entry, more ...any) error {
+func scanEntry(rows row, e *billing.Entry, more ...any) error {
 	return rows.Scan(append([]any{
 		&e.Seq, idColumn{&e.ID}, &e.AmountCents, &e.BalanceAfterCents, &e.Source, &e.Description,
 		&e.CreatedAt, nullIDColumn{&e.LeaseID}, &e.IdempotencyKey,
 	}, more...)...)
 }
 
-func entryValues(org billing.ID, e *billing.Entry, args []any) []any {
-	return append(args, org[:],
+func entryValues(e *billing.Entry, args []any) []any {
+	return append(args,
 		e.Seq, e.ID[:], e.AmountCents, e.BalanceAfterCents, string(e.Source), e.Description,
 		int64(e.CreatedAt), idValue(e.LeaseID), e.IdempotencyKey)
 }
@@ -91,23 +111,133 @@ func usageInto(u *billing.Usage) []any {
 	return []any{&u.CPUSeconds, &u.MemoryGBSeconds, &u.DiskGBSeconds, &u.Cents}
 }
 
-// parameters writes rows of parameters, "($1,$2),($3,$4)" for two rows of two, beginning at $first. It must follow upon
-// $first-1, since some databases just count them.
-func (d dialect) parameters(first, rows, width int) string {
-	var b strings.Builder
-	for row := range rows {
-		for column := range width {
-			switch {
-			case column > 0:
-				b.WriteByte(',')
-			case row > 0:
-				b.WriteString("),(")
-			default:
-				b.WriteByte('(')
+// insertion is how rows of a table are inserted. Each begins with the organization.
+type insertion struct {
+	table    string
+	columns  string   // but the organization
+	types    []string // of these columns
+	conflict string   // what follows where a row with the same key is there
+}
+
+const (
+	uuids   = "uuid"
+	texts   = "text"
+	numbers = "bigint"
+)
+
+var (
+	leaseInsertion = insertion{"leases", leaseColumns, []string{
+		uuids, uuids, texts, texts, texts, uuids, numbers, texts, uuids, texts, texts,
+		numbers, numbers, numbers, numbers, numbers, numbers, numbers,
+	}, ` ON CONFLICT (org_id, lease_id) DO UPDATE SET job_name = excluded.job_name, step_key = excluded.step_key,
+		vm_handle = excluded.vm_handle, build_id = excluded.build_id, build_number = excluded.build_number,
+		build_external_id = excluded.build_external_id, pipeline_id = excluded.pipeline_id,
+		pipeline_name = excluded.pipeline_name, pipeline_slug = excluded.pipeline_slug,
+		cpu_count = excluded.cpu_count, memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb,
+		started_at = excluded.started_at, finished_at = excluded.finished_at,
+		duration_seconds = excluded.duration_seconds, amount_cents = excluded.amount_cents`}
+	entryInsertion = insertion{"ledger_entries", entryColumns, []string{
+		numbers, uuids, numbers, numbers, texts, texts, numbers, uuids, texts,
+	}, ``}
+	sumInsertion = insertion{"usage_sums", `span, start_at, ` + usageColumns, []string{
+		numbers, numbers, numbers, numbers, numbers, numbers,
+	}, ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET
+		cpu_seconds = usage_sums.cpu_seconds + excluded.cpu_seconds,
+		memory_gb_seconds = usage_sums.memory_gb_seconds + excluded.memory_gb_seconds,
+		disk_gb_seconds = usage_sums.disk_gb_seconds + excluded.disk_gb_seconds,
+		total_cents = usage_sums.total_cents + excluded.total_cents`}
+)
+
+// insert inserts n rows; values appends the columns of one of them.
+func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, values func(i int, row []any) []any) {
+	if n == 0 {
+		return
+	}
+	before := `INSERT INTO ` + into.table + ` (org_id, ` + into.columns + `) `
+	if d.pipelined {
+		columns := make([][]any, len(into.types))
+		for i := range n {
+			for c, value := range values(i, make([]any, 0, len(columns))) {
+				columns[c] = append(columns[c], value)
 			}
-			b.WriteString(d.parameter(first + row*width + column))
+		}
+		args, parameters := []any{org[:]}, make([]string, len(columns))
+		for c, of := range into.types {
+			args = append(args, array(of, columns[c]))
+			parameters[c] = fmt.Sprintf(`$%d::%s[]`, c+2, of)
+		}
+		p.exec(before+`SELECT $1::uuid, * FROM unnest(`+strings.Join(parameters, `, `)+`) AS new`+into.conflict, args)
+		return
+	}
+	width := len(into.types) + 1
+	for at := 0; at < n; {
+		size := 1
+		for size < 64 && at+size*8 <= n {
+			size *= 8
+		}
+		args := make([]any, 0, size*width)
+		for range size {
+			args = values(at, append(args, org[:]))
+			at++
+		}
+		p.exec(before+`VALUES `+placeholders(size, width)+into.conflict, args)
+	}
+}
+
+// find looks up the rows of an organization whose column has one of the keys. The text of the query ends in the column.
+func (d dialect) find(p pipeline, org billing.ID, text, of string, keys []any, scan func(row) error) {
+	if d.pipelined {
+		if len(keys) > 0 {
+			p.query(text+` = ANY($2)`, []any{org[:], array(of, keys)}, scan)
+		}
+		return
+	}
+	// Only a few sizes of the list of keys occur, so that each is prepared once; a list is filled up with its last key.
+	for len(keys) > 0 {
+		size := 1
+		for size < len(keys) && size < 512 {
+			size *= 8
+		}
+		args := make([]any, 1, size+1)
+		args[0] = org[:]
+		n := min(size, len(keys))
+		args = append(args, keys[:n]...)
+		for len(args) <= size {
+			args = append(args, keys[n-1])
+		}
+		p.query(text+` IN `+placeholders(1, size), args, scan)
+		keys = keys[n:]
+	}
+}
+
+// placeholders writes rows of parameters, "(?,?),(?,?)" for two rows of two. A parameter with a number has a name to SQLite, and
+// the driver searches all names for each parameter that it binds: a statement with a thousand of them takes twice as long.
+func placeholders(rows, width int) string {
+	one := `(` + strings.Repeat(`,?`, width)[1:] + `)`
+	return strings.Repeat(`,`+one, rows)[1:]
+}
+
+// array makes one parameter of many values, as they are made for a parameter each.
+func array(of string, values []any) any {
+	switch of {
+	case uuids:
+		return typed(values, func(v []byte) pgtype.UUID { return pgtype.UUID{Bytes: [16]byte(v), Valid: true} })
+	case texts:
+		return typed(values, func(v string) *string { return &v })
+	default:
+		return typed(values, func(v int64) *int64 { return &v })
+	}
+}
+
+func typed[From, To any](values []any, convert func(From) To) []To {
+	converted := make([]To, len(values))
+	for i, value := range values {
+		switch v := value.(type) {
+		case From:
+			converted[i] = convert(v)
+		case To:
+			converted[i] = v
 		}
 	}
-	b.WriteByte(')')
-	return b.String()
+	return converted
 }

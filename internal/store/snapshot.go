@@ -17,7 +17,7 @@ type snapshot struct {
 }
 
 // query gives the database's errors their kind. Those of scan, which may hand the rows on, are returned as they are.
-func (s snapshot) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+func (s snapshot) query(ctx context.Context, text string, args []any, scan func(row) error) error {
 	rows, err := s.QueryContext(ctx, text, args...)
 	if err != nil {
 		return s.store.fail(ctx, err)
@@ -33,7 +33,7 @@ func (s snapshot) query(ctx context.Context, text string, args []any, scan func(
 
 // atOneMoment runs do on a snapshot.
 func (s *Store) atOneMoment(ctx context.Context, do func(snapshot) error) error {
-	tx, err := s.streams.BeginTx(ctx, s.dialect.readTx)
+	tx, err := s.streams.db.BeginTx(ctx, s.dialect.readTx)
 	if err != nil {
 		return s.fail(ctx, err)
 	}
@@ -43,7 +43,7 @@ func (s *Store) atOneMoment(ctx context.Context, do func(snapshot) error) error 
 
 func (s snapshot) organizations(ctx context.Context) (orgs []billing.Organization, err error) {
 	err = s.query(ctx, `SELECT org_id, slug, name, created_at FROM organizations ORDER BY slug`, nil,
-		func(rows *sql.Rows) error {
+		func(rows row) error {
 			org, err := scanOrganization(rows)
 			orgs = append(orgs, org)
 			return err
@@ -58,7 +58,7 @@ var always = billing.Window{From: math.MinInt64, To: math.MaxInt64}
 func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, more string, extra []any, take func(*billing.Lease) error) error {
 	return s.query(ctx, `SELECT `+leaseColumns+more+` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
 			ORDER BY started_at, lease_id`, []any{org[:], int64(w.From), int64(w.To)},
-		func(rows *sql.Rows) error {
+		func(rows row) error {
 			var l billing.Lease
 			if err := scanLease(rows, &l, extra...); err != nil {
 				return err
@@ -70,7 +70,7 @@ func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, 
 // entries hands over an organization's entries, with one more column if more is given.
 func (s snapshot) entries(ctx context.Context, org billing.ID, more string, extra []any, take func(*billing.Entry) error) error {
 	return s.query(ctx, `SELECT `+entryColumns+more+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
-		func(rows *sql.Rows) error {
+		func(rows row) error {
 			var e billing.Entry
 			if err := scanEntry(rows, &e, extra...); err != nil {
 				return err
@@ -129,7 +129,7 @@ func (s *Store) Audit(ctx context.Context, sink billing.AuditSink) error {
 }
 
 func auditOne(ctx context.Context, q snapshot, org billing.Organization, sink billing.AuditSink) error {
-	head, err := readHead(ctx, q, org.ID, "")
+	head, err := readHead(ctx, q, org.ID)
 	switch {
 	case errors.Is(err, billing.ErrOrganizationNotFound):
 		err = sink.Organization(org, nil)
@@ -160,7 +160,7 @@ var nextUsage = func() string {
 func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
 	for from := always.From; ; {
 		var next *billing.Time
-		err := q.query(ctx, nextUsage, []any{org[:], int64(from)}, func(rows *sql.Rows) error { return rows.Scan(&next) })
+		err := q.query(ctx, nextUsage, []any{org[:], int64(from)}, func(rows row) error { return rows.Scan(&next) })
 		if err != nil || next == nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.Aud
 		for _, span := range billing.Spans {
 			err := q.query(ctx, `SELECT start_at, `+usageColumns+` FROM usage_sums
 					WHERE org_id = $1 AND span = $2 AND start_at >= $3 AND start_at < $4 ORDER BY start_at`,
-				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(rows *sql.Rows) error {
+				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(rows row) error {
 					period := billing.Period{Span: span}
 					var sums billing.Usage
 					if err := rows.Scan(append([]any{&period.Start}, usageInto(&sums)...)...); err != nil {

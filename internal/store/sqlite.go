@@ -23,7 +23,6 @@ var sqliteDialect = dialect{
 	lockHead:   "", // the write transaction holds the whole database
 	readTx:     &sql.TxOptions{ReadOnly: true},
 	byIndex:    sqliteByIndex,
-	parameter:  sqliteParameter,
 	unique:     sqliteUnique,
 	again:      func(error) bool { return false }, // there is one writer at a time
 	outOfReach: sqliteOutOfReach,
@@ -32,10 +31,6 @@ var sqliteDialect = dialect{
 // Left to itself, SQLite takes eight keys to be more work than all rows that share the index's first column, and reads an
 // organization's whole ledger.
 func sqliteByIndex(index string) string { return " INDEXED BY " + index }
-
-// A parameter with a number has a name to SQLite, and the driver searches all names for each parameter that it binds: a
-// statement with a thousand of them takes twice as long.
-func sqliteParameter(int) string { return "?" }
 
 // SQLite tells uniqueness violations of an index and of a primary key apart.
 func sqliteUnique(err error) bool {

@@ -192,7 +192,7 @@ func TestSQLiteConnections(t *testing.T) {
 	}{
 		"writer":  {s.writer.db, 0},
 		"reader":  {s.reader.db, 1},
-		"streams": {s.streams, 1},
+		"streams": {s.streams.db, 1},
 	} {
 		open := pool.db.Stats().MaxOpenConnections
 		if open == 0 {

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -29,14 +30,12 @@ type dialect struct {
 	lockHead string         // appended to the query that reads a ledger's head in order to append
 	readTx   *sql.TxOptions // of a transaction in which all reads see one moment
 
-	// driverPrepares tells that the driver prepares each text once for each connection. Where it does, preparing it apart
-	// would need another connection in the middle of a transaction, which may have to wait for that transaction's end.
-	driverPrepares bool
+	// pipelined tells that statements are sent many at a time, with many values in one parameter. The driver prepares each text
+	// once for each connection then.
+	pipelined bool
 
 	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
 	byIndex func(index string) string
-	// parameter is how the n-th parameter of a statement is written within a long list of them.
-	parameter func(n int) string
 
 	unique     func(error) bool // whether a row with the same key was there
 	again      func(error) bool // whether the transaction was given up for another's sake and may be tried again
@@ -50,7 +49,7 @@ type Store struct {
 	dialect dialect
 	writer  *statements // one at a time; reads its own writes
 	reader  *statements // short reads
-	streams *sql.DB     // reads whose length the receiver decides
+	streams *statements // reads whose length the receiver decides
 
 	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
 	// stamps it to within grantAge.
@@ -106,7 +105,7 @@ func MustExist(database string) error {
 func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*Store, error) {
 	s := &Store{
 		dialect: d,
-		writer:  newStatements(d, writer), reader: newStatements(d, reader), streams: streams,
+		writer:  newStatements(d, writer), reader: newStatements(d, reader), streams: newStatements(d, streams),
 		writing: make(chan struct{}, 1), queue: make(chan *write, queueSize), committed: make(chan struct{}),
 		commitTimeout: commitTimeout,
 		exactly:       func() (stamp, bool) { return stamp{}, false },
@@ -182,7 +181,7 @@ func (s *Store) closePools() error {
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.Close())
 	}
-	errs = append(errs, s.reader.db.Close(), s.streams.Close(), s.writer.db.Close())
+	errs = append(errs, s.reader.db.Close(), s.streams.db.Close(), s.writer.db.Close())
 	if s.walIndex != nil {
 		errs = append(errs, s.walIndex.close())
 	}
@@ -225,13 +224,13 @@ func (s *Store) fail(ctx context.Context, err error) error {
 // statements prepares each text once.
 type statements struct {
 	db     *sql.DB
-	driver bool // whether the driver does so itself
+	native bool // whether the driver does so itself
 	mu     sync.RWMutex
 	byText map[string]*sql.Stmt
 }
 
 func newStatements(d dialect, db *sql.DB) *statements {
-	return &statements{db: db, driver: d.driverPrepares, byText: map[string]*sql.Stmt{}}
+	return &statements{db: db, native: d.pipelined, byText: map[string]*sql.Stmt{}}
 }
 
 func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
@@ -256,8 +255,8 @@ func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
 }
 
 // query runs a query outside a transaction and hands each row to scan.
-func (s *statements) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
-	if s.driver {
+func (s *statements) query(ctx context.Context, text string, args []any, scan func(row) error) error {
+	if s.native {
 		return queryPool(ctx, s.db, text, args, scan)
 	}
 	stmt, err := s.get(ctx, text)
@@ -273,12 +272,18 @@ func (s *statements) query(ctx context.Context, text string, args []any, scan fu
 
 // queryPool runs a query on a pool whose connections may have been lost while they were idle, as all are when the database
 // is started again: the next one is tried, and at last a new one. Nothing is read twice.
-func queryPool(ctx context.Context, db *sql.DB, text string, args []any, scan func(*sql.Rows) error) error {
+func queryPool(ctx context.Context, db *sql.DB, text string, args []any, scan func(row) error) error {
 	for lost := 0; ; lost++ {
 		begun := false
-		err := queryEach(ctx, db, text, args, func(rows *sql.Rows) error {
-			begun = true
-			return scan(rows)
+		err := onConnection(ctx, db, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, text, args...)
+			if err != nil {
+				return err
+			}
+			return eachNative(rows, func(r row) error {
+				begun = true
+				return scan(r)
+			})
 		})
 		if begun || !connectionLost(err) || ctx.Err() != nil || lost == db.Stats().MaxOpenConnections {
 			return err
@@ -286,19 +291,7 @@ func queryPool(ctx context.Context, db *sql.DB, text string, args []any, scan fu
 	}
 }
 
-// queryEach runs a query as it is and hands each row to scan.
-func queryEach(ctx context.Context, on interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}, text string, args []any, scan func(*sql.Rows) error,
-) error {
-	rows, err := on.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	return each(rows, scan)
-}
-
-func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
+func each(rows *sql.Rows, scan func(row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
@@ -312,13 +305,9 @@ func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
 type tx struct {
 	*sql.Tx
 	statements *statements
-	dialect    dialect
 }
 
-func (t tx) query(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
-	if t.statements.driver {
-		return queryEach(ctx, t.Tx, text, args, scan)
-	}
+func (t tx) query(ctx context.Context, text string, args []any, scan func(row) error) error {
 	stmt, err := t.statements.get(ctx, text)
 	if err != nil {
 		return err
@@ -339,7 +328,7 @@ func (t tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
 }
 
 func (t tx) result(ctx context.Context, text string, args []any) (sql.Result, error) {
-	if t.statements.driver {
+	if t.statements.native {
 		return t.ExecContext(ctx, text, args...)
 	}
 	stmt, err := t.statements.get(ctx, text)
@@ -352,6 +341,12 @@ func (t tx) result(ctx context.Context, text string, args []any) (sql.Result, er
 // transact runs do in a write transaction of its own and commits it where do returns nil. The database may have do run
 // again.
 func (s *Store) transact(ctx context.Context, do func(tx) error) error {
+	return s.exclusively(ctx, func() error { return s.transactNow(ctx, do) })
+}
+
+// exclusively runs a write transaction while this process runs no other, and runs it again where the database gives it up for
+// another's sake.
+func (s *Store) exclusively(ctx context.Context, transaction func() error) error {
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
@@ -360,7 +355,7 @@ func (s *Store) transact(ctx context.Context, do func(tx) error) error {
 	}
 	const tries = 5
 	for try := 1; ; try++ {
-		err := s.transactNow(ctx, do)
+		err := transaction()
 		if err == nil || try == tries || ctx.Err() != nil || !s.dialect.again(err) {
 			return s.fail(ctx, err)
 		}
@@ -373,7 +368,7 @@ func (s *Store) transactNow(ctx context.Context, do func(tx) error) error {
 		return err
 	}
 	defer sqlTx.Rollback() //nolint:errcheck // it fails after a commit, and that is meant
-	if err := do(tx{sqlTx, s.writer, s.dialect}); err != nil {
+	if err := do(tx{sqlTx, s.writer}); err != nil {
 		return err
 	}
 	return sqlTx.Commit()

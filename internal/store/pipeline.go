@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// row is what a query has found, to be scanned.
+type row interface{ Scan(into ...any) error }
+
+// pipeline takes the statements of a write transaction. They wait until run, so that a database at the other end of a network
+// gets many at a time and its answers take one way.
+type pipeline interface {
+	query(text string, args []any, scan func(row) error)
+	exec(text string, args []any)
+	run(context.Context) error
+}
+
+// commitTogether runs do in a write transaction, with all that it leaves waiting, and commits it. The database may have do run
+// again.
+func (s *Store) commitTogether(ctx context.Context, do func(pipeline) error) error {
+	if s.dialect.pipelined {
+		return s.exclusively(ctx, func() error { return s.pipelineNow(ctx, do) })
+	}
+	return s.transact(ctx, func(t tx) error {
+		p := &sequence{tx: t}
+		if err := do(p); err != nil {
+			return err
+		}
+		return p.run(ctx)
+	})
+}
+
+// sequence is the pipeline of a database in the same process, which has nothing to gain from it.
+type sequence struct {
+	tx      tx
+	waiting []func(context.Context) error
+}
+
+func (s *sequence) query(text string, args []any, scan func(row) error) {
+	s.waiting = append(s.waiting, func(ctx context.Context) error { return s.tx.query(ctx, text, args, scan) })
+}
+
+func (s *sequence) exec(text string, args []any) {
+	s.waiting = append(s.waiting, func(ctx context.Context) error {
+		_, err := s.tx.exec(ctx, text, args...)
+		return err
+	})
+}
+
+func (s *sequence) run(ctx context.Context) error {
+	defer func() { s.waiting = s.waiting[:0] }()
+	for _, statement := range s.waiting {
+		if err := statement(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pipelineNow begins with the first statements of do and commits with the last, so that a transaction takes two ways there and
+// back.
+func (s *Store) pipelineNow(ctx context.Context, do func(pipeline) error) error {
+	return onConnection(ctx, s.writer.db, func(conn *pgx.Conn) (err error) {
+		defer func() {
+			if conn.PgConn().TxStatus() != 'I' && !conn.IsClosed() {
+				err = errors.Join(err, rollBack(ctx, conn))
+			}
+		}()
+		p := &batch{conn: conn}
+		p.exec(`BEGIN`, nil)
+		if err := do(p); err != nil {
+			return err
+		}
+		p.waiting.Queue(`COMMIT`).Query(func(rows pgx.Rows) error {
+			rows.Close()
+			// PostgreSQL answers the COMMIT of a transaction that has failed with ROLLBACK, and no error.
+			if tag := rows.CommandTag().String(); rows.Err() == nil && tag != "COMMIT" {
+				return fmt.Errorf("COMMIT was answered with %s", tag)
+			}
+			return rows.Err()
+		})
+		return p.run(ctx)
+	})
+}
+
+// rollBack gives up a transaction, whose locks others may be waiting for, also where the context has ended.
+func rollBack(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, err := conn.Exec(ctx, `ROLLBACK`); err != nil {
+		return conn.Close(ctx)
+	}
+	return nil
+}
+
+// batch is the pipeline of PostgreSQL. After an error it takes no more statements up to the end of the run.
+type batch struct {
+	conn    *pgx.Conn
+	waiting pgx.Batch
+}
+
+func (b *batch) query(text string, args []any, scan func(row) error) {
+	b.waiting.Queue(text, args...).Query(func(rows pgx.Rows) error { return eachNative(rows, scan) })
+}
+
+func (b *batch) exec(text string, args []any) { b.waiting.Queue(text, args...) }
+
+func (b *batch) run(ctx context.Context) error {
+	waiting := b.waiting
+	b.waiting = pgx.Batch{}
+	return b.conn.SendBatch(ctx, &waiting).Close()
+}
+
+func eachNative(rows pgx.Rows, scan func(row) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// onConnection lets do use a connection of the pool past database/sql, which would handle each value and each statement by
+// itself.
+func onConnection(ctx context.Context, db *sql.DB, do func(*pgx.Conn) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driver any) error { return do(driver.(*stdlib.Conn).Conn()) })
+}
