@@ -70,4 +70,3 @@ func TestDebugListenWarns(t *testing.T) {
 	server, _ := newProgram(t).serve("--debug-listen", "0.0.0.0:0")
 	server.waitFor(`level=WARN msg="profiles are served to other machines, and need no token" address=http://`)
 }
-

@@ -65,10 +65,10 @@ func (b *bench) measureBreakdown(ctx context.Context, d databases) (err error) {
 		plainFirsts = append(plainFirsts, int64(sorted))
 	}
 	r := row{section: "breakdown", store: d.name(), what: "Leases", unit: perSecond, ours: speeds}
-	r.against, r.yardstick, r.bound = "the same rows, read and thrown away", plainSpeeds, bound{least: 500}
+	r.against, r.yardstick, r.bound = "the same rows, read and thrown away", plainSpeeds, least(50)
 	b.add(r)
 	r.what, r.unit, r.ours = "First byte", nanos, firsts
-	r.against, r.yardstick, r.bound = "the first row of the same order", plainFirsts, bound{most: 1000}
+	r.against, r.yardstick, r.bound = "the first row of the same order", plainFirsts, most(100)
 	b.add(r)
 	r.what, r.unit, r.ours, r.against, r.yardstick, r.bound = "Extra memory", octets, memories, "", nil, bound{most: 32 << 20}
 	b.add(r)
@@ -96,7 +96,7 @@ func (b *bench) streamOnce(ctx context.Context, database, token string) (s strea
 	if err != nil {
 		return s, err
 	}
-	defer c.Close()
+	defer c.leave()
 	watch := &firstByte{start: time.Now()}
 	if err := c.send(b.breakdownRequest(token), watch); err != nil {
 		return s, err
@@ -149,7 +149,9 @@ func (b *bench) measureDisconnect(ctx context.Context, d databases, name, token 
 			if _, err := c.Write(b.breakdownRequest(token)); err != nil {
 				return err
 			}
-			if err := errors.Join(moment.leave(c), c.Close()); err != nil {
+			err = moment.leave(c)
+			c.leave()
+			if err != nil {
 				return err
 			}
 			took, err := untilIdle(ctx, server, d, name)

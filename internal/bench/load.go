@@ -39,6 +39,9 @@ func connect(ctx context.Context, address string) (*connection, error) {
 	return &connection{conn, bufio.NewReaderSize(conn, 1<<16)}, nil
 }
 
+// leave closes the connection, on which nothing is under way that could be lost.
+func (c *connection) leave() { _ = c.Close() }
+
 // send sends a request and hands the body of its answer to w. Any status but 200 is an error.
 func (c *connection) send(request []byte, w io.Writer) error {
 	if _, err := c.Write(request); err != nil {
@@ -114,9 +117,11 @@ func drive(ctx context.Context, address string, connections int, limit time.Dura
 	for i := range open {
 		c, err := connect(ctx, address)
 		if err != nil {
+			for _, c := range open[:i] {
+				c.leave()
+			}
 			return 0, 0, err
 		}
-		defer c.Close()
 		open[i] = c
 	}
 	var answered atomic.Int64
@@ -127,7 +132,10 @@ func drive(ctx context.Context, address string, connections int, limit time.Dura
 	for i, c := range open {
 		sending.Go(func() {
 			n := int64(0)
-			defer func() { answered.Add(n) }()
+			defer func() {
+				answered.Add(n)
+				c.leave()
+			}()
 			for limit == 0 || time.Since(start) < limit {
 				request := next(i)
 				if request == nil {

@@ -84,17 +84,24 @@ func (s series) unsteady() bool {
 	return (slices.Max(s)-slices.Min(s))*4 > max(s.median(), -s.median())
 }
 
-// ratios divides run by run, in thousandths: both sides of one round had the same weather.
+// one is the ratio of two things that are equal; ratios count millionths.
+const one = 1_000_000
+
+// ratios divides run by run: both sides of one round had the same weather.
 func (s series) ratios(by series) series {
 	ratios := make(series, 0, len(s))
 	for i := range s {
-		ratios = append(ratios, s[i]*1000/max(by[i], 1))
+		ratios = append(ratios, s[i]*one/max(by[i], 1))
 	}
 	return ratios
 }
 
-// bound is what is wanted of a ratio, in thousandths, or of a number without a yardstick, in its unit. Zero is no bound.
+// bound is what is wanted of a ratio, or of a number without a yardstick, in its unit. Zero is no bound.
 type bound struct{ least, most int64 }
+
+// least and most are bounds of a ratio in hundredths.
+func least(percent int64) bound { return bound{least: percent * one / 100} }
+func most(percent int64) bound  { return bound{most: percent * one / 100} }
 
 func (b bound) wanted() bool { return b.least != 0 || b.most != 0 }
 
@@ -126,7 +133,10 @@ func (r row) number(n int64) string {
 	if r.against == "" {
 		return r.unit.text(n)
 	}
-	return decimal(n, 1000, 2)
+	if n > 0 && n < one/20 {
+		return "1/" + grouped(one/n)
+	}
+	return decimal(n, one, 2)
 }
 
 // side is one of the things that are measured in turn.

@@ -20,7 +20,7 @@ func get(ctx context.Context, p *process, path, token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer c.leave()
 	var body bytes.Buffer
 	if err := c.send(request("GET", path, token, ""), &body); err != nil {
 		return "", fmt.Errorf("GET %s: %w: %s", path, err, body.String())
@@ -28,10 +28,10 @@ func get(ctx context.Context, p *process, path, token string) (string, error) {
 	return body.String(), nil
 }
 
-// throughput is a side: how many requests a second a server answers.
-func (b *bench) throughput(p *process, path, token string) side {
+// balances is a side: how many times a second a server answers with a balance.
+func (b *bench) balances(p *process, token string) side {
 	return func(ctx context.Context) (int64, error) {
-		return b.load.rate(ctx, p.address, path, token, connections, b.size.load)
+		return b.load.rate(ctx, p.address, balancePath+largeOrg, token, connections, b.size.load)
 	}
 }
 
@@ -68,8 +68,7 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	path := balancePath + largeOrg
-	body, err := get(ctx, server, path, token)
+	body, err := get(ctx, server, balancePath+largeOrg, token)
 	if err != nil {
 		return err
 	}
@@ -80,9 +79,9 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 	defer func() { err = errors.Join(err, constant.stop()) }()
 	r := row{section: "balance", what: "Balance", store: d.name(), unit: perSecond, against: "a constant handler"}
 	if d.name() == "SQLite" {
-		r.bound = bound{least: 800}
+		r.bound = least(80)
 	}
-	if err := b.compare(ctx, r, true, b.throughput(server, path, token), b.throughput(constant, path, token)); err != nil {
+	if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(constant, token)); err != nil {
 		return err
 	}
 	if d.name() == "PostgreSQL" {
@@ -91,8 +90,8 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, bare.stop()) }()
-		r.against, r.bound = "a handler that reads one row", bound{least: 900}
-		if err := b.compare(ctx, r, true, b.throughput(server, path, token), b.throughput(bare, path, token)); err != nil {
+		r.against, r.bound = "a handler that reads one row", least(90)
+		if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(bare, token)); err != nil {
 			return err
 		}
 	}
@@ -102,7 +101,7 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 	}
 	defer func() { err = errors.Join(err, logging.stop()) }()
 	r.what, r.against, r.bound = "Balance, with a line in the log for each request", "the same without", bound{}
-	return b.compare(ctx, r, true, b.throughput(logging, path, token), b.throughput(server, path, token))
+	return b.compare(ctx, r, true, b.balances(logging, token), b.balances(server, token))
 }
 
 // Two windows of a year: one of whole days, and one as of now, which cuts a minute, an hour and a day off at either end.
@@ -130,7 +129,7 @@ func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
 		for _, window := range windows {
 			err := b.compare(ctx, row{
 				section: "reads", what: call.name + ", " + window.name, store: d.name(), unit: nanos, against: against,
-				bound: bound{most: 1500},
+				bound: most(150),
 			}, true, b.callTime(server, usagePath+largeOrg+call.path+window.query, token),
 				b.callTime(server, usagePath+smallOrg+call.path+window.query, token))
 			if err != nil {
@@ -139,7 +138,7 @@ func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
 		}
 	}
 	first := row{
-		section: "reads", what: "Transactions, first page", store: d.name(), unit: nanos, against: against, bound: bound{most: 1500},
+		section: "reads", what: "Transactions, first page", store: d.name(), unit: nanos, against: against, bound: most(150),
 	}
 	large := b.callTime(server, transactionsPath+largeOrg, token)
 	if err := b.compare(ctx, first, true, large, b.callTime(server, transactionsPath+smallOrg, token)); err != nil {
@@ -150,7 +149,7 @@ func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	first.what, first.against = fmt.Sprintf("Transactions, a page %s entries deep", grouped(int64(b.size.leases/2))), "the first page"
-	first.bound = bound{most: 1100}
+	first.bound = most(110)
 	return b.compare(ctx, first, true, b.callTime(server, transactionsPath+largeOrg+"?cursor="+url.QueryEscape(cursor), token), large)
 }
 
@@ -165,7 +164,7 @@ func walkHalf(ctx context.Context, server *process, token string, entries int) (
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer c.leave()
 	const page = 100
 	path := fmt.Sprintf("%s%s?limit=%d", transactionsPath, largeOrg, page)
 	for range max(1, entries/2/page) {

@@ -98,13 +98,14 @@ func (b *bench) report(m machine, took time.Duration) (string, error) {
 			return cells("", "Store", "Here", "Yardstick", "It", "Here ÷ it") + "|---|---|--:|---|--:|--:|\n" + lines.String(), nil
 		},
 		"targets": func() string {
-			lines := cells("", "Store", "Measured", "Wanted", "Met") + "|---|---|--:|--:|---|\n"
+			var lines strings.Builder
+			lines.WriteString(cells("", "Store", "Measured", "Wanted", "Met") + "|---|---|--:|--:|---|\n")
 			for _, r := range b.rows {
 				if r.bound.wanted() {
-					lines += r.line(true)
+					lines.WriteString(r.line(true))
 				}
 			}
-			return lines
+			return lines.String()
 		},
 		"met": func() string {
 			met, wanted := 0, 0

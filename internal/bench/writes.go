@@ -86,7 +86,7 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 	}
 	r := row{section: "writes", store: d.name(), unit: perSecond, against: "bulk insert of the same rows", yardstick: measured[0]}
 	for i, n := range clients {
-		r.what, r.ours, r.bound = fmt.Sprintf("Leases, %d a request, %d at a time", leasesAtOnce, n), measured[2+i], bound{least: 600}
+		r.what, r.ours, r.bound = fmt.Sprintf("Leases, %s a request, %d at a time", grouped(leasesAtOnce), n), measured[2+i], least(60)
 		b.add(r)
 	}
 	if d.name() == "SQLite" {
@@ -169,14 +169,14 @@ func (b *bench) measureSingleWrites(ctx context.Context, d databases) error {
 			return b.startYardstick(ctx, kind, database)
 		})
 	}
-	many := bound{least: 3500}
+	many := least(350)
 	if d.name() == "PostgreSQL" {
-		many = bound{least: 8000}
+		many = least(800)
 	}
 	for _, run := range []struct {
 		clients int
 		bound   bound
-	}{{connections, many}, {1, bound{least: 1000}}} {
+	}{{connections, many}, {1, least(100)}} {
 		ours := write(run.clients, true, func(ctx context.Context, database string) (*process, error) { return b.serve(ctx, database) })
 		measured, err := alternate(ctx, b.size.rounds, false, ours, yardstick(run.clients, "naive"), yardstick(run.clients, "bare"))
 		if err != nil {
