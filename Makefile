@@ -4,6 +4,8 @@
 FUZZTIME = 1m
 # How often `make soak` breaks each thing that it breaks.
 SOAK_ROUNDS ?= 50
+# How long `make soak` then looks for what leaks, on each database.
+SOAK_TIME ?= 1m
 # How much `make bench` measures, and where it keeps databases for the next time: on a disk, where PostgreSQL's own user gets
 # to it.
 SIZE ?= medium
@@ -54,8 +56,8 @@ bench: build ## Measure against yardsticks, SIZE=small, medium or full, ONLY=bal
 
 # One may want it to run all night, so it takes the time that it needs; every wait in it has an end.
 .PHONY: soak
-soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each
-	SOAK_ROUNDS=$(SOAK_ROUNDS) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full'
+soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each, then look for leaks for SOAK_TIME (1m)
+	SOAK_ROUNDS=$(SOAK_ROUNDS) SOAK_TIME=$(SOAK_TIME) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full|Leaks'
 
 .PHONY: check
 check: check-generate check-format check-modules vet lint check-contract check-imports ## Check all but the tests

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,15 +20,21 @@ type machine struct {
 	Cores                                             int
 }
 
-func describeMachine(data string) machine {
+func describeMachine(ctx context.Context, data string) (machine, error) {
 	m := machine{
 		CPU: fieldOf("/proc/cpuinfo", "model name"), Kernel: firstLine("/proc/sys/kernel/osrelease"), Go: runtime.Version(),
-		Cores: runtime.NumCPU(), SQLite: "modernc.org/sqlite " + moduleVersion("modernc.org/sqlite"), PostgreSQL: "none", Disk: fileSystem(data),
+		Cores: runtime.NumCPU(), PostgreSQL: "none", Disk: fileSystem(data),
 	}
 	if kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
 		m.Memory = decimal(kib, 1<<20, 1) + " GiB"
 	}
-	return m
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return m, err
+	}
+	err = db.QueryRowContext(ctx, `SELECT sqlite_version()`).Scan(&m.SQLite)
+	m.SQLite += " (modernc.org/sqlite " + moduleVersion("modernc.org/sqlite") + ")"
+	return m, errors.Join(err, db.Close())
 }
 
 func firstLine(path string) string {

@@ -77,12 +77,12 @@ type size struct {
 
 var sizes = map[string]size{
 	"small": {
-		name: "small", small: 2_000, leases: 20_000, breakdown: 20_000, written: 5_000,
-		rounds: 2, load: time.Second, calls: 100 * time.Millisecond, verified: true,
+		name: "small", small: 1_000, leases: 10_000, breakdown: 10_000, written: 3_000,
+		rounds: 2, load: 500 * time.Millisecond, calls: 100 * time.Millisecond, verified: true,
 	},
 	"medium": {
 		name: "medium", small: 10_000, leases: 1_000_000, breakdown: 1_000_000, written: 50_000,
-		rounds: 5, load: 3 * time.Second, calls: time.Second,
+		rounds: 5, load: 2 * time.Second, calls: 500 * time.Millisecond,
 	},
 	"full": {
 		name: "full", small: 10_000, leases: 10_000_000, breakdown: 1_000_000, written: 100_000,
@@ -154,7 +154,10 @@ func measure(ctx context.Context, size size, chosen []section, program, data str
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
-	machine := describeMachine(data)
+	machine, err := describeMachine(ctx, data)
+	if err != nil {
+		return "", err
+	}
 	b.stores = []databases{sqliteFiles{data}}
 	cluster, err := pgtest.Keep(filepath.Join(data, "postgres"))
 	switch {
@@ -178,7 +181,7 @@ func measure(ctx context.Context, size size, chosen []section, program, data str
 	}
 	for _, section := range chosen {
 		for _, store := range b.stores {
-			b.logf("%s, %s", section.name, store.name())
+			b.logf("%s, %s (%s since the start)", section.name, store.name(), time.Since(began).Round(time.Second))
 			if err := section.run(b, ctx, store); err != nil {
 				return "", fmt.Errorf("%s, %s: %w", section.name, store.name(), err)
 			}
