@@ -64,13 +64,13 @@ func (b *bench) measureBreakdown(ctx context.Context, d databases) (err error) {
 		}
 		plainFirsts = append(plainFirsts, int64(sorted))
 	}
-	r := row{section: "breakdown", store: d.name(), what: "Leases", unit: perSecond, ours: speeds}
+	r := row{section: "breakdown", store: d.name(), what: "Breakdown, leases", unit: perSecond, ours: speeds}
 	r.against, r.yardstick, r.bound = "the same rows, read and thrown away", plainSpeeds, least(50)
 	b.add(r)
-	r.what, r.unit, r.ours = "First byte", nanos, firsts
+	r.what, r.unit, r.ours = "Breakdown, first byte", nanos, firsts
 	r.against, r.yardstick, r.bound = "the first row of the same order", plainFirsts, most(100)
 	b.add(r)
-	r.what, r.unit, r.ours, r.against, r.yardstick, r.bound = "Extra memory", octets, memories, "", nil, bound{most: 32 << 20}
+	r.what, r.unit, r.ours, r.against, r.yardstick, r.bound = "Breakdown, extra memory", octets, memories, "", nil, bound{most: 32 << 20}
 	b.add(r)
 	return b.measureDisconnect(ctx, d, name, token, ours[0])
 }
@@ -131,11 +131,11 @@ func (b *bench) measureDisconnect(ctx context.Context, d databases, name, token 
 		what  string
 		leave func(*connection) error
 	}{
-		{"Work goes on after a receiver left that waits for the first byte", func(*connection) error {
+		{"Breakdown, work after a receiver left that waits for the first byte", func(*connection) error {
 			time.Sleep(usual.first / 2)
 			return nil
 		}},
-		{"Work goes on after a receiver left that has read some", func(c *connection) error {
+		{"Breakdown, work after a receiver left that has read some", func(c *connection) error {
 			_, err := io.CopyN(io.Discard, c.r, 1<<16)
 			return err
 		}},

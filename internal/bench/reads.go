@@ -124,7 +124,7 @@ func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	against := fmt.Sprintf("%s leases", grouped(int64(b.size.small)))
+	against := fmt.Sprintf("the same with %s leases", grouped(int64(b.size.small)))
 	for _, call := range []struct{ name, path string }{{"Usage", ""}, {"Series", "/series"}} {
 		for _, window := range windows {
 			err := b.compare(ctx, row{

@@ -86,7 +86,7 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 	}
 	r := row{section: "writes", store: d.name(), unit: perSecond, against: "bulk insert of the same rows", yardstick: measured[0]}
 	for i, n := range clients {
-		r.what, r.ours, r.bound = fmt.Sprintf("Leases, %s a request, %d at a time", grouped(leasesAtOnce), n), measured[2+i], least(60)
+		r.what, r.ours, r.bound = fmt.Sprintf("Recorded leases, %s a request, %s", grouped(leasesAtOnce), clientsText(n)), measured[2+i], least(60)
 		b.add(r)
 	}
 	if d.name() == "SQLite" {
@@ -94,6 +94,13 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 		b.add(r)
 	}
 	return nil
+}
+
+func clientsText(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return fmt.Sprintf("%d clients", n)
 }
 
 // bulkInserts reads the rows of the scratch database and returns two sides that write the same rows into an empty one, as
@@ -183,10 +190,7 @@ func (b *bench) measureSingleWrites(ctx context.Context, d databases) error {
 			return err
 		}
 		r := row{section: "single", store: d.name(), unit: perSecond, ours: measured[0]}
-		r.what = fmt.Sprintf("Leases, one a request, %d clients", run.clients)
-		if run.clients == 1 {
-			r.what = "Leases, one a request, one client"
-		}
+		r.what = "Recorded leases, one a request, " + clientsText(run.clients)
 		r.against, r.yardstick, r.bound = "a transaction for each request", measured[1], run.bound
 		b.add(r)
 		r.against, r.yardstick, r.bound = "a transaction for each request, of two statements", measured[2], bound{}
@@ -272,6 +276,6 @@ func (b *bench) measureImport(ctx context.Context, d databases) error {
 		return err
 	}
 	return b.compare(ctx, row{
-		section: "import", what: "Leases from a file", store: d.name(), unit: perSecond, against: "bulk insert of the same rows",
+		section: "import", what: "Imported leases", store: d.name(), unit: perSecond, against: "bulk insert of the same rows",
 	}, false, importing, bulk)
 }
