@@ -173,7 +173,7 @@ func findGenerator() generator {
 
 func (g generator) String() string {
 	if g.wrk == "" {
-		return "a program in Go that writes requests to sockets (there is no wrk on this machine)"
+		return "the generator below, since wrk is not installed"
 	}
 	return "wrk"
 }

@@ -127,7 +127,7 @@ func (b *bench) report(m machine, took time.Duration) (string, error) {
 	}
 	var text strings.Builder
 	err = t.Execute(&text, map[string]any{
-		"Machine": m, "Date": time.Now().UTC().Format(time.DateOnly), "Size": b.size.name, "Took": fmt.Sprintf("%d minutes", (took+time.Minute-1)/time.Minute),
+		"Machine": m, "Date": time.Now().UTC().Format(time.DateOnly), "Size": b.size.name, "Took": fmt.Sprintf("%d min", (took+time.Minute-1)/time.Minute),
 		"Rounds": b.size.rounds, "Leases": b.size.leases, "Small": b.size.small, "Breakdown": b.size.breakdown, "Written": b.size.written,
 		"AtOnce": leasesAtOnce, "Connections": connections, "Load": b.size.load.String(), "Generator": b.load.String(),
 		"Pool": poolSize,
