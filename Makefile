@@ -4,6 +4,12 @@
 FUZZTIME = 1m
 # How often `make soak` breaks each thing that it breaks.
 SOAK_ROUNDS ?= 50
+# How long `make soak` then looks for what leaks, on each database.
+SOAK_TIME ?= 1m
+# How much `make bench` measures, and where it keeps databases for the next time: on a disk, where PostgreSQL's own user gets
+# to it.
+SIZE ?= medium
+BENCH_DATA ?= /var/tmp/harmont-billing-bench-$(shell id -u)
 # The contract that is held against the accepted one.
 CONTRACT = openapi.yaml
 
@@ -42,10 +48,16 @@ test: ## Run every test, with the race detector where there is a C compiler
 fuzz: ## Send made-up requests to the server for FUZZTIME (1m)
 	go test ./server -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME)
 
+# What is small or only a part is shown, and not written to docs/benchmarks.md.
+.PHONY: bench
+bench: build ## Measure against yardsticks, SIZE=small, medium or full, ONLY=balance,writes …
+	go build -o bin/bench ./internal/bench
+	bin/bench -size '$(SIZE)' -only '$(ONLY)' -data '$(BENCH_DATA)' $(if $(filter-out small,$(SIZE)),$(if $(ONLY),,-report docs/benchmarks.md))
+
 # One may want it to run all night, so it takes the time that it needs; every wait in it has an end.
 .PHONY: soak
-soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each
-	SOAK_ROUNDS=$(SOAK_ROUNDS) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full'
+soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each, then look for leaks for SOAK_TIME (1m)
+	SOAK_ROUNDS=$(SOAK_ROUNDS) SOAK_TIME=$(SOAK_TIME) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full|Leaks'
 
 .PHONY: check
 check: check-generate check-format check-modules vet lint check-contract check-imports ## Check all but the tests

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"internal/audit":           {"internal/billing"},
 	"internal/pgtest":          {},
 	"internal/crashtest":       {},
+	"internal/bench":           {"internal/billing", "internal/store", "internal/pgtest"},
 	"internal/demo":            {"internal/billing"},
 	"internal/contracttest":    {"gen/httpserver"},
 	"server": {

@@ -43,6 +43,7 @@ server runs.`,
 	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
 	var rateLimit int64
 	flags.Func("rate-limit", "how many requests a second a token may make, `N`; any number where absent", parseInto(&rateLimit, atLeast(1)))
+	debugListen := flags.String("debug-listen", "", "an `ADDRESS` to serve profiles (pprof) and counters (expvar) on, to whoever reaches it; nowhere where absent")
 	docURL := flags.String("doc-url", server.DefaultDocURL, "what the doc_url of errors begins with")
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -55,6 +56,11 @@ server runs.`,
 			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", *listen)
 			if err != nil {
 				return err
+			}
+			if *debugListen != "" {
+				if err := serveDebug(cmd.Context(), logger, *debugListen); err != nil {
+					return errors.Join(err, listener.Close())
+				}
 			}
 			logger.Info("serving", "address", "http://"+listener.Addr().String(), "version", version())
 			context.AfterFunc(cmd.Context(), func() { logger.Info("stopping") })

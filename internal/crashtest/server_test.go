@@ -23,6 +23,7 @@ const clients = 16
 type service struct {
 	cmd     *exec.Cmd
 	address string
+	debug   string // the address of its profiles, where it was told to serve them
 	clients [clients]*client.Client
 	killed  atomic.Bool // so that connections break
 	exited  chan struct{}
@@ -89,6 +90,9 @@ func (s *service) read(stderr io.Reader, address chan<- string) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
+		if _, rest, ok := strings.Cut(line, ` msg="serving profiles" address=`); ok {
+			s.debug = rest // before the address is known, so nobody reads it yet
+		}
 		if _, rest, ok := strings.Cut(line, " msg=serving address="); ok {
 			found, _, _ := strings.Cut(rest, " ")
 			address <- found

@@ -140,6 +140,7 @@ func giveUp(t testing.TB, err error) {
 type Cluster struct {
 	bin    string // the folder of PostgreSQL's programs
 	folder string
+	kept   bool // whether the folder outlives the server
 	port   int
 	guard  *exec.Cmd
 	ours   io.Closer // what the guard waits for to be closed
@@ -166,6 +167,29 @@ func (c *Cluster) Replica(t testing.TB) *Cluster {
 	}
 	t.Cleanup(replica.remove)
 	return replica
+}
+
+// Keep starts a cluster whose data stay in the folder for the next time. What does not exist yet is made. The caller closes
+// the cluster.
+func Keep(folder string) (c *Cluster, err error) {
+	c = &Cluster{folder: folder, kept: true}
+	if c.bin, err = programs(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
+	}
+	err = c.set(func(c *Cluster) error {
+		if _, err := os.Stat(c.data()); err == nil {
+			return nil
+		}
+		return c.initialize()
+	})
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // create starts a cluster whose data fill brings.
@@ -224,11 +248,14 @@ func (c *Cluster) pickPort() error {
 	return errors.New("no free port")
 }
 
-// watch has a shell stop the server and remove its folder once this process has gone, however it went: a test that runs
-// out of its time cleans up nothing.
+// watch has a shell stop the server and remove its folder, unless it is kept, once this process has gone, however it went: a
+// test that runs out of its time cleans up nothing.
 func (c *Cluster) watch() error {
-	c.guard = exec.Command("sh", "-c", `cat; "$1" --pgdata="$2/data" --mode=immediate --wait stop; rm -rf "$2"`,
-		"sh", filepath.Join(c.bin, "pg_ctl"), c.folder)
+	script := `cat; "$1" --pgdata="$2/data" --mode=immediate --wait stop; rm -rf "$2"`
+	if c.kept {
+		script = `cat; "$1" --pgdata="$2/data" --mode=fast --wait stop`
+	}
+	c.guard = exec.Command("sh", "-c", script, "sh", filepath.Join(c.bin, "pg_ctl"), c.folder)
 	c.guard.Dir = "/"
 	// A group of its own, which Ctrl-C on a terminal does not reach.
 	c.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner()}
@@ -239,12 +266,17 @@ func (c *Cluster) watch() error {
 	return c.guard.Start()
 }
 
-// remove stops the server and removes its folder.
-func (c *Cluster) remove() {
+// Close stops the server.
+func (c *Cluster) Close() {
 	if c.ours != nil {
 		c.ours.Close()
 		c.guard.Wait() // it stops a server that may be stopped already
 	}
+}
+
+// remove stops the server and removes its folder.
+func (c *Cluster) remove() {
+	c.Close()
 	os.RemoveAll(c.folder)
 }
 

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"expvar"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"runtime"
+	"time"
+)
+
+// serveDebug serves profiles and counters on an address of their own, until the context ends. Whoever reaches it can slow the
+// server down and see what it is doing, so it is never a part of the API.
+func serveDebug(ctx context.Context, logger *slog.Logger, address string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("--debug-listen: %w", err)
+	}
+	at := slog.String("address", "http://"+listener.Addr().String()+"/debug/")
+	logger.LogAttrs(ctx, slog.LevelInfo, "serving profiles", at)
+	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		logger.LogAttrs(ctx, slog.LevelWarn, "profiles are served to other machines, and need no token", at)
+	}
+	server := &http.Server{
+		Handler: debugHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("profiles are no longer served", "error", err)
+		}
+	}()
+	return nil
+}
+
+// debugHandler leaves out the command line, which the packages would show as well: the URL of a database may hold a password.
+func debugHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", http.NotFound)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/vars", writeVars)
+	return mux
+}
+
+// writeVars writes the variables of expvar as JSON.
+func writeVars(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintf(w, "{\n%q: %d", "goroutines", runtime.NumGoroutine())
+	expvar.Do(func(v expvar.KeyValue) {
+		if v.Key != "cmdline" {
+			_, _ = fmt.Fprintf(w, ",\n%q: %s", v.Key, v.Value)
+		}
+	})
+	_, _ = io.WriteString(w, "\n}\n")
+}

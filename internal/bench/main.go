@@ -1,0 +1,206 @@
+// Command bench measures the program that it is given against yardsticks, side by side, and writes what it found as
+// docs/benchmarks.md has it. It sees of the program what any client sees.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == yardstickCommand {
+		return runYardstick(ctx, args[1:])
+	}
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	sizeName := flags.String("size", "medium", "small, medium or full")
+	only := flags.String("only", "", "the sections to run, with commas between them; all where absent")
+	program := flags.String("program", "bin/harmont-billing", "the program to measure")
+	data := flags.String("data", "/var/tmp/harmont-billing-bench", "where databases are kept for the next time")
+	report := flags.String("report", "", "the file to write the report to; standard output where absent")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	size, ok := sizes[*sizeName]
+	if !ok {
+		return fmt.Errorf("there is no size %q", *sizeName)
+	}
+	chosen, err := chooseSections(*only)
+	if err != nil {
+		return err
+	}
+	text, err := measure(ctx, size, chosen, *program, *data)
+	if err != nil {
+		return err
+	}
+	if *report == "" {
+		_, err = io.WriteString(os.Stdout, text)
+		return err
+	}
+	return os.WriteFile(*report, []byte(text), 0o644)
+}
+
+// size says how much is measured, and for how long.
+type size struct {
+	name      string
+	small     int           // leases of the organization that the large one is compared with
+	leases    int           // of the large organization
+	breakdown int           // leases in the window of a breakdown
+	written   int           // leases that a run writes
+	rounds    int           // runs of each side
+	load      time.Duration // of a run under load
+	calls     time.Duration // of a run of single calls
+	verified  bool          // whether databases that were filled are verified
+}
+
+var sizes = map[string]size{
+	"small": {
+		name: "small", small: 1_000, leases: 10_000, breakdown: 10_000, written: 3_000,
+		rounds: 2, load: 500 * time.Millisecond, calls: 100 * time.Millisecond, verified: true,
+	},
+	"medium": {
+		name: "medium", small: 10_000, leases: 1_000_000, breakdown: 1_000_000, written: 50_000,
+		rounds: 5, load: 2 * time.Second, calls: 500 * time.Millisecond,
+	},
+	"full": {
+		name: "full", small: 10_000, leases: 10_000_000, breakdown: 1_000_000, written: 100_000,
+		rounds: 7, load: 5 * time.Second, calls: 2 * time.Second,
+	},
+}
+
+// bench is one run.
+type bench struct {
+	size    size
+	program string
+	data    string // the folder of databases that are kept
+	work    string // a folder that is removed at the end
+	load    generator
+	stores  []databases
+	rows    []row
+}
+
+// section is a part of the run that can be chosen.
+type section struct {
+	name string
+	run  func(*bench, context.Context, databases) error
+}
+
+var sections = []section{
+	{"balance", (*bench).measureBalance},
+	{"reads", (*bench).measureReads},
+	{"breakdown", (*bench).measureBreakdown},
+	{"writes", (*bench).measureWrites},
+	{"single", (*bench).measureSingleWrites},
+	{"import", (*bench).measureImport},
+	{"naive", (*bench).measureNaive},
+	{"footprint", (*bench).measureFootprint},
+}
+
+func chooseSections(only string) ([]section, error) {
+	if only == "" {
+		return sections, nil
+	}
+	var chosen []section
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(sections, func(s section) bool { return s.name == name })
+		if i < 0 {
+			var names []string
+			for _, s := range sections {
+				names = append(names, s.name)
+			}
+			return nil, fmt.Errorf("there is no section %q; there are %s", name, strings.Join(names, ", "))
+		}
+		chosen = append(chosen, sections[i])
+	}
+	return chosen, nil
+}
+
+// measure runs the sections on each store and returns the report.
+func measure(ctx context.Context, size size, chosen []section, program, data string) (text string, err error) {
+	b := &bench{size: size, data: data, load: findGenerator()}
+	if b.program, err = filepath.Abs(program); err != nil {
+		return "", err
+	}
+	if _, err := exec.LookPath(b.program); err != nil {
+		return "", fmt.Errorf("%w; run make build", err)
+	}
+	// PostgreSQL's own user must get through to its folder.
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return "", err
+	}
+	if b.work, err = os.MkdirTemp(data, "run-"); err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
+	machine, err := describeMachine(ctx, data)
+	if err != nil {
+		return "", err
+	}
+	b.stores = []databases{sqliteFiles{data}}
+	cluster, err := pgtest.Keep(filepath.Join(data, "postgres"))
+	switch {
+	case err == nil:
+		defer cluster.Close()
+		postgres := postgresCluster{cluster}
+		if machine.PostgreSQL, err = postgres.version(ctx); err != nil {
+			return "", err
+		}
+		b.stores = append(b.stores, postgres)
+	case os.Getenv("TEST_POSTGRES_REQUIRED") != "":
+		return "", err
+	default:
+		b.logf("NOT MEASURED ON POSTGRESQL: %v", err)
+	}
+	began := time.Now()
+	for _, store := range b.stores {
+		if err := b.makeEmpty(ctx, store, emptyDatabase); err != nil {
+			return "", err
+		}
+	}
+	for _, section := range chosen {
+		for _, store := range b.stores {
+			b.logf("%s, %s (%s since the start)", section.name, store.name(), time.Since(began).Round(time.Second))
+			if err := section.run(b, ctx, store); err != nil {
+				return "", fmt.Errorf("%s, %s: %w", section.name, store.name(), err)
+			}
+		}
+	}
+	for _, store := range b.stores {
+		if err := store.remove(ctx, scratch); err != nil {
+			return "", err
+		}
+	}
+	return b.report(machine, time.Since(began))
+}
+
+func (b *bench) logf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+}
+
+// add keeps a row and shows it.
+func (b *bench) add(r row) {
+	b.rows = append(b.rows, r)
+	b.logf("  %s: %s", r.what, r.summary())
+}

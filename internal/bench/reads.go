@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// connections is how many clients ask at the same time where throughput is measured.
+const connections = 32
+
+// get asks once and returns the body.
+func get(ctx context.Context, p *process, path, token string) (string, error) {
+	c, err := connect(ctx, p.address)
+	if err != nil {
+		return "", err
+	}
+	defer c.leave()
+	var body bytes.Buffer
+	if err := c.send(request("GET", path, token, ""), &body); err != nil {
+		return "", fmt.Errorf("GET %s: %w: %s", path, err, body.String())
+	}
+	return body.String(), nil
+}
+
+// balances is a side: how many times a second a server answers with a balance.
+func (b *bench) balances(p *process, token string) side {
+	return func(ctx context.Context) (int64, error) {
+		return b.load.rate(ctx, p.address, balancePath+largeOrg, token, connections, b.size.load)
+	}
+}
+
+// callTime is a side: how long one client waits for each answer.
+func (b *bench) callTime(p *process, path, token string) side {
+	return func(ctx context.Context) (int64, error) {
+		n, elapsed, err := drive(ctx, p.address, 1, b.size.calls, always(request("GET", path, token, "")))
+		return int64(elapsed) / max(n, 1), err
+	}
+}
+
+// compare measures two sides and adds the row.
+func (b *bench) compare(ctx context.Context, r row, warm bool, ours, yardstick side) error {
+	measured, err := alternate(ctx, b.size.rounds, warm, ours, yardstick)
+	if err != nil {
+		return err
+	}
+	r.ours, r.yardstick = measured[0], measured[1]
+	b.add(r)
+	return nil
+}
+
+func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
+	name, err := b.fill(ctx, d)
+	if err != nil {
+		return err
+	}
+	token, err := b.newToken(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	server, err := b.serve(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	body, err := get(ctx, server, balancePath+largeOrg, token)
+	if err != nil {
+		return err
+	}
+	constant, err := b.startYardstick(ctx, "constant", strings.TrimSpace(body))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, constant.stop()) }()
+	r := row{section: "balance", what: "Balance", store: d.name(), unit: perSecond, against: "a constant handler"}
+	if d.name() == "SQLite" {
+		r.bound = least(80)
+	}
+	if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(constant, token)); err != nil {
+		return err
+	}
+	if d.name() == "PostgreSQL" {
+		bare, err := b.startYardstick(ctx, "row", d.url(name))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, bare.stop()) }()
+		r.against, r.bound = "a handler that reads one row", least(90)
+		if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(bare, token)); err != nil {
+			return err
+		}
+	}
+	logging, err := b.serve(ctx, d.url(name), "--log-level", "info")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, logging.stop()) }()
+	r.what, r.against, r.bound = "Balance, with a line in the log for each request", "the same without", bound{}
+	return b.compare(ctx, r, true, b.balances(logging, token), b.balances(server, token))
+}
+
+// Two windows of a year: one of whole days, and one as of now, which cuts a minute, an hour and a day off at either end.
+var windows = []struct{ name, query string }{
+	{"a year of whole days", "?from=2025-01-01&to=2026-01-01"},
+	{"a year up to now", "?from=2025-01-01T00:17:23.123456Z&to=2025-12-31T23:42:41.654321Z"},
+}
+
+func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
+	name, err := b.fill(ctx, d)
+	if err != nil {
+		return err
+	}
+	token, err := b.newToken(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	server, err := b.serve(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	against := fmt.Sprintf("the same with %s leases", grouped(int64(b.size.small)))
+	for _, call := range []struct{ name, path string }{{"Usage", ""}, {"Series", "/series"}} {
+		for _, window := range windows {
+			err := b.compare(ctx, row{
+				section: "reads", what: call.name + ", " + window.name, store: d.name(), unit: nanos, against: against,
+				bound: most(150),
+			}, true, b.callTime(server, usagePath+largeOrg+call.path+window.query, token),
+				b.callTime(server, usagePath+smallOrg+call.path+window.query, token))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	first := row{
+		section: "reads", what: "Transactions, first page", store: d.name(), unit: nanos, against: against, bound: most(150),
+	}
+	large := b.callTime(server, transactionsPath+largeOrg, token)
+	if err := b.compare(ctx, first, true, large, b.callTime(server, transactionsPath+smallOrg, token)); err != nil {
+		return err
+	}
+	cursor, err := walkHalf(ctx, server, token, b.size.leases)
+	if err != nil {
+		return err
+	}
+	first.what, first.against = fmt.Sprintf("Transactions, a page %s entries deep", grouped(int64(b.size.leases/2))), "the first page"
+	first.bound = most(110)
+	return b.compare(ctx, first, true, b.callTime(server, transactionsPath+largeOrg+"?cursor="+url.QueryEscape(cursor), token), large)
+}
+
+const (
+	usagePath        = "/api/v0/billing/usage/"
+	transactionsPath = "/api/v0/billing/transactions/"
+)
+
+// walkHalf follows the pages of the large organization up to the middle of its ledger and returns the cursor there.
+func walkHalf(ctx context.Context, server *process, token string, entries int) (cursor string, err error) {
+	c, err := connect(ctx, server.address)
+	if err != nil {
+		return "", err
+	}
+	defer c.leave()
+	const page = 100
+	path := fmt.Sprintf("%s%s?limit=%d", transactionsPath, largeOrg, page)
+	for range max(1, entries/2/page) {
+		next := path
+		if cursor != "" {
+			next += "&cursor=" + url.QueryEscape(cursor)
+		}
+		var body bytes.Buffer
+		if err := c.send(request("GET", next, token, ""), &body); err != nil {
+			return "", err
+		}
+		// It stands at the end, and the page before it is long.
+		tail := body.Bytes()[max(0, body.Len()-200):]
+		i := bytes.LastIndex(tail, []byte(`"next_cursor":`))
+		if i < 0 {
+			return "", fmt.Errorf("no cursor in …%s", tail)
+		}
+		err := json.Unmarshal(bytes.TrimSuffix(bytes.TrimSpace(tail[i+len(`"next_cursor":`):]), []byte("}")), &cursor)
+		if err != nil || cursor == "" {
+			return "", fmt.Errorf("a cursor that cannot be read in …%s", tail)
+		}
+	}
+	return cursor, ctx.Err()
+}
+
+func (b *bench) measureNaive(ctx context.Context, d databases) (err error) {
+	name, err := b.fill(ctx, d)
+	if err != nil {
+		return err
+	}
+	token, err := b.newToken(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	server, err := b.serve(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	rows, err := openRows(ctx, d.url(name))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.close()) }()
+	org := orgIDs[largeOrg]
+	timed := func(do func(context.Context) error) side {
+		return func(ctx context.Context) (int64, error) {
+			start := time.Now()
+			err := do(ctx)
+			return int64(time.Since(start)), err
+		}
+	}
+	err = b.compare(ctx, row{
+		section: "naive", what: "Balance", store: d.name(), unit: nanos,
+		against: fmt.Sprintf("SUM over %s entries", grouped(int64(b.size.leases))),
+	}, false, b.callTime(server, balancePath+largeOrg, token), timed(func(ctx context.Context) error {
+		_, _, err := rows.drain(ctx, `SELECT sum(amount_cents) FROM ledger_entries WHERE org_id = $1`, org[:])
+		return err
+	}))
+	if err != nil {
+		return err
+	}
+	w := b.breakdownWindow()
+	query := usagePath + largeOrg + "?from=" + w.From.String() + "&to=" + w.To.String()
+	return b.compare(ctx, row{
+		section: "naive", what: "Usage", store: d.name(), unit: nanos,
+		against: fmt.Sprintf("loading %s leases", grouped(int64(b.size.breakdown))),
+	}, false, b.callTime(server, query, token), timed(func(ctx context.Context) error {
+		return rows.load(ctx, leasesInWindow, org[:], int64(w.From), int64(w.To))
+	}))
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// leaseColumns are all that a breakdown shows, and what it is ordered by.
+const leaseColumns = `lease_id, job_id, job_name, step_key, vm_handle, build_id, build_number, build_external_id,
+	pipeline_id, pipeline_name, pipeline_slug, cpu_count, memory_gb, disk_gb, started_at, finished_at, duration_seconds, amount_cents`
+
+const leasesInWindow = `SELECT ` + leaseColumns + ` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3`
+
+// leasesByBuild has the order of a breakdown.
+const leasesByBuild = `SELECT ` + leaseColumns + `, min(started_at) OVER (PARTITION BY build_id) AS build_started_at
+	FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
+	ORDER BY build_started_at DESC, build_id, started_at, lease_id`
+
+// rows is a plain program that reads a database past the server.
+type rows interface {
+	// drain reads all rows of a query and throws them away. It returns how many there were and when the first one came.
+	drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error)
+	// load reads all rows of a query into memory.
+	load(ctx context.Context, query string, args ...any) error
+	// tables reads what was written into the tables that belong to organizations.
+	tables(ctx context.Context) ([]table, error)
+	// insert writes parts of tables in one transaction.
+	insert(ctx context.Context, parts []table) error
+	// dropTriggers removes what guards the tables against changes.
+	dropTriggers(ctx context.Context) error
+	close() error
+}
+
+// table is rows of a table.
+type table struct {
+	name    string
+	columns []string
+	rows    [][]any
+}
+
+func openRows(ctx context.Context, url string) (rows, error) {
+	if strings.HasPrefix(url, "sqlite:") {
+		db, err := openSQLite(url)
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(2) // one to prepare on while the other is in a transaction
+		return &sqliteRows{db: db, stmts: map[string]*sql.Stmt{}}, nil
+	}
+	conn, err := pgx.Connect(ctx, url)
+	return postgresRows{conn}, err
+}
+
+// appended tells whether recording leases appends to the table, whatever else it may change.
+func appended(name string) bool {
+	switch name {
+	case "organizations", "tokens", "token_organizations", "ledger_heads", "goose_db_version":
+		return false
+	}
+	return !strings.HasPrefix(name, "sqlite_")
+}
+
+// tableOrder brings what others refer to first, and leases into the order of their entries.
+func tableOrder(columns map[string][]string) (tables []table) {
+	for _, name := range []string{"leases", "ledger_entries"} {
+		tables = append(tables, table{name: name, columns: columns[name]})
+		delete(columns, name)
+	}
+	for name := range columns {
+		if appended(name) {
+			tables = append(tables, table{name: name, columns: columns[name]})
+		}
+	}
+	return tables
+}
+
+func (t table) query() string {
+	columns := "t." + strings.Join(t.columns, ", t.")
+	if t.name == "leases" {
+		return `SELECT ` + columns + ` FROM leases t JOIN ledger_entries e ON e.org_id = t.org_id AND e.lease_id = t.lease_id ORDER BY e.seq`
+	}
+	return `SELECT ` + columns + ` FROM ` + t.name + ` t ORDER BY 1, 2, 3`
+}
+
+// part is the i-th of n equal parts of each table.
+func part(tables []table, i, n int) []table {
+	parts := make([]table, len(tables))
+	for k, t := range tables {
+		parts[k] = table{t.name, t.columns, t.rows[len(t.rows)*i/n : len(t.rows)*(i+1)/n]}
+	}
+	return parts
+}
+
+type sqliteRows struct {
+	db    *sql.DB
+	stmts map[string]*sql.Stmt
+}
+
+func (r *sqliteRows) close() error { return r.db.Close() }
+
+func (r *sqliteRows) drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
+	start := time.Now()
+	found, err := r.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer found.Close()
+	for found.Next() {
+		if n++; n == 1 {
+			first = time.Since(start)
+		}
+	}
+	return n, first, found.Err()
+}
+
+func (r *sqliteRows) load(ctx context.Context, query string, args ...any) error {
+	_, err := r.values(ctx, query, args...)
+	return err
+}
+
+func (r *sqliteRows) values(ctx context.Context, query string, args ...any) (all [][]any, err error) {
+	found, err := r.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	columns, err := found.Columns()
+	if err != nil {
+		return nil, err
+	}
+	for found.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := found.Scan(into...); err != nil {
+			return nil, err
+		}
+		all = append(all, values)
+	}
+	return all, found.Err()
+}
+
+func (r *sqliteRows) tables(ctx context.Context) ([]table, error) {
+	return readTables(ctx, r.values, `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`)
+}
+
+// readTables finds the tables of a database with the query given, and reads those that leases are recorded in.
+func readTables(ctx context.Context, values func(context.Context, string, ...any) ([][]any, error), query string) ([]table, error) {
+	found, err := values(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	columns := map[string][]string{}
+	for _, row := range found {
+		name, column := fmt.Sprint(row[0]), fmt.Sprint(row[1])
+		columns[name] = append(columns[name], column)
+	}
+	tables := tableOrder(columns)
+	for i := range tables {
+		if tables[i].rows, err = values(ctx, tables[i].query()); err != nil {
+			return nil, err
+		}
+	}
+	return tables, nil
+}
+
+// insertRows is how many rows share a statement; more make it no faster.
+const insertRows = 64
+
+func (r *sqliteRows) insert(ctx context.Context, parts []table) error {
+	tx, err := r.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, t := range parts {
+		for len(t.rows) > 0 {
+			n := insertRows
+			if len(t.rows) < n {
+				n = 1
+			}
+			stmt, err := r.prepared(ctx, tx, t, n)
+			if err != nil {
+				return errors.Join(err, tx.Rollback())
+			}
+			args := make([]any, 0, n*len(t.columns))
+			for _, row := range t.rows[:n] {
+				args = append(args, row...)
+			}
+			if _, err := stmt.ExecContext(ctx, args...); err != nil {
+				return errors.Join(fmt.Errorf("%s: %w", t.name, err), tx.Rollback())
+			}
+			t.rows = t.rows[n:]
+		}
+	}
+	return tx.Commit()
+}
+
+// prepared prepares each statement once.
+func (r *sqliteRows) prepared(ctx context.Context, tx *sql.Tx, t table, n int) (*sql.Stmt, error) {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
+	text := `INSERT INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `) VALUES ` + strings.TrimSuffix(strings.Repeat(row+",", n), ",")
+	if r.stmts[text] == nil {
+		stmt, err := r.db.PrepareContext(ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		r.stmts[text] = stmt
+	}
+	return tx.StmtContext(ctx, r.stmts[text]), nil
+}
+
+func (r *sqliteRows) dropTriggers(ctx context.Context) error {
+	names, err := r.values(ctx, `SELECT name FROM sqlite_master WHERE type = 'trigger'`)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, err := r.db.ExecContext(ctx, fmt.Sprint(`DROP TRIGGER `, name[0])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type postgresRows struct{ conn *pgx.Conn }
+
+func (r postgresRows) close() error { return r.conn.Close(context.Background()) }
+
+func (r postgresRows) drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
+	start := time.Now()
+	found, err := r.conn.Query(ctx, query, args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer found.Close()
+	for found.Next() {
+		if n++; n == 1 {
+			first = time.Since(start)
+		}
+	}
+	return n, first, found.Err()
+}
+
+func (r postgresRows) load(ctx context.Context, query string, args ...any) error {
+	_, err := r.values(ctx, query, args...)
+	return err
+}
+
+func (r postgresRows) values(ctx context.Context, query string, args ...any) (all [][]any, err error) {
+	found, err := r.conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
+}
+
+func (r postgresRows) tables(ctx context.Context) ([]table, error) {
+	return readTables(ctx, r.values, `SELECT table_name::text, column_name::text FROM information_schema.columns
+		WHERE table_schema = 'public' ORDER BY table_name, ordinal_position`)
+}
+
+func (r postgresRows) insert(ctx context.Context, parts []table) error {
+	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+		for _, t := range parts {
+			if _, err := tx.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(t.rows)); err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// dropTriggers has nothing to do: none looks at what is inserted.
+func (r postgresRows) dropTriggers(context.Context) error { return nil }

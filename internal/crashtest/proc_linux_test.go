@@ -1,0 +1,23 @@
+package crashtest
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// held counts the files and connections that a process has open, and its resident memory in bytes.
+func held(pid int) (files, resident int64, err error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	pages, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	fields := strings.Fields(string(pages))
+	resident, err = strconv.ParseInt(fields[1], 10, 64)
+	return int64(len(open)), resident * int64(os.Getpagesize()), err
+}
