@@ -321,6 +321,7 @@ func TestWrongUsage(t *testing.T) {
 		{args: "login", want: "the token is empty"},
 		{args: "login --profile a/b", want: "a profile's name has"},
 		{args: "logout", want: "which profile?"},
+		{args: "man", want: "DIR is missing"},
 		{args: "balance acme --last 30d", want: "unknown flag: --last"},
 		{args: "balance acme --token '", want: "which token?"},
 		{args: "balance acme", env: "HARMONT_TOKEN=", want: "which token?"},

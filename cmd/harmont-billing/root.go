@@ -43,6 +43,7 @@ that database, and reads from a server.`,
 	root.AddCommand(serveCommand(), demoCommand())
 	root.AddCommand(orgCommand(), tokenCommand(), importCommand(), exportCommand(), verifyCommand(), backupCommand(), migrateCommand())
 	root.AddCommand(clientCommands()...)
+	root.AddCommand(manCommand(), referenceCommand())
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  harmont-billing version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
