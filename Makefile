@@ -64,7 +64,7 @@ check: check-generate check-format check-modules vet lint check-contract check-i
 	@echo 'make check: all of it holds.'
 
 .PHONY: generate
-generate: ## Make gen/ from openapi.yaml
+generate: ## Make gen/ from openapi.yaml, and docs/cli.md from the commands
 	go generate ./...
 
 # By checksum and not by git, so that it also tells in the middle of other work.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,64 +19,116 @@ import (
 
 // clientCommands are the commands that ask a server, which may be far away.
 func clientCommands() []*cobra.Command {
-	return []*cobra.Command{balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand()}
+	return []*cobra.Command{
+		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), runwayCommand(), explainCommand(),
+		loginCommand(), logoutCommand(), configCommand(),
+	}
 }
 
 // question is what a command asks a server about an organization, and where it writes the answer.
 type question struct {
 	*client.Client
 	org    string
+	args   []string // those after ORG
 	out    *output
 	answer *recorder
 }
 
 // outputHelp is for the long help of the commands whose answers hold text by others.
-const outputHelp = `On a terminal the lines of a table end at its edge. The JSON is the API's own.
-The CSV has amounts in cents, times in RFC 3339, nothing for null, and text as
-it is: a spreadsheet must be told to run no formulas that it finds there.`
+const outputHelp = `On a terminal the lines of a table end at its edge. The JSON is the API's own,
+and ndjson has a line for each item of it. The CSV has amounts in cents, times
+in RFC 3339, nothing for null, and text as it is: a spreadsheet must be told to
+run no formulas that it finds there.`
 
-// json writes the answer of the call before.
-func (q *question) json() error { return q.out.json(q.answer.body.Bytes()) }
+// orgHelp is for the long help of the commands that take an ORG.
+const orgHelp = `ORG may be left out where the token sees one organization.`
+
+// json writes the answer of the call before: as it is, or as a line for each item where it is a list.
+func (q *question) json(list bool) error {
+	answer := q.answer.body.Bytes()
+	switch {
+	case q.out.format == formatJSON:
+		return q.out.json(answer)
+	case list:
+		return q.out.ndjson(answer)
+	}
+	return q.out.jsonLine(answer)
+}
 
 // askCommand gives a command the flags and the work that all commands of this kind share.
 func askCommand(cmd *cobra.Command, ask func(context.Context, *question) error, options ...client.Option) *cobra.Command {
+	return askAbout(cmd, nil, ask, options...)
+}
+
+// askAbout is askCommand for a command with further arguments, which it names.
+func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *question) error, options ...client.Option) *cobra.Command {
 	cmd.GroupID = groupClient
-	cmd.Args = needs("ORG")
-	cmd.ValidArgsFunction = cobra.NoFileCompletions
-	flags := cmd.Flags()
-	apiURL := flags.String("api-url", fromEnv("HARMONT_API_URL", "http://"+defaultListen),
-		"the `URL` of the server; also HARMONT_API_URL")
-	// The variable is no default of the flag's, or help would print the token.
-	token := flags.String("token", "",
-		"the bearer `TOKEN`; better in HARMONT_TOKEN, where others on this machine do not see it")
-	noFileCompletion(cmd, "api-url")
-	noFileCompletion(cmd, "token")
-	format := choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON, formatCSV)
+	cmd.Args = orgAnd(names...)
+	cmd.Long += "\n\n" + orgHelp
+	connect := newConnectionFlags(cmd)
+	cmd.ValidArgsFunction = completeOrganizations(connect)
+	format := choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON, formatNDJSON, formatCSV)
+	watch := newWatchFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		// Nothing has to be put in order, so a signal ends the program as it would any other.
-		signal.Reset(os.Interrupt, syscall.SIGTERM)
-		if !flags.Changed("token") {
-			*token = os.Getenv("HARMONT_TOKEN")
+		out := newOutput(cmd.OutOrStdout(), *format)
+		if err := watch.check(cmd, out); err != nil {
+			return err
 		}
-		if *token == "" {
-			return usagef("which token? Set HARMONT_TOKEN, or give --token")
+		if !watch.on {
+			// Nothing has to be put in order, so a signal ends the program as it would any other.
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 		}
-		q := &question{org: args[0], out: newOutput(cmd.OutOrStdout(), *format), answer: new(recorder)}
-		options = append(options, client.WithToken(*token), client.WithUserAgent("harmont-billing/"+version()))
-		if *format == formatJSON {
+		connection, err := connect.resolve()
+		if err != nil {
+			return err
+		}
+		q := &question{args: args, out: out, answer: new(recorder)}
+		options := slices.Clone(options)
+		if *format == formatJSON || *format == formatNDJSON {
 			options = append(options, client.WithHTTPClient(&http.Client{Transport: q.answer}))
 		}
-		var err error
-		if q.Client, err = client.New(*apiURL, options...); err != nil {
-			return usagef("%w; see --api-url and --token", err)
+		if q.Client, err = connection.client(options...); err != nil {
+			return err
 		}
-		err = ask(cmd.Context(), q)
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = fmt.Errorf("no answer from %s (set by --api-url or HARMONT_API_URL): %w", *apiURL, e.Err)
+		if len(args) > len(names) {
+			q.org, q.args = args[0], args[1:]
+		} else if q.org, err = organizationOf(cmd.Context(), q.Client); err != nil {
+			return connection.unanswered(err)
 		}
-		return errors.Join(err, q.out.flush())
+		once := func(ctx context.Context, out *output) error {
+			q.out = out
+			return errors.Join(connection.unanswered(ask(ctx, q)), out.flush())
+		}
+		if watch.on {
+			return watch.run(cmd.Context(), cmd.OutOrStdout(), *format, cmd.Name()+" "+q.org, once)
+		}
+		return once(cmd.Context(), out)
 	}
 	return cmd
+}
+
+// unanswered says of a server that did not answer which one it was, and why that one was asked.
+func (c connection) unanswered(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("no answer from %s (set by %s): %w", c.apiURL, c.setBy, e.Err)
+	}
+	return err
+}
+
+// orgAnd accepts an ORG, which may be left out, and exactly the named arguments after it.
+func orgAnd(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch all := append([]string{"ORG"}, names...); {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing", names[len(args)])
+		case len(args) > len(all):
+			return fmt.Errorf("%s takes %s, not %d arguments", cmd.Name(), strings.Join(all, " and "), len(args))
+		case slices.Contains(args, ""):
+			// Most likely a variable that is not set; it must not stand for the default.
+			return fmt.Errorf("%s is empty", all[len(all)-len(args)+slices.Index(args, "")])
+		}
+		return nil
+	}
 }
 
 // windowCommand is an askCommand about a window of time.
@@ -91,11 +145,12 @@ func windowCommand(cmd *cobra.Command, ask func(context.Context, *question, clie
 
 func balanceCommand() *cobra.Command {
 	return askCommand(&cobra.Command{
-		Use:   "balance ORG",
+		Use:   "balance [ORG]",
 		Short: "Show an organization's balance",
 		Long: `Shows the sum of all entries in the organization's ledger: what it has left, or
 owes where the sum is negative.`,
 		Example: `  harmont-billing balance acme
+  harmont-billing balance --watch
   harmont-billing balance acme -o json`,
 	}, func(ctx context.Context, q *question) error {
 		balance, err := q.GetBillingBalance(ctx, q.org)
@@ -103,12 +158,16 @@ owes where the sum is negative.`,
 			return err
 		}
 		switch q.out.format {
-		case formatJSON:
-			return q.json()
+		case formatJSON, formatNDJSON:
+			return q.json(false)
 		case formatCSV:
 			return q.out.csv([]string{"balance_cents"}, []string{number(balance.BalanceCents)})
 		}
-		q.out.text(money(balance.BalanceCents) + "\n")
+		shown := moneyStyle(money(balance.BalanceCents))
+		if balance.BalanceCents < 0 {
+			shown = red
+		}
+		q.out.text(q.out.styled(shown, money(balance.BalanceCents)) + "\n")
 		return nil
 	})
 }

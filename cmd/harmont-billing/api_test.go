@@ -43,6 +43,7 @@ func TestClientCommands(t *testing.T) {
 2026-06-06 10:05:00  -$0.12  vm_lease_debit     VM lease 1
 2026-06-06 00:00:43   $0.00  vm_lease_debit     VM lease, �[31mred
 2026-06-01 00:00:00   $6.00  coupon_redemption  =1+1
+TOTAL                -$0.37                     4 entries
 `,
 			csv: `id,amount_cents,source,description,created_at
 01994f00-0000-7000-8000-000000000005,-625,vm_lease_debit,,2026-06-06T11:08:03.000000Z
@@ -53,8 +54,8 @@ func TestClientCommands(t *testing.T) {
 		}, {
 			args: append([]string{"usage", "acme"}, window...),
 			path: "usage/acme" + query,
-			table: `CPU SECONDS  MEMORY GB SECONDS  DISK GB SECONDS   COST
-      30428              60812           303884  $6.37
+			table: `CPU SEC  MEM GB SEC  DISK GB SEC   COST
+  30428       60812       303884  $6.37
 `,
 			csv: `cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
 30428,60812,303884,637
@@ -62,11 +63,11 @@ func TestClientCommands(t *testing.T) {
 		}, {
 			args: append([]string{"series", "acme"}, window...),
 			path: "usage/acme/series" + query,
-			table: `DATE (UTC)  CPU SECONDS  MEMORY GB SECONDS  DISK GB SECONDS   COST
-2026-06-05           44                 44               44  $0.00
-2026-06-06        30384              60768           303840  $6.37
-2026-06-07            0                  0                0  $0.00
-TOTAL             30428              60812           303884  $6.37
+			table: `DATE (UTC)  CPU SEC  MEM GB SEC  DISK GB SEC   COST
+2026-06-05       44          44           44  $0.00
+2026-06-06    30384       60768       303840  $6.37
+2026-06-07        0           0            0  $0.00
+TOTAL         30428       60812       303884  $6.37
 `,
 			csv: `date,cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
 2026-06-05,44,44,44,0
@@ -77,14 +78,14 @@ TOTAL             30428              60812           303884  $6.37
 			args: append([]string{"breakdown", "acme"}, window...),
 			path: "usage/acme/breakdown" + query,
 			table: `STARTED (UTC)          DURATION  AMOUNT  MACHINE  BUILD AND JOBS
-2026-06-07 00:00:00               $0.00    1 job  (no build)
-2026-06-07 00:00:00     running   $0.00    1/2/3    vm-3
-2026-06-06 10:00:00              -$6.37   2 jobs  Web App #7
-2026-06-06 10:00:00      5m 00s  -$0.12   2/4/20    Unit Tests
-2026-06-06 10:06:00  1h 02m 03s  -$6.25  8/16/80    �[31mEnd, to "End"
-2026-06-05 23:59:59               $0.00    1 job  Build ext-9
-2026-06-05 23:59:59         44s   $0.00    1/1/1    lint
-TOTAL                            -$6.37   4 jobs  3 builds
+2026-06-07 00:00:00     running   $0.00    1 job  (no build)
+2026-06-07 00:00:00     running   $0.00    1/2/3  └─ vm-3
+2026-06-06 10:00:00  1h 07m 03s  -$6.37   2 jobs  Web App #7
+2026-06-06 10:00:00      5m 00s  -$0.12   2/4/20  ├─ Unit Tests
+2026-06-06 10:06:00  1h 02m 03s  -$6.25  8/16/80  └─ �[31mEnd, to "End"
+2026-06-05 23:59:59         44s   $0.00    1 job  Build ext-9
+2026-06-05 23:59:59         44s   $0.00    1/1/1  └─ lint
+TOTAL                1h 07m 47s  -$6.37   4 jobs  3 builds
 `,
 			csv: `build_id,build_number,build_external_id,pipeline_id,pipeline_name,pipeline_slug,job_id,job_name,step_key,vm_handle,cpu_count,memory_gb,disk_gb,duration_seconds,amount_cents,started_at,finished_at
 ,,,,,,,,,vm-3,1,2,3,,0,2026-06-07T00:00:00.000000Z,
@@ -98,6 +99,7 @@ TOTAL                            -$6.37   4 jobs  3 builds
 			equal(t, "table", p.ok(tt.args...), tt.table)
 			equal(t, "csv", p.ok(append(tt.args, "-o", "csv")...), tt.csv)
 			json := p.ok(append(tt.args, "--output=json")...)
+			equal(t, "ndjson", p.ok(append(tt.args, "-o", "ndjson")...), itemLines(t, p.get(tt.path)))
 			equal(t, "json", strings.ReplaceAll(json, "\n", ""), p.get(tt.path))
 			lines := 1
 			if tt.args[0] == "transactions" {
@@ -108,6 +110,22 @@ TOTAL                            -$6.37   4 jobs  3 builds
 			}
 		})
 	}
+}
+
+// itemLines has a line for each item of an answer that is a list, and one for any other.
+func itemLines(t *testing.T, answer string) (lines string) {
+	t.Helper()
+	var list struct{ Data []json.RawMessage }
+	if err := json.Unmarshal([]byte(answer), &list); err != nil {
+		t.Fatal(err)
+	}
+	if list.Data == nil {
+		return strings.TrimSuffix(answer, "\n") + "\n"
+	}
+	for _, item := range list.Data {
+		lines += string(item) + "\n"
+	}
+	return lines
 }
 
 func (p program) get(path string) string {
@@ -166,7 +184,7 @@ func TestTransactionsWalkPages(t *testing.T) {
 			if len(records) != tt.want+1 {
 				t.Errorf("%d records of CSV", len(records))
 			}
-			if lines := strings.Count(p.ok(args...), "\n"); lines != tt.want+1 {
+			if lines := strings.Count(p.ok(args...), "\n"); lines != tt.want+2 {
 				t.Errorf("%d lines of a table", lines)
 			}
 			var list struct {
@@ -192,11 +210,11 @@ func TestEmptyOrganization(t *testing.T) {
 	p := newProgram(t)
 	p.ok("org", "create", "acme")
 	p = p.asking()
-	equal(t, "transactions", p.ok("transactions", "acme"), "CREATED (UTC)  AMOUNT  SOURCE  DESCRIPTION\n")
+	equal(t, "transactions", p.ok("transactions", "acme"), "CREATED (UTC)  AMOUNT  SOURCE  DESCRIPTION\nTOTAL           $0.00          0 entries\n")
 	equal(t, "transactions", p.ok("transactions", "acme", "--all", "-o", "csv"), "id,amount_cents,source,description,created_at\n")
 	equal(t, "transactions", p.ok("transactions", "acme", "-o", "json"), "{\"data\":[\n],\"next_cursor\":null}\n")
 	equal(t, "breakdown", p.ok("breakdown", "acme", "--last", "1h"),
-		"STARTED (UTC)  DURATION  AMOUNT  MACHINE  BUILD AND JOBS\nTOTAL                     $0.00   0 jobs  0 builds\n")
+		"STARTED (UTC)  DURATION  AMOUNT  MACHINE  BUILD AND JOBS\nTOTAL                0s   $0.00   0 jobs  0 builds\n")
 }
 
 type standIn struct {

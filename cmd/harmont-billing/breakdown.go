@@ -19,11 +19,13 @@ const (
 
 func breakdownCommand() *cobra.Command {
 	return windowCommand(&cobra.Command{
-		Use:   "breakdown ORG",
+		Use:   "breakdown [ORG]",
 		Short: "Trace an organization's usage to builds and jobs",
 		Long: `Lists the leases that started in the window by build, newest build first, and
 what was debited for each. A machine is described by its CPUs, gigabytes of
-memory and gigabytes of disk. The CSV has one record a lease.
+memory and gigabytes of disk. The duration of a lease is what it is billed for,
+that of a build the sum of its leases'. The CSV has one record a lease, the
+ndjson one line a build.
 
 ` + windowHelp + "\n\n" + outputHelp,
 		Example: `  harmont-billing breakdown acme --last 24h
@@ -34,8 +36,8 @@ memory and gigabytes of disk. The CSV has one record a lease.
 			return err
 		}
 		switch q.out.format {
-		case formatJSON:
-			return q.json()
+		case formatJSON, formatNDJSON:
+			return q.json(true)
 		case formatCSV:
 			return q.out.csv(breakdownRecords(breakdown.Data)...)
 		}
@@ -62,27 +64,50 @@ func breakdownRecords(builds []client.UsageBreakdownBuild) [][]string {
 	return records
 }
 
+// breakdownTable writes each build with its jobs as a tree. Durations and amounts add up: jobs to builds, builds to the
+// total.
 func breakdownTable(out *output, builds []client.UsageBreakdownBuild) (err error) {
-	var rows [][]string
-	var cents, jobs int64
+	var rows []row
+	var cents, seconds, jobs int64
 	for _, b := range builds {
-		rows = append(rows, []string{toSecond(b.StartedAt), "", money(b.TotalCents), count(b.JobCount, "job", "jobs"), buildName(b)})
-		for _, j := range b.Jobs {
-			length := "running"
-			if j.DurationSeconds != nil {
+		build := len(rows)
+		rows = append(rows, row{style: bold})
+		var inBuild int64
+		running := 0
+		for i, j := range b.Jobs {
+			branch, length := "├─ ", "running"
+			if i == len(b.Jobs)-1 {
+				branch = "└─ "
+			}
+			if j.DurationSeconds == nil {
+				running++
+			} else {
 				length = duration(*j.DurationSeconds)
+				if inBuild, err = add(inBuild, *j.DurationSeconds); err != nil {
+					return err
+				}
 			}
 			machine := fmt.Sprintf("%d/%d/%d", j.CPUCount, j.MemoryGB, j.DiskGB)
-			rows = append(rows, []string{toSecond(j.StartedAt), length, money(j.AmountCents), machine, "  " + jobName(j)})
+			rows = append(rows, row{cells: []string{toSecond(j.StartedAt), length, money(j.AmountCents), machine, branch + jobName(j)}})
 		}
+		length := duration(inBuild)
+		if running > 0 && running == len(b.Jobs) {
+			length = "running"
+		}
+		rows[build].cells = []string{toSecond(b.StartedAt), length, money(b.TotalCents), count(b.JobCount, "job", "jobs"), buildName(b)}
 		if cents, err = add(cents, b.TotalCents); err != nil {
+			return err
+		}
+		if seconds, err = add(seconds, inBuild); err != nil {
 			return err
 		}
 		jobs += int64(len(b.Jobs))
 	}
-	rows = append(rows, []string{"TOTAL", "", money(cents), count(jobs, "job", "jobs"), count(int64(len(builds)), "build", "builds")})
+	rows = append(rows, row{
+		[]string{"TOTAL", duration(seconds), money(cents), count(jobs, "job", "jobs"), count(int64(len(builds)), "build", "builds")}, bold,
+	})
 	newTable(out, column{title: "STARTED (UTC)"}, column{title: "DURATION", right: true}, column{title: "AMOUNT", right: true},
-		column{title: "MACHINE", right: true}, column{title: "BUILD AND JOBS"}).write(rows)
+		column{title: "MACHINE", right: true}, column{title: "BUILD AND JOBS"}).writeRows(rows)
 	return nil
 }
 

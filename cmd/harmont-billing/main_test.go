@@ -56,7 +56,7 @@ type program struct {
 func newProgram(t *testing.T, env ...string) program {
 	t.Helper()
 	dir := t.TempDir()
-	return program{t: t, dir: dir, env: append([]string{"TMPDIR=" + dir, "HARMONT_BILLING_DATABASE=sqlite:" + filepath.Join(dir, "billing.db")}, env...)}
+	return program{t: t, dir: dir, env: append([]string{"TMPDIR=" + dir, "HOME=" + dir, "HARMONT_BILLING_DATABASE=sqlite:" + filepath.Join(dir, "billing.db")}, env...)}
 }
 
 func (p program) with(env ...string) program {
@@ -182,9 +182,9 @@ func (p *process) wait() syscall.WaitStatus {
 }
 
 // serve starts a server on the program's database, and gives it and its address.
-func (p program) serve(args ...string) (*process, string) {
+func (p program) serve() (*process, string) {
 	p.t.Helper()
-	server := p.start(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	server := p.start("serve", "--listen", "127.0.0.1:0")
 	return server, server.waitFor(`msg=serving address=(http://\S+)`)[1]
 }
 
@@ -251,7 +251,7 @@ func TestVersionAndCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"balance", "acme", "-o", ""}, "table\njson\ncsv\n:4\n"},
+		{[]string{"balance", "acme", "-o", ""}, "table\njson\nndjson\ncsv\n:4\n"},
 		{[]string{"token", "create", "--role", ""}, "read\nwrite\nadmin\n:4\n"},
 		{[]string{"token", "create", "--role", "w"}, "read\nwrite\nadmin\n:4\n"}, // the shell picks
 		{[]string{"balance", ""}, ":4\n"},
@@ -295,10 +295,33 @@ func TestWrongUsage(t *testing.T) {
 		{args: "import - --price-disk-gb 0.5", want: "must be a whole number, 0 or more"},
 		{args: "version 2", want: `"2"`},
 
-		{args: "balance", want: "ORG is missing"},
-		{args: "balance '", want: "ORG is missing"},
-		{args: "balance acme globex", want: "one ORG is needed, not 2"},
-		{args: "balance acme -o yaml", want: "must be table, json or csv"},
+		{args: "balance '", want: "ORG is empty"},
+		{args: "balance acme globex", want: "balance takes ORG, not 2 arguments"},
+		{args: "balance acme -o yaml", want: "must be table, json, ndjson or csv"},
+		{args: "balance acme --watch", want: "--watch needs a terminal, or -o ndjson"},
+		{args: "balance acme --interval 2s", want: "--interval goes with --watch"},
+		{args: "balance acme --watch --interval 10ms -o ndjson", want: "must be 1s or more"},
+		{args: "balance acme --profile nowhere", want: "there is no profile nowhere"},
+		{args: "explain", want: "TRANSACTION_ID is missing"},
+		{args: "explain acme", want: "TRANSACTION_ID must be a UUID"},
+		{args: "explain acme 7", want: "TRANSACTION_ID must be a UUID"},
+		{args: "explain acme '", want: "TRANSACTION_ID is empty"},
+		{args: "explain ' 01994f00-0000-7000-8000-000000000004", want: "ORG is empty"},
+		{args: "explain acme 7 8", want: "explain takes ORG and TRANSACTION_ID, not 3 arguments"},
+		{args: "explain acme 01994f00-0000-7000-8000-000000000004 --price-cpu=-1", want: "must be a whole number, 0 or more"},
+		{args: "config", want: "config needs a command after it"},
+		{args: "config use", want: "PROFILE is missing"},
+		{args: "config use nowhere", want: "there is no profile nowhere"},
+		{args: "config remove nowhere", want: "there is no profile nowhere"},
+		{args: "config set staging", want: "--api-url is required"},
+		{args: "config set staging --api-url 127.0.0.1", want: "must be absolute"},
+		{args: "config set staging --api-url http://me:" + token + "@127.0.0.1", want: "must not hold a user or password"},
+		{args: "config set .. --api-url http://127.0.0.1", want: "a profile's name has"},
+		{args: "login --api-url ftp://127.0.0.1", want: "must be absolute"},
+		{args: "login", want: "the token is empty"},
+		{args: "login --profile a/b", want: "a profile's name has"},
+		{args: "logout", want: "which profile?"},
+		{args: "man", want: "DIR is missing"},
 		{args: "balance acme --last 30d", want: "unknown flag: --last"},
 		{args: "balance acme --token '", want: "which token?"},
 		{args: "balance acme", env: "HARMONT_TOKEN=", want: "which token?"},
@@ -397,8 +420,8 @@ func TestFailures(t *testing.T) {
 		{"balance ..", "", `".." is not an organization's slug`},
 		{"balance acme", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\)`},
 		{"usage acme --from 2000-01-01 --to 2026-01-01", "", `422 billing_usage_window_invalid: .+ \(request \S+\)`},
-		{"balance acme", "HARMONT_API_URL=" + nobody, `no answer from ` + nobody + ` \(set by --api-url or HARMONT_API_URL\): .*connection refused`},
-		{"balance acme --api-url " + nobody, "", `no answer from ` + nobody + ` .*`},
+		{"balance acme", "HARMONT_API_URL=" + nobody, `no answer from ` + nobody + ` \(set by HARMONT_API_URL\): .*connection refused`},
+		{"balance acme --api-url " + nobody, "", `no answer from ` + nobody + ` \(set by --api-url\): .*connection refused`},
 		{"balance acme --api-url " + hostile.URL, "", `409 c: �\[2Jgone \(request r\)`},
 		{"balance acme --api-url " + proxy.URL, "", `502 Bad Gateway: <h1>Bad Gateway</h1>`},
 		{"balance acme --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing`},

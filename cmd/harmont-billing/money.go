@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // money writes cents as dollars.
@@ -12,6 +13,14 @@ func money(cents int64) string {
 		sign, magnitude = "-", -magnitude // right also for the smallest int64, which has no positive
 	}
 	return fmt.Sprintf("%s$%d.%02d", sign, magnitude/100, magnitude%100)
+}
+
+// moneyStyle marks what came in.
+func moneyStyle(amount string) style {
+	if strings.HasPrefix(amount, "-") || amount == money(0) {
+		return plain
+	}
+	return green
 }
 
 var errTooLarge = errors.New("the total is too large for a 64-bit integer")

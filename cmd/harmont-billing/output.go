@@ -21,9 +21,10 @@ import (
 
 // The forms of an answer.
 const (
-	formatTable = "table"
-	formatJSON  = "json"
-	formatCSV   = "csv"
+	formatTable  = "table"
+	formatJSON   = "json"
+	formatNDJSON = "ndjson"
+	formatCSV    = "csv"
 )
 
 // output writes an answer in the form that was asked for.
@@ -31,18 +32,43 @@ type output struct {
 	w        *bufio.Writer
 	format   string
 	terminal bool
+	color    bool
 	width    int // of the terminal; 0 for any
+	height   int
+
+	newestLast bool // of the lines, so that a screen too small for all shows the last ones
 }
 
 func newOutput(w io.Writer, format string) *output {
 	out := &output{w: bufio.NewWriter(w), format: format}
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		out.terminal = true
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-			out.width = width
+		out.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		if width, height, err := term.GetSize(int(file.Fd())); err == nil {
+			out.width, out.height = width, height
 		}
 	}
 	return out
+}
+
+// style is how a terminal shows a text: the parameters of its escape sequence.
+type style string
+
+const (
+	plain style = ""
+	bold  style = "1"
+	faint style = "2"
+	red   style = "31"
+	green style = "32"
+	cyan  style = "36"
+)
+
+// styled gives the text in a style where there is color.
+func (o *output) styled(s style, text string) string {
+	if !o.color || s == plain || text == "" {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[m"
 }
 
 // text writes to the buffer; what fails there is flush's to report.
@@ -61,6 +87,44 @@ func (o *output) json(answer []byte) error {
 		answer = indented.Bytes()
 	}
 	o.jsonText(string(answer) + "\n")
+	return nil
+}
+
+// ndjson writes the items of an answer, one a line, as the server gave them.
+func (o *output) ndjson(answer []byte) error {
+	var list struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(answer, &list); err != nil {
+		return err
+	}
+	for _, item := range list.Data {
+		if err := o.jsonLine(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jsonOf writes a value of this program's own as JSON.
+func (o *output) jsonOf(value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if o.format == formatNDJSON {
+		return o.jsonLine(text)
+	}
+	return o.json(text)
+}
+
+// jsonLine writes JSON on one line.
+func (o *output) jsonLine(value []byte) error {
+	var line bytes.Buffer
+	if err := json.Compact(&line, value); err != nil {
+		return err
+	}
+	o.jsonText(line.String() + "\n")
 	return nil
 }
 
@@ -140,61 +204,105 @@ type table struct {
 	out     *output
 	columns []column
 	widths  []int
+	started bool
 }
 
 type column struct {
 	title string
-	right bool // for numbers
+	right bool                    // for numbers
+	style func(cell string) style // nil for none
+}
+
+func always(s style) func(string) style { return func(string) style { return s } }
+
+// row is a line of a table. Its style goes before that of its cells.
+type row struct {
+	cells []string
+	style style
 }
 
 func newTable(out *output, columns ...column) *table { return &table{out: out, columns: columns} }
 
 // write writes rows, under the titles if they are the first.
-func (t *table) write(rows [][]string) {
-	if t.widths == nil {
-		titles := make([]string, len(t.columns))
+func (t *table) write(cells [][]string) {
+	rows := make([]row, len(cells))
+	for i := range cells {
+		rows[i].cells = cells[i]
+	}
+	t.writeRows(rows)
+}
+
+func (t *table) writeRows(rows []row) {
+	if !t.started {
+		t.started = true
+		titles := row{cells: make([]string, len(t.columns)), style: bold}
 		for i, c := range t.columns {
-			titles[i] = c.title
+			titles.cells[i] = c.title
 		}
-		t.widths = make([]int, len(t.columns))
-		rows = append([][]string{titles}, rows...)
+		rows = append([]row{titles}, rows...)
 	}
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = printable(cell)
-			t.widths[i] = max(t.widths[i], uniseg.StringWidth(row[i]))
-		}
-	}
-	for _, row := range rows {
-		t.out.text(t.line(row))
+	t.measure(rows)
+	for _, r := range rows {
+		t.out.text(t.line(r))
 	}
 }
 
-func (t *table) line(row []string) string {
+// measure makes the cells printable and the columns wide enough for them.
+func (t *table) measure(rows []row) {
+	if t.widths == nil {
+		t.widths = make([]int, len(t.columns))
+		for i, c := range t.columns {
+			t.widths[i] = uniseg.StringWidth(c.title)
+		}
+	}
+	for _, r := range rows {
+		for i, cell := range r.cells {
+			r.cells[i] = printable(cell)
+			t.widths[i] = max(t.widths[i], uniseg.StringWidth(r.cells[i]))
+		}
+	}
+}
+
+func (t *table) line(r row) string {
+	end := len(r.cells)
+	for end > 0 && r.cells[end-1] == "" {
+		end-- // no spaces at the end of a line
+	}
 	var line strings.Builder
 	used := 0
-	for i, cell := range row {
-		last := i == len(row)-1
-		if last && !t.columns[i].right && t.out.width > used {
+	for i, cell := range r.cells[:end] {
+		if i == len(t.columns)-1 && !t.columns[i].right && t.out.width > 0 {
 			cell = shorten(cell, t.out.width-used)
 		}
-		padding := strings.Repeat(" ", t.widths[i]-uniseg.StringWidth(cell))
-		if t.columns[i].right {
+		padding := strings.Repeat(" ", max(0, t.widths[i]-uniseg.StringWidth(cell)))
+		cell = t.out.styled(t.styleOf(i, r, cell), cell)
+		switch {
+		case t.columns[i].right:
 			cell = padding + cell
-		} else {
+		case i < end-1:
 			cell += padding
 		}
-		if !last {
-			cell += "  "
+		if i > 0 {
+			line.WriteString("  ")
 		}
 		line.WriteString(cell)
 		used += t.widths[i] + 2
 	}
-	return strings.TrimRight(line.String(), " ") + "\n"
+	return line.String() + "\n"
+}
+
+func (t *table) styleOf(i int, r row, cell string) style {
+	if r.style != plain || t.columns[i].style == nil {
+		return r.style
+	}
+	return t.columns[i].style(cell)
 }
 
 // shorten cuts text to a number of cells of a terminal.
 func shorten(text string, cells int) string {
+	if cells < 1 {
+		return ""
+	}
 	if uniseg.StringWidth(text) <= cells {
 		return text
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ that database, and reads from a server.`,
 	root.AddCommand(serveCommand(), demoCommand())
 	root.AddCommand(orgCommand(), tokenCommand(), importCommand(), exportCommand(), verifyCommand(), backupCommand(), migrateCommand())
 	root.AddCommand(clientCommands()...)
+	root.AddCommand(manCommand(), referenceCommand())
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  harmont-billing version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -132,22 +134,17 @@ func version() string {
 	return "devel"
 }
 
-// fromEnv is the value of an environment variable, or a default.
-func fromEnv(name, otherwise string) string {
-	if value, ok := os.LookupEnv(name); ok && value != "" {
-		return value
-	}
-	return otherwise
+// envFlag adds a flag whose default is in an environment variable where that is set. Help shows the other default: the
+// variable may hold a password, and help is the same for everyone.
+func envFlag(cmd *cobra.Command, name, variable, otherwise, usage string) *string {
+	value := cmd.Flags().String(name, cmp.Or(os.Getenv(variable), otherwise), usage+"; also "+variable)
+	cmd.Flags().Lookup(name).DefValue = otherwise
+	return value
 }
 
 // databaseFlag adds --database, which is the same on all commands that open one.
 func databaseFlag(cmd *cobra.Command) *string {
-	const otherwise = "sqlite:harmont-billing.db"
-	database := cmd.Flags().String("database", fromEnv("HARMONT_BILLING_DATABASE", otherwise),
-		"the database, sqlite:FILE or postgres://…; also HARMONT_BILLING_DATABASE")
-	// The variable may hold a password, which help must not print.
-	cmd.Flags().Lookup("database").DefValue = otherwise
-	return database
+	return envFlag(cmd, "database", "HARMONT_BILLING_DATABASE", "sqlite:harmont-billing.db", "the database, sqlite:FILE or postgres://…")
 }
 
 // choiceFlag adds a flag that takes one of a few words.

@@ -36,8 +36,7 @@ server runs.`,
 	database := databaseFlag(cmd)
 	readDatabases := flags.StringArray("read-database", nil,
 		"the URL of a PostgreSQL replica that usage may be read from; may be repeated")
-	listen := flags.String("listen", fromEnv("HARMONT_BILLING_LISTEN", defaultListen),
-		"the address to serve on; also HARMONT_BILLING_LISTEN")
+	listen := envFlag(cmd, "listen", "HARMONT_BILLING_LISTEN", defaultListen, "the address to serve on")
 	logFormat := choiceFlag(cmd, "log-format", "", "text", "the `FORM` of the log on standard error: text or json", "text", "json")
 	logLevel := choiceFlag(cmd, "log-level", "", "info", "the lowest `LEVEL` that is logged: debug (each request), info (those that are refused), warn or error", "debug", "info", "warn", "error")
 	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
@@ -109,8 +108,7 @@ func demoCommand() *cobra.Command {
 now. The database is deleted when the demo is interrupted.`,
 		Example: `  harmont-billing demo`,
 	}
-	listen := cmd.Flags().String("listen", fromEnv("HARMONT_BILLING_LISTEN", defaultListen),
-		"the address to serve on; also HARMONT_BILLING_LISTEN")
+	listen := envFlag(cmd, "listen", "HARMONT_BILLING_LISTEN", defaultListen, "the address to serve on")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		chosen := cmd.Flags().Changed("listen") || os.Getenv("HARMONT_BILLING_LISTEN") != ""
 		// Closing the terminal ends a demo like Ctrl-C does, or its data would stay behind.

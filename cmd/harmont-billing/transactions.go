@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,40 +20,46 @@ const (
 
 func transactionsCommand() *cobra.Command {
 	limit := int64(0) // not given
-	var all bool
+	var all, ids bool
 	cmd := askCommand(&cobra.Command{
-		Use:   "transactions ORG",
+		Use:   "transactions [ORG]",
 		Short: "List an organization's ledger, newest entry first",
 		Long: `Lists the entries of the organization's ledger, newest first. Entries are
-written as they arrive, so that a ledger of any length can be listed. The JSON
-is one object in the form of the API's pages, with one entry a line; its
-next_cursor is null where no older entry is left.
+written as they arrive, so that a ledger of any length can be listed. The total
+is that of the entries listed. The JSON is one object in the form of the API's
+pages, with one entry a line; its next_cursor is null where no older entry is
+left.
 
 ` + outputHelp,
 		Example: `  harmont-billing transactions acme
-  harmont-billing transactions acme --limit 500
+  harmont-billing transactions acme --limit 500 --ids
   harmont-billing transactions acme --all -o csv > ledger.csv`,
 	}, func(ctx context.Context, q *question) error {
 		switch {
 		case all && limit > 0:
 			return usagef("--all goes without --limit")
 		case all:
-			limit = math.MaxInt64
-		case limit == 0:
-			limit = defaultLimit
+			return listTransactions(ctx, q, math.MaxInt64, ids)
 		}
-		return listTransactions(ctx, q, limit)
+		return listTransactions(ctx, q, cmp.Or(limit, defaultLimit), ids)
 	})
 	cmd.Flags().Func("limit", fmt.Sprintf("list `N` entries (default %d)", defaultLimit), parseInto(&limit, atLeast(1)))
 	cmd.Flags().BoolVar(&all, "all", false, "list every entry")
+	cmd.Flags().BoolVar(&ids, "ids", false, "show ids in the table instead of sources, as 'harmont-billing explain' takes them")
 	noFileCompletion(cmd, "limit")
 	return cmd
 }
 
 // listTransactions walks the pages and holds no more than one of them.
-func listTransactions(ctx context.Context, q *question, limit int64) error {
-	w := &ledgerWriter{q: q, table: newTable(q.out,
-		column{title: "CREATED (UTC)"}, column{title: "AMOUNT", right: true}, column{title: "SOURCE"}, column{title: "DESCRIPTION"})}
+func listTransactions(ctx context.Context, q *question, limit int64, ids bool) error {
+	columns := []column{
+		{title: "CREATED (UTC)"}, {title: "AMOUNT", right: true, style: moneyStyle}, {title: "SOURCE"}, {title: "DESCRIPTION"},
+	}
+	if ids {
+		// A terminal of 80 columns has no room for the sources as well.
+		columns = []column{{title: "ID"}, columns[0], columns[1], columns[3]}
+	}
+	w := &ledgerWriter{q: q, table: newTable(q.out, columns...), ids: ids}
 	var opts client.ListOptions
 	for {
 		opts.Limit = int(min(limit, maxPage))
@@ -77,8 +84,10 @@ func listTransactions(ctx context.Context, q *question, limit int64) error {
 type ledgerWriter struct {
 	q       *question
 	table   *table
+	ids     bool
 	started bool
-	entries int
+	entries int64
+	cents   int64
 }
 
 func (w *ledgerWriter) page(page *client.TransactionList, last bool) error {
@@ -87,6 +96,8 @@ func (w *ledgerWriter) page(page *client.TransactionList, last bool) error {
 	switch w.q.out.format {
 	case formatJSON:
 		return w.json(first, last)
+	case formatNDJSON:
+		return w.q.json(true)
 	case formatCSV:
 		var records [][]string
 		if first {
@@ -99,12 +110,32 @@ func (w *ledgerWriter) page(page *client.TransactionList, last bool) error {
 		}
 		return w.q.out.csv(records...)
 	}
-	rows := make([][]string, len(page.Data))
-	for i, tx := range page.Data {
-		rows[i] = []string{toSecond(tx.CreatedAt), money(tx.AmountCents), string(tx.Source), orEmptyText(tx.Description)}
+	var rows []row
+	for _, tx := range page.Data {
+		rows = append(rows, row{w.cells(tx.ID.String(), toSecond(tx.CreatedAt), money(tx.AmountCents), string(tx.Source), orEmptyText(tx.Description)), plain})
+		var err error
+		if w.cents, err = add(w.cents, tx.AmountCents); err != nil {
+			return err
+		}
 	}
-	w.table.write(rows)
+	w.entries += int64(len(page.Data))
+	if last {
+		listed := count(w.entries, "entry", "entries")
+		if page.NextCursor != nil {
+			listed += "; more with --all"
+		}
+		rows = append(rows, row{w.cells("", "TOTAL", money(w.cents), "", listed), bold})
+	}
+	w.table.writeRows(rows)
 	return nil
+}
+
+// cells are those of the columns that are shown.
+func (w *ledgerWriter) cells(id, created, amount, source, description string) []string {
+	if w.ids {
+		return []string{id, created, amount, description}
+	}
+	return []string{created, amount, source, description}
 }
 
 // json joins the pages into one.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"math/bits"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +12,7 @@ import (
 
 func usageCommand() *cobra.Command {
 	return windowCommand(&cobra.Command{
-		Use:   "usage ORG",
+		Use:   "usage [ORG]",
 		Short: "Sum an organization's usage of a window of time",
 		Long: `Shows what the leases that started in the window used, a count of each resource
 times seconds, and what was billed for them. A lease that is still running adds
@@ -25,8 +27,8 @@ nothing.
 			return err
 		}
 		switch q.out.format {
-		case formatJSON:
-			return q.json()
+		case formatJSON, formatNDJSON:
+			return q.json(false)
 		case formatCSV:
 			return q.out.csv([]string{"cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"},
 				[]string{number(usage.CPUSeconds), number(usage.MemoryGBSeconds), number(usage.DiskGBSeconds), number(usage.TotalCents)})
@@ -37,8 +39,7 @@ nothing.
 }
 
 var usageColumns = []column{
-	{title: "CPU SECONDS", right: true}, {title: "MEMORY GB SECONDS", right: true}, {title: "DISK GB SECONDS", right: true},
-	{title: "COST", right: true},
+	{title: "CPU SEC", right: true}, {title: "MEM GB SEC", right: true}, {title: "DISK GB SEC", right: true}, {title: "COST", right: true},
 }
 
 func usageCells(u client.UsageResponse) []string {
@@ -47,11 +48,11 @@ func usageCells(u client.UsageResponse) []string {
 
 func seriesCommand() *cobra.Command {
 	return windowCommand(&cobra.Command{
-		Use:   "series ORG",
+		Use:   "series [ORG]",
 		Short: "Sum an organization's usage per day",
 		Long: `Shows the sums of 'harmont-billing usage' for each UTC day, from the day on
 which the window starts to the day on which it ends. Those two count only as far
-as the window reaches.
+as the window reaches. On a terminal a bar shows the cost of the day.
 
 ` + windowHelp,
 		Example: `  harmont-billing series acme --last 30d
@@ -61,10 +62,10 @@ as the window reaches.
 		if err != nil {
 			return err
 		}
-		if q.out.format == formatJSON {
-			return q.json()
-		}
-		if q.out.format == formatCSV {
+		switch q.out.format {
+		case formatJSON, formatNDJSON:
+			return q.json(true)
+		case formatCSV:
 			records := [][]string{{"date", "cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"}}
 			for _, d := range series.Data {
 				records = append(records, []string{
@@ -73,21 +74,57 @@ as the window reaches.
 			}
 			return q.out.csv(records...)
 		}
-		var rows [][]string
-		var total client.UsageResponse
-		for _, d := range series.Data {
-			day := client.UsageResponse{
-				CPUSeconds: d.CPUSeconds, MemoryGBSeconds: d.MemoryGBSeconds, DiskGBSeconds: d.DiskGBSeconds, TotalCents: d.TotalCents,
-			}
-			rows = append(rows, append([]string{d.Date.String()}, usageCells(day)...))
-			if err := addUsage(&total, day); err != nil {
-				return err
-			}
-		}
-		rows = append(rows, append([]string{"TOTAL"}, usageCells(total)...))
-		newTable(q.out, append([]column{{title: "DATE (UTC)"}}, usageColumns...)...).write(rows)
-		return nil
+		return seriesTable(q.out, series.Data)
 	})
+}
+
+// seriesTable writes a row for each day, and on a terminal a bar for its cost beside it.
+func seriesTable(out *output, days []client.UsageSeriesBucket) error {
+	out.newestLast = true
+	t := newTable(out, append(append([]column{{title: "DATE (UTC)"}}, usageColumns...), column{style: always(cyan)})...)
+	var rows []row
+	var total client.UsageResponse
+	var most int64
+	for _, d := range days {
+		day := client.UsageResponse{
+			CPUSeconds: d.CPUSeconds, MemoryGBSeconds: d.MemoryGBSeconds, DiskGBSeconds: d.DiskGBSeconds, TotalCents: d.TotalCents,
+		}
+		rows = append(rows, row{cells: append(append([]string{d.Date.String()}, usageCells(day)...), "")})
+		if err := addUsage(&total, day); err != nil {
+			return err
+		}
+		most = max(most, day.TotalCents)
+	}
+	rows = append(rows, row{append(append([]string{"TOTAL"}, usageCells(total)...), ""), bold})
+	t.measure(rows)
+	room := out.width
+	for _, width := range t.widths[:len(t.widths)-1] {
+		room -= width + 2
+	}
+	if out.terminal {
+		for i, d := range days {
+			cells := rows[i].cells
+			cells[len(cells)-1] = bar(d.TotalCents, most, room)
+		}
+	}
+	t.writeRows(rows)
+	return nil
+}
+
+// bar draws a part of a whole as a line of at most so many cells, exact to an eighth of one. Whatever is above 0 can be
+// seen.
+func bar(part, whole int64, cells int) string {
+	if part <= 0 || whole <= 0 || cells <= 0 {
+		return ""
+	}
+	high, low := bits.Mul64(uint64(min(part, whole)), uint64(cells)*8)
+	eighths, _ := bits.Div64(high, low, uint64(whole)) // at most cells × 8, since the part is no more than the whole
+	eighths = max(eighths, 1)
+	line := strings.Repeat("█", int(eighths/8))
+	if rest := eighths % 8; rest > 0 {
+		line += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return line
 }
 
 func addUsage(total *client.UsageResponse, u client.UsageResponse) (err error) {

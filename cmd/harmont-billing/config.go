@@ -1,0 +1,320 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/client"
+)
+
+// config is what a user keeps of the servers that they ask.
+type config struct {
+	Current  string              `json:"current"` // the profile that is used where none is named; may be empty
+	Profiles map[string]*profile `json:"profiles"`
+}
+
+// profile is a server and the token for it, which is sent to that server alone.
+type profile struct {
+	APIURL string `json:"api_url"`
+	Token  string `json:"token,omitempty"`
+}
+
+// configPath is where the profiles are kept.
+func configPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no place for profiles: %w", err)
+	}
+	return filepath.Join(dir, "harmont-billing", "config.json"), nil
+}
+
+// loadConfig reads the profiles. There need be none.
+func loadConfig() (*config, error) {
+	c := &config{Profiles: map[string]*profile{}}
+	path, err := configPath()
+	if err != nil {
+		return c, nil //nolint:nilerr // a job without a home has no profiles, and needs none
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, c); err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
+	}
+	for name, p := range c.Profiles {
+		if p == nil || p.APIURL == "" {
+			return nil, fmt.Errorf("%s cannot be read: the profile %s has no api_url", path, name)
+		}
+	}
+	if c.Profiles == nil {
+		c.Profiles = map[string]*profile{}
+	}
+	return c, nil
+}
+
+// save replaces the file at once, so that whoever reads it sees all of the old one or all of the new one, and lets nobody
+// else read it.
+func (c *config) save() (err error) {
+	path, err := configPath()
+	if err != nil {
+		return err
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link stays one
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".config-*.json") // its mode is 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(text, '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+// profile finds a profile by its name, or the current one where that is empty. It is nil where there is no current one.
+func (c *config) profile(name string) (string, *profile, error) {
+	if name == "" {
+		name = c.Current
+	}
+	if name == "" {
+		return "", nil, nil
+	}
+	p, ok := c.Profiles[name]
+	if !ok {
+		return "", nil, usagef("there is no profile %s; %s", name, c.known())
+	}
+	return name, p, nil
+}
+
+func (c *config) known() string {
+	if len(c.Profiles) == 0 {
+		return "make one with 'harmont-billing login'"
+	}
+	return "there are " + strings.Join(c.names(), ", ")
+}
+
+func (c *config) names() []string { return slices.Sorted(maps.Keys(c.Profiles)) }
+
+var profileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func checkProfileName(name string) error {
+	if !profileName.MatchString(name) {
+		return usagef("a profile's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
+	}
+	return nil
+}
+
+// checkAPIURL refuses what no client could ask.
+func checkAPIURL(apiURL string) error {
+	if _, err := client.New(apiURL); err != nil {
+		return usagef("%w; see --api-url", err)
+	}
+	return nil
+}
+
+// sameServer tells whether two URLs that a client takes are those of one server.
+func sameServer(a, b string) bool { return canonicalURL(a) == canonicalURL(b) }
+
+func canonicalURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	return strings.TrimRight(u.String(), "/")
+}
+
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "config",
+		Short:   "Look after profiles: servers and their tokens",
+		GroupID: groupClient,
+		Long: `Profiles keep the address of a server and the token for it, in the file
+harmont-billing/config.json of the user's configuration folder (~/.config on
+Linux, ~/Library/Application Support on macOS), which only the user can read.
+'harmont-billing login' makes one.
+
+` + profileHelp,
+		Example: `  harmont-billing config list
+  harmont-billing config use staging`,
+	}
+	cmd.AddCommand(configListCommand(), configSetCommand(), configUseCommand(), configRemoveCommand())
+	return cmd
+}
+
+// profileHelp is for the long help of what uses profiles.
+const profileHelp = `The address is that of --api-url, else of HARMONT_API_URL, else of the profile;
+the token that of --token, else of HARMONT_TOKEN, else of the profile. The
+profile is that of --profile, else of HARMONT_PROFILE, else the current one. The
+token of a profile is sent to the address of that profile and to no other.`
+
+func configListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the profiles; * marks the current one",
+		Args:  cobra.NoArgs,
+		Long:  `Lists the profiles by name, and whether there is a token, which is not shown.`,
+		Example: `  harmont-billing config list
+  harmont-billing config list -o json`,
+	}
+	format := choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig()
+		if err != nil {
+			return err
+		}
+		type item struct {
+			Name    string `json:"name"`
+			Current bool   `json:"current"`
+			APIURL  string `json:"api_url"`
+			Token   bool   `json:"token"`
+		}
+		items, rows := []item{}, [][]string{}
+		for _, name := range c.names() {
+			p := c.Profiles[name]
+			items = append(items, item{name, name == c.Current, p.APIURL, p.Token != ""})
+			mark, token := "", "no"
+			if name == c.Current {
+				mark = "*"
+			}
+			if p.Token != "" {
+				token = "yes"
+			}
+			rows = append(rows, []string{mark, name, token, p.APIURL})
+		}
+		out := newOutput(cmd.OutOrStdout(), *format)
+		if *format == formatJSON {
+			return errors.Join(out.jsonOf(map[string]any{"data": items}), out.flush())
+		}
+		newTable(out, column{title: ""}, column{title: "PROFILE"}, column{title: "TOKEN"}, column{title: "ADDRESS"}).write(rows)
+		return out.flush()
+	}
+	return cmd
+}
+
+func configSetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set PROFILE --api-url URL",
+		Short: "Make a profile, or change its address",
+		Args:  needs("PROFILE"),
+		Long: `Makes a profile without a token, or changes the address of one. The token of a
+profile belongs to its address, so another address drops it.`,
+		Example:           `  harmont-billing config set staging --api-url https://staging.example.com`,
+		ValidArgsFunction: completeProfiles,
+	}
+	apiURL := cmd.Flags().String("api-url", "", "the `URL` of the server")
+	noFileCompletion(cmd, "api-url")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		name := args[0]
+		if *apiURL == "" {
+			return usagef("--api-url is required")
+		}
+		if err := errors.Join(checkProfileName(name), checkAPIURL(*apiURL)); err != nil {
+			return err
+		}
+		return changeConfig(cmd, func(c *config) (string, error) {
+			done := fmt.Sprintf("The profile %s is for %s.", name, *apiURL)
+			p, ok := c.Profiles[name]
+			if !ok {
+				p = new(profile)
+				c.Profiles[name] = p
+			}
+			if p.Token != "" && !sameServer(p.APIURL, *apiURL) {
+				p.Token = ""
+				done += " The token was for another address and is forgotten."
+			}
+			p.APIURL = *apiURL
+			return done, nil
+		})
+	}
+	return cmd
+}
+
+func configUseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "use PROFILE",
+		Short:             "Make a profile the current one",
+		Args:              needs("PROFILE"),
+		Example:           `  harmont-billing config use staging`,
+		ValidArgsFunction: completeProfiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return changeConfig(cmd, func(c *config) (string, error) {
+				name, p, err := c.profile(args[0])
+				if err != nil {
+					return "", err
+				}
+				c.Current = name
+				return fmt.Sprintf("The profile %s, for %s, is the current one.", name, p.APIURL), nil
+			})
+		},
+	}
+}
+
+func configRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove PROFILE",
+		Short: "Remove a profile and its token",
+		Args:  needs("PROFILE"),
+		Long: `Removes a profile and forgets its token, which stays valid on the server until
+it expires or is revoked there.`,
+		Example:           `  harmont-billing config remove staging`,
+		ValidArgsFunction: completeProfiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return changeConfig(cmd, func(c *config) (string, error) {
+				name, _, err := c.profile(args[0])
+				if err != nil {
+					return "", err
+				}
+				delete(c.Profiles, name)
+				if c.Current == name {
+					c.Current = ""
+				}
+				return fmt.Sprintf("The profile %s is removed.", name), nil
+			})
+		},
+	}
+}
+
+// changeConfig saves what a change made of the profiles, and says what that was.
+func changeConfig(cmd *cobra.Command, change func(*config) (done string, err error)) error {
+	c, err := loadConfig()
+	if err != nil {
+		return err
+	}
+	done, err := change(c)
+	if err != nil {
+		return err
+	}
+	if err := c.save(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), printable(done))
+	return err
+}
