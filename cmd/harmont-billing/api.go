@@ -17,7 +17,7 @@ import (
 
 // clientCommands are the commands that ask a server, which may be far away.
 func clientCommands() []*cobra.Command {
-	return []*cobra.Command{balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand()}
+	return []*cobra.Command{balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), checkCommand()}
 }
 
 // question is what a command asks a server about an organization, and where it writes the answer.
