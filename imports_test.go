@@ -26,11 +26,12 @@ var arrows = map[string][]string{
 	"internal/crashtest":       {},
 	"internal/bench":           {"internal/billing", "internal/store", "internal/pgtest"},
 	"internal/demo":            {"internal/billing"},
-	"internal/contracttest":    {"gen/httpserver"},
+	"internal/conformance":     {"gen/httpserver"},
+	"internal/contracttest":    {"internal/conformance"},
 	"server": {
 		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/audit", "internal/demo", "internal/strictjson",
 	},
-	"cmd/harmont-billing": {"client", "server"},
+	"cmd/harmont-billing": {"client", "server", "internal/conformance"},
 }
 
 // unreachable says what must not be in the closure of a package, whoever brings it in.

@@ -21,7 +21,7 @@ import (
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), runwayCommand(), explainCommand(),
-		loginCommand(), logoutCommand(), configCommand(),
+		checkCommand(), loginCommand(), logoutCommand(), configCommand(),
 	}
 }
 

@@ -31,10 +31,15 @@ type connectionFlags struct {
 func newConnectionFlags(cmd *cobra.Command) *connectionFlags {
 	f := &connectionFlags{cmd: cmd}
 	f.apiURLFlag(cmd)
+	f.tokenFlags(cmd)
+	return f
+}
+
+// tokenFlags are for the commands that are told which server to ask.
+func (f *connectionFlags) tokenFlags(cmd *cobra.Command) {
 	f.profileFlag(cmd)
 	f.cmd.Flags().StringVar(&f.token, "token", "", "the bearer `TOKEN`; better in HARMONT_TOKEN, where others on this machine do not see it")
 	noFileCompletion(cmd, "token")
-	return f
 }
 
 func (f *connectionFlags) apiURLFlag(cmd *cobra.Command) {
@@ -68,8 +73,12 @@ func (f *connectionFlags) named() string {
 
 // resolve chooses the address and the token. That of a profile is never paired with the address of something else.
 func (f *connectionFlags) resolve() (connection, error) {
-	var c connection
-	c.apiURL, c.setBy = f.given("api-url", f.apiURL, "HARMONT_API_URL")
+	return f.resolveFor(f.given("api-url", f.apiURL, "HARMONT_API_URL"))
+}
+
+// resolveFor chooses the token for an address, and the address where it is empty.
+func (f *connectionFlags) resolveFor(apiURL, setBy string) (connection, error) {
+	c := connection{apiURL: apiURL, setBy: setBy}
 	c.token, _ = f.given("token", f.token, "HARMONT_TOKEN")
 	if f.cmd.Flags().Changed("token") && c.token == "" {
 		return c, errNoToken

@@ -182,9 +182,9 @@ func (p *process) wait() syscall.WaitStatus {
 }
 
 // serve starts a server on the program's database, and gives it and its address.
-func (p program) serve() (*process, string) {
+func (p program) serve(args ...string) (*process, string) {
 	p.t.Helper()
-	server := p.start("serve", "--listen", "127.0.0.1:0")
+	server := p.start(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	return server, server.waitFor(`msg=serving address=(http://\S+)`)[1]
 }
 

@@ -1,0 +1,190 @@
+package conformance
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// The rules about every answer.
+
+var errNotOfThisKind = errors.New("the rule does not speak of this answer")
+
+// none is the check that an answer has no finding of a kind. Schemas of errors have a rule of their own.
+func none(kind findingKind) func(*exchange) error {
+	return func(x *exchange) error {
+		if x.isError() && kind != wrongStatus && kind != notJSON {
+			return errNotOfThisKind
+		}
+		for _, f := range x.findings {
+			if f.kind == kind {
+				return breachf(x, "%s", f.text)
+			}
+		}
+		return nil
+	}
+}
+
+func (x *exchange) isError() bool { return x.status >= http.StatusMultipleChoices }
+
+// envelope decodes an error that has at least a code; without, only isEnvelope complains.
+func (x *exchange) envelope() (e Envelope, err error) {
+	if !x.isError() || x.method == http.MethodHead {
+		return e, errNotOfThisKind
+	}
+	if err := json.Unmarshal(x.body, &e); err != nil || e.Error.Code == "" {
+		return e, errNotOfThisKind
+	}
+	return e, nil
+}
+
+func hasRequestID(x *exchange) error {
+	if id := x.header.Get("x-request-id"); !printableID(id) {
+		return breachf(x, "x-request-id is %q", id)
+	}
+	return nil
+}
+
+func printableID(id string) bool {
+	for i := range len(id) {
+		if id[i] < ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return len(id) >= 20 && len(id) <= 200
+}
+
+func isEnvelope(x *exchange) error {
+	if !x.isError() || x.method == http.MethodHead {
+		return errNotOfThisKind
+	}
+	for _, f := range x.findings {
+		if f.kind != wrongStatus {
+			return breachf(x, "%s", f.text)
+		}
+	}
+	var e Envelope
+	if err := json.Unmarshal(x.body, &e); err != nil {
+		return breachf(x, "%v", err)
+	}
+	for _, field := range []struct{ name, text string }{
+		{"type", e.Error.Type}, {"code", e.Error.Code}, {"message", e.Error.Message}, {"doc_url", e.Error.DocURL}, {"request_id", e.Error.RequestID},
+	} {
+		if field.text == "" {
+			return breachf(x, "%s is empty", field.name)
+		}
+	}
+	return nil
+}
+
+func namesRequest(x *exchange) error {
+	e, err := x.envelope()
+	if err == nil && e.Error.RequestID != x.header.Get("x-request-id") {
+		return breachf(x, "request_id is %q, x-request-id is %q", e.Error.RequestID, x.header.Get("x-request-id"))
+	}
+	return err
+}
+
+// errorCodes says with which status and type a code comes.
+var errorCodes = map[string]struct {
+	status int
+	kind   string
+}{
+	"bad_request":                  {http.StatusBadRequest, "invalid_request"},
+	"unauthorized":                 {http.StatusUnauthorized, "unauthorized"},
+	"forbidden":                    {http.StatusForbidden, "forbidden"},
+	"organization_not_found":       {http.StatusNotFound, "not_found"},
+	"route_not_found":              {http.StatusNotFound, "not_found"},
+	"method_not_allowed":           {http.StatusMethodNotAllowed, "invalid_request"},
+	"lease_conflict":               {http.StatusConflict, "conflict"},
+	"idempotency_key_reused":       {http.StatusConflict, "conflict"},
+	"body_too_large":               {http.StatusRequestEntityTooLarge, "invalid_request"},
+	"unsupported_media_type":       {http.StatusUnsupportedMediaType, "invalid_request"},
+	"billing_usage_window_invalid": {http.StatusUnprocessableEntity, "validation_failed"},
+	"cursor_invalid":               {http.StatusUnprocessableEntity, "validation_failed"},
+	"limit_invalid":                {http.StatusUnprocessableEntity, "validation_failed"},
+	"lease_invalid":                {http.StatusUnprocessableEntity, "validation_failed"},
+	"amount_invalid":               {http.StatusUnprocessableEntity, "validation_failed"},
+	"body_invalid":                 {http.StatusUnprocessableEntity, "validation_failed"},
+	"rate_limited":                 {http.StatusTooManyRequests, "rate_limited"},
+	"internal":                     {http.StatusInternalServerError, "server_error"},
+	"unavailable":                  {http.StatusServiceUnavailable, "server_error"},
+}
+
+func codeFits(x *exchange) error {
+	e, err := x.envelope()
+	if err != nil {
+		return err
+	}
+	want, known := errorCodes[e.Error.Code]
+	switch {
+	case !known:
+		return breachf(x, "the contract has no code %q", e.Error.Code)
+	case x.status != want.status || e.Error.Type != want.kind:
+		return breachf(x, "%s comes with %d %q, not %d %s", e.Error.Code, x.status, e.Error.Type, want.status, want.kind)
+	}
+	return nil
+}
+
+func docURLFits(x *exchange) error {
+	e, err := x.envelope()
+	if err == nil && !strings.HasSuffix(e.Error.DocURL, "/"+e.Error.Code) {
+		return breachf(x, "doc_url is %q, and the code %q", e.Error.DocURL, e.Error.Code)
+	}
+	return err
+}
+
+func saysWhen(x *exchange) error {
+	if x.status != http.StatusTooManyRequests && x.status != http.StatusServiceUnavailable {
+		return errNotOfThisKind
+	}
+	if n, err := strconv.Atoi(x.header.Get("Retry-After")); err != nil || n < 1 {
+		return breachf(x, "Retry-After is %q", x.header.Get("Retry-After"))
+	}
+	return nil
+}
+
+func challenges(x *exchange) error {
+	if x.status != http.StatusUnauthorized {
+		return errNotOfThisKind
+	}
+	if got := x.header.Get("WWW-Authenticate"); got != "Bearer" {
+		return breachf(x, "WWW-Authenticate is %q", got)
+	}
+	return nil
+}
+
+func listsMethods(x *exchange) error {
+	if x.status != http.StatusMethodNotAllowed {
+		return errNotOfThisKind
+	}
+	if x.header.Get("Allow") == "" {
+		return breachf(x, "there is no Allow")
+	}
+	return nil
+}
+
+// Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of
+// the operation, empty for a request that the contract does not have.
+func Hold(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
+	x := &exchange{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, sent: req.Header, status: status, header: header, body: body}
+	if err := x.decompress(1 << 30); err != nil {
+		return "", err
+	}
+	x.examine()
+	if x.operation != nil {
+		operation = x.operation.OperationID
+	}
+	for _, r := range rules() {
+		if r.every == nil {
+			continue
+		}
+		if broken := r.every(x); broken != nil && !errors.Is(broken, errNotOfThisKind) {
+			err = errors.Join(err, fmt.Errorf("%s: %w", r.id, broken))
+		}
+	}
+	return operation, err
+}

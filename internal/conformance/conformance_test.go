@@ -1,0 +1,803 @@
+package conformance_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/conformance"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// books are two organizations' that a token may see, and one's that it may not. The leases are of the last days, since
+// that is where a check looks.
+func books() string {
+	var b strings.Builder
+	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -4)
+	n := 0
+	for _, org := range organizations {
+		fmt.Fprintf(&b, `{"type":"organization","slug":%q,"name":%q}`+"\n", org, org)
+		for i := range 120 {
+			n++
+			start := day.Add(time.Duration(i) * 37 * time.Minute)
+			lease := map[string]any{
+				"type": "lease", "org": org, "job_id": id(1, n), "job_name": "Test", "cpu_count": 2, "memory_gb": 4, "disk_gb": 20,
+				"started_at": start, "finished_at": start.Add(time.Duration(60+i) * time.Second),
+			}
+			switch i % 10 {
+			case 0: // no build
+			case 1: // no pipeline
+				lease["build_id"] = id(2, n)
+			default:
+				lease["build_id"], lease["build_number"], lease["pipeline_id"] = id(3, n/5), n/5, id(4, 1)
+				lease["pipeline_name"], lease["pipeline_slug"] = "Web App", "web-app"
+			}
+			if i%17 == 0 {
+				delete(lease, "finished_at") // it runs
+			}
+			line, _ := json.Marshal(lease)
+			b.Write(append(line, '\n'))
+		}
+	}
+	return b.String()
+}
+
+// credits come later than the leases, so that not all of the ledger is of one time.
+func credits() string {
+	var b strings.Builder
+	for _, org := range organizations {
+		for i := range 10 {
+			fmt.Fprintf(&b, `{"org":%q,"amount_cents":%d,"source":"refund","description":null,"idempotency_key":"%d"}`+"\n", org, 100+i, i)
+		}
+	}
+	return b.String()
+}
+
+var organizations = []string{"acme", "globex", "initech"}
+
+func id(kind, n int) string { return fmt.Sprintf("01990000-000a-7000-8%03x-%012x", kind, n) }
+
+type service struct {
+	handler http.Handler
+	token   string // to read what is checked
+	admin   string
+}
+
+// open opens a real server with books in the database.
+func open(t *testing.T, database string) service {
+	t.Helper()
+	s, err := server.Open(t.Context(), server.Config{Database: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for _, text := range []string{books(), credits()} {
+		_, err = s.Import(t.Context(), strings.NewReader(text), func(line int, err error) { t.Errorf("line %d: %v", line, err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := func(role server.Role, orgs ...string) string {
+		token, _, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "check", Role: role, Organizations: orgs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	return service{s.Handler(), token(server.RoleRead, "acme", "globex"), token(server.RoleAdmin, "acme")}
+}
+
+func sqlite(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "billing.db") }
+
+// check checks one organization, or all where org is empty.
+func check(t *testing.T, handler http.Handler, token, org, only string) *conformance.Report {
+	t.Helper()
+	srv := httptest.NewServer(handler)
+	defer srv.Close()
+	report, err := conformance.Run(t.Context(), conformance.Options{
+		URL: srv.URL, Token: token, Organization: org, UserAgent: "test", Only: only, Hidden: "initech", Pauses: []time.Duration{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// noBreach fails on a rule that does not hold, and on one that was not checked.
+func noBreach(t *testing.T, report *conformance.Report, unchecked ...string) {
+	t.Helper()
+	for _, r := range report.Rules {
+		switch {
+		case r.Status == conformance.Failed:
+			t.Errorf("%s: %+v", r.Rule, r.Breaches)
+		case r.Status == conformance.Skipped != slices.Contains(unchecked, r.Rule):
+			t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)
+		}
+	}
+}
+
+func TestOwnServer(t *testing.T) {
+	for name, database := range map[string]func(*testing.T) string{
+		"SQLite":     sqlite,
+		"PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, database(t))
+			report := check(t, s.handler, s.token, "", "")
+			noBreach(t, report, "errors.retry-after")
+			if c := report.Organizations; len(c) != 2 || c[0].Organization != "acme" || c[0].Entries != 122 || !c[0].WholeLedger || c[0].Jobs != 120 {
+				t.Errorf("covered: %+v", c)
+			}
+		})
+	}
+}
+
+// TestServerInUse checks a server while others write: what changes between two requests is no breach.
+func TestServerInUse(t *testing.T) {
+	s := open(t, sqlite(t))
+	srv := httptest.NewServer(s.handler)
+	defer srv.Close()
+	write := func(path, key, body string) {
+		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, srv.URL+"/api/v0/billing/"+path, strings.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Authorization", "Bearer "+s.admin)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		if answer, _ := io.ReadAll(resp.Body); resp.StatusCode > http.StatusCreated {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, answer)
+		}
+	}
+	done, written := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 10_000; ; n++ {
+			select {
+			case <-done:
+				written <- n - 10_000
+				return
+			default:
+				start := time.Now().Add(-time.Duration(n%1000) * time.Minute).UTC()
+				write("leases/acme", "", fmt.Sprintf(`{"leases":[{"job_id":%q,"cpu_count":4,"memory_gb":8,"disk_gb":40,"started_at":%q,"finished_at":%q}]}`,
+					id(1, n), start.Format(time.RFC3339Nano), start.Add(10*time.Minute).Format(time.RFC3339Nano)))
+				write("credits/acme", strconv.Itoa(n), `{"amount_cents":5,"source":"refund"}`)
+			}
+		}
+	}()
+	report := check(t, s.handler, s.token, "acme", "")
+	close(done)
+	n := <-written
+	if n == 0 {
+		t.Error("nothing was written meanwhile")
+	}
+	t.Logf("%d leases and credits were written", n)
+	for _, r := range report.Rules {
+		if r.Status == conformance.Failed {
+			t.Errorf("%s: %+v", r.Rule, r.Breaches)
+		}
+	}
+}
+
+// answer is what a planted fault may change.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// edit changes the JSON of a successful answer.
+func (a *answer) edit(change func(body map[string]any)) {
+	decoder := json.NewDecoder(bytes.NewReader(a.body))
+	decoder.UseNumber()
+	var body map[string]any
+	if err := decoder.Decode(&body); err != nil {
+		return
+	}
+	change(body)
+	a.body, _ = json.Marshal(body)
+}
+
+func (a *answer) replace(old, changed string) {
+	a.body = bytes.ReplaceAll(a.body, []byte(old), []byte(changed))
+}
+
+// fail makes it an error.
+func (a *answer) fail(status int, kind, code string) {
+	a.status = status
+	a.body = fmt.Appendf(nil, `{"error":{"type":%q,"code":%q,"message":"no","doc_url":"https://example.com/%s","request_id":%q}}`,
+		kind, code, code, a.header.Get("x-request-id"))
+	a.header.Set("Content-Type", "application/json")
+	a.header.Del("WWW-Authenticate")
+	if status == http.StatusUnauthorized {
+		a.header.Set("WWW-Authenticate", "Bearer")
+	}
+}
+
+// list is the data of an answer.
+func list(body map[string]any) []any {
+	data, _ := body["data"].([]any)
+	return data
+}
+
+// bump adds to a number.
+func bump(object any, key string, by int64) {
+	o, ok := object.(map[string]any)
+	if !ok {
+		return
+	}
+	n, _ := o[key].(json.Number)
+	old, _ := n.Int64()
+	o[key] = old + by
+}
+
+// fault breaks one rule.
+type fault struct {
+	rule   string
+	name   string
+	ask    func(r *http.Request) // changes what the server is asked
+	answer func(r *http.Request, a *answer)
+}
+
+func on(suffix string, change func(r *http.Request, a *answer)) func(*http.Request, *answer) {
+	return func(r *http.Request, a *answer) {
+		if strings.Contains(r.URL.Path+"/", suffix+"/") && a.status == http.StatusOK && r.Method == http.MethodGet {
+			change(r, a)
+		}
+	}
+}
+
+func (f fault) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := r.Clone(context.WithoutCancel(r.Context()))
+		if f.ask != nil {
+			f.ask(asked)
+		}
+		zipped := strings.Contains(asked.Header.Get("Accept-Encoding"), "gzip")
+		asked.Header.Del("Accept-Encoding")
+		recorder := httptest.NewRecorder()
+		next.ServeHTTP(recorder, asked)
+		a := &answer{recorder.Code, recorder.Header(), recorder.Body.Bytes()}
+		if f.answer != nil {
+			f.answer(r, a)
+		}
+		a.header.Del("Content-Length")
+		if zipped && len(a.body) > 1<<10 {
+			var b bytes.Buffer
+			z := gzip.NewWriter(&b)
+			z.Write(a.body)
+			z.Close()
+			a.body = b.Bytes()
+			a.header.Set("Content-Encoding", "gzip")
+		}
+		maps.Copy(w.Header(), a.header)
+		w.WriteHeader(a.status)
+		if r.Method != http.MethodHead {
+			w.Write(a.body)
+		}
+	})
+}
+
+// query changes a parameter of the request.
+func query(r *http.Request, change func(q map[string][]string)) {
+	q := r.URL.Query()
+	change(q)
+	r.URL.RawQuery = q.Encode()
+}
+
+func later(q map[string][]string, name string, by time.Duration) {
+	if len(q[name]) == 0 {
+		return
+	}
+	if at, err := time.Parse(time.RFC3339, q[name][0]); err == nil {
+		q[name][0] = at.Add(by).UTC().Format(time.RFC3339Nano)
+	}
+}
+
+func is(r *http.Request, suffix string) bool { return strings.Contains(r.URL.Path+"/", suffix+"/") }
+
+var faults = []fault{
+	{rule: "answers.status", name: "no content", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.status, a.body = http.StatusNoContent, nil })},
+	{rule: "answers.json", name: "text", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.header.Set("Content-Type", "text/plain") })},
+	{rule: "answers.json", name: "trailing text", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.body = append(a.body, "{}"...) })},
+	{rule: "answers.schema", name: "a number as a text", answer: on("/series", func(_ *http.Request, a *answer) { a.replace(`"total_cents":0`, `"total_cents":"0"`) })},
+	{rule: "answers.schema", name: "a key of its own", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.replace(`{`, `{"currency":"usd",`) })},
+	{rule: "answers.schema", name: "a source of its own", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) { a.replace(`"refund"`, `"gift"`) })},
+	{rule: "answers.keys", name: "null left out", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) { a.replace(`"description":null,`, ``) })},
+	{rule: "answers.keys", name: "no next_cursor", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) { a.replace(`,"next_cursor":null`, ``) })},
+	{rule: "answers.arrays", name: "nothing is null", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace(`"data":[]`, `"data":null`) })},
+	{rule: "answers.timestamps", name: "milliseconds", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace(`.000000Z"`, `.000Z"`) })},
+	{rule: "answers.timestamps", name: "an offset", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace(`.000000Z"`, `.000000+00:00"`) })},
+	{rule: "answers.dates", name: "a time of day", answer: on("/series", func(_ *http.Request, a *answer) { a.replace(`","disk`, `T00:00:00Z","disk`) })},
+	{rule: "answers.uuids", name: "upper case", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace("01990000-000a-", "01990000-000A-") })},
+	{rule: "answers.request-id", name: "a short id", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.header.Set("x-request-id", "1") })},
+
+	{rule: "errors.envelope", name: "no doc_url", answer: func(_ *http.Request, a *answer) {
+		if a.status == http.StatusUnprocessableEntity {
+			a.edit(func(body map[string]any) { delete(body["error"].(map[string]any), "doc_url") })
+		}
+	}},
+	{rule: "errors.envelope", name: "a page of the router", answer: func(_ *http.Request, a *answer) {
+		if a.status == http.StatusNotFound {
+			a.body = []byte(`{"message":"Not Found"}`)
+		}
+	}},
+	{rule: "errors.request-id", name: "another id", answer: func(_ *http.Request, a *answer) {
+		if a.status == http.StatusNotFound {
+			a.header.Set("x-request-id", "conformance-another-id")
+		}
+	}},
+	{rule: "errors.code", name: "a type that does not fit", answer: func(_ *http.Request, a *answer) { a.replace(`"type":"validation_failed"`, `"type":"invalid_request"`) }},
+	{rule: "errors.doc-url", name: "one page for all", answer: func(_ *http.Request, a *answer) { a.replace(`/errors/cursor_invalid"`, `/errors/"`) }},
+	{rule: "errors.retry-after", name: "unavailable for ever", answer: on("/series", func(_ *http.Request, a *answer) { a.fail(http.StatusServiceUnavailable, "server_error", "unavailable") })},
+	{rule: "errors.challenge", name: "another challenge", answer: func(_ *http.Request, a *answer) {
+		if a.status == http.StatusUnauthorized {
+			a.header.Set("WWW-Authenticate", `Bearer realm="billing"`)
+		}
+	}},
+	{rule: "errors.allow", name: "no Allow", answer: func(_ *http.Request, a *answer) {
+		if a.status == http.StatusMethodNotAllowed {
+			a.header.Del("Allow")
+		}
+	}},
+
+	{rule: "tokens.one-401", name: "tells unknown tokens apart", answer: func(r *http.Request, a *answer) {
+		if strings.Contains(r.Header.Get("Authorization"), "hmt_") {
+			a.replace("a valid bearer token is required", "the token is unknown")
+		}
+	}},
+	{rule: "tokens.scheme", name: "only Bearer", answer: func(r *http.Request, a *answer) {
+		if strings.HasPrefix(r.Header.Get("Authorization"), "bearer ") {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "order.malformed-first", name: "token first", answer: func(r *http.Request, a *answer) {
+		if a.status == http.StatusBadRequest && r.Header.Get("Authorization") == "" {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "order.route-before-token", name: "token first", answer: func(r *http.Request, a *answer) {
+		if a.status == http.StatusNotFound && r.Header.Get("Authorization") == "" {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "order.method-before-token", name: "token first", answer: func(r *http.Request, a *answer) {
+		if a.status == http.StatusMethodNotAllowed && r.Header.Get("Authorization") == "" {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "order.token-before-organization", name: "organization first", answer: func(r *http.Request, a *answer) {
+		if is(r, "no-such-organization") && a.status == http.StatusUnauthorized {
+			a.fail(http.StatusNotFound, "not_found", "organization_not_found")
+		}
+	}},
+	{rule: "order.token-before-parameters", name: "parameters first", answer: func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("limit") == "ten" {
+			a.fail(http.StatusUnprocessableEntity, "validation_failed", "limit_invalid")
+		}
+	}},
+	{rule: "order.organization-before-parameters", name: "parameters first", answer: func(r *http.Request, a *answer) {
+		if is(r, "no-such-organization") && r.URL.RawQuery == "" && strings.Contains(r.URL.Path, "usage") && a.status == http.StatusNotFound {
+			a.fail(http.StatusUnprocessableEntity, "validation_failed", "billing_usage_window_invalid")
+		}
+	}},
+
+	{rule: "organizations.list", name: "not by slug", answer: on("/organizations", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
+	})},
+	{rule: "organizations.unknown", name: "empty books", answer: func(r *http.Request, a *answer) {
+		if is(r, "/billing/balance/no-such-organization") && a.status == http.StatusNotFound {
+			a.status, a.body = http.StatusOK, []byte(`{"balance_cents":0}`)
+		}
+	}},
+	{rule: "organizations.hidden", name: "forbidden", answer: func(r *http.Request, a *answer) {
+		if is(r, "initech") && a.status == http.StatusNotFound {
+			a.fail(http.StatusForbidden, "forbidden", "forbidden")
+		}
+	}},
+	{rule: "organizations.hidden", name: "a text that gives it away", answer: func(r *http.Request, a *answer) {
+		if is(r, "initech") {
+			a.replace("no such organization", "the token may not see this organization")
+		}
+	}},
+	{rule: "organizations.case", name: "any case", ask: func(r *http.Request) { r.URL.Path = strings.ReplaceAll(r.URL.Path, "ACME", "acme") }},
+
+	{rule: "requests.id-echoed", name: "always made", ask: func(r *http.Request) { r.Header.Del("X-Request-Id") }},
+	{rule: "requests.id-made", name: "always echoed", answer: func(r *http.Request, a *answer) {
+		if id := r.Header.Get("X-Request-Id"); id != "" {
+			a.header.Set("X-Request-Id", id)
+		}
+	}},
+	{rule: "requests.head", name: "HEAD is another method", answer: func(r *http.Request, a *answer) {
+		if r.Method == http.MethodHead && is(r, "/series") {
+			a.header.Set("Allow", "GET")
+			a.fail(http.StatusMethodNotAllowed, "invalid_request", "method_not_allowed")
+		}
+	}},
+	{rule: "requests.unknown-parameters", name: "refused", answer: func(r *http.Request, a *answer) {
+		if r.URL.Query().Has("no_such_parameter") {
+			a.fail(http.StatusBadRequest, "invalid_request", "bad_request")
+		}
+	}},
+	{rule: "requests.gzip", name: "never", ask: func(r *http.Request) { r.Header.Del("Accept-Encoding") }},
+	{rule: "requests.gzip", name: "always", ask: func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip") }},
+
+	{rule: "ledger.order", name: "oldest first on a page", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
+	})},
+	{rule: "ledger.order", name: "an entry twice", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if data := list(body); len(data) > 2 {
+				data[1] = data[0]
+			}
+		})
+	})},
+	{rule: "ledger.pages", name: "small pages skip one", answer: on("/billing/transactions/acme", func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("limit") == "7" && r.URL.Query().Has("cursor") {
+			a.edit(func(body map[string]any) { body["data"] = list(body)[1:] })
+		}
+	})},
+	{rule: "ledger.end", name: "a cursor after the last page", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if data := list(body); body["next_cursor"] == nil && len(data) > 0 {
+				body["next_cursor"] = "the-end"
+			}
+		})
+	}), ask: func(r *http.Request) {
+		query(r, func(q map[string][]string) {
+			if len(q["cursor"]) > 0 && q["cursor"][0] == "the-end" {
+				r.URL.Path = strings.ReplaceAll(r.URL.Path, "acme", "empty")
+			}
+		})
+	}},
+	{rule: "ledger.end", name: "null before the end", answer: on("/billing/transactions/acme", func(r *http.Request, a *answer) {
+		if limit, _ := strconv.Atoi(r.URL.Query().Get("limit")); limit > 7 && limit < 50 {
+			a.edit(func(body map[string]any) { body["next_cursor"] = nil })
+		}
+	})},
+	{rule: "ledger.balance", name: "a cent too much", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { bump(body, "balance_cents", 1) })
+	})},
+	{rule: "ledger.signs", name: "debits that pay", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) { a.replace(`"amount_cents":-`, `"amount_cents":`) })},
+	{rule: "limits.default", name: "20", ask: func(r *http.Request) {
+		if is(r, "/transactions/acme") && !strings.Contains(r.URL.RawQuery, "limit") {
+			query(r, func(q map[string][]string) { q["limit"] = []string{"20"} })
+		}
+	}},
+	{rule: "limits.clamped", name: "refused", answer: on("/billing/transactions/acme", func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("limit") == "101" {
+			a.fail(http.StatusUnprocessableEntity, "validation_failed", "limit_invalid")
+		}
+	})},
+	{rule: "limits.clamped", name: "beyond 64 bits refused", answer: on("/billing/transactions/acme", func(r *http.Request, a *answer) {
+		if len(r.URL.Query().Get("limit")) > 19 {
+			a.fail(http.StatusUnprocessableEntity, "validation_failed", "limit_invalid")
+		}
+	})},
+	{rule: "limits.invalid", name: "taken for the default", ask: func(r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "limit=1.5") {
+			query(r, func(q map[string][]string) { delete(q, "limit") })
+		}
+	}},
+	{rule: "cursors.invalid", name: "begins anew", ask: func(r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "cursor=not-a-cursor") {
+			query(r, func(q map[string][]string) { delete(q, "cursor") })
+		}
+	}},
+	{rule: "cursors.foreign", name: "taken", answer: func(r *http.Request, a *answer) {
+		if is(r, "/transactions/globex") && a.status == http.StatusUnprocessableEntity {
+			a.status, a.body = http.StatusOK, []byte(`{"data":[],"next_cursor":null}`)
+		}
+	}},
+
+	{rule: "windows.required", name: "to means now", ask: func(r *http.Request) {
+		if is(r, "/usage/acme") && strings.Contains(r.URL.RawQuery, "from=2") && !strings.Contains(r.URL.RawQuery, "to=") {
+			query(r, func(q map[string][]string) { q["to"] = []string{time.Now().UTC().Format(time.RFC3339)} })
+		}
+	}},
+	{rule: "windows.readable", name: "a day that does not exist", ask: func(r *http.Request) {
+		r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "2026-02-30", "2026-02-28", 1)
+	}},
+	{rule: "windows.order", name: "empty windows answered", ask: func(r *http.Request) {
+		if r.URL.RawQuery == "from=2026-01-01&to=2026-01-01" {
+			r.URL.RawQuery = "from=2026-01-01&to=2026-01-02"
+		}
+	}},
+	{rule: "windows.length", name: "any length", ask: func(r *http.Request) {
+		query(r, func(q map[string][]string) {
+			from, errFrom := time.Parse(time.RFC3339, r.URL.Query().Get("from"))
+			to, errTo := time.Parse(time.RFC3339, r.URL.Query().Get("to"))
+			if errFrom == nil && errTo == nil && to.Sub(from) > 3660*24*time.Hour {
+				q["from"] = []string{to.AddDate(0, 0, -3660).Format(time.RFC3339)}
+			}
+		})
+	}},
+	{rule: "windows.plus", name: "a text that does not help", answer: func(_ *http.Request, a *answer) {
+		a.replace("from has a space where its offset begins; send a + as %2B", "from is unreadable")
+	}},
+	{rule: "windows.dates", name: "an earlier time of day", ask: func(r *http.Request) {
+		if is(r, "/usage/acme") {
+			query(r, func(q map[string][]string) {
+				if len(q["to"]) > 0 && len(q["to"][0]) == len(time.DateOnly) && len(q["from"]) > 0 && q["from"][0] > "2026-01-02" {
+					if to, err := time.Parse(time.DateOnly, q["to"][0]); err == nil {
+						q["to"][0] = to.Add(-23*time.Hour - 30*time.Minute).Format(time.RFC3339)
+					}
+				}
+			})
+		}
+	}},
+	{rule: "windows.offsets", name: "left out", ask: func(r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "%2B05%3A30") {
+			r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, "%2B05%3A30", "Z")
+		}
+	}},
+	{rule: "windows.half-open", name: "to is in the window", ask: func(r *http.Request) {
+		if is(r, "/usage/acme") {
+			query(r, func(q map[string][]string) { later(q, "to", time.Microsecond) })
+		}
+	}},
+	{rule: "windows.edges", name: "from is not in the window", ask: func(r *http.Request) {
+		if is(r, "/breakdown") {
+			query(r, func(q map[string][]string) {
+				if len(q["to"]) > 0 && strings.HasSuffix(q["to"][0], "000001Z") {
+					later(q, "from", time.Microsecond)
+					later(q, "to", time.Microsecond)
+				}
+			})
+		}
+	}},
+
+	{rule: "series.days", name: "without the last day", answer: on("/series", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["data"] = list(body)[:len(list(body))-1] })
+	})},
+	{rule: "series.days", name: "without days of nothing", answer: on("/series", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			body["data"] = slices.DeleteFunc(list(body), func(b any) bool { return fmt.Sprint(b.(map[string]any)["cpu_seconds"]) == "0" })
+		})
+	})},
+	{rule: "series.sum", name: "a cent lost", answer: on("/series", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, b := range list(body) {
+				if fmt.Sprint(b.(map[string]any)["total_cents"]) != "0" {
+					bump(b, "total_cents", -1)
+					return
+				}
+			}
+		})
+	})},
+	{rule: "series.start-day", name: "the next day", answer: on("/series", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			data := list(body)
+			for i := len(data) - 1; i > 0; i-- {
+				day, before := data[i].(map[string]any), data[i-1].(map[string]any)
+				for _, key := range []string{"cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"} {
+					day[key], before[key] = before[key], day[key]
+				}
+			}
+		})
+	})},
+	{rule: "breakdown.cents", name: "a cent lost", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, b := range list(body) {
+				for _, j := range b.(map[string]any)["jobs"].([]any) {
+					bump(j, "amount_cents", -1)
+					bump(b, "total_cents", -1)
+				}
+			}
+		})
+	})},
+	{rule: "breakdown.resources", name: "another machine", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace(`"disk_gb":20`, `"disk_gb":40`) })},
+	{rule: "breakdown.totals", name: "a job not counted", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, b := range list(body) {
+				bump(b, "job_count", 1)
+			}
+		})
+	})},
+	{rule: "breakdown.totals", name: "costs as costs", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, b := range list(body) {
+				bump(b, "total_cents", -1)
+			}
+		})
+	})},
+	{rule: "breakdown.running", name: "a duration of a job that runs", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace(`"duration_seconds":null`, `"duration_seconds":0`) })},
+	{rule: "breakdown.amounts", name: "positive", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace(`cents":-`, `cents":`) })},
+	{rule: "breakdown.order", name: "oldest first", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
+	})},
+	{rule: "breakdown.order", name: "newest jobs first", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, b := range list(body) {
+				slices.Reverse(b.(map[string]any)["jobs"].([]any))
+			}
+		})
+	})},
+	{rule: "breakdown.stable", name: "another order each time", answer: func() func(*http.Request, *answer) {
+		turn := 0
+		return on("/breakdown", func(_ *http.Request, a *answer) {
+			turn++
+			a.edit(func(body map[string]any) {
+				if data := list(body); turn%2 == 0 && len(data) > 2 {
+					data[0], data[1] = data[1], data[0]
+				}
+			})
+		})
+	}()},
+	{rule: "breakdown.groups", name: "a build in two parts", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if data := list(body); len(data) > 0 {
+				body["data"] = append(slices.Clone(data), data[len(data)-1])
+			}
+		})
+	})},
+}
+
+func TestPlantedFaults(t *testing.T) {
+	s := open(t, sqlite(t))
+	noBreach(t, check(t, fault{}.wrap(s.handler), s.token, "acme", ""), "errors.retry-after")
+	planted := map[string]bool{"answers.complete": true} // see TestHostileServers
+	for _, f := range faults {
+		planted[f.rule] = true
+		t.Run(f.rule+"/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			only := f.rule
+			if strings.HasPrefix(only, "answers.") || strings.HasPrefix(only, "errors.") {
+				only = "" // any request may show it
+			}
+			report := check(t, f.wrap(s.handler), s.token, "acme", only)
+			var failed []string
+			for _, r := range report.Rules {
+				if r.Status == conformance.Failed {
+					failed = append(failed, r.Rule)
+				}
+				if r.Rule == f.rule && (r.Status != conformance.Failed || len(r.Breaches) == 0 || r.Breaches[0].Problem == "") {
+					t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)
+				}
+			}
+			t.Logf("failed: %s", strings.Join(failed, ", "))
+		})
+	}
+	for _, r := range check(t, s.handler, s.token, "acme", "").Rules {
+		if !planted[r.Rule] {
+			t.Errorf("no fault is planted for %s", r.Rule)
+		}
+	}
+}
+
+func TestHostileServers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + listener.Addr().String()
+	listener.Close()
+	json := func(w http.ResponseWriter) { w.Header().Set("Content-Type", "application/json") }
+	for name, handler := range map[string]http.HandlerFunc{
+		"garbage":   func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "\x00\x1b[2J\xff{") },
+		"redirects": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, nobody, http.StatusFound) },
+		"empty":     func(http.ResponseWriter, *http.Request) {},
+		"nulls":     func(w http.ResponseWriter, _ *http.Request) { json(w); io.WriteString(w, `null`) },
+		"objects": func(w http.ResponseWriter, _ *http.Request) {
+			json(w)
+			io.WriteString(w, `{"data":[{}],"next_cursor":"x"}`)
+		},
+		"deep": func(w http.ResponseWriter, _ *http.Request) { json(w); io.WriteString(w, strings.Repeat(`[`, 1<<20)) },
+		"cut": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			io.WriteString(w, "{")
+		},
+		"endless": func(w http.ResponseWriter, _ *http.Request) {
+			json(w)
+			for {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+		},
+		"bomb": func(w http.ResponseWriter, _ *http.Request) {
+			json(w)
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			for range 1 << 10 {
+				if _, err := z.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+			z.Close()
+		},
+		"false gzip": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "{}")
+		},
+		"silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"echo": func(w http.ResponseWriter, r *http.Request) {
+			json(w)
+			w.WriteHeader(http.StatusTeapot)
+			fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
+		},
+		"pages without end": func(w http.ResponseWriter, _ *http.Request) {
+			json(w)
+			fmt.Fprintf(w, `{"data":[{"slug":"a/../b?c"}],"next_cursor":"%d"}`, time.Now().UnixNano())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(handler)
+			defer srv.Close()
+			hostile(t, srv.URL)
+		})
+	}
+	t.Run("nobody", func(t *testing.T) { hostile(t, nobody) })
+}
+
+// TestServerThatStops answers a few requests and then no more.
+func TestServerThatStops(t *testing.T) {
+	s := open(t, sqlite(t))
+	var asked atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 40 {
+			panic(http.ErrAbortHandler)
+		}
+		s.handler.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	report, err := conformance.Run(t.Context(), conformance.Options{URL: srv.URL, Token: s.token, UserAgent: "test", Pauses: []time.Duration{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Failed != 1 || report.Rules[0].Status != conformance.Failed || report.Passed == 0 || report.Requests > 50 {
+		t.Errorf("%d failed, %d passed, %d requests; %+v", report.Failed, report.Passed, report.Requests, report.Rules[0])
+	}
+}
+
+// hostile fails unless the server is found out, without the token being shown.
+func hostile(t *testing.T, url string) {
+	t.Helper()
+	const token = "hmt_not-to-be-shown"
+	report, err := conformance.Run(t.Context(), conformance.Options{
+		URL: url, Token: token, UserAgent: "test", RequestTimeout: 2 * time.Second, Pauses: []time.Duration{},
+	})
+	if err != nil {
+		if strings.Contains(err.Error(), token) {
+			t.Errorf("the error shows the token: %v", err)
+		}
+		t.Log(err)
+		return
+	}
+	text, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Failed == 0 || strings.Contains(string(text), token) || len(text) > 1<<20 {
+		t.Errorf("%d rules failed in a report of %d bytes:\n%s", report.Failed, len(text), text)
+	}
+	for _, r := range report.Rules {
+		if r.Status == conformance.Skipped && r.Reason == "" || r.Status == conformance.Failed && len(r.Breaches) == 0 {
+			t.Errorf("%s is %s without a reason", r.Rule, r.Status)
+		}
+	}
+}

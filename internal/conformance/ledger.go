@@ -1,0 +1,382 @@
+package conformance
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// The rules about the ledger. It only ever grows at its head, so that what a walk has once seen stays as it was; nothing
+// else is compared, since entries may be appended between any two requests.
+
+// account is an organization that is checked.
+type account struct {
+	*session
+	slug   string
+	walked *ledger // nil before the first rule that needs it
+	traced *trace
+}
+
+type entry struct {
+	ID          string `json:"id"`
+	AmountCents int64  `json:"amount_cents"`
+	Source      string `json:"source"`
+	CreatedAt   string `json:"created_at"`
+}
+
+type page struct {
+	x          *exchange
+	limit      int
+	Data       []entry `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+const (
+	// largePages of 100 entries each are read of a ledger.
+	largePages = 200
+	// smallLimit and smallPages are those of the walk beside it.
+	smallLimit = 7
+	smallPages = 30
+)
+
+// ledger is one walk.
+type ledger struct {
+	head    string    // the newest entry before the balance was read; empty where there was none
+	balance int64     // read after that, and before the walk
+	asked   *exchange // for the balance
+	pages   []page
+	entries []entry
+	whole   bool // whether the walk came to the end
+	err     error
+}
+
+// page reads one page; no limit is sent where it is 0.
+func (a *account) page(limit int, cursor string) (page, error) {
+	query := url.Values{}
+	if limit != 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	p := page{limit: limit}
+	var err error
+	p.x, err = a.want(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query.Encode()}, &p)
+	return p, err
+}
+
+// walk reads pages until the last, or as many as it may.
+func (a *account) walk(limit, atMost int) (pages []page, whole bool, err error) {
+	cursor := ""
+	seen := map[string]bool{}
+	for range atMost {
+		p, err := a.page(limit, cursor)
+		if err != nil {
+			return pages, false, err
+		}
+		pages = append(pages, p)
+		switch {
+		case len(p.Data) > limit:
+			return pages, false, breachf(p.x, "the page holds %d entries", len(p.Data))
+		case p.NextCursor == nil:
+			return pages, true, nil
+		case *p.NextCursor == "" || seen[*p.NextCursor]:
+			return pages, false, breachf(p.x, "next_cursor is %q, which leads nowhere new", *p.NextCursor)
+		}
+		cursor = *p.NextCursor
+		seen[cursor] = true
+	}
+	return pages, false, nil
+}
+
+func entriesOf(pages []page) (entries []entry) {
+	for _, p := range pages {
+		entries = append(entries, p.Data...)
+	}
+	return entries
+}
+
+// ledger walks the ledger in large pages, once.
+func (a *account) ledger() (*ledger, error) {
+	if a.walked != nil {
+		return a.walked, a.walked.err
+	}
+	l := new(ledger)
+	a.walked = l
+	l.err = func() error {
+		head, err := a.page(1, "")
+		if err != nil {
+			return err
+		}
+		if len(head.Data) > 0 {
+			l.head = head.Data[0].ID
+		}
+		var balance struct {
+			BalanceCents int64 `json:"balance_cents"`
+		}
+		if l.asked, err = a.want(balanceOf(a.slug), &balance); err != nil {
+			return err
+		}
+		l.balance = balance.BalanceCents
+		l.pages, l.whole, err = a.walk(100, largePages)
+		l.entries = entriesOf(l.pages)
+		return err
+	}()
+	return l, l.err
+}
+
+func ledgerOrder(a *account) error {
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	var newer time.Time
+	for _, p := range l.pages {
+		for _, e := range p.Data {
+			if seen[e.ID] {
+				return breachf(p.x, "the entry %s has come before", e.ID)
+			}
+			seen[e.ID] = true
+			created, err := time.Parse(time.RFC3339, e.CreatedAt)
+			if err != nil {
+				return breachf(p.x, "created_at is %q", e.CreatedAt)
+			}
+			if !newer.IsZero() && created.After(newer) {
+				return breachf(p.x, "the entry %s comes after an older one", e.ID)
+			}
+			newer = created
+		}
+	}
+	return a.unlessEmpty(l)
+}
+
+func (a *account) unlessEmpty(l *ledger) error {
+	if len(l.entries) == 0 {
+		return skip("the ledger is empty")
+	}
+	return nil
+}
+
+func ledgerPages(a *account) error {
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	if err := a.unlessEmpty(l); err != nil {
+		return err
+	}
+	pages, whole, err := a.walk(smallLimit, smallPages)
+	if err != nil {
+		return err
+	}
+	small := entriesOf(pages)
+	start := slices.Index(small, l.entries[0])
+	if start < 0 && !whole && len(small) == smallLimit*smallPages {
+		return skip("more entries were appended meanwhile than small pages were read")
+	}
+	if start < 0 {
+		return breachf(pages[0].x, "in pages of %d the entry %s is missing or another", smallLimit, l.entries[0].ID)
+	}
+	small = small[start:]
+	for i := range min(len(small), len(l.entries)) {
+		if small[i] != l.entries[i] {
+			return breachf(pages[(start+i)/smallLimit].x, "in pages of %d the entry %s comes where %s comes in pages of 100", smallLimit, small[i].ID, l.entries[i].ID)
+		}
+	}
+	if whole && l.whole && len(small) != len(l.entries) || whole && len(small) < len(l.entries) || l.whole && len(small) > len(l.entries) {
+		return breachf(pages[len(pages)-1].x, "from the entry %s on there are %d in pages of %d and %d in pages of 100",
+			l.entries[0].ID, len(small), smallLimit, len(l.entries))
+	}
+	return nil
+}
+
+// ledgerEnd asks for pages that are just full, and for those that leave one entry. What comes after an entry never changes.
+func ledgerEnd(a *account) error {
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	for i, p := range l.pages {
+		if len(p.Data) == 0 && i > 0 {
+			return breachf(l.pages[i-1].x, "next_cursor is not null, and the page after it is empty")
+		}
+		if len(p.Data) < p.limit && p.NextCursor != nil {
+			return breachf(p.x, "next_cursor is not null, and the page holds %d entries", len(p.Data))
+		}
+	}
+	if !l.whole {
+		return skip(fmt.Sprintf("the ledger has more than %d entries", len(l.entries)))
+	}
+	if len(l.entries) < 2 {
+		return skip("the ledger has no two entries")
+	}
+	// A cursor with at most 100 entries behind it.
+	var cursor string
+	var left int
+	if n := len(l.pages); n > 1 {
+		cursor, left = *l.pages[n-2].NextCursor, len(l.pages[n-1].Data)
+	} else {
+		head, err := a.page(1, "")
+		if err != nil {
+			return err
+		}
+		behind := slices.Index(l.entries, firstOf(head))
+		if head.NextCursor == nil {
+			return breachf(head.x, "next_cursor is null, and more entries are left")
+		}
+		if behind < 0 {
+			return skip("entries were appended meanwhile")
+		}
+		cursor, left = *head.NextCursor, len(l.entries)-behind-1
+	}
+	full, err := a.page(left, cursor)
+	if err != nil {
+		return err
+	}
+	if len(full.Data) != left || full.NextCursor != nil {
+		return breachf(full.x, "the page should hold the last %d entries and have no next_cursor; it holds %d", left, len(full.Data))
+	}
+	if left < 2 {
+		return nil
+	}
+	most, err := a.page(left-1, cursor)
+	if err != nil {
+		return err
+	}
+	if len(most.Data) != left-1 || most.NextCursor == nil {
+		return breachf(most.x, "one entry should be left after the page, but next_cursor is null or the page holds %d of %d", len(most.Data), left-1)
+	}
+	return nil
+}
+
+func firstOf(p page) entry {
+	if len(p.Data) == 0 {
+		return entry{}
+	}
+	return p.Data[0]
+}
+
+// ledgerBalance holds the balance against the sums of the ledger as it was between the entry that was newest before the
+// balance was read and the one that was newest after.
+func ledgerBalance(a *account) error {
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	if !l.whole {
+		return skip(fmt.Sprintf("the ledger has more than %d entries", len(l.entries)))
+	}
+	oldest := len(l.entries)
+	if l.head != "" {
+		if oldest = slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == l.head }); oldest < 0 {
+			return breachf(l.pages[0].x, "the entry %s, once the newest, is not in the ledger", l.head)
+		}
+	}
+	sum := int64(0)
+	for i := len(l.entries); ; i-- {
+		if i <= oldest && sum == l.balance {
+			return nil
+		}
+		if i == 0 {
+			return breachf(l.asked, "the %d entries add up to %d", len(l.entries), sum)
+		}
+		var ok bool
+		if sum, ok = add(sum, l.entries[i-1].AmountCents); !ok {
+			return breachf(l.pages[0].x, "the amounts add up to more than 64 bits hold")
+		}
+	}
+}
+
+// add adds, and tells whether the sum is what it should be.
+func add(a, b int64) (int64, bool) {
+	sum := a + b
+	return sum, (sum > a) == (b > 0)
+}
+
+func ledgerSigns(a *account) error {
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	for _, p := range l.pages {
+		for _, e := range p.Data {
+			if debit := e.Source == "vm_lease_debit"; debit && e.AmountCents > 0 || !debit && e.AmountCents <= 0 {
+				return breachf(p.x, "the entry %s of source %s has the amount %d", e.ID, e.Source, e.AmountCents)
+			}
+		}
+	}
+	return a.unlessEmpty(l)
+}
+
+// holds is the check that a page begins the ledger and has as many entries as its limit allows.
+func (a *account) holds(query string, limit int) error {
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	var p page
+	x, err := a.want(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query}, &p)
+	if err != nil {
+		return err
+	}
+	if want := min(limit, len(l.entries)); len(p.Data) < want || len(p.Data) > limit {
+		return breachf(x, "the page holds %d entries, not %d", len(p.Data), want)
+	}
+	return nil
+}
+
+func limitDefault(a *account) error { return a.holds("", 50) }
+
+func limitClamped(a *account) error {
+	for _, limit := range []string{"0", "-3", "-99999999999999999999"} {
+		if err := a.holds("limit="+limit, 1); err != nil {
+			return err
+		}
+	}
+	for _, limit := range []string{"101", "1000000", "99999999999999999999"} {
+		if err := a.holds("limit="+limit, 100); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func limitInvalid(a *account) error {
+	for _, limit := range []string{"ten", "1.5", "", "1e1", "0x10"} {
+		c := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: "limit=" + limit}
+		if err := a.allRefused(http.StatusUnprocessableEntity, "limit_invalid", c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cursorInvalid(a *account) error {
+	for _, cursor := range []string{"x", "not-a-cursor", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1"} {
+		c := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: "cursor=" + cursor}
+		if err := a.allRefused(http.StatusUnprocessableEntity, "cursor_invalid", c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cursorForeign(a *account) error {
+	i := slices.IndexFunc(a.visible, func(slug string) bool { return slug != a.slug })
+	if i < 0 {
+		return skip("the token sees no other organization")
+	}
+	head, err := a.page(1, "")
+	if err != nil {
+		return err
+	}
+	if head.NextCursor == nil {
+		return skip("the ledger has no two pages")
+	}
+	query := "cursor=" + url.QueryEscape(*head.NextCursor)
+	return a.allRefused(http.StatusUnprocessableEntity, "cursor_invalid", call{path: "/billing/transactions/" + url.PathEscape(a.visible[i]), query: query})
+}

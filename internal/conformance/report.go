@@ -1,0 +1,228 @@
+// Package conformance checks a server of the billing API, this project's or another, against openapi.yaml and the rules
+// behind it. It only reads.
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Options say what to check.
+type Options struct {
+	// URL is the server's root, absolute, without a slash at its end.
+	URL string
+	// Token is the bearer token to read with. It appears nowhere in the report.
+	Token string
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Organization is the slug of the one to check. Empty means the first few that the token sees.
+	Organization string
+	// Hidden is the slug of an organization that exists and that the token may not see; empty where none is known.
+	Hidden string
+	// Only is the id of a rule that alone sends requests, beside those that hold for every answer. Empty means all.
+	Only string
+	// RequestTimeout bounds each request, from dialing to the last byte of the answer. Zero means 20 seconds.
+	RequestTimeout time.Duration
+	// Pauses come before the sums of usage are compared again that did not agree: replicas may be some seconds behind one
+	// another. Nil means 1 second and then 6.
+	Pauses []time.Duration
+}
+
+// maxOrganizations is how many organizations are checked where none is named.
+const maxOrganizations = 3
+
+// The statuses of a rule.
+const (
+	Passed  = "passed"
+	Failed  = "failed"
+	Skipped = "skipped" // it could not be checked, and Reason says why
+)
+
+// Report is what a check found.
+type Report struct {
+	URL           string     `json:"url"`
+	Contract      string     `json:"contract"` // the version of openapi.yaml
+	Organizations []Coverage `json:"organizations"`
+	Visible       int        `json:"visible_organizations"` // how many the token sees, as far as they were listed
+	Requests      int        `json:"requests"`
+	Passed        int        `json:"passed"`
+	Failed        int        `json:"failed"`
+	Skipped       int        `json:"skipped"`
+	Rules         []Result   `json:"rules"`
+}
+
+// Coverage is how much of an organization was looked at.
+type Coverage struct {
+	Organization string `json:"organization"`
+	Entries      int    `json:"entries"`      // of the ledger, newest first
+	WholeLedger  bool   `json:"whole_ledger"` // whether these are all
+	// The window that was traced to its jobs, and how many these were. It is empty where NoUsage says why.
+	UsageFrom string `json:"usage_from"`
+	UsageTo   string `json:"usage_to"`
+	Jobs      int    `json:"jobs"`
+	NoUsage   string `json:"no_usage"`
+	// The window that was summed.
+	SummedFrom string `json:"summed_from"`
+	SummedTo   string `json:"summed_to"`
+}
+
+// Result is what became of one rule.
+type Result struct {
+	Rule      string   `json:"rule"`
+	Group     string   `json:"group"`
+	Statement string   `json:"statement"`
+	Status    string   `json:"status"`
+	Reason    string   `json:"reason,omitempty"` // of a skipped rule
+	Breaches  []Breach `json:"breaches"`
+	More      int      `json:"more_breaches"` // how many were found beyond those listed
+}
+
+// Breach is one departure from a rule.
+type Breach struct {
+	Organization string `json:"organization,omitempty"`
+	Problem      string `json:"problem"`
+	Sent         string `json:"sent,omitempty"` // the request, without its token
+	Came         string `json:"came,omitempty"` // the beginning of the answer
+}
+
+// maxBreaches is how many breaches of a rule are listed.
+const maxBreaches = 3
+
+// Run checks a server. It fails where there is nothing to check: the first request gets no answer that can be read, or the
+// token is refused or does not see the organization. Whatever the server does after that, there is a report.
+func Run(ctx context.Context, options Options) (*Report, error) {
+	if options.RequestTimeout == 0 {
+		options.RequestTimeout = 20 * time.Second
+	}
+	if options.Pauses == nil {
+		options.Pauses = []time.Duration{time.Second, 6 * time.Second}
+	}
+	s := newSession(ctx, options)
+	defer s.client.CloseIdleConnections()
+	if err := s.findOrganizations(); err != nil {
+		return nil, err
+	}
+	for _, r := range rules() {
+		if r.server != nil && s.asks(r) {
+			s.conclude(r, "", r.server(s))
+		}
+	}
+	for _, a := range s.accounts {
+		s.checkAccount(a)
+	}
+	return s.report(), nil
+}
+
+func (s *session) asks(r rule) bool { return s.options.Only == "" || s.options.Only == r.id }
+
+// checkAccount asks the rules about one organization. Those that compare sums of usage get another chance, all of them
+// after the same pause.
+func (s *session) checkAccount(a *account) {
+	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.org == nil || !s.asks(r) })
+	for round := 0; len(pending) > 0; round++ {
+		if round > 0 {
+			s.sleep(s.options.Pauses[round-1])
+		}
+		pending = slices.DeleteFunc(pending, func(r rule) bool {
+			err := r.org(a)
+			if _, breached := errors.AsType[*breach](err); breached && r.settles && round < len(s.options.Pauses) {
+				return false
+			}
+			s.conclude(r, a.slug, err)
+			return true
+		})
+	}
+}
+
+// A check returns nil where the rule holds, a *breach where it does not, and a skip where that cannot be told.
+type breach struct {
+	x       *exchange // nil where no single answer shows it
+	problem string
+}
+
+func (b *breach) Error() string { return b.problem }
+
+func breachf(x *exchange, format string, args ...any) error {
+	return &breach{x, fmt.Sprintf(format, args...)}
+}
+
+type skip string
+
+func (s skip) Error() string { return string(s) }
+
+// conclude notes what a check returned.
+func (s *session) conclude(r rule, org string, err error) {
+	t := s.tallies[r.id]
+	b, breached := errors.AsType[*breach](err)
+	_, unanswered := errors.AsType[*noAnswer](err)
+	switch {
+	case unanswered && s.gone != nil: // one reason for all of them is given in the end
+	case err == nil:
+		t.held = true
+	case breached:
+		t.add(org, b, s)
+	default:
+		t.reason = err.Error()
+	}
+}
+
+// tally is what is known about a rule so far.
+type tally struct {
+	held     bool
+	reason   string
+	breaches []Breach
+	more     int
+}
+
+func (t *tally) add(org string, b *breach, s *session) {
+	if len(t.breaches) == maxBreaches {
+		t.more++
+		return
+	}
+	entry := Breach{Organization: org, Problem: s.redact(excerpt(b.problem))}
+	if b.x != nil {
+		entry.Sent, entry.Came = s.redact(b.x.request()), s.redact(b.x.answer())
+	}
+	t.breaches = append(t.breaches, entry)
+}
+
+func (s *session) report() *Report {
+	report := &Report{
+		URL: s.options.URL, Contract: loadContract().Info.Version, Organizations: []Coverage{},
+		Visible: len(s.visible), Requests: s.requests,
+	}
+	for _, a := range s.accounts {
+		report.Organizations = append(report.Organizations, a.coverage())
+	}
+	for _, g := range groups {
+		for _, r := range g.rules {
+			t := s.tallies[r.id]
+			result := Result{Rule: r.id, Group: g.title, Statement: r.statement, Status: Skipped, Reason: t.reason, Breaches: []Breach{}}
+			switch {
+			case len(t.breaches) > 0:
+				result.Status, result.Reason, result.Breaches, result.More = Failed, "", t.breaches, t.more
+				report.Failed++
+			case t.held:
+				result.Status, result.Reason = Passed, ""
+				report.Passed++
+			default:
+				if result.Reason == "" {
+					result.Reason = s.nothingSeen()
+				}
+				report.Skipped++
+			}
+			report.Rules = append(report.Rules, result)
+		}
+	}
+	return report
+}
+
+func rules() (all []rule) {
+	for _, g := range groups {
+		all = append(all, g.rules...)
+	}
+	return all
+}

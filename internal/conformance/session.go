@@ -1,0 +1,390 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	prefix = "/api/v0"
+	// maxBody is the longest answer that is read, in bytes. A breakdown may be longer; then a shorter window is traced.
+	maxBody = 8 << 20
+	// maxFailures is after how many requests without an answer the server is left alone.
+	maxFailures = 3
+	// maxWait is how many seconds of a Retry-After are waited for, and maxWaits how often.
+	maxWait  = 10
+	maxWaits = 60
+)
+
+var errTooLarge = fmt.Errorf("a body of more than %d bytes", maxBody)
+
+// session is one check of a server.
+type session struct {
+	ctx      context.Context
+	options  Options
+	client   *http.Client
+	tallies  map[string]*tally
+	requests int
+	failures int   // requests without an answer
+	waits    int   // answers of 429
+	gone     error // why no more requests are sent
+
+	visible  []string // the organizations that the token sees, as far as they were listed
+	listed   error    // why they could not be listed
+	accounts []*account
+}
+
+func newSession(ctx context.Context, options Options) *session {
+	transport := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DisableCompression:     true, // gzip comes only where it is asked for
+		MaxResponseHeaderBytes: 1 << 20,
+		MaxIdleConnsPerHost:    1,
+	}
+	s := &session{ctx: ctx, options: options, tallies: map[string]*tally{}, client: &http.Client{
+		Transport: transport, Timeout: options.RequestTimeout,
+		// A redirect is no answer of this API, and the token stays with the server that it is for.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	for _, r := range rules() {
+		s.tallies[r.id] = new(tally)
+	}
+	return s
+}
+
+// call is a request to make. Its path is below /api/v0.
+type call struct {
+	method        string // GET where empty
+	path          string
+	query         string // as it is sent
+	header        map[string]string
+	authorization *string // instead of the token; an empty one is not sent
+	mayBeLong     bool    // whether an answer beyond maxBody is no breach
+}
+
+var nothing = ""
+
+// anonymous makes the call without a token.
+func (c call) anonymous() call {
+	c.authorization = &nothing
+	return c
+}
+
+// noAnswer is a request that got none, or none that could be read.
+type noAnswer struct{ err error }
+
+func (e *noAnswer) Error() string { return "no answer: " + e.err.Error() }
+func (e *noAnswer) Unwrap() error { return e.err }
+
+// send makes a request and holds the answer against the rules for every answer. The error is a *noAnswer.
+func (s *session) send(c call) (*exchange, error) {
+	for {
+		x, err := s.sendOnce(c)
+		if err != nil || x.status != http.StatusTooManyRequests {
+			return x, err
+		}
+		// A server that limits requests is no worse for it.
+		seconds, _ := strconv.Atoi(x.header.Get("Retry-After"))
+		s.waits++
+		if seconds < 1 || seconds > maxWait || s.waits > maxWaits {
+			return x, nil
+		}
+		s.sleep(time.Duration(seconds) * time.Second)
+	}
+}
+
+func (s *session) sendOnce(c call) (*exchange, error) {
+	if s.gone != nil {
+		return nil, s.gone
+	}
+	x, err := s.exchange(c)
+	if err != nil {
+		if errors.Is(err, errTooLarge) && c.mayBeLong {
+			return nil, err
+		}
+		s.conclude(answersComplete, "", breachf(x, "%v", err))
+		failure := &noAnswer{err}
+		if s.failures++; s.failures >= maxFailures || s.requests == 1 || s.ctx.Err() != nil {
+			s.gone = failure
+		}
+		return nil, failure
+	}
+	s.conclude(answersComplete, "", nil)
+	x.examine()
+	for _, r := range rules() {
+		if r.every != nil {
+			if err := r.every(x); !errors.Is(err, errNotOfThisKind) {
+				s.conclude(r, "", err)
+			}
+		}
+	}
+	return x, nil
+}
+
+func (s *session) exchange(c call) (*exchange, error) {
+	x := &exchange{method: c.method, path: prefix + c.path, query: c.query, sent: http.Header{}}
+	if x.method == "" {
+		x.method = http.MethodGet
+	}
+	s.requests++
+	req, err := http.NewRequestWithContext(s.ctx, x.method, s.options.URL+x.path, http.NoBody)
+	if err != nil {
+		return x, err
+	}
+	req.URL.RawQuery = c.query // it may be malformed on purpose
+	if unescaped, err := url.PathUnescape(x.path); err == nil {
+		x.path = unescaped
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", s.options.UserAgent)
+	authorization := "Bearer " + s.options.Token
+	if c.authorization != nil {
+		authorization = *c.authorization
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	for name, value := range c.header {
+		req.Header.Set(name, value)
+	}
+	x.sent = req.Header
+	resp, err := s.client.Do(req)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return x, e.Err
+	} else if err != nil {
+		return x, err
+	}
+	defer resp.Body.Close()
+	x.status, x.header = resp.StatusCode, resp.Header
+	if x.body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1)); err != nil {
+		return x, fmt.Errorf("the body breaks off after %d bytes: %w", len(x.body), err)
+	}
+	if len(x.body) > maxBody {
+		return x, errTooLarge
+	}
+	err = x.decompress(maxBody)
+	return x, err
+}
+
+// sleep waits, but not beyond the end of the check.
+func (s *session) sleep(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
+}
+
+// want sends a request that must succeed and decodes its answer.
+func (s *session) want(c call, into any) (*exchange, error) {
+	x, err := s.send(c)
+	if err != nil {
+		return nil, err
+	}
+	if x.status != http.StatusOK {
+		return nil, breachf(x, "the status is %d, not 200", x.status)
+	}
+	if into != nil && x.method != http.MethodHead {
+		if err := json.Unmarshal(x.body, into); err != nil {
+			return nil, breachf(x, "the body cannot be read: %v", err)
+		}
+	}
+	return x, nil
+}
+
+// refused sends a request that must fail, with a status and a code.
+func (s *session) refused(c call, status int, code string) (*exchange, Envelope, error) {
+	var e Envelope
+	x, err := s.send(c)
+	if err != nil {
+		return nil, e, err
+	}
+	if x.status != status {
+		return x, e, breachf(x, "the status is %d, not %d", x.status, status)
+	}
+	if x.method == http.MethodHead {
+		return x, e, nil
+	}
+	if err := json.Unmarshal(x.body, &e); err != nil || e.Error.Code != code {
+		return x, e, breachf(x, "the code is %q, not %s", e.Error.Code, code)
+	}
+	return x, e, nil
+}
+
+// allRefused sends requests that must all fail in one way.
+func (s *session) allRefused(status int, code string, calls ...call) error {
+	for _, c := range calls {
+		if _, _, err := s.refused(c, status, code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findOrganizations lists what the token sees and picks what is checked.
+func (s *session) findOrganizations() error {
+	s.visible, s.listed = s.organizations(100)
+	if s.gone != nil {
+		return fmt.Errorf("no usable answer from %s: %w", s.options.URL, errors.Unwrap(s.gone))
+	}
+	if b, ok := errors.AsType[*breach](s.listed); ok && b.x != nil && b.x.status == http.StatusUnauthorized {
+		return errors.New("the server does not take the token")
+	}
+	if s.listed == nil && len(s.visible) == 0 {
+		return errors.New("the token sees no organization")
+	}
+	chosen := s.visible[:min(len(s.visible), maxOrganizations)]
+	if s.options.Organization != "" {
+		chosen = []string{s.options.Organization}
+		if x, err := s.send(balanceOf(s.options.Organization)); err == nil && (x.status == http.StatusNotFound || x.status == http.StatusUnauthorized) {
+			return fmt.Errorf("the token does not see the organization %s", s.options.Organization)
+		}
+	}
+	for _, slug := range chosen {
+		s.accounts = append(s.accounts, &account{session: s, slug: slug})
+	}
+	return nil
+}
+
+// maxOrganizationPages is how many pages of organizations are read.
+const maxOrganizationPages = 20
+
+func (s *session) organizations(limit int) (slugs []string, err error) {
+	cursor := ""
+	for range maxOrganizationPages {
+		var list struct {
+			Data []struct {
+				Slug string `json:"slug"`
+			} `json:"data"`
+			NextCursor *string `json:"next_cursor"`
+		}
+		query := "limit=" + strconv.Itoa(limit)
+		if cursor != "" {
+			query += "&cursor=" + url.QueryEscape(cursor)
+		}
+		x, err := s.want(call{path: "/organizations", query: query}, &list)
+		if err != nil {
+			return slugs, err
+		}
+		for _, org := range list.Data {
+			if org.Slug == "" {
+				return slugs, breachf(x, "an organization has no slug")
+			}
+			slugs = append(slugs, org.Slug)
+		}
+		switch {
+		case list.NextCursor == nil:
+			return slugs, nil
+		case *list.NextCursor == cursor:
+			return slugs, breachf(x, "next_cursor is the cursor that was sent")
+		}
+		cursor = *list.NextCursor
+	}
+	return slugs, nil
+}
+
+// first is the organization that the rules about requests ask for.
+func (s *session) first() (*account, error) {
+	if len(s.accounts) == 0 {
+		return nil, skip(s.noOrganization())
+	}
+	return s.accounts[0], nil
+}
+
+func (s *session) noOrganization() string {
+	if s.gone != nil {
+		return stoppedAnswering
+	}
+	return fmt.Sprintf("no organization is known: %v", s.listed)
+}
+
+const stoppedAnswering = "the server stopped answering"
+
+// nothingSeen is why a rule was not met at all.
+func (s *session) nothingSeen() string {
+	switch {
+	case s.gone != nil:
+		return stoppedAnswering
+	case len(s.accounts) == 0:
+		return s.noOrganization()
+	default:
+		return "no such answer came"
+	}
+}
+
+// unknown is a slug that no organization has, as far as can be seen.
+func (s *session) unknown() string {
+	slug := "no-such-organization"
+	for slices.Contains(s.visible, slug) || slug == s.options.Organization {
+		slug += "-x"
+	}
+	return slug
+}
+
+// redact takes the token out of what a server sent.
+func (s *session) redact(text string) string {
+	return strings.ReplaceAll(text, s.options.Token, "[token]")
+}
+
+// maxExcerpt is how much of an answer a report shows, in bytes.
+const maxExcerpt = 240
+
+func excerpt(text string) string {
+	if len(text) <= maxExcerpt {
+		return text
+	}
+	end := maxExcerpt
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// request writes what was sent, for a report.
+func (x *exchange) request() string {
+	text := x.method + " " + x.path
+	if x.query != "" {
+		text += "?" + x.query
+	}
+	var extra []string
+	for name, values := range x.sent {
+		switch name {
+		case "Accept", "User-Agent":
+		case "Authorization":
+		default:
+			extra = append(extra, strings.ToLower(name)+": "+strings.Join(values, ", "))
+		}
+	}
+	if len(x.sent.Values("Authorization")) == 0 {
+		extra = append(extra, "no token")
+	}
+	slices.Sort(extra)
+	if len(extra) > 0 {
+		text += " (" + strings.Join(extra, "; ") + ")"
+	}
+	return text
+}
+
+// answer writes what came, for a report.
+func (x *exchange) answer() string {
+	if x.status == 0 {
+		return "nothing"
+	}
+	text := strconv.Itoa(x.status)
+	if body := bytes.TrimSpace(x.body); len(body) > 0 {
+		text += " " + excerpt(string(bytes.ToValidUTF8(body[:min(len(body), maxExcerpt+utf8.UTFMax)], []byte("\uFFFD"))))
+	}
+	return text
+}
