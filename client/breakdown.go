@@ -66,6 +66,9 @@ func (c *Client) openStream(ctx context.Context, req *http.Request) (*stream, er
 	}
 	var err error
 	if s.attempt, err = c.send(s.ctx, req); err != nil {
+		if s.late() && !errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+		}
 		s.cancel(nil)
 		return nil, err
 	}
@@ -87,7 +90,13 @@ func (s *stream) pause() {
 	}
 }
 
-var errTooLarge = errors.New("too large")
+// late tells that the timer, or the caller's deadline, is why the body broke off.
+func (s *stream) late() bool { return errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) }
+
+var (
+	errTooLarge = errors.New("too large")
+	errLeft     = errors.New("the loop was left")
+)
 
 // Read bounds how much is read for one value, and how long each read may take.
 func (s *stream) Read(p []byte) (int, error) {
@@ -101,9 +110,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	n, err := s.resp.Body.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
-	if err != nil && err != io.EOF { //nolint:errorlint // readers give io.EOF itself
+	if err != nil && err != io.EOF {
 		s.broken = err
-		if errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) {
+		if s.late() {
 			s.broken = context.DeadlineExceeded
 		}
 	}
@@ -112,79 +121,74 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // list reads the whole answer and yields the builds on the way.
 func (s *stream) list(yield func(UsageBreakdownBuild, error) bool) {
-	problem, left := s.walk(yield)
-	if left || problem == nil {
-		return
-	}
+	err := s.walk(yield)
 	switch {
-	case s.broken == nil:
+	case err == nil || errors.Is(err, errLeft):
+		return
+	case errors.Is(s.broken, errTooLarge):
+		err = s.tooLarge(s.limit)
+	case s.broken != nil:
+		err = s.cut(s.broken)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		// A body that is complete as HTTP has it may still be half an answer.
-		if errors.Is(problem, io.EOF) || errors.Is(problem, io.ErrUnexpectedEOF) {
-			problem = errors.New("unexpected end of JSON input")
-		}
-		problem = s.invalid(problem.Error())
-	case s.broken == errTooLarge: //nolint:errorlint // it is never wrapped
-		problem = s.tooLarge(s.limit)
+		err = s.invalid("unexpected end of JSON input")
 	default:
-		problem = s.cut(s.broken)
+		err = s.invalid(err.Error())
 	}
-	yield(UsageBreakdownBuild{}, problem)
+	yield(UsageBreakdownBuild{}, err)
 }
 
-// walk tells what is wrong with the answer, or that the loop was left.
-func (s *stream) walk(yield func(UsageBreakdownBuild, error) bool) (problem error, left bool) {
+func (s *stream) walk(yield func(UsageBreakdownBuild, error) bool) error {
 	if err := s.expect('{'); err != nil {
-		return err, false
+		return err
 	}
-	seen := false
-	for {
+	for seen := false; ; {
 		token, err := s.token()
 		if err != nil {
-			return err, false
+			return err
 		}
 		key, more := token.(string)
 		switch {
 		case !more && seen:
-			return s.end(), false
+			return s.end()
 		case !more:
-			return errors.New("data is missing"), false
+			return errors.New("data is missing")
 		case key == "data" && seen:
-			return errors.New("data comes twice"), false
+			return errors.New("data comes twice")
 		case key == "data":
 			seen = true
-			if err, left := s.builds(yield); err != nil || left {
-				return err, left
-			}
+			err = s.builds(yield)
 		case strings.EqualFold(key, "data"):
-			return errors.New(key + " is not how the field is spelled"), false
+			return errors.New(key + " is not how the field is spelled")
 		default:
 			var ignored json.RawMessage
-			if err := s.decode(&ignored); err != nil {
-				return err, false
-			}
+			err = s.decode(&ignored)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
-func (s *stream) builds(yield func(UsageBreakdownBuild, error) bool) (problem error, left bool) {
+func (s *stream) builds(yield func(UsageBreakdownBuild, error) bool) error {
 	if err := s.expect('['); err != nil {
-		return fmt.Errorf("data: %w", err), false
+		return fmt.Errorf("data: %w", err)
 	}
 	var raw json.RawMessage
 	for i := 0; s.more(); i++ {
 		raw = raw[:0]
 		if err := s.decode(&raw); err != nil {
-			return err, false
+			return err
 		}
 		build, err := decode[UsageBreakdownBuild](raw)
 		if err != nil {
-			return fmt.Errorf("data[%d]: %s", i, strings.TrimSpace(err.Error())), false
+			return fmt.Errorf("data[%d]: %s", i, strings.TrimSpace(err.Error()))
 		}
 		if !yield(*build, nil) {
-			return nil, true
+			return errLeft
 		}
 	}
-	return s.expect(']'), false
+	return s.expect(']')
 }
 
 // end checks that nothing follows.

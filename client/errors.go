@@ -53,7 +53,7 @@ func (e *Error) Error() string {
 
 // Is tells whether target is the error of this code, such as [ErrOrganizationNotFound].
 func (e *Error) Is(target error) bool {
-	code, ok := target.(codeError) //nolint:errorlint // errors.Is does the unwrapping
+	code, ok := target.(codeError)
 	return ok && e.Code == Code(code)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -77,7 +78,7 @@ func NewRecorder(c *Client, org string, options RecorderOptions, opts ...Option)
 	if options.Buffer == 0 {
 		options.Buffer = defaultBufferedLeases
 	}
-	own, err := c.with(append(opts[:len(opts):len(opts)], WithMaxRetries(0)))
+	own, err := c.with(append(slices.Clip(opts), WithMaxRetries(0)))
 	switch {
 	case err != nil:
 	case options.OnRejected == nil:

@@ -88,7 +88,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-var refused = errors.New("connection refused")
+var errRefused = errors.New("connection errRefused")
 
 func TestRetries(t *testing.T) {
 	good := says(200, `{"balance_cents":7}`)
@@ -100,7 +100,7 @@ func TestRetries(t *testing.T) {
 		ok       bool
 	}{
 		{"no failure", []http.RoundTripper{good}, nil, 1, true},
-		{"two failures", []http.RoundTripper{status(503), fails(refused), good}, nil, 3, true},
+		{"two failures", []http.RoundTripper{status(503), fails(errRefused), good}, nil, 3, true},
 		{"three failures", []http.RoundTripper{status(503), status(503), status(503), good}, nil, 3, false},
 		{"a cut answer", []http.RoundTripper{breaks(`{"balance_`), good}, nil, 2, true},
 		{"408", []http.RoundTripper{status(408), good}, nil, 2, true},
@@ -133,10 +133,13 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// discard is for servers that would complain of what a test does to them.
+var discard = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+
 // A certificate that is not to be trusted will not be a second later.
 func TestCertificatesAreNotRetried(t *testing.T) {
 	srv := httptest.NewUnstartedServer(answer(200, "application/json", `{"balance_cents":7}`))
-	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.Config.ErrorLog = discard
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	attempts := 0
@@ -157,7 +160,7 @@ func TestRetryWaits(t *testing.T) {
 		step     http.RoundTripper
 		from, to []time.Duration // of the waits
 	}{
-		{"backoff", fails(refused), []time.Duration{0, 0, 0, 0, 0, 0}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second}},
+		{"backoff", fails(errRefused), []time.Duration{0, 0, 0, 0, 0, 0}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second}},
 		{"seconds", status(429, "Retry-After", "7"), []time.Duration{7 * time.Second, 7 * time.Second}, []time.Duration{7500 * time.Millisecond, 8 * time.Second}},
 		// synctest's clock begins at midnight of 2000-01-01.
 		{"a date", status(503, "Retry-After", "Sat, 01 Jan 2000 00:00:20 GMT"), []time.Duration{20 * time.Second, 0}, []time.Duration{20500 * time.Millisecond, time.Second}},
@@ -230,7 +233,7 @@ func TestRetriesEndWithTheContext(t *testing.T) {
 // All attempts of a write are one and the same write, also when the caller gave no key.
 func TestRetriedWritesKeepTheirKey(t *testing.T) {
 	flaky := func(body string) *script {
-		return &script{steps: []http.RoundTripper{status(503), fails(refused), says(200, body)}}
+		return &script{steps: []http.RoundTripper{status(503), fails(errRefused), says(200, body)}}
 	}
 	t.Run("PostCredit", func(t *testing.T) {
 		for _, key := range []string{"", "invoice 42"} {

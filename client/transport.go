@@ -101,7 +101,7 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 		inner := next
 		next = func(r *http.Request) (*http.Response, error) { return m(r, inner) }
 	}
-	if a.resp, err = next(a.req); err != nil {
+	if a.resp, err = next(a.req); err != nil { //nolint:bodyclose // the caller closes it
 		return nil, a.failed(err)
 	}
 	if a.resp == nil {
