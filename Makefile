@@ -90,6 +90,7 @@ check-format:
 .PHONY: check-modules
 check-modules:
 	go mod tidy -diff
+	go -C testdata/consumer mod tidy -diff
 
 .PHONY: vet
 vet:

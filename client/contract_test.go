@@ -1,9 +1,12 @@
 package client_test
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
+	"os"
 	"os/exec"
 	"reflect"
 	"slices"
@@ -64,6 +67,60 @@ func TestEveryCodeHasAConstant(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("the constants are not those of openapi.yaml\ngot  %q\nwant %q", got, want)
+	}
+}
+
+var sentinels = map[string]error{
+	"bad_request": client.ErrBadRequest, "unauthorized": client.ErrUnauthorized, "forbidden": client.ErrForbidden,
+	"organization_not_found": client.ErrOrganizationNotFound, "route_not_found": client.ErrRouteNotFound,
+	"method_not_allowed": client.ErrMethodNotAllowed, "lease_conflict": client.ErrLeaseConflict,
+	"idempotency_key_reused": client.ErrIdempotencyKeyReused, "body_too_large": client.ErrBodyTooLarge,
+	"unsupported_media_type": client.ErrUnsupportedMediaType, "billing_usage_window_invalid": client.ErrBillingUsageWindowInvalid,
+	"cursor_invalid": client.ErrCursorInvalid, "limit_invalid": client.ErrLimitInvalid, "lease_invalid": client.ErrLeaseInvalid,
+	"amount_invalid": client.ErrAmountInvalid, "body_invalid": client.ErrBodyInvalid, "rate_limited": client.ErrRateLimited,
+	"internal": client.ErrInternal, "unavailable": client.ErrUnavailable,
+}
+
+// An answer with a code is, by errors.Is, the error of that code and of no other.
+func TestEveryCodeIsAnError(t *testing.T) {
+	list, ok := contract(t).Components.Schemas["ErrorCode"].Value.Extensions["x-extensible-enum"].([]any)
+	if !ok || len(list) != len(sentinels) {
+		t.Fatalf("%d codes and %d errors", len(list), len(sentinels))
+	}
+	for _, listed := range list {
+		code := listed.(string)
+		c := (&script{steps: []http.RoundTripper{says(400, `{"error":{"type":"x","code":"`+code+`","message":"","doc_url":"","request_id":""}}`)}}).client(t)
+		_, err := c.GetBillingBalance(t.Context(), "acme")
+		if sentinels[code] == nil {
+			t.Errorf("the code %s has no error", code)
+		}
+		for other, sentinel := range sentinels {
+			if errors.Is(err, sentinel) != (other == code) {
+				t.Errorf("the code %s is the error of %s: %t", code, other, other != code)
+			}
+		}
+	}
+	// A proxy's 404 does not say that an organization is missing.
+	_, err := (&script{steps: []http.RoundTripper{status(404)}}).client(t).GetBillingBalance(t.Context(), "acme")
+	for code, sentinel := range sentinels {
+		if errors.Is(err, sentinel) {
+			t.Errorf("a foreign 404 is %s", code)
+		}
+	}
+}
+
+func TestEveryOperationHasAnExample(t *testing.T) {
+	text, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range contract(t).Paths.Map() {
+		for _, operation := range item.Operations() {
+			name := "func ExampleClient_" + strings.ToUpper(operation.OperationID[:1]) + operation.OperationID[1:] + "()"
+			if !strings.Contains(string(text), name) {
+				t.Errorf("no %s", name)
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/harmont-dev/harmont-billing/gen"
@@ -18,7 +19,9 @@ var ErrInvalidResponse = errors.New("invalid response")
 
 // Error is an answer outside 2xx.
 //
-//	if apiErr, ok := errors.AsType[*client.Error](err); ok && apiErr.Code == client.CodeOrganizationNotFound { … }
+//	if apiErr, ok := errors.AsType[*client.Error](err); ok && apiErr.Type == client.ErrorTypeNotFound { … }
+//
+// [errors.Is] finds its code: errors.Is(err, client.ErrOrganizationNotFound).
 //
 // The billing server fills every field. Where something else answered, such as a proxy, Type, Code and DocURL are empty.
 type Error struct {
@@ -28,6 +31,8 @@ type Error struct {
 	Message   string    // a sentence for people, which may change at any time; of a foreign answer, the first bytes of its body
 	DocURL    string    // a page about the code
 	RequestID string    // names the request in the server's log; empty where the answer had no x-request-id
+	// RetryAfter is how long the server asks to wait before the request is sent again; 0 where it does not say.
+	RetryAfter time.Duration
 }
 
 // Error gives the status, code, message and request id.
@@ -44,6 +49,12 @@ func (e *Error) Error() string {
 		s += " (request " + e.RequestID + ")"
 	}
 	return s
+}
+
+// Is tells whether target is the error of this code, such as [ErrOrganizationNotFound].
+func (e *Error) Is(target error) bool {
+	code, ok := target.(codeError)
+	return ok && e.Code == Code(code)
 }
 
 // Code says what failed exactly. The API may add codes; a program falls back to [Error.Type] for one it does not know.
@@ -72,30 +83,58 @@ const (
 	CodeUnavailable               Code = "unavailable"                  // 503: the database cannot be reached or is busy; try again later
 )
 
+// The documented codes as errors, for [errors.Is]: an [*Error] with the code is the error of the same name.
+var (
+	ErrBadRequest                error = codeError(CodeBadRequest)
+	ErrUnauthorized              error = codeError(CodeUnauthorized)
+	ErrForbidden                 error = codeError(CodeForbidden)
+	ErrOrganizationNotFound      error = codeError(CodeOrganizationNotFound)
+	ErrRouteNotFound             error = codeError(CodeRouteNotFound)
+	ErrMethodNotAllowed          error = codeError(CodeMethodNotAllowed)
+	ErrLeaseConflict             error = codeError(CodeLeaseConflict)
+	ErrIdempotencyKeyReused      error = codeError(CodeIdempotencyKeyReused)
+	ErrBodyTooLarge              error = codeError(CodeBodyTooLarge)
+	ErrUnsupportedMediaType      error = codeError(CodeUnsupportedMediaType)
+	ErrBillingUsageWindowInvalid error = codeError(CodeBillingUsageWindowInvalid)
+	ErrCursorInvalid             error = codeError(CodeCursorInvalid)
+	ErrLimitInvalid              error = codeError(CodeLimitInvalid)
+	ErrLeaseInvalid              error = codeError(CodeLeaseInvalid)
+	ErrAmountInvalid             error = codeError(CodeAmountInvalid)
+	ErrBodyInvalid               error = codeError(CodeBodyInvalid)
+	ErrRateLimited               error = codeError(CodeRateLimited)
+	ErrInternal                  error = codeError(CodeInternal)
+	ErrUnavailable               error = codeError(CodeUnavailable)
+)
+
+type codeError Code
+
+func (c codeError) Error() string { return "harmont-billing: " + string(c) }
+
 const (
 	maxErrorBytes   = 64 << 10 // read of an answer outside 2xx
 	maxExcerptBytes = 512      // shown of one that is not the API's
 )
 
-// newError makes the Error of an answer outside 2xx.
-func (c *Client) newError(resp *http.Response) *Error {
+// refused makes the error of an answer outside 2xx.
+func (a *attempt) refused() *Error {
 	// An error while reading changes nothing: the status is known, and what was read is all there is to show.
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
-	// Some proxies answer with a page that quotes the request's headers.
-	text := c.redact(string(body))
-	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
+	body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
+	e := &Error{Status: a.resp.StatusCode, RequestID: a.redact(a.resp.Header.Get("X-Request-Id")), RetryAfter: retryAfter(a.resp.Header)}
 
 	var envelope gen.Error
-	if err := json.Unmarshal([]byte(text), &envelope); err == nil && envelope.Error.Code != "" {
+	if err := json.Unmarshal(body, &envelope); err == nil && envelope.Error.Code != "" {
 		detail := envelope.Error
-		e.Type, e.Code, e.Message, e.DocURL = detail.Type, Code(detail.Code), detail.Message, detail.DocURL
+		e.Type, e.Code = ErrorType(a.redact(string(detail.Type))), Code(a.redact(detail.Code))
+		e.Message, e.DocURL = a.redact(detail.Message), a.redact(detail.DocURL)
 		if detail.RequestID != "" {
-			e.RequestID = detail.RequestID
+			e.RequestID = a.redact(detail.RequestID)
 		}
 		return e
 	}
-	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode < 400 {
-		text = "redirected to " + c.redact(location) + ", which is not followed"
+	// Some proxies answer with a page that quotes the request's headers.
+	text := a.redact(string(body))
+	if location := a.resp.Header.Get("Location"); location != "" && a.resp.StatusCode < 400 {
+		text = "redirected to " + a.redact(location) + ", which is not followed"
 	}
 	e.Message = excerpt(text)
 	return e
@@ -112,7 +151,7 @@ func excerpt(text string) string {
 			return r
 		}
 		return ' '
-	}, strings.ToValidUTF8(text, ""))
+	}, strings.ToValidUTF8(text, " "))
 	text = strings.Join(strings.Fields(text), " ")
 	if rest {
 		text += "…"

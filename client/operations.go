@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"net/http"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpclient"
 )
 
 // Window is the half-open span of time [From, To). A lease belongs to the window in which it started. To lies after
-// From, by at most 3 660 days; the server refuses any other window with [CodeBillingUsageWindowInvalid]. Both are exact
+// From, by at most 3 660 days; the server refuses any other window with [ErrBillingUsageWindowInvalid]. Both are exact
 // to the microsecond, the rest is cut off.
 type Window struct {
 	From time.Time // included
@@ -59,86 +62,111 @@ func checkOrg(org string) error {
 
 func checkKey(idempotencyKey string) error {
 	if !fitsHeader(idempotencyKey) {
-		return errors.New("the idempotency key is empty, begins or ends with a space, or is not printable ASCII")
+		return errors.New("the idempotency key begins or ends with a space, or is not printable ASCII")
 	}
 	return nil
 }
 
 // GetBillingBalance reads an organization's balance: the sum of all entries in its ledger, in cents. It is 0 before the
 // first entry and may be negative.
-func (c *Client) GetBillingBalance(ctx context.Context, org string) (*BalanceResponse, error) {
+func (c *Client) GetBillingBalance(ctx context.Context, org string, opts ...Option) (*BalanceResponse, error) {
 	req, err := httpclient.NewGetBillingBalanceRequest(c.baseURL, org)
-	return do[BalanceResponse](ctx, c, req, errors.Join(err, checkOrg(org)))
+	return do[BalanceResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // ListBillingTransactions reads one page of an organization's ledger, newest entry first. NextCursor is nil exactly when
 // no older entry is left. [Client.Transactions] walks all pages.
-func (c *Client) ListBillingTransactions(ctx context.Context, org string, opts ListOptions) (*TransactionList, error) {
+func (c *Client) ListBillingTransactions(ctx context.Context, org string, page ListOptions, opts ...Option) (*TransactionList, error) {
 	var params gen.ListBillingTransactionsParams
-	params.Limit, params.Cursor = opts.params()
+	params.Limit, params.Cursor = page.params()
 	req, err := httpclient.NewListBillingTransactionsRequest(c.baseURL, org, &params)
-	return do[TransactionList](ctx, c, req, errors.Join(err, checkOrg(org)))
+	return do[TransactionList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // GetBillingUsage sums the leases that started in the window: count × seconds of each resource, and the cents that were
 // billed for them, positive. A lease that is still running adds 0.
-func (c *Client) GetBillingUsage(ctx context.Context, org string, window Window) (*UsageResponse, error) {
+func (c *Client) GetBillingUsage(ctx context.Context, org string, window Window, opts ...Option) (*UsageResponse, error) {
 	params := gen.GetBillingUsageParams{From: timestamp(window.From), To: timestamp(window.To)}
 	req, err := httpclient.NewGetBillingUsageRequest(c.baseURL, org, &params)
-	return do[UsageResponse](ctx, c, req, errors.Join(err, checkOrg(org)))
+	return do[UsageResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // GetBillingUsageSeries sums the same leases as [Client.GetBillingUsage] per UTC day: one bucket for each day from the
 // date of From to the date of To, both included, oldest first, zeros included. So a window from midnight to midnight over
 // N days has N+1 buckets.
-func (c *Client) GetBillingUsageSeries(ctx context.Context, org string, window Window) (*UsageSeriesResponse, error) {
+func (c *Client) GetBillingUsageSeries(ctx context.Context, org string, window Window, opts ...Option) (*UsageSeriesResponse, error) {
 	params := gen.GetBillingUsageSeriesParams{From: timestamp(window.From), To: timestamp(window.To)}
 	req, err := httpclient.NewGetBillingUsageSeriesRequest(c.baseURL, org, &params)
-	return do[UsageSeriesResponse](ctx, c, req, errors.Join(err, checkOrg(org)))
+	return do[UsageSeriesResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // GetBillingUsageBreakdown lists the same leases as [Client.GetBillingUsage] by build, newest build first, and within a
 // build by job, oldest first. Amounts are debits, negative or 0. The whole window is one answer, some 400 bytes a job,
-// and is held in memory: for many jobs, ask for one short window after the other, or raise [WithTimeout] and
-// [WithMaxResponseBytes].
-func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org string, window Window) (*UsageBreakdownResponse, error) {
+// and is held in memory; [Client.UsageBreakdown] holds one build at a time.
+func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org string, window Window, opts ...Option) (*UsageBreakdownResponse, error) {
+	req, err := c.breakdownRequest(org, window)
+	return do[UsageBreakdownResponse](ctx, c, opts, req, err)
+}
+
+func (c *Client) breakdownRequest(org string, window Window) (*http.Request, error) {
 	params := gen.GetBillingUsageBreakdownParams{From: timestamp(window.From), To: timestamp(window.To)}
 	req, err := httpclient.NewGetBillingUsageBreakdownRequest(c.baseURL, org, &params)
-	return do[UsageBreakdownResponse](ctx, c, req, errors.Join(err, checkOrg(org)))
+	return req, errors.Join(err, checkOrg(org))
 }
 
 // ListOrganizations reads one page of the organizations that the token can see, by slug. NextCursor is nil exactly when
 // none is left. [Client.Organizations] walks all pages.
-func (c *Client) ListOrganizations(ctx context.Context, opts ListOptions) (*OrganizationList, error) {
+func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts ...Option) (*OrganizationList, error) {
 	var params gen.ListOrganizationsParams
-	params.Limit, params.Cursor = opts.params()
+	params.Limit, params.Cursor = page.params()
 	req, err := httpclient.NewListOrganizationsRequest(c.baseURL, &params)
-	return do[OrganizationList](ctx, c, req, err)
+	return do[OrganizationList](ctx, c, opts, req, err)
 }
 
 // RecordLeases records 1 to 1 000 leases, all of them or none, and bills those that have a FinishedAt. It gives what
 // became of each, in order. Once it returns without an error, the leases are on the server's disk.
 //
-// A lease is known by its JobID, or by its LeaseID where it has no job; one of the two is required. Sending a lease again
-// unchanged does nothing, so that a call that failed can be repeated until it succeeds. A running lease may be sent again
-// with other contents; a billed one with other contents is refused with [CodeLeaseConflict].
+// A lease is known by its JobID, or by its LeaseID where it has no job. One that has neither is sent with a new LeaseID,
+// which the result tells; leases stays as it is. A program that will send the lease again, be it to finish it or because
+// the call failed, gives it one of the two. Sending a lease again unchanged does nothing, so that a call that failed can be
+// repeated until it succeeds. A running lease may be sent again with other contents; a billed one with other contents is
+// refused with [ErrLeaseConflict]. [Recorder] does all this for leases that come one by one.
 //
 // The token needs the role write.
-func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease) ([]RecordedLease, error) {
-	req, err := httpclient.NewRecordLeasesRequest(c.baseURL, org, gen.RecordLeasesRequest{Leases: leases})
-	out, err := do[gen.RecordedLeaseList](ctx, c, req, errors.Join(err, checkOrg(org)))
+func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, opts ...Option) ([]RecordedLease, error) {
+	req, err := httpclient.NewRecordLeasesRequest(c.baseURL, org, gen.RecordLeasesRequest{Leases: keyed(leases)})
+	out, err := do[gen.RecordedLeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 	if err != nil {
 		return nil, err
 	}
 	if len(out.Data) != len(leases) {
-		return nil, c.invalidResponse(req, fmt.Sprintf("%d results for %d leases", len(out.Data), len(leases)))
+		return nil, invalidResponse(req, fmt.Sprintf("%d results for %d leases", len(out.Data), len(leases)))
 	}
 	return out.Data, nil
 }
 
+// keyed gives the leases with a key each, under which the server knows a repeated one. What the caller has is not changed.
+func keyed(leases []Lease) []Lease {
+	own := leases
+	for i := range leases {
+		if leases[i].JobID != nil || leases[i].LeaseID != nil {
+			continue
+		}
+		if &own[0] == &leases[0] {
+			own = slices.Clone(leases)
+		}
+		own[i].LeaseID = new(newUUID())
+	}
+	return own
+}
+
+func newUUID() UUID { return uuid.Must(uuid.NewV7()) }
+
 // PostedCredit is the ledger entry of a credit.
 type PostedCredit struct {
 	Transaction
+	// IdempotencyKey is the key that the credit was posted under.
+	IdempotencyKey string `json:"idempotency_key"`
 	// Replayed tells that an earlier call with the same key made the entry, and this one nothing.
 	Replayed bool `json:"replayed"`
 }
@@ -147,74 +175,24 @@ type PostedCredit struct {
 // server's disk.
 //
 // The idempotency key names this credit within the organization, 1 to 255 printable ASCII characters without a space at
-// either end. The caller chooses it, since only the caller knows what is one and the same credit across retries and
-// restarts: the id of an invoice or support case does well, or a random UUID that is stored before the call. However
-// often a call is repeated with the same key and credit, there is one entry. The same key with another credit is
-// [CodeIdempotencyKeyReused].
+// either end. However often a call is repeated with the same key and credit, there is one entry. The same key with another
+// credit is [ErrIdempotencyKeyReused].
+//
+// Only the caller knows what is one and the same credit across calls and restarts, so the key is best the caller's: the id
+// of an invoice or support case, or a random UUID that is stored before the call. With an empty one, PostCredit makes a
+// key that its own retries share and that the result tells. After an error such a credit may have been posted, under a key
+// that nobody knows: do not repeat the call before a look at the ledger.
 //
 // The token needs the role admin.
-func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, credit PostCreditRequest) (*PostedCredit, error) {
+func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, credit PostCreditRequest, opts ...Option) (*PostedCredit, error) {
+	if idempotencyKey == "" {
+		idempotencyKey = newUUID().String()
+	}
 	params := gen.PostCreditParams{IdempotencyKey: idempotencyKey}
 	req, err := httpclient.NewPostCreditRequest(c.baseURL, org, &params, credit)
-	out, header, err := exchange[Transaction](ctx, c, req, errors.Join(err, checkOrg(org), checkKey(idempotencyKey)))
+	out, header, err := exchange[Transaction](ctx, c, opts, req, errors.Join(err, checkOrg(org), checkKey(idempotencyKey)))
 	if err != nil {
 		return nil, err
 	}
-	return &PostedCredit{Transaction: *out, Replayed: header.Get("Idempotency-Replayed") == "true"}, nil
-}
-
-// Transactions walks an organization's whole ledger, newest entry first: every entry that existed when the walk began,
-// exactly once. It asks for 100 entries at a time and holds no more than that. An error is the last thing that it yields.
-func (c *Client) Transactions(ctx context.Context, org string) iter.Seq2[Transaction, error] {
-	return walk(func(opts ListOptions) ([]Transaction, *string, error) {
-		page, err := c.ListBillingTransactions(ctx, org, opts)
-		if err != nil {
-			return nil, nil, err
-		}
-		return page.Data, page.NextCursor, nil
-	})
-}
-
-// Organizations walks all organizations that the token can see, by slug, in the manner of [Client.Transactions].
-func (c *Client) Organizations(ctx context.Context) iter.Seq2[Organization, error] {
-	return walk(func(opts ListOptions) ([]Organization, *string, error) {
-		page, err := c.ListOrganizations(ctx, opts)
-		if err != nil {
-			return nil, nil, err
-		}
-		return page.Data, page.NextCursor, nil
-	})
-}
-
-// walk yields the items of all pages.
-func walk[T any](list func(ListOptions) (items []T, next *string, err error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var zero T
-		opts := ListOptions{Limit: 100}
-		// Cursors that go in a circle of any length meet the mark, which moves on at every power of two (Brent).
-		mark := ""
-		for pages := 1; ; pages++ {
-			items, next, err := list(opts)
-			if err != nil {
-				yield(zero, err)
-				return
-			}
-			for _, item := range items {
-				if !yield(item, nil) {
-					return
-				}
-			}
-			if next == nil {
-				return
-			}
-			if *next == mark {
-				yield(zero, fmt.Errorf("harmont-billing: %w: the cursor %q comes again", ErrInvalidResponse, *next))
-				return
-			}
-			opts.Cursor = *next
-			if pages&(pages-1) == 0 {
-				mark = *next
-			}
-		}
-	}
+	return &PostedCredit{Transaction: *out, IdempotencyKey: idempotencyKey, Replayed: header.Get("Idempotency-Replayed") == "true"}, nil
 }

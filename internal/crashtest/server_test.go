@@ -74,7 +74,7 @@ func (s *service) connect(t *testing.T, token string) {
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	t.Cleanup(transport.CloseIdleConnections)
 	for i := range s.clients {
-		c, err := client.New(s.address, client.WithToken(token), client.WithTimeout(0),
+		c, err := client.New(s.address, client.WithToken(token), client.WithTimeout(0), client.WithMaxRetries(0),
 			client.WithHTTPClient(&http.Client{Transport: retryable{t, transport}}))
 		if err != nil {
 			t.Fatal(err)

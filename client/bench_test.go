@@ -1,0 +1,162 @@
+package client_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/client"
+)
+
+// canned answers every request with the same bytes, so that what is measured is the client's work.
+func canned(b testing.TB, body string) (url string) {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				for {
+					line, err := r.ReadSlice('\n')
+					if err != nil {
+						return
+					}
+					if len(line) == 2 { // the header's end
+						conn.Write(answer)
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// get is what one would write without this package.
+func get[T any](b testing.TB, url string) *T {
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b.Fatal(resp.Status)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	out := new(T)
+	if err := json.Unmarshal(body, out); err != nil {
+		b.Fatal(err)
+	}
+	return out
+}
+
+var calls = []struct {
+	name, path, body string
+	client           func(testing.TB, *client.Client) error
+	hand             func(testing.TB, string)
+}{
+	{
+		"balance", "/api/v0/billing/balance/acme", `{"balance_cents":48112}`,
+		func(b testing.TB, c *client.Client) error {
+			_, err := c.GetBillingBalance(b.Context(), "acme")
+			return err
+		},
+		func(b testing.TB, url string) { get[client.BalanceResponse](b, url) },
+	},
+	{
+		"100 transactions", "/api/v0/billing/transactions/acme?limit=100", page("null", make([]int, 100)...),
+		func(b testing.TB, c *client.Client) error {
+			_, err := c.ListBillingTransactions(b.Context(), "acme", client.ListOptions{Limit: 100})
+			return err
+		},
+		func(b testing.TB, url string) { get[client.TransactionList](b, url) },
+	},
+	{
+		"1000 builds", "/api/v0/billing/usage/acme/breakdown?from=2026-06-01&to=2026-07-01", `{"data":[` + strings.Repeat(build1+",", 999) + build2 + `]}`,
+		func(b testing.TB, c *client.Client) error {
+			_, err := c.GetBillingUsageBreakdown(b.Context(), "acme", client.Window{})
+			return err
+		},
+		func(b testing.TB, url string) { get[client.UsageBreakdownResponse](b, url) },
+	},
+}
+
+// allocations gives how often the client allocates for each time that the call by hand does.
+func allocations(through, hand func()) float64 {
+	return testing.AllocsPerRun(20, through) / testing.AllocsPerRun(20, hand)
+}
+
+func TestAllocations(t *testing.T) {
+	for _, call := range calls {
+		url := canned(t, call.body)
+		c := connect(t, url, client.WithToken(testToken))
+		through := func() {
+			if err := call.client(t, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ratio := allocations(through, func() { call.hand(t, url+call.path) }); ratio > 2 {
+			t.Errorf("%s: %.2f times the allocations of a call by hand", call.name, ratio)
+		}
+	}
+}
+
+// The client beside a hand-written call, of whose time it should take at most 1.25.
+func BenchmarkCalls(b *testing.B) {
+	for _, call := range calls {
+		b.Run(call.name, func(b *testing.B) {
+			url := canned(b, call.body)
+			c := connect(b, url, client.WithToken(testToken))
+			hand := func() { call.hand(b, url+call.path) }
+			through := func() {
+				if err := call.client(b, c); err != nil {
+					b.Fatal(err)
+				}
+			}
+			// In turn, and by the median, so that a busy machine is as hard on one as on the other.
+			var byHand, byClient []time.Duration
+			for b.Loop() {
+				byHand, byClient = append(byHand, timed(hand)), append(byClient, timed(through))
+			}
+			b.ReportMetric(float64(median(byClient))/float64(median(byHand)), "times-as-long")
+			b.ReportMetric(allocations(through, hand), "times-the-allocs")
+			b.ReportMetric(float64(median(byHand)), "ns-by-hand")
+			b.ReportMetric(float64(median(byClient)), "ns-by-client")
+		})
+	}
+}
+
+func timed(f func()) time.Duration {
+	start := time.Now()
+	f()
+	return time.Since(start)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}

@@ -1,0 +1,231 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// UsageBreakdown is [Client.GetBillingUsageBreakdown] build by build, each decoded as it arrives: however long the window
+// is, memory is that of its largest build. An error is the last thing that it yields; a loop that ends without one has
+// seen all builds. Retries end with the first byte of the answer, since a second answer may differ from the first.
+// Leaving the loop ends the request.
+func (c *Client) UsageBreakdown(ctx context.Context, org string, window Window, opts ...Option) iter.Seq2[UsageBreakdownBuild, error] {
+	return func(yield func(UsageBreakdownBuild, error) bool) {
+		s, err := c.openBreakdown(ctx, org, window, opts)
+		if err != nil {
+			yield(UsageBreakdownBuild{}, err)
+			return
+		}
+		defer s.close()
+		s.list(yield)
+	}
+}
+
+func (c *Client) openBreakdown(ctx context.Context, org string, window Window, opts []Option) (*stream, error) {
+	req, err := c.breakdownRequest(org, window)
+	if err == nil {
+		c, err = c.with(opts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("harmont-billing: %w", err)
+	}
+	var s *stream
+	err = c.retry(ctx, req, func() error {
+		s, err = c.openStream(ctx, req)
+		return err
+	})
+	return s, err
+}
+
+// stream is an answer that is read bit by bit.
+type stream struct {
+	*attempt
+	ctx     context.Context // tells why the body broke off
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer // ends ctx; nil for none
+	timeout time.Duration
+	limit   int64
+	left    int64 // of limit, for the value that is being read
+	broken  error // why the body cannot be read on
+	decoder *json.Decoder
+}
+
+// openStream makes one attempt, and bounds the wait for the answer.
+func (c *Client) openStream(ctx context.Context, req *http.Request) (*stream, error) {
+	s := &stream{timeout: c.timeout, limit: c.maxResponseBytes}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	if s.timeout > 0 {
+		s.timer = time.AfterFunc(s.timeout, func() { s.cancel(context.DeadlineExceeded) })
+	}
+	var err error
+	if s.attempt, err = c.send(s.ctx, req); err != nil {
+		if s.late() && !errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+		}
+		s.cancel(nil)
+		return nil, err
+	}
+	s.pause()
+	s.decoder = json.NewDecoder(s)
+	return s, nil
+}
+
+func (s *stream) close() {
+	s.pause()
+	s.cancel(nil)
+	s.resp.Body.Close()
+}
+
+// pause stops the clock while nobody waits for the server.
+func (s *stream) pause() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// late tells that the timer, or the caller's deadline, is why the body broke off.
+func (s *stream) late() bool { return errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) }
+
+var (
+	errTooLarge = errors.New("too large")
+	errLeft     = errors.New("the loop was left")
+)
+
+// Read bounds how much is read for one value, and how long each read may take.
+func (s *stream) Read(p []byte) (int, error) {
+	if s.left <= 0 {
+		s.broken = errTooLarge
+		return 0, errTooLarge
+	}
+	if s.timer != nil {
+		s.timer.Reset(s.timeout)
+		defer s.timer.Stop()
+	}
+	n, err := s.resp.Body.Read(p[:min(int64(len(p)), s.left)])
+	s.left -= int64(n)
+	if err != nil && err != io.EOF {
+		s.broken = err
+		if s.late() {
+			s.broken = context.DeadlineExceeded
+		}
+	}
+	return n, err
+}
+
+// list reads the whole answer and yields the builds on the way.
+func (s *stream) list(yield func(UsageBreakdownBuild, error) bool) {
+	err := s.walk(yield)
+	switch {
+	case err == nil || errors.Is(err, errLeft):
+		return
+	case errors.Is(s.broken, errTooLarge):
+		err = s.tooLarge(s.limit)
+	case s.broken != nil:
+		err = s.cut(s.broken)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		// A body that is complete as HTTP has it may still be half an answer.
+		err = s.invalid("unexpected end of JSON input")
+	default:
+		err = s.invalid(err.Error())
+	}
+	yield(UsageBreakdownBuild{}, err)
+}
+
+func (s *stream) walk(yield func(UsageBreakdownBuild, error) bool) error {
+	if err := s.expect('{'); err != nil {
+		return err
+	}
+	for seen := false; ; {
+		token, err := s.token()
+		if err != nil {
+			return err
+		}
+		key, more := token.(string)
+		switch {
+		case !more && seen:
+			return s.end()
+		case !more:
+			return errors.New("data is missing")
+		case key == "data" && seen:
+			return errors.New("data comes twice")
+		case key == "data":
+			seen = true
+			err = s.builds(yield)
+		case strings.EqualFold(key, "data"):
+			return errors.New(key + " is not how the field is spelled")
+		default:
+			var ignored json.RawMessage
+			err = s.decode(&ignored)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *stream) builds(yield func(UsageBreakdownBuild, error) bool) error {
+	if err := s.expect('['); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	var raw json.RawMessage
+	for i := 0; s.more(); i++ {
+		raw = raw[:0]
+		if err := s.decode(&raw); err != nil {
+			return err
+		}
+		build, err := decode[UsageBreakdownBuild](raw)
+		if err != nil {
+			return fmt.Errorf("data[%d]: %s", i, strings.TrimSpace(err.Error()))
+		}
+		if !yield(*build, nil) {
+			return errLeft
+		}
+	}
+	return s.expect(']')
+}
+
+// end checks that nothing follows.
+func (s *stream) end() error {
+	switch _, err := s.token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.New("something follows the answer")
+}
+
+// Each of these reads one value, for which the limit counts anew.
+
+func (s *stream) token() (json.Token, error) {
+	s.left = s.limit
+	return s.decoder.Token()
+}
+
+func (s *stream) decode(v any) error {
+	s.left = s.limit
+	return s.decoder.Decode(v)
+}
+
+func (s *stream) more() bool {
+	s.left = s.limit
+	return s.decoder.More()
+}
+
+func (s *stream) expect(want json.Delim) error {
+	got, err := s.token()
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("%v stands where %v should", got, want)
+	}
+	return nil
+}

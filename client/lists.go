@@ -1,0 +1,177 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// maxPage is the most that the server puts on a page.
+const maxPage = 100
+
+// ErrTransactionNotFound is wrapped by the error of [Client.TransactionsSince] for an entry that the ledger does not have.
+var ErrTransactionNotFound = errors.New("no such transaction in this ledger")
+
+// Transactions walks an organization's whole ledger, newest entry first: every entry that existed when the walk began,
+// exactly once. It asks for 100 entries at a time and holds no more than that. An error is the last thing that it yields.
+func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) iter.Seq2[Transaction, error] {
+	return items(c.transactionPages(ctx, org, opts))
+}
+
+// TransactionsSince yields the entries that are newer than the entry with the id after, oldest first: an id that a program
+// keeps after each entry that it has dealt with is the place to go on from, also after a crash. The zero UUID is before
+// the first entry. Entries that are appended after the walk has begun are left to the next.
+//
+//	for tx, err := range c.TransactionsSince(ctx, "acme", last) {
+//		if err != nil {
+//			return err // last is where to go on from
+//		}
+//		… // deal with tx, and store last together with what comes of it
+//		last = tx.ID
+//	}
+//
+// Up to 100 new entries take one request. Of more, the pages are read twice, once from the newest to find the entry and once
+// back: memory is that of two pages and a cursor for each other page. An error is the last thing that it yields; it wraps
+// [ErrTransactionNotFound] where the ledger has no entry with the id.
+func (c *Client) TransactionsSince(ctx context.Context, org string, after UUID, opts ...Option) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		fail := func(err error) { yield(Transaction{}, err) }
+		// What was appended since would move entries to other pages, but for a page that has a cursor.
+		type place struct {
+			cursor string
+			newest UUID
+		}
+		var passed []place // the pages between the first and the last
+		var first, last []Transaction
+		found := after == UUID{}
+		for page, err := range c.transactionPages(ctx, org, opts) {
+			if err != nil {
+				fail(err)
+				return
+			}
+			fresh := page.items
+			if i := slices.IndexFunc(fresh, func(tx Transaction) bool { return tx.ID == after }); i >= 0 {
+				fresh, found = fresh[:i], true
+			}
+			if page.cursor == "" {
+				first = fresh
+			} else {
+				last = fresh
+				passed = append(passed, place{page.cursor, newestOf(page.items)})
+			}
+			if found && after != (UUID{}) {
+				break
+			}
+		}
+		if !found {
+			fail(fmt.Errorf("harmont-billing: %w: %s", ErrTransactionNotFound, after))
+			return
+		}
+		for i, p := range slices.Backward(passed) {
+			if i < len(passed)-1 {
+				page, err := c.ListBillingTransactions(ctx, org, ListOptions{Limit: maxPage, Cursor: p.cursor}, opts...)
+				if err == nil && newestOf(page.Data) != p.newest {
+					err = fmt.Errorf("harmont-billing: %w: the page of the cursor %q has changed", ErrInvalidResponse, p.cursor)
+				}
+				if err != nil {
+					fail(err)
+					return
+				}
+				last = page.Data
+			}
+			if !yieldBackward(last, yield) {
+				return
+			}
+		}
+		yieldBackward(first, yield)
+	}
+}
+
+func newestOf(page []Transaction) UUID {
+	if len(page) == 0 {
+		return UUID{}
+	}
+	return page[0].ID
+}
+
+func yieldBackward(page []Transaction, yield func(Transaction, error) bool) bool {
+	for _, tx := range slices.Backward(page) {
+		if !yield(tx, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// Organizations walks all organizations that the token can see, by slug, in the manner of [Client.Transactions].
+func (c *Client) Organizations(ctx context.Context, opts ...Option) iter.Seq2[Organization, error] {
+	return items(pages(func(page ListOptions) ([]Organization, *string, error) {
+		list, err := c.ListOrganizations(ctx, page, opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Data, list.NextCursor, nil
+	}))
+}
+
+func (c *Client) transactionPages(ctx context.Context, org string, opts []Option) iter.Seq2[page[Transaction], error] {
+	return pages(func(page ListOptions) ([]Transaction, *string, error) {
+		list, err := c.ListBillingTransactions(ctx, org, page, opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Data, list.NextCursor, nil
+	})
+}
+
+// page is one page of a list, and the cursor that it was asked for by.
+type page[T any] struct {
+	cursor string
+	items  []T
+}
+
+// pages yields all pages, up to the one that names no next cursor, however few items one has.
+func pages[T any](list func(ListOptions) (items []T, next *string, err error)) iter.Seq2[page[T], error] {
+	return func(yield func(page[T], error) bool) {
+		opts := ListOptions{Limit: maxPage}
+		// Cursors that go in a circle of any length meet the mark, which moves on at every power of two (Brent).
+		mark := ""
+		for n := 1; ; n++ {
+			items, next, err := list(opts)
+			if err != nil {
+				yield(page[T]{}, err)
+				return
+			}
+			if !yield(page[T]{opts.Cursor, items}, nil) || next == nil || *next == "" {
+				return
+			}
+			if *next == mark {
+				yield(page[T]{}, fmt.Errorf("harmont-billing: %w: the cursor %q comes again", ErrInvalidResponse, *next))
+				return
+			}
+			opts.Cursor = *next
+			if n&(n-1) == 0 {
+				mark = *next
+			}
+		}
+	}
+}
+
+func items[T any](pages iter.Seq2[page[T], error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for page, err := range pages {
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, item := range page.items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}

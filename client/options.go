@@ -1,0 +1,160 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Option sets one thing, for all calls of a client where it is given to [New], or for one call where it is given to that.
+// Where two set the same, the last one counts, and a call's comes after the client's.
+type Option func(*Client) error
+
+// TokenSource gives the token, hmt_…, for the next request. It is called for each attempt, also concurrently, and should
+// keep a token for as long as it is good.
+type TokenSource func(ctx context.Context) (string, error)
+
+// Middleware stands around each attempt. It calls next to send the request on, and may change the request before, which
+// is this attempt's own, and the answer after. It sees the token in the Authorization header. An error that it makes
+// itself, rather than one of next, is not retried.
+type Middleware func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error)
+
+var errUnfitToken = errors.New("the token is empty, begins or ends with a space or newline, or is not printable ASCII")
+
+// WithToken sends the token, hmt_…, with every request. Without it, requests are anonymous, which suits an http.Client
+// whose transport adds the Authorization header.
+func WithToken(token string) Option {
+	return func(c *Client) error {
+		if !fitsHeader(token) {
+			return errUnfitToken
+		}
+		c.token = func(context.Context) (string, error) { return token, nil }
+		return nil
+	}
+}
+
+// WithTokenSource asks the source for the token of each attempt, for tokens that rotate. A call whose source fails gives
+// the source's error, wrapped. The source must not be nil.
+func WithTokenSource(source TokenSource) Option {
+	return func(c *Client) error {
+		if source == nil {
+			return errors.New("the token source is nil")
+		}
+		c.token = source
+		return nil
+	}
+}
+
+// WithHTTPClient uses a copy of hc, with its transport, cookie jar and timeout, instead of one of [http.DefaultClient].
+// Its CheckRedirect is not used, since redirects are not followed. hc must not be nil.
+func WithHTTPClient(hc *http.Client) Option {
+	return func(c *Client) error {
+		if hc == nil {
+			return errors.New("the http.Client is nil")
+		}
+		own := *hc
+		// net/http would repeat the token to subdomains, to other ports and from https to http, and turn a POST into a GET.
+		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		c.http = &own
+		return nil
+	}
+}
+
+// WithUserAgent sends a User-Agent other than harmont-billing-go, so that the server's log tells programs apart.
+func WithUserAgent(userAgent string) Option {
+	return func(c *Client) error {
+		if !fitsHeader(userAgent) {
+			return errors.New("the user agent is empty, begins or ends with a space or newline, or is not printable ASCII")
+		}
+		c.userAgent = userAgent
+		return nil
+	}
+}
+
+// WithTimeout bounds each attempt, from dialing to the last byte of the answer; an iterator over pages makes one request
+// per page. For [Client.UsageBreakdown] it bounds the wait for the answer's header and each wait for more of its body. The
+// default is 30 seconds; 0 means no bound but the context's.
+func WithTimeout(d time.Duration) Option {
+	return func(c *Client) error {
+		if d < 0 {
+			return errors.New("the timeout is negative")
+		}
+		c.timeout = d
+		return nil
+	}
+}
+
+// WithMaxRetries sets how often a request is sent again after a failure that may pass. The default is 2; 0 means never.
+func WithMaxRetries(n int) Option {
+	return func(c *Client) error {
+		if n < 0 {
+			return errors.New("the maximum of retries is negative")
+		}
+		c.maxRetries = n
+		return nil
+	}
+}
+
+// WithMaxResponseBytes bounds the body of an answer, after decompression, and with it the memory that a faulty server
+// can take. For [Client.UsageBreakdown] it bounds each build. The default is 64 MiB, enough for a breakdown of some
+// 170 000 jobs; all other answers stay below 1 MiB.
+func WithMaxResponseBytes(n int64) Option {
+	return func(c *Client) error {
+		if n < 1 {
+			return errors.New("the maximum of response bytes is below 1")
+		}
+		c.maxResponseBytes = n
+		return nil
+	}
+}
+
+// WithLogger writes a line of level debug for each attempt: its method, URL, number, duration and outcome, and how long
+// the wait for the next one is. No line has the token or a body. logger must not be nil.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *Client) error {
+		if logger == nil {
+			return errors.New("the logger is nil")
+		}
+		c.logger = logger
+		return nil
+	}
+}
+
+// WithMiddleware adds to the middleware that is there: the first one is the outermost, and a call's is inside the
+// client's. None may be nil.
+func WithMiddleware(middleware ...Middleware) Option {
+	return func(c *Client) error {
+		for _, m := range middleware {
+			if m == nil {
+				return errors.New("a middleware is nil")
+			}
+		}
+		c.middleware = slices.Concat(c.middleware, middleware)
+		return nil
+	}
+}
+
+// named has an option's error say where the value came from.
+func named(origin string, opt Option) Option {
+	return func(c *Client) error {
+		if err := opt(c); err != nil {
+			return fmt.Errorf("%s: %w", origin, err)
+		}
+		return nil
+	}
+}
+
+// fitsHeader tells whether s arrives unchanged as the value of a header.
+func fitsHeader(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && strings.TrimSpace(s) == s
+}

@@ -1,0 +1,308 @@
+package client_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+// fault is what a proxy does to one connection.
+type fault int
+
+const (
+	pass         fault = iota
+	drop               // the request arrives nowhere
+	dropAnswer         // the request arrives, the answer does not
+	cutAnswer          // the answer ends in the middle
+	garbleAnswer       // some bytes of the answer are others
+	garbleAsked        // some bytes of the request are others
+	delay              // the answer comes late, or too late
+	faults
+)
+
+// proxy stands between the client and the server, and does to each connection what is next in turn.
+type proxy struct {
+	net.Listener
+	server string
+	turn   atomic.Int64
+	played [faults]atomic.Int64
+	// garbled changes a byte. Over TLS it may become any other; over plain HTTP one that neither HTTP nor JSON allows, since
+	// nothing could tell a digit that became another.
+	garbled func(byte) byte
+	wg      sync.WaitGroup
+}
+
+func newProxy(t *testing.T, server string, garbled func(byte) byte) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{Listener: l, server: server, garbled: garbled}
+	p.wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.wg.Go(func() { p.serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		p.wg.Wait()
+	})
+	return p
+}
+
+func (p *proxy) serve(down net.Conn) {
+	defer down.Close()
+	turn := p.turn.Add(1)
+	f := fault(turn % int64(faults))
+	p.played[f].Add(1)
+	if f == drop {
+		return
+	}
+	up, err := net.Dial("tcp", p.server)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	// Where it happens differs each time: in the TLS handshake, in a header, in a body.
+	at := int(turn * 97 % 1900)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var garbled func(byte) byte
+		if f == garbleAsked {
+			garbled = p.garbled
+		}
+		relay(up, down, at%700, garbled, 0)
+		up.(*net.TCPConn).CloseWrite()
+	})
+	wg.Go(func() {
+		defer down.Close()
+		switch f {
+		case dropAnswer:
+			// The server is done with the request when its answer begins.
+			up.Read(make([]byte, 1))
+		case cutAnswer:
+			io.CopyN(down, up, int64(at))
+		case garbleAnswer:
+			relay(down, up, at, p.garbled, 0)
+		case delay:
+			relay(down, up, 0, nil, time.Duration(turn%3)*350*time.Millisecond)
+		default:
+			io.Copy(down, up)
+		}
+	})
+	wg.Wait()
+}
+
+// relay copies, waits before each part, and garbles the byte at the place and every 500th after it.
+func relay(to io.Writer, from io.Reader, at int, garbled func(byte) byte, wait time.Duration) {
+	buffer := make([]byte, 4096)
+	for offset := 0; ; {
+		n, err := from.Read(buffer)
+		for i := range n {
+			if place := offset + i; garbled != nil && place >= at && (place-at)%500 == 0 {
+				buffer[i] = garbled(buffer[i])
+			}
+		}
+		time.Sleep(wait) // a slow network is what this plays; nothing waits for it
+		if _, werr := to.Write(buffer[:n]); err != nil || werr != nil {
+			return
+		}
+		offset += n
+	}
+}
+
+// typed tells whether a program can find out what a failure is.
+func typed(err error) bool {
+	_, api := errors.AsType[*client.Error](err)
+	_, transport := errors.AsType[*url.Error](err)
+	return api || transport || errors.Is(err, client.ErrInvalidResponse)
+}
+
+// Through a proxy that drops, delays, cuts and garbles, there is no wrong answer, no write happens twice, none that was
+// acknowledged is lost, and every failure is of a type that the package documents.
+func TestThroughAFaultyProxy(t *testing.T) {
+	for name, secure := range map[string]bool{"HTTP": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBilling(t, "acme")
+			secret, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleAdmin, Organizations: []string{"acme"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			quiet := httptest.NewUnstartedServer(b.Handler())
+			quiet.Config.ErrorLog = discard
+			transport := &http.Transport{DisableKeepAlives: true} // a fault for each request
+			garbled := func(byte) byte { return 1 }
+			if secure {
+				quiet.StartTLS()
+				garbled = func(b byte) byte { return b ^ 1 }
+				transport.TLSClientConfig = quiet.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+				transport.TLSClientConfig.MinVersion = tls.VersionTLS13
+			} else {
+				quiet.Start()
+			}
+			t.Cleanup(quiet.Close)
+			direct := connect(t, quiet.URL, client.WithToken(secret), client.WithHTTPClient(quiet.Client()))
+			p := newProxy(t, quiet.Listener.Addr().String(), garbled)
+			c := connect(t, quiet.URL[:len(quiet.URL)-len(quiet.Listener.Addr().String())]+p.Addr().String(), client.WithToken(secret),
+				client.WithHTTPClient(&http.Client{Transport: transport}), client.WithTimeout(500*time.Millisecond), client.WithMaxRetries(1))
+
+			const writes = 60 // more than a page of entries
+			window := client.Window{From: newLease(0).StartedAt, To: newLease(writes).StartedAt}
+			var mu sync.Mutex
+			failures, lists, streams := 0, 0, 0
+			failed := func(err error) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					return false
+				}
+				failures++
+				if !typed(err) {
+					t.Errorf("of no type: %v", err)
+				}
+				return true
+			}
+			posted, recorded := map[string]client.UUID{}, map[client.UUID]bool{}
+			var balances []int64
+			work := make(chan int)
+			var wg sync.WaitGroup
+			for range 10 {
+				wg.Go(func() {
+					for i := range work {
+						key := fmt.Sprint("credit ", i)
+						lease := newLease(i)
+						// A write is repeated until it succeeds, as a program would that cannot do without.
+						for {
+							entry, err := c.PostCredit(t.Context(), "acme", key, client.PostCreditRequest{AmountCents: int64(1000 + i), Source: client.CreditSourceRefund, Description: &key})
+							if !failed(err) {
+								if entry.AmountCents != int64(1000+i) || *entry.Description != key {
+									t.Errorf("a wrong answer: %+v", entry)
+								}
+								mu.Lock()
+								posted[key] = entry.ID
+								mu.Unlock()
+								break
+							}
+						}
+						for {
+							results, err := c.RecordLeases(t.Context(), "acme", []client.Lease{lease})
+							if !failed(err) {
+								if results[0].LeaseID != *lease.LeaseID || results[0].AmountCents != -12 {
+									t.Errorf("a wrong answer: %+v", results[0])
+								}
+								mu.Lock()
+								recorded[*lease.LeaseID] = true
+								mu.Unlock()
+								break
+							}
+						}
+						balance, err := c.GetBillingBalance(t.Context(), "acme")
+						if !failed(err) {
+							mu.Lock()
+							balances = append(balances, balance.BalanceCents)
+							mu.Unlock()
+						}
+					}
+				})
+			}
+			for i := range writes {
+				work <- i
+			}
+			close(work)
+			wg.Wait()
+
+			// What is there now, told by a client that nothing is in the way of.
+			var entries []client.Transaction
+			possible := map[int64]bool{0: true}
+			balance := int64(0)
+			for tx, err := range direct.TransactionsSince(t.Context(), "acme", client.UUID{}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				entries = append(entries, tx)
+				balance += tx.AmountCents
+				possible[balance] = true
+				if tx.Source == client.TransactionSourceRefund && posted[*tx.Description] != tx.ID {
+					t.Errorf("nobody was told of %+v", tx)
+				}
+			}
+			if len(entries) != 2*writes || len(posted) != writes || len(recorded) != writes {
+				t.Errorf("%d entries for %d credits and %d leases", len(entries), len(posted), len(recorded))
+			}
+			for _, b := range balances {
+				if !possible[b] {
+					t.Errorf("there was never a balance of %d", b)
+				}
+			}
+			// Lists and streams come whole, or end with an error.
+			builds := 0
+			for build, err := range direct.UsageBreakdown(t.Context(), "acme", window) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				builds += len(build.Jobs)
+			}
+			slices.Reverse(entries)
+			for n := 0; n < 2*int(faults) || lists == 0 || streams == 0; n++ {
+				var seen []client.Transaction
+				whole := true
+				for tx, err := range c.Transactions(t.Context(), "acme") {
+					if whole = !failed(err); whole {
+						seen = append(seen, tx)
+					}
+				}
+				if whole {
+					lists++
+				}
+				if !slices.EqualFunc(seen, entries[:min(len(seen), len(entries))], sameEntry) || whole && len(seen) != len(entries) {
+					t.Errorf("a wrong list of %d entries", len(seen))
+				}
+				jobs := 0
+				whole = true
+				for build, err := range c.UsageBreakdown(t.Context(), "acme", window) {
+					if whole = !failed(err); whole {
+						jobs += len(build.Jobs)
+					}
+				}
+				if whole {
+					streams++
+				}
+				if whole && jobs != builds {
+					t.Errorf("a breakdown of %d jobs, not %d", jobs, builds)
+				}
+			}
+			for f := range p.played {
+				if p.played[f].Load() == 0 {
+					t.Errorf("fault %d was not played", f)
+				}
+			}
+			if failures == 0 || len(balances) == 0 {
+				t.Errorf("%d failures and %d balances: this has shown nothing", failures, len(balances))
+			}
+			t.Logf("%d connections, %d failures, %d balances, %d lists, %d streams", p.turn.Load(), failures, len(balances), lists, streams)
+		})
+	}
+}
+
+func sameEntry(a, b client.Transaction) bool {
+	return a.ID == b.ID && a.AmountCents == b.AmountCents && a.Source == b.Source && a.CreatedAt.Equal(b.CreatedAt) &&
+		(a.Description == nil) == (b.Description == nil) && (a.Description == nil || *a.Description == *b.Description)
+}

@@ -1,0 +1,271 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxBatch              = 1000 // leases in one request, the API's
+	defaultBatchInterval  = time.Second
+	defaultBufferedLeases = 10_000
+)
+
+// Why a [Recorder] does not take a lease, or gives it back.
+var (
+	ErrRecorderFull   = errors.New("harmont-billing: the recorder is full")
+	ErrRecorderClosed = errors.New("harmont-billing: the recorder is closed")
+)
+
+// RecorderOptions say how a [Recorder] works. Only OnRejected is required.
+type RecorderOptions struct {
+	// OnRejected gets each lease that was taken and not accepted, and why: an [*Error] of the server's refusal, or what
+	// failed last before the recorder was closed, which wraps [ErrRecorderClosed]. In the second case the server may have
+	// recorded the lease all the same; recording it again is safe, now or in another process.
+	OnRejected func(Lease, error)
+	// OnAccepted gets each lease that the server has on disk, and what became of it. Nil means that nobody asks.
+	OnAccepted func(Lease, RecordedLease)
+	// BatchSize is the most leases that one request holds, 1 to 1 000. 0 means 1 000.
+	BatchSize int
+	// Interval is how long a lease may wait for others to share its request. 0 means one second.
+	Interval time.Duration
+	// Buffer is how many leases may wait to be sent, beside those of the request under way. 0 means 10 000.
+	Buffer int
+	// DropWhenFull has Record refuse a lease with [ErrRecorderFull] where it would otherwise wait for room.
+	DropWhenFull bool
+}
+
+// Recorder takes leases one by one and records them in batches, in the order in which they were taken. While the server
+// cannot be reached, is too busy or fails, the recorder tries until it succeeds, and the leases wait; [WithLogger] shows
+// it. A request that the server refuses because of some of its leases is split until only those are left out.
+//
+// Each lease that Record takes is given to exactly one of OnAccepted and OnRejected before Close returns, so that none is
+// lost unnoticed. Both are called by one goroutine, one call at a time, and hold up the recorder while they run; they must
+// not call Close, nor Record unless DropWhenFull is set. A Recorder is safe for concurrent use.
+type Recorder struct {
+	client  *Client
+	org     string
+	options RecorderOptions
+
+	closing   chan struct{} // closed first of all, to free those who wait for room
+	closeOnce sync.Once
+	mu        sync.RWMutex // held to read by who may send to queue, to write by who closes it
+	closed    bool
+	queue     chan Lease
+
+	ctx  context.Context // ends when Close has no more time
+	stop context.CancelCauseFunc
+	done chan struct{} // closed when every lease has been given back
+	rest int           // how many leases the end of ctx left; to be read when done
+}
+
+// NewRecorder starts a recorder of an organization's leases, whose requests are c's with the options. The token needs the
+// role write. The caller must Close the recorder, or a goroutine is left. NewRecorder sends nothing; it fails on options
+// that cannot be used.
+func NewRecorder(c *Client, org string, options RecorderOptions, opts ...Option) (*Recorder, error) {
+	if options.BatchSize == 0 {
+		options.BatchSize = maxBatch
+	}
+	if options.Interval == 0 {
+		options.Interval = defaultBatchInterval
+	}
+	if options.Buffer == 0 {
+		options.Buffer = defaultBufferedLeases
+	}
+	own, err := c.with(append(slices.Clip(opts), WithMaxRetries(0)))
+	switch {
+	case err != nil:
+	case options.OnRejected == nil:
+		err = errors.New("a recorder needs OnRejected, or leases could be lost unnoticed")
+	case options.BatchSize < 1 || options.BatchSize > maxBatch:
+		err = fmt.Errorf("the batch size is not between 1 and %d", maxBatch)
+	case options.Interval < 0:
+		err = errors.New("the interval is negative")
+	case options.Buffer < 0:
+		err = errors.New("the buffer is negative")
+	default:
+		err = checkOrg(org)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("harmont-billing: %w", err)
+	}
+	r := &Recorder{
+		client: own, org: org, options: options,
+		closing: make(chan struct{}), queue: make(chan Lease, options.Buffer), done: make(chan struct{}),
+	}
+	r.ctx, r.stop = context.WithCancelCause(context.Background())
+	go r.run()
+	return r, nil
+}
+
+// Record takes a lease, to be recorded soon, and waits while the recorder is full, unless DropWhenFull is set. A lease with
+// neither JobID nor LeaseID gets a LeaseID. An error means that the lease was not taken: [ErrRecorderFull],
+// [ErrRecorderClosed] or the context's.
+func (r *Recorder) Record(ctx context.Context, lease Lease) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("harmont-billing: %w", err)
+	}
+	if lease.JobID == nil && lease.LeaseID == nil {
+		lease.LeaseID = new(newUUID())
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return ErrRecorderClosed
+	}
+	select {
+	case r.queue <- lease:
+		return nil
+	default:
+	}
+	if r.options.DropWhenFull {
+		return ErrRecorderFull
+	}
+	select {
+	case r.queue <- lease:
+		return nil
+	case <-r.closing:
+		return ErrRecorderClosed
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrRecorderFull, ctx.Err())
+	}
+}
+
+// Close takes no more leases, sends what waits, and returns when every lease has been given to one of OnAccepted and
+// OnRejected. When ctx ends first, the request under way is broken off and OnRejected gets all that is left; Close then
+// says how many and why, and the error wraps [ErrRecorderClosed]. Closing again waits for the same end.
+func (r *Recorder) Close(ctx context.Context) error {
+	r.closeOnce.Do(func() {
+		close(r.closing)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.closed = true
+		close(r.queue)
+	})
+	release := context.AfterFunc(ctx, func() { r.stop(ctx.Err()) })
+	defer release()
+	<-r.done
+	if r.rest > 0 {
+		return fmt.Errorf("%w: %d leases were not accepted: %w", ErrRecorderClosed, r.rest, context.Cause(r.ctx))
+	}
+	return nil
+}
+
+func (r *Recorder) run() {
+	defer close(r.done)
+	for {
+		batch := r.next()
+		if len(batch) == 0 {
+			return
+		}
+		r.deliver(batch)
+	}
+}
+
+// next collects a batch; an empty one means that there will be no more.
+func (r *Recorder) next() []Lease {
+	lease, ok := <-r.queue
+	if !ok {
+		return nil
+	}
+	batch := []Lease{lease}
+	timer := time.NewTimer(r.options.Interval)
+	defer timer.Stop()
+	for len(batch) < r.options.BatchSize {
+		select {
+		case lease, ok := <-r.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, lease)
+		case <-timer.C:
+			return batch
+		}
+	}
+	return batch
+}
+
+// deliver tries until each lease of the batch is accepted or rejected.
+func (r *Recorder) deliver(batch []Lease) {
+	var last error
+	for n := 0; ; n++ {
+		if r.ctx.Err() != nil {
+			r.giveUp(batch, last)
+			return
+		}
+		results, err := r.client.RecordLeases(r.ctx, r.org, batch)
+		switch {
+		case err == nil:
+			r.accept(batch, results)
+			return
+		case r.ctx.Err() != nil:
+			// The end of ctx is no news; what failed before may be.
+		case lasting(err) && splittable(err) && len(batch) > 1:
+			half := len(batch) / 2
+			r.deliver(batch[:half])
+			r.deliver(batch[half:])
+			return
+		case lasting(err):
+			r.reject(batch, err)
+			return
+		default:
+			last = err
+			sleep(r.ctx, backoff(n, err)) //nolint:errcheck // the loop looks at ctx itself
+		}
+	}
+}
+
+// lasting tells whether repeating the request is in vain. All else is waited out, for as long as it takes: whoever sends
+// leases in the background has the time to see a server restarted, a certificate renewed or a source of tokens mended.
+func lasting(err error) bool {
+	if apiErr, ok := errors.AsType[*Error](err); ok {
+		return apiErr.Status < http.StatusInternalServerError && !passing(err)
+	}
+	return unsendable(err)
+}
+
+// splittable tells whether a failure may be about some leases of a request only.
+func splittable(err error) bool {
+	if apiErr, ok := errors.AsType[*Error](err); ok {
+		switch apiErr.Status {
+		case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+			return true
+		}
+	}
+	return unsendable(err)
+}
+
+// unsendable tells that JSON cannot say what a lease holds, such as a year after 9999.
+func unsendable(err error) bool {
+	_, ok := errors.AsType[*json.MarshalerError](err)
+	return ok
+}
+
+func (r *Recorder) accept(batch []Lease, results []RecordedLease) {
+	if r.options.OnAccepted == nil {
+		return
+	}
+	for i, lease := range batch {
+		r.options.OnAccepted(lease, results[i])
+	}
+}
+
+func (r *Recorder) reject(batch []Lease, err error) {
+	for _, lease := range batch {
+		r.options.OnRejected(lease, err)
+	}
+}
+
+func (r *Recorder) giveUp(batch []Lease, last error) {
+	if last == nil {
+		last = context.Cause(r.ctx)
+	}
+	r.rest += len(batch)
+	r.reject(batch, fmt.Errorf("%w: %w", ErrRecorderClosed, last))
+}
