@@ -38,8 +38,11 @@ func readHead(ctx context.Context, q querier, org billing.ID) (head billing.Head
 // Head implements billing.Store.
 func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
 	return s.heads.read(ctx, org, s.exactly, func() (billing.Head, bool, error) {
-		head, err := readHead(ctx, s.reader, org)
-		return head, true, s.fail(ctx, err)
+		head, err := s.headReads.read(ctx, org, func(ctx context.Context) (billing.Head, error) {
+			head, err := readHead(ctx, s.reader, org)
+			return head, s.fail(ctx, err)
+		})
+		return head, true, err
 	})
 }
 

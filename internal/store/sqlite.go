@@ -88,8 +88,9 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	}
 	// A transaction that reads and then writes takes the write lock at once: one that took it later would fail under load
 	// whatever its timeout.
-	// There are two connections, so that a statement can be prepared while a transaction has the other.
-	writer, err := open(2, "&_txlock=immediate")
+	// There are two connections, so that a statement can be prepared while a transaction has the other. What a statement would
+	// undo where it fails is kept in memory: it is little, and written to a file takes a tenth of the time of large inserts.
+	writer, err := open(2, "&_txlock=immediate&_pragma=temp_store(MEMORY)")
 	if err != nil {
 		return nil, err
 	}

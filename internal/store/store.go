@@ -55,6 +55,7 @@ type Store struct {
 	// stamps it to within grantAge.
 	exactly, lately func() (stamp, bool)
 	heads           memo[billing.ID, billing.Head]
+	headReads       shared[billing.ID, billing.Head]
 	grants          memo[grantKey, billing.Grant]
 	walIndex        *walIndex // nil where there is none
 	anchor          *sql.DB   // keeps the walIndex in place, whatever connections the pools open and close
