@@ -1,4 +1,4 @@
-# Recipes are POSIX sh. run and test need Go and nothing else; only spec and sdk need Node.
+# Recipes are POSIX sh. run and test need Go and nothing else; only spec, sdk, web and vendor need Node.
 
 # How long `make fuzz` looks for a request that the server answers wrongly.
 FUZZTIME = 1m
@@ -6,6 +6,19 @@ FUZZTIME = 1m
 SOAK_ROUNDS ?= 50
 # The contract that is held against the accepted one.
 CONTRACT = openapi.yaml
+
+# What the pages take from others: the file in its package, and where it lies in web/.
+VENDORED = \
+	uplot/dist/uPlot.iife.min.js:assets/vendor/uplot/uPlot.iife.min.js \
+	uplot/dist/uPlot.min.css:assets/vendor/uplot/uPlot.min.css \
+	uplot/LICENSE:assets/vendor/uplot/LICENSE.txt \
+	swagger-ui-dist/swagger-ui-bundle.js:assets/vendor/swagger-ui/swagger-ui-bundle.js \
+	swagger-ui-dist/swagger-ui.css:assets/vendor/swagger-ui/swagger-ui.css \
+	swagger-ui-dist/LICENSE:assets/vendor/swagger-ui/LICENSE.txt \
+	swagger-ui-dist/NOTICE:assets/vendor/swagger-ui/NOTICE.txt \
+	swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt:assets/vendor/swagger-ui/swagger-ui-bundle.js.LICENSE.txt \
+	axe-core/axe.min.js:testdata/axe.min.js \
+	axe-core/LICENSE:testdata/axe.LICENSE.txt
 
 .DEFAULT_GOAL := help
 
@@ -115,6 +128,17 @@ spec: ci/node_modules ## Lint openapi.yaml (needs Node)
 .PHONY: sdk
 sdk: ci/node_modules ## Generate a TypeScript SDK from openapi.yaml and type-check it (needs Node)
 	npm --prefix ci run sdk
+
+.PHONY: web
+web: ci/node_modules ## Check the pages' types and libraries (needs Node)
+	npm --prefix ci run web
+	@for file in $(VENDORED); do \
+		cmp "ci/node_modules/$${file%%:*}" "web/$${file#*:}" || { echo 'Not what ci/package.json names; run make vendor.' >&2; exit 1; }; \
+	done
+
+.PHONY: vendor
+vendor: ci/node_modules ## Copy the pages' libraries from the packages that ci/package.json names (needs Node)
+	@for file in $(VENDORED); do cp -v "ci/node_modules/$${file%%:*}" "web/$${file#*:}"; done
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -43,12 +43,13 @@ server runs.`,
 	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
 	var rateLimit int64
 	flags.Func("rate-limit", "how many requests a second a token may make, `N`; any number where absent", parseInto(&rateLimit, atLeast(1)))
-	docURL := flags.String("doc-url", server.DefaultDocURL, "what the doc_url of errors begins with")
+	docURL := flags.String("doc-url", "", "what the doc_url of errors begins with; where absent, it leads to this server's pages")
+	basePath := flags.String("base-path", "", "the `PATH` below which all is served, such as /billing")
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
-			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
+			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		return withServer(cmd.Context(), config, func(s *server.Server) error {
@@ -140,6 +141,10 @@ func runDemo(ctx context.Context, out io.Writer, listen string, chosen bool) err
 			return err
 		}
 		if _, err := fmt.Fprintf(out, `Serving the organization acme, with 90 days of made-up usage, at http://%[1]s
+
+In a browser, signed in:
+
+  http://%[1]s/#token=%[2]s
 
 In another terminal:
 

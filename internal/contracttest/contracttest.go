@@ -47,7 +47,7 @@ func Check(req *http.Request, status int, header http.Header, body []byte) (oper
 	if id := r.header.Get("x-request-id"); len(id) < 20 || len(id) > 200 {
 		return "", fmt.Errorf("x-request-id is %q", id)
 	}
-	if !strings.HasPrefix(req.URL.Path, "/api/v0/") && r.status < 300 {
+	if !strings.HasPrefix(req.URL.Path, "/api/v0/") && r.status < 400 {
 		return "", nil // beside the API
 	}
 	if r.status == http.StatusNoContent && req.Method == http.MethodOptions {
