@@ -94,7 +94,7 @@ func sharedBrowser(t *testing.T) context.Context {
 	}
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", false),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("lang", "en-GB"),
 	)...)
 	ctx, stop := chromedp.NewContext(allocator)
@@ -332,7 +332,7 @@ const screenshots = "screenshots"
 // shoot takes a picture of the whole page.
 func (p *tab) shoot(name string) []byte {
 	p.t.Helper()
-	size := eval[struct{ W, H int64 }](p, "({W: document.documentElement.clientWidth, H: document.documentElement.scrollHeight})")
+	size := eval[struct{ W, H int64 }](p, "({W: innerWidth, H: document.documentElement.scrollHeight})")
 	beyond := true
 	picture := call(p, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{
 		CaptureBeyondViewport: &beyond,

@@ -28,7 +28,8 @@ export class BuildsPanel {
     this.panel = new Panel('#builds');
     this.count = find('.count', this.panel.element);
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
-    this.table = new VirtualTable(find('.scroller', this.panel.element), columns, (index) => this.#cells(/** @type {Row} */ (this.#rows[index])));
+    this.table = new VirtualTable(find('.scroller', this.panel.element), columns, (index) => this.#cells(/** @type {Row} */ (this.#rows[index])),
+      (index) => this.#kind(/** @type {Row} */ (this.#rows[index])));
     this.csv.addEventListener('click', () => this.#download());
   }
 
@@ -65,6 +66,12 @@ export class BuildsPanel {
   }
 
   /** @param {Row} row */
+  #kind({ job }) {
+    if (!job) return null;
+    return job === this.#marked ? 'job marked' : 'job';
+  }
+
+  /** @param {Row} row */
   #cells({ build, job }) {
     if (job) return this.#jobCells(job);
     const open = this.#open.has(build);
@@ -73,7 +80,7 @@ export class BuildsPanel {
     return [
       h('td', { class: 'name' },
         h('button', { type: 'button', class: 'expand', 'aria-expanded': String(open), click: () => this.#toggle(build) }, titleOf(build)),
-        h('span', { class: 'second' }, `${jobs} · `, time(build.started_at))),
+        h('span', { class: 'second' }, `${jobs} · `, time(build.started_at, 'short'))),
       h('td', { class: 'machine' }, jobs),
       h('td', { class: 'when' }, time(build.started_at)),
       h('td', { class: 'number length' }, length),
@@ -87,8 +94,8 @@ export class BuildsPanel {
     const length = job.duration_seconds === null ? 'running' : duration(job.duration_seconds);
     const name = job.job_name ?? job.step_key ?? job.job_id ?? 'Lease without a job';
     return [
-      h('td', { class: `name job${job === this.#marked ? ' marked' : ''}`, title: name }, h('span', { class: 'title' }, name),
-        h('span', { class: 'second' }, `${shape} · ${length}`)),
+      h('td', { class: 'name', title: name }, h('span', { class: 'title' }, name),
+        h('span', { class: 'second' }, `${length} · ${shape}`)),
       h('td', { class: 'machine', title: `${job.vm_handle ?? 'unknown machine'} · ${shape}` }, h('code', {}, job.vm_handle ?? '—'), ` ${shape}`),
       h('td', { class: 'when' }, time(job.started_at)),
       h('td', { class: 'number length' }, length),

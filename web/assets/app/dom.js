@@ -68,9 +68,9 @@ export class Panel {
  * @param {() => void} retry
  */
 export function failure(error, retry) {
-  const facts = h('p', { class: 'facts' });
-  if (error.code) facts.append('Code ', h('a', { href: `docs/errors/${encodeURIComponent(error.code)}` }, h('code', {}, error.code)));
-  if (error.requestID) facts.append(' · Request ', h('code', {}, error.requestID));
+  const facts = h('p', { class: 'facts' },
+    error.code ? h('span', {}, 'Code ', h('a', { href: `docs/errors/${encodeURIComponent(error.code)}` }, h('code', {}, error.code))) : null,
+    error.requestID ? h('span', {}, 'Request ', h('code', {}, error.requestID)) : null);
   return h('div', { class: 'notice bad', role: 'alert' },
     h('p', {}, h('strong', {}, error.title ?? 'Something went wrong'), ` ${error.message}`),
     facts.childNodes.length ? facts : null,

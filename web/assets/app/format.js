@@ -43,6 +43,7 @@ export function duration(seconds) {
 export function counted(count, one, many = `${one}s`) { return `${number(count)} ${count === 1 ? one : many}`; }
 
 const local = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
+const localShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const localDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 const utcDay = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcLong = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
@@ -54,16 +55,18 @@ const utcShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'shor
  */
 export function inUTC(timestamp) { return `${timestamp.slice(0, 10)} ${timestamp.slice(11, 19)} UTC`; }
 
+const forms = { full: local, short: localShort, day: localDay };
+
 /**
  * @param {string} timestamp
- * @param {boolean} [dayOnly]
+ * @param {keyof forms} [form] short is without the year
  * @returns {HTMLTimeElement} the time in the reader's zone, with UTC on hover
  */
-export function time(timestamp, dayOnly = false) {
+export function time(timestamp, form = 'full') {
   const element = document.createElement('time');
   element.dateTime = timestamp;
   element.title = inUTC(timestamp);
-  element.textContent = (dayOnly ? localDay : local).format(new Date(timestamp));
+  element.textContent = forms[form].format(new Date(timestamp));
   return element;
 }
 

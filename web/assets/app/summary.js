@@ -34,7 +34,7 @@ export class SummaryPanel {
 
     if (balance <= 0n) {
       const at = await reachedZero(api, org, signal);
-      if (at && !signal.aborted) find('#tile-credit .hint').replaceChildren('Reached zero on ', time(at, true));
+      if (at && !signal.aborted) find('#tile-credit .hint').replaceChildren('Reached zero on ', time(at, 'day'));
     }
   }
 

@@ -12,16 +12,19 @@ export class VirtualTable {
   #count = 0;
   #rowHeight = 1;
   #pending = false;
+  #stale = true; // whether the height of a row must be read anew
 
   /**
    * @param {HTMLElement} scroller
    * @param {{ title: string, class: string }[]} columns
    * @param {(index: number) => HTMLElement[]} cells of one row
+   * @param {(index: number) => string | null} kind the class of one row
    * @param {() => void} [nearEnd] called when the last rows come near
    */
-  constructor(scroller, columns, cells, nearEnd = () => {}) {
+  constructor(scroller, columns, cells, kind, nearEnd = () => {}) {
     this.scroller = scroller;
     this.cells = cells;
+    this.kind = kind;
     this.nearEnd = nearEnd;
     this.above = h('tbody', { 'aria-hidden': 'true' }, h('tr', {}, h('td', { class: 'space' })));
     this.below = h('tbody', { 'aria-hidden': 'true' }, h('tr', {}, h('td', { class: 'space' })));
@@ -31,7 +34,10 @@ export class VirtualTable {
       this.above, this.body, this.below);
     scroller.replaceChildren(this.table);
     scroller.addEventListener('scroll', () => this.#later(), { passive: true });
-    new ResizeObserver(() => this.#later()).observe(scroller);
+    new ResizeObserver(() => {
+      this.#stale = true;
+      this.#later();
+    }).observe(scroller);
   }
 
   #later() {
@@ -60,8 +66,9 @@ export class VirtualTable {
   }
 
   #draw() {
-    const height = Number.parseInt(getComputedStyle(this.scroller).getPropertyValue('--row'), 10);
-    if (height !== this.#rowHeight) this.#rowHeight = height;
+    if (this.#stale) this.#rowHeight = Number.parseInt(getComputedStyle(this.scroller).getPropertyValue('--row'), 10);
+    this.#stale = false;
+    const height = this.#rowHeight;
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / height) - AHEAD);
     const last = Math.min(this.#count, Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / height) + AHEAD);
     for (const [index, row] of this.#rows) {
@@ -77,7 +84,7 @@ export class VirtualTable {
         before = existing.nextElementSibling;
         continue;
       }
-      const row = h('tr', { 'aria-rowindex': index + 2, class: index % 2 ? 'odd' : null }, ...this.cells(index));
+      const row = h('tr', { 'aria-rowindex': index + 2, class: this.kind(index) }, ...this.cells(index));
       this.#rows.set(index, row);
       this.body.insertBefore(row, before);
     }

@@ -44,7 +44,7 @@ export class TransactionsPanel {
     this.source = /** @type {HTMLSelectElement} */ (find('#source'));
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
     this.table = new VirtualTable(find('.scroller', this.panel.element), columns,
-      (index) => this.#cells(/** @type {Transaction} */ (this.#shown[index])), () => this.#further());
+      (index) => this.#cells(/** @type {Transaction} */ (this.#shown[index])), () => null, () => this.#further());
     this.source.addEventListener('change', () => this.#filter());
     this.csv.addEventListener('click', () => this.#download());
   }
@@ -141,7 +141,7 @@ export class TransactionsPanel {
     const looked = counted(this.#entries.length, 'entry', 'entries');
     this.count.textContent = this.#entries.length === 0 ? '' : `${number(this.#shown.length)}${this.#done ? '' : '+'}`;
     const oldest = this.#entries.at(-1);
-    const back = oldest ? h('span', {}, `Looked through ${looked}, back to `, time(oldest.created_at, true), '. ') : null;
+    const back = oldest ? h('span', {}, `Looked through ${looked}, back to `, time(oldest.created_at, 'day'), '. ') : null;
     /** @type {(Node | string)[]} */
     let parts = [];
     const goOn = () => {
@@ -177,16 +177,17 @@ export class TransactionsPanel {
   #cells(entry) {
     const lease = leaseOf(entry);
     const credit = BigInt(entry.amount_cents) > 0n;
-    const badge = () => h('span', { class: `badge ${credit ? 'credit' : ''}` }, sources[entry.source] ?? entry.source);
+    const amount = credit ? `+${money(entry.amount_cents)}` : money(entry.amount_cents);
+    const source = sources[entry.source] ?? entry.source;
     return [
       h('td', { class: 'when' }, time(entry.created_at)),
-      h('td', { class: 'source' }, badge()),
+      h('td', { class: 'source' }, h('span', { class: `badge ${credit ? 'credit' : ''}` }, source)),
       h('td', { class: 'name', title: entry.description ?? '' },
         lease ? h('button', { type: 'button', class: 'link', click: () => this.goTo(lease) },
-          lease.jobID ? `Job ${lease.jobID.slice(0, 8)}…${lease.jobID.slice(-4)}, started ` : 'Lease without a job, started ', time(lease.startedAt))
+          lease.jobID ? `Job ${lease.jobID.slice(0, 8)}…${lease.jobID.slice(-4)}` : 'Lease without a job', h('span', { class: 'started' }, ', started ', time(lease.startedAt)))
           : h('span', { class: 'title' }, entry.description ?? '—'),
-        h('span', { class: 'second' }, badge(), ' ', time(entry.created_at))),
-      h('td', { class: `number amount ${credit ? 'credit' : ''}` }, credit ? `+${money(entry.amount_cents)}` : money(entry.amount_cents)),
+        h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
+      h('td', { class: `number amount ${credit ? 'credit' : ''}`, title: amount }, amount),
     ];
   }
 
