@@ -59,7 +59,7 @@ func checkBasePath(base string) (string, error) {
 	if base == "" {
 		return "", nil
 	}
-	if base[0] != '/' || path.Clean(base) != base || strings.ContainsFunc(base, func(r rune) bool {
+	if base == "/" || base[0] != '/' || path.Clean(base) != base || strings.ContainsFunc(base, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`%?#"\:*`, r)
 	}) {
 		return "", billing.Faultf(ErrInvalid, "the base path %q must be like /billing", base)
@@ -71,8 +71,8 @@ func checkBasePath(base string) (string, error) {
 func underBase(base string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			r := *c.Request()
-			u := *r.URL
+			r := c.Request()
+			whole, u := r.URL, *r.URL
 			var inside, rawInside bool
 			u.Path, inside = strings.CutPrefix(u.Path, base)
 			u.RawPath, rawInside = strings.CutPrefix(u.RawPath, base)
@@ -83,8 +83,8 @@ func underBase(base string) echo.MiddlewareFunc {
 			case !inside || u.Path[0] != '/' || (!rawInside && u.RawPath != ""):
 				return echo.ErrNotFound
 			}
-			r.URL = &u
-			c.SetRequest(&r)
+			r.URL = &u // the router looks at this very request
+			defer func() { r.URL = whole }()
 			return next(c)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"mime"
 	"path"
+	"strings"
 )
 
 //go:embed pages assets
@@ -90,7 +91,21 @@ type Failure struct {
 	Title string
 }
 
-var errorPages = template.Must(template.ParseFS(files, "pages/errors.html", "pages/error.html"))
+var errorPages = template.Must(template.New("").Funcs(template.FuncMap{"marked": marked}).
+	ParseFS(files, "pages/errors.html", "pages/error.html"))
+
+// marked makes code of what stands between backticks.
+func marked(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String())
+}
 
 // ErrorPage says what happened and how to mend it. The page of a code without advice is false.
 func ErrorPage(f Failure) (File, bool) {

@@ -119,7 +119,7 @@ export class DaysPanel {
     const text = color('--muted'), line = color('--line'), font = `12px ${getComputedStyle(this.box).fontFamily}`;
     this.box.setAttribute('aria-label', `${cost ? 'Cost' : 'Resources'} per day, ${day(days[0]?.date ?? '')} to ${day(days.at(-1)?.date ?? '')}. Left and right arrow keys read each day.`);
     this.#plot = new uPlot({
-      width: this.box.clientWidth, height: HEIGHT, padding: [8, 8, 0, 0],
+      width: this.box.clientWidth, height: HEIGHT, padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: { x: { time: false, range: [-0.5, days.length - 0.5] }, y: { range: [0, top * 1.05] } },

@@ -187,7 +187,7 @@ export class TransactionsPanel {
           lease.jobID ? `Job ${lease.jobID.slice(0, 8)}…${lease.jobID.slice(-4)}` : 'Lease without a job', h('span', { class: 'started' }, ', started ', time(lease.startedAt)))
           : h('span', { class: 'title' }, entry.description ?? '—'),
         h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
-      h('td', { class: `number amount ${credit ? 'credit' : ''}`, title: amount }, amount),
+      h('td', { class: `number amount ${credit ? 'credit' : ''} ${amount.length > 11 ? 'long' : ''}`, title: amount }, amount),
     ];
   }
 
