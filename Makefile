@@ -50,6 +50,7 @@ test: ## Run every test, with the race detector where there is a C compiler
 		go test -count=1 -timeout 40m ./...; \
 	fi
 	@go test -count=1 -run '^TestStores$$' -v ./internal/pgtest | grep '^Stores'
+	@go test -count=1 -run '^TestBrowser$$' -v ./web | grep '^Browser'
 
 .PHONY: fuzz
 fuzz: ## Send made-up requests to the server for FUZZTIME (1m)
@@ -140,9 +141,13 @@ web: ci/node_modules ## Check the pages' types and libraries (needs Node)
 vendor: ci/node_modules ## Copy the pages' libraries from the packages that ci/package.json names (needs Node)
 	@for file in $(VENDORED); do cp -v "ci/node_modules/$${file%%:*}" "web/$${file#*:}"; done
 
+.PHONY: pictures
+pictures: ## Take the pictures of the README anew (needs Chromium)
+	TEST_BROWSER_REQUIRED=1 go test -count=1 -run '^TestPictures$$' ./web -pictures
+
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin ci/node_modules ci/sdk ci/build
+	rm -rf bin ci/node_modules ci/sdk ci/build web/screenshots
 
 # The tools are built once, at the versions that tools/go.mod names; go tool would link them anew for each run.
 bin/golangci-lint: tools/go.mod tools/go.sum

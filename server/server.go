@@ -81,6 +81,10 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if min(rates.CPU, rates.MemoryGB, rates.DiskGB) < 0 {
 		return nil, billing.Faultf(ErrInvalid, "a rate is negative")
 	}
+	basePath, err := checkBasePath(config.BasePath)
+	if err != nil {
+		return nil, err
+	}
 	if config.MustExist {
 		if err := store.MustExist(config.Database); err != nil {
 			return nil, err
@@ -92,15 +96,12 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	}
 	s := &Server{
 		store: books, service: &billing.Service{Store: books, Rates: rates},
-		log: config.Logger, docURL: config.DocURL, requestTimeout: config.RequestTimeout,
+		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if err := books.FollowReplicas(s.log, config.ReadDatabases); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if s.basePath, err = checkBasePath(config.BasePath); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if s.requestTimeout == 0 {

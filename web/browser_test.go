@@ -88,7 +88,7 @@ func sharedBrowser(t *testing.T) context.Context {
 	} else if err != nil {
 		t.Skip(err)
 	}
-	profile, err := os.MkdirTemp("", "harmont-billing-chromium-")
+	profile, err := os.MkdirTemp("", "harmont-billing-chromium-") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func sharedBrowser(t *testing.T) context.Context {
 		shared.stop()
 		t.Fatal(err)
 	}
-	shared.ctx = ctx
+	shared.ctx = ctx //nolint:fatcontext // it is kept, it does not grow
 	return ctx
 }
 
@@ -320,9 +320,9 @@ func (p *tab) click(selector string) *tab {
 }
 
 // press types keys at what has the focus.
-func (p *tab) press(keys string, options ...chromedp.KeyOption) *tab {
+func (p *tab) press(keys string) *tab {
 	p.t.Helper()
-	p.do(chromedp.KeyEvent(keys, options...))
+	p.do(chromedp.KeyEvent(keys))
 	return p
 }
 
@@ -330,7 +330,7 @@ func (p *tab) press(keys string, options ...chromedp.KeyOption) *tab {
 const screenshots = "screenshots"
 
 // shoot takes a picture of the whole page.
-func (p *tab) shoot(name string) []byte {
+func (p *tab) shoot(name string) {
 	p.t.Helper()
 	size := eval[struct{ W, H int64 }](p, "({W: innerWidth, H: document.documentElement.scrollHeight})")
 	beyond := true
@@ -344,11 +344,10 @@ func (p *tab) shoot(name string) []byte {
 	if err := os.WriteFile(filepath.Join(screenshots, name+".png"), picture, 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	return picture
 }
 
 // number is what the browser's protocol has for numbers of pixels.
-func number(n int64) float64 { return float64(n) } //nolint:forbidigo // a size on the screen
+func number(n int64) float64 { return float64(n) }
 
 // accessible fails where axe finds something that bars people from the page.
 func (p *tab) accessible() *tab {
@@ -427,12 +426,14 @@ func demo(t *testing.T) (s *service, token string) {
 	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
 		t.Fatal(err)
 	}
-	return s, s.token(server.RoleRead, "acme")
+	token = s.token("acme")
+	return s, token
 }
 
-func (s *service) token(role server.Role, orgs ...string) string {
+// token is one that reads.
+func (s *service) token(orgs ...string) string {
 	s.t.Helper()
-	token, _, err := s.CreateToken(s.t.Context(), server.TokenOptions{Name: "test", Role: role, Organizations: orgs})
+	token, _, err := s.CreateToken(s.t.Context(), server.TokenOptions{Name: "test", Role: server.RoleRead, Organizations: orgs})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestBasePathBehindProxy(t *testing.T) {
 	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
 		t.Fatal(err)
 	}
-	token := s.token(server.RoleRead, "acme")
+	token := s.token("acme")
 	target, err := url.Parse(strings.TrimSuffix(s.url, "/billing"))
 	if err != nil {
 		t.Fatal(err)

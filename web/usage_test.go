@@ -310,7 +310,7 @@ func uuid(org string, kind rune, n int) string {
 func TestTransactions(t *testing.T) {
 	s := serve(t, server.Config{})
 	s.books(history("acme", 350, time.Now().UTC().Truncate(time.Second).Add(-48*time.Hour), 1000))
-	token := s.token(server.RoleRead, "acme")
+	token := s.token("acme")
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	shown := func() int {
 		return eval[int](p, "Number(document.querySelector('#transactions table').getAttribute('aria-rowcount')) - 1")
@@ -356,7 +356,7 @@ func TestTransactions(t *testing.T) {
 func TestDebitLeadsToLease(t *testing.T) {
 	s := serve(t, server.Config{})
 	s.books(history("acme", 30, time.Now().UTC().Truncate(24*time.Hour).Add(-240*time.Hour), 1000))
-	token := s.token(server.RoleRead, "acme")
+	token := s.token("acme")
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	marked := `document.activeElement?.closest('#builds tr')?.matches('.marked')`
 	p.click("#transactions tr[aria-rowindex='11'] button.link").until(marked)
@@ -384,7 +384,7 @@ func TestWindows(t *testing.T) {
 	s := serve(t, server.Config{})
 	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -40)
 	s.books(history("acme", 20, start, 1000))
-	token := s.token(server.RoleRead, "acme")
+	token := s.token("acme")
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	for _, c := range []struct{ button, spent string }{{"[data-days='7']", "$0.00"}, {"[data-days='90']", "$2.40"}, {"[data-days='30']", "$0.00"}} {
 		p.click(c.button).until(loaded)
@@ -415,7 +415,7 @@ func TestNegativeBalance(t *testing.T) {
 	s := serve(t, server.Config{})
 	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -20).Add(-30 * time.Minute)
 	s.books(history("acme", 150, start, 300)) // 25 debits of 12 cents use it up, at 24:00 of that day
-	p := open(t, look{zone: "UTC"}).visit(s.url + "/#token=" + s.token(server.RoleRead, "acme")).until(loaded)
+	p := open(t, look{zone: "UTC"}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
 	p.until("document.querySelector('#tile-credit .hint time')")
 	p.same("credit", p.text("#tile-credit .figure"), money(300-150*12))
 	p.same("since", p.text("#tile-credit .hint"), "Reached zero on "+start.Add(30*time.Minute).Format("2 Jan 2006"))
@@ -430,7 +430,7 @@ func TestNegativeBalance(t *testing.T) {
 func TestLargeAmounts(t *testing.T) {
 	s := serve(t, server.Config{})
 	s.books(history("acme", 0, time.Now().UTC().Truncate(time.Second), 9_223_372_036_854_775_807))
-	p := open(t, look{}).visit(s.url + "/#token=" + s.token(server.RoleRead, "acme")).until(loaded)
+	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
 	p.same("credit", p.text("#tile-credit .figure"), "$92,233,720,368,547,758.07")
 	p.same("entry", p.rows("#transactions")[0][3], "+$92,233,720,368,547,758.07")
 	p.same("runway", p.text("#tile-runway .figure"), "No end")
@@ -444,7 +444,7 @@ func TestOrganizations(t *testing.T) {
 	if _, err := s.CreateOrganization(t.Context(), "newcomer", "Newcomer"); err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, look{}).visit(s.url + "/#token=" + s.token(server.RoleRead, "acme", "globex", "newcomer")).until(loaded)
+	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme", "globex", "newcomer")).until(loaded)
 	for slug, credit := range map[string]string{"globex": "$50.00", "acme": "$9.64", "newcomer": "$0.00"} {
 		eval[chromedp.Void](p, fmt.Sprintf(`(() => { const s = document.querySelector('#org-choice'); s.value = %q; s.dispatchEvent(new Event('change')); })()`, slug))
 		p.until(loaded)
@@ -577,7 +577,7 @@ func TestCSV(t *testing.T) {
 	s.books(strings.ReplaceAll(history("acme", 120, at, 1000), `"Job 7"`, `"`+hostile+`"`) +
 		`{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-00000000ffff","amount_cents":5,"source":"refund","description":"<img src=x onerror=alert(1)>, \"@SUM(A1)\"","created_at":"` +
 		time.Now().UTC().Format(time.RFC3339) + `","lease_id":null}` + "\n")
-	p := open(t, look{}).visit(s.url + "/?days=7#token=" + s.token(server.RoleRead, "acme")).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?days=7#token=" + s.token("acme")).until(loaded)
 	if title := eval[string](p, "document.querySelector('#transactions td.name').title"); !strings.HasPrefix(title, "<img") {
 		t.Errorf("a description is %q", title)
 	}
@@ -641,7 +641,7 @@ func TestKeyboard(t *testing.T) {
 		}
 		t.Fatalf("no tab leads to %s", selector)
 	}
-	p.press(s.token(server.RoleRead, "acme"))
+	p.press(s.token("acme"))
 	tabTo("#sign-in button")
 	p.press(kb.Enter).until(loaded)
 	p.do(chromedp.Reload())
@@ -711,7 +711,7 @@ func TestManyBuilds(t *testing.T) {
 	p := open(t, look{})
 	domain := performance.EnableTimeDomainThreadTicks
 	call(p, performance.Enable, performance.EnableParams{TimeDomain: domain})
-	p.visit(s.url + "/#token=" + s.token(server.RoleRead, "acme")).until(loaded)
+	p.visit(s.url + "/#token=" + s.token("acme")).until(loaded)
 	p.same("builds", p.text("#builds .count"), "10,000")
 	if n := eval[int](p, "document.querySelectorAll('#builds tr').length"); n > 100 {
 		t.Errorf("%d rows are in the page at once", n)

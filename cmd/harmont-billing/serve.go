@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,12 +26,14 @@ func serveCommand() *cobra.Command {
 		Short:   "Serve the API on a database",
 		GroupID: groupServe,
 		Args:    cobra.NoArgs,
-		Long: `Serves the API until it is interrupted; requests under way are finished first.
+		Long: `Serves the API, and pages for people, until it is interrupted; requests under
+way are finished first.
 The database is created where it does not exist. Organizations and tokens are
 made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs.`,
 		Example: `  harmont-billing serve
-  harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db`,
+  harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db
+  harmont-billing serve --base-path /billing    # for https://example.com/billing`,
 	}
 	flags := cmd.Flags()
 	database := databaseFlag(cmd)
@@ -57,7 +60,7 @@ server runs.`,
 			if err != nil {
 				return err
 			}
-			logger.Info("serving", "address", "http://"+listener.Addr().String(), "version", version())
+			logger.Info("serving", "address", "http://"+listener.Addr().String()+strings.TrimSuffix(*basePath, "/"), "version", version())
 			context.AfterFunc(cmd.Context(), func() { logger.Info("stopping") })
 			return s.Serve(cmd.Context(), listener)
 		})
