@@ -228,8 +228,9 @@ func (p *tab) interceptAPI(with func(url string) string) {
 
 func (p *tab) answer(e *fetch.EventRequestPaused) {
 	p.mu.Lock()
-	with := p.intercept(e.Request.URL)
+	intercept := p.intercept
 	p.mu.Unlock()
+	with := intercept(e.Request.URL)
 	var err error
 	switch status, body, _ := strings.Cut(with, " "); status {
 	case "":

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,6 +128,21 @@ func (p *tab) rows(table string) [][]string {
 		.map((r) => [...r.cells].filter((c) => c.checkVisibility()).map((c) => c.innerText.replace(/\s+/g, ' ').trim()))`, table))
 }
 
+// window is the one that the page shows: its first day, and the one after its last.
+func (p *tab) window() (first, end time.Time) {
+	p.t.Helper()
+	days := eval[[]string](p, "[...document.querySelectorAll('#custom input')].map((i) => i.value)")
+	first, err := time.Parse(time.DateOnly, days[0])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	last, err := time.Parse(time.DateOnly, days[1])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return first, last.AddDate(0, 0, 1)
+}
+
 func (p *tab) same(what, got, want string) {
 	p.t.Helper()
 	if got != want {
@@ -167,9 +183,11 @@ func TestSignIn(t *testing.T) {
 func TestFigures(t *testing.T) {
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
-	today := time.Now().UTC().Truncate(24 * time.Hour)
-	first := today.AddDate(0, 0, -29)
-	window := "?from=" + first.Format(time.DateOnly) + "&to=" + today.AddDate(0, 0, 1).Format(time.DateOnly)
+	first, end := p.window()
+	if n := end.Sub(first) / (24 * time.Hour); n != 30 || time.Until(end) > 24*time.Hour {
+		t.Errorf("%d days are shown, up to %s", n, end)
+	}
+	window := "?from=" + first.Format(time.DateOnly) + "&to=" + end.Format(time.DateOnly)
 	sums := get[usage](s, token, "billing/usage/acme"+window)
 	left := get[balance](s, token, "billing/balance/acme").Cents
 	elapsed := int64(time.Since(first) / time.Second)
@@ -207,15 +225,24 @@ func TestFigures(t *testing.T) {
 			p.same("build", row[0]+" "+row[4], fmt.Sprintf("%s #%d %s", builds[i].Pipeline, builds[i].Number, money(-builds[i].Cents)))
 		}
 	}
-	// The second build is finished; it opens to its jobs.
-	p.click("#builds tr[aria-rowindex='3'] .expand").until("document.querySelector('#builds [aria-expanded=true]')")
-	for i, job := range builds[1].Jobs {
-		row := p.rows("#builds")[2+i]
+	// The newest build that is finished opens to its jobs.
+	finished := slices.IndexFunc(builds, func(b build) bool {
+		for _, job := range b.Jobs {
+			if job.Seconds == nil {
+				return false
+			}
+		}
+		return true
+	})
+	button := fmt.Sprintf("#builds tr[aria-rowindex='%d'] .expand", finished+2)
+	p.click(button).until("document.querySelector('#builds [aria-expanded=true]')")
+	for i, job := range builds[finished].Jobs {
+		row := p.rows("#builds")[finished+1+i]
 		p.same("job", strings.Join([]string{row[0], row[1], row[3], row[4]}, "; "), fmt.Sprintf("%s; %s %d CPU, %d GB, %d GB disk; %s; %s",
 			job.Name, job.VM, job.CPUs, job.Memory, job.Disk, length(*job.Seconds), money(-job.Cents)))
 	}
 	p.accessible().shoot("desktop")
-	p.click("#builds tr[aria-rowindex='3'] .expand").until("!document.querySelector('#builds [aria-expanded=true]')")
+	p.click(button).until("!document.querySelector('#builds [aria-expanded=true]')")
 
 	ledger := get[page[transaction]](s, token, "billing/transactions/acme?limit=100").Data
 	names := map[string]string{"vm_lease_debit": "VM lease", "stripe_topup": "Top-up", "refund": "Refund", "coupon_redemption": "Coupon", "admin_grant": "Grant"}
@@ -239,9 +266,8 @@ func TestFigures(t *testing.T) {
 func TestChart(t *testing.T) {
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
-	today := time.Now().UTC()
-	days := get[page[bucket]](s, token, fmt.Sprintf("billing/usage/acme/series?from=%s&to=%s",
-		today.AddDate(0, 0, -6).Format(time.DateOnly), today.AddDate(0, 0, 1).Format(time.DateOnly))).Data[:7]
+	first, end := p.window()
+	days := get[page[bucket]](s, token, fmt.Sprintf("billing/usage/acme/series?from=%s&to=%s", first.Format(time.DateOnly), end.Format(time.DateOnly))).Data[:7]
 	read := func(d bucket) string {
 		date, _ := time.Parse(time.DateOnly, d.Date)
 		return fmt.Sprintf("%s, %s, CPU %s h, Memory %s GB-h, Disk %s GB-h", date.Format("Mon, 2 Jan 2006"), money(d.Cents), hours(d.CPU), hours(d.Memory), hours(d.Disk))
@@ -466,18 +492,37 @@ func TestOrganizations(t *testing.T) {
 	p.click("#no-access-choices a").until(loaded)
 }
 
+// As long as there is no answer, each panel shows that it waits for one.
+func TestLoading(t *testing.T) {
+	s := serve(t, server.Config{})
+	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1000))
+	p := open(t, look{})
+	answers := make(chan struct{})
+	p.interceptAPI(func(url string) string {
+		if !strings.Contains(url, "/organizations") {
+			<-answers
+		}
+		return ""
+	})
+	p.visit(s.url + "/#token=" + s.token("acme")).until("document.querySelectorAll('[aria-busy] .loading').length === 4")
+	p.accessible().shoot("loading")
+	close(answers)
+	p.until(loaded)
+}
+
 // Each panel says what went wrong, with what to ask for, and can be tried again by itself.
 func TestErrors(t *testing.T) {
 	s, token := demo(t)
 	p := open(t, look{})
 	const failed = `{"error":{"type":"server_error","code":"unavailable","message":"the service is temporarily unavailable","doc_url":"x","request_id":"id-of-this-request-1"}}`
-	failing := true
+	var failing atomic.Bool
+	failing.Store(true)
 	p.expect("503")
 	p.expect("ERR_CONNECTION_RESET")
 	p.expect("502")
 	p.interceptAPI(func(url string) string {
 		switch {
-		case !failing || strings.Contains(url, "/organizations"):
+		case !failing.Load() || strings.Contains(url, "/organizations"):
 			return ""
 		case strings.Contains(url, "/breakdown"):
 			return "lost"
@@ -501,9 +546,7 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	p.accessible().shoot("errors")
-	p.mu.Lock()
-	failing = false
-	p.mu.Unlock()
+	failing.Store(false)
 	for _, panel := range []string{"#summary", "#days", "#builds", "#transactions"} {
 		p.click(panel + " [role=alert] button").until(fmt.Sprintf("!document.querySelector('%s [role=alert]')", panel))
 	}
@@ -521,7 +564,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("#builds says %s", got)
 	}
 	p.interceptAPI(func(string) string {
-		if failing {
+		if failing.Load() {
 			return "503 " + failed
 		}
 		return ""
@@ -529,13 +572,9 @@ func TestErrors(t *testing.T) {
 	p.click("#builds [role=alert] button").until(loaded)
 
 	// In the middle of a list.
-	p.mu.Lock()
-	failing = true
-	p.mu.Unlock()
+	failing.Store(true)
 	p.click("#transactions .foot button").until("document.querySelector('#transactions .foot [role=alert]')")
-	p.mu.Lock()
-	failing = false
-	p.mu.Unlock()
+	failing.Store(false)
 	p.click("#transactions .foot button").until("document.querySelector('#transactions table').getAttribute('aria-rowcount') === '201'")
 
 	// Before anything is known.
@@ -581,7 +620,8 @@ func TestCSV(t *testing.T) {
 	if title := eval[string](p, "document.querySelector('#transactions td.name').title"); !strings.HasPrefix(title, "<img") {
 		t.Errorf("a description is %q", title)
 	}
-	first, last := time.Now().UTC().AddDate(0, 0, -6).Format(time.DateOnly), time.Now().UTC().Format(time.DateOnly)
+	start, end := p.window()
+	first, last := start.Format(time.DateOnly), end.AddDate(0, 0, -1).Format(time.DateOnly)
 	for _, c := range []struct {
 		panel, file string
 		rows        int
@@ -647,6 +687,10 @@ func TestKeyboard(t *testing.T) {
 	p.do(chromedp.Reload())
 	p.until(loaded)
 	tabTo(".skip")
+	p.press(kb.Enter)
+	if !eval[bool](p, "!!("+loaded+")") {
+		t.Error("skipping to the content loads it anew")
+	}
 	tabTo("[data-days='7']")
 	p.press(" ").until("document.querySelector('[data-days=\"7\"]').ariaPressed === 'true'").until(loaded)
 	tabTo("[data-view=resources]")

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"html/template"
 	"io/fs"
-	"mime"
 	"path"
 	"strings"
 )
@@ -57,19 +56,13 @@ func page(name, policy string) File {
 func file(name string, body []byte, policy string) File {
 	sum := sha256.Sum256(body)
 	// Weak, since the bytes sent may be compressed.
-	return File{body, mime.TypeByExtension(path.Ext(name)), `W/"` + hex.EncodeToString(sum[:12]) + `"`, policy}
+	return File{body, contentTypes[path.Ext(name)], `W/"` + hex.EncodeToString(sum[:12]) + `"`, policy}
 }
 
-// The types do not depend on what the machine has in /etc/mime.types.
-func init() {
-	for extension, contentType := range map[string]string{
-		".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-		".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
-	} {
-		if err := mime.AddExtensionType(extension, contentType); err != nil {
-			panic(err) // the types above are well-formed
-		}
-	}
+// contentTypes do not depend on what the machine has in /etc/mime.types.
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
 }
 
 // Asset finds a file that the pages load, by its path below assets/.

@@ -33,7 +33,7 @@ made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs.`,
 		Example: `  harmont-billing serve
   harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db
-  harmont-billing serve --base-path /billing    # for https://example.com/billing`,
+  harmont-billing serve --base-path /billing`,
 	}
 	flags := cmd.Flags()
 	database := databaseFlag(cmd)

@@ -16,6 +16,7 @@ let api = null;
 let organizations = [];
 /** @type {Organization | null} */
 let organization = null;
+let shownQuery = ''; // the part of the address that is on show
 let days = Days.upToToday(30);
 let wholeLoad = new AbortController(); // ended when another organization is shown
 let windowLoad = new AbortController(); // ended when another window is shown
@@ -72,6 +73,7 @@ async function signIn(token) {
 /** Shows what the page's address asks for. */
 function fromAddress() {
   if (!api) return;
+  shownQuery = location.search;
   days = Days.from(query());
   const slug = query().get('org');
   const found = slug === null ? organizations[0] : organizations.find((o) => o.slug === slug);
@@ -98,6 +100,7 @@ function address() {
   if (organization) to.set('org', organization.slug);
   days.writeTo(to);
   history.pushState(null, '', `?${to}`);
+  shownQuery = location.search;
 }
 
 function loadAll() {
@@ -209,14 +212,16 @@ find('#sign-in').addEventListener('submit', (event) => {
   const input = /** @type {HTMLInputElement} */ (find('#token'));
   const token = input.value.trim();
   input.value = '';
-  if (token) void signIn(token);
+  if (!token) return;
+  void signIn(token);
+  find('#main').focus(); // the form is gone
 });
 find('#sign-out').addEventListener('click', () => {
   history.replaceState(null, '', location.pathname);
   signOut();
 });
 window.addEventListener('popstate', () => {
-  if (!takeToken()) fromAddress();
+  if (!takeToken() && location.search !== shownQuery) fromAddress();
 });
 
 /** A link may bring a token, behind the #, which no server gets to see. It does not stay in the address. */
