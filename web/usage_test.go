@@ -439,12 +439,12 @@ func TestWindows(t *testing.T) {
 // A balance below zero is red and says since when.
 func TestNegativeBalance(t *testing.T) {
 	s := serve(t, server.Config{})
-	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -20).Add(-30 * time.Minute)
-	s.books(history("acme", 150, start, 300)) // 25 debits of 12 cents use it up, at 24:00 of that day
+	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -20).Add(-31 * time.Minute)
+	s.books(history("acme", 150, start, 300)) // 25 debits of 12 cents use it up, a minute before the day ends
 	p := open(t, look{zone: "UTC"}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
 	p.until("document.querySelector('#tile-credit .hint time')")
 	p.same("credit", p.text("#tile-credit .figure"), money(300-150*12))
-	p.same("since", p.text("#tile-credit .hint"), "Reached zero on "+start.Add(30*time.Minute).Format("2 Jan 2006"))
+	p.same("since", p.text("#tile-credit .hint"), "Reached zero on "+start.Format("2 Jan 2006"))
 	p.same("runway", p.text("#tile-runway .figure"), "0 days")
 	if color := eval[string](p, "getComputedStyle(document.querySelector('#tile-credit .figure')).color"); color != "rgb(180, 35, 24)" {
 		t.Errorf("a negative balance is %s", color)
