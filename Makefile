@@ -1,4 +1,4 @@
-# Recipes are POSIX sh. run and test need Go and nothing else; only spec and sdk need Node.
+# Recipes are POSIX sh. run and test need Go and nothing else; only spec, sdk, web and vendor need Node.
 
 # How long `make fuzz` looks for a request that the server answers wrongly.
 FUZZTIME = 1m
@@ -12,6 +12,19 @@ SIZE ?= medium
 BENCH_DATA ?= /var/tmp/harmont-billing-bench-$(shell id -u)
 # The contract that is held against the accepted one.
 CONTRACT = openapi.yaml
+
+# What the pages take from others: the file in its package, and where it lies in web/.
+VENDORED = \
+	uplot/dist/uPlot.iife.min.js:assets/vendor/uplot/uPlot.iife.min.js \
+	uplot/dist/uPlot.min.css:assets/vendor/uplot/uPlot.min.css \
+	uplot/LICENSE:assets/vendor/uplot/LICENSE.txt \
+	swagger-ui-dist/swagger-ui-bundle.js:assets/vendor/swagger-ui/swagger-ui-bundle.js \
+	swagger-ui-dist/swagger-ui.css:assets/vendor/swagger-ui/swagger-ui.css \
+	swagger-ui-dist/LICENSE:assets/vendor/swagger-ui/LICENSE.txt \
+	swagger-ui-dist/NOTICE:assets/vendor/swagger-ui/NOTICE.txt \
+	swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt:assets/vendor/swagger-ui/swagger-ui-bundle.js.LICENSE.txt \
+	axe-core/axe.min.js:testdata/axe.min.js \
+	axe-core/LICENSE:testdata/axe.LICENSE.txt
 
 .DEFAULT_GOAL := help
 
@@ -43,6 +56,7 @@ test: ## Run every test, with the race detector where there is a C compiler
 		go test -count=1 -timeout 40m ./...; \
 	fi
 	@go test -count=1 -run '^TestStores$$' -v ./internal/pgtest | grep '^Stores'
+	@go test -count=1 -run '^TestBrowser$$' -v ./web | grep '^Browser'
 
 .PHONY: fuzz
 fuzz: ## Send made-up requests to the server for FUZZTIME (1m)
@@ -129,9 +143,24 @@ spec: ci/node_modules ## Lint openapi.yaml (needs Node)
 sdk: ci/node_modules ## Generate a TypeScript SDK from openapi.yaml and type-check it (needs Node)
 	npm --prefix ci run sdk
 
+.PHONY: web
+web: ci/node_modules ## Check the pages' types and libraries (needs Node)
+	npm --prefix ci run web
+	@for file in $(VENDORED); do \
+		cmp "ci/node_modules/$${file%%:*}" "web/$${file#*:}" || { echo 'Not what ci/package.json names; run make vendor.' >&2; exit 1; }; \
+	done
+
+.PHONY: vendor
+vendor: ci/node_modules ## Copy the pages' libraries from the packages that ci/package.json names (needs Node)
+	@for file in $(VENDORED); do cp -v "ci/node_modules/$${file%%:*}" "web/$${file#*:}"; done
+
+.PHONY: pictures
+pictures: ## Take the pictures of the README anew (needs Chromium)
+	TEST_BROWSER_REQUIRED=1 go test -count=1 -run '^TestPictures$$' ./web -pictures
+
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin ci/node_modules ci/sdk ci/build
+	rm -rf bin ci/node_modules ci/sdk ci/build web/screenshots
 
 # The tools are built once, at the versions that tools/go.mod names; go tool would link them anew for each run.
 bin/golangci-lint: tools/go.mod tools/go.sum

@@ -30,7 +30,9 @@ var arrows = map[string][]string{
 	"internal/contracttest":    {"internal/conformance"},
 	"server": {
 		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/audit", "internal/demo", "internal/strictjson",
+		"web",
 	},
+	"web":                 {},
 	"cmd/harmont-billing": {"client", "server", "internal/conformance"},
 }
 

@@ -43,6 +43,13 @@ var (
 	unavailable          = &failure{http.StatusServiceUnavailable, gen.ErrorTypeServerError, "unavailable", "the service is temporarily unavailable; the request may be sent again"}
 )
 
+// failures are all of the above.
+var failures = []*failure{
+	badRequest, unauthorized, forbidden, organizationNotFound, routeNotFound, methodNotAllowed, leaseConflict, keyReused,
+	bodyTooLarge, unsupportedMediaType, windowInvalid, cursorInvalid, limitInvalid, leaseInvalid, amountInvalid, bodyInvalid,
+	rateLimited, internal, unavailable,
+}
+
 // kinds says how the domain's failures are answered.
 var kinds = []struct {
 	kind    error
@@ -123,14 +130,14 @@ func (s *Server) renderError(err error, c echo.Context) {
 	if f.status >= http.StatusInternalServerError {
 		s.log.ErrorContext(c.Request().Context(), "request failed", "request_id", requestID(c), "code", f.code, "error", err)
 	}
-	if err := writeJSON(c.Response(), f.status, s.envelope(f, message, requestID(c))); err != nil {
+	if err := writeJSON(c.Response(), f.status, envelope(f, message, requestID(c), s.docURLFor(c.Request()))); err != nil {
 		s.log.DebugContext(c.Request().Context(), "answer not sent", "request_id", requestID(c), "error", err)
 	}
 }
 
-func (s *Server) envelope(f *failure, message, requestID string) gen.Error {
+func envelope(f *failure, message, requestID, docURL string) gen.Error {
 	return gen.Error{Error: gen.ErrorDetail{
-		Type: f.kind, Code: f.code, Message: message, DocURL: s.docURL + f.code, RequestID: requestID,
+		Type: f.kind, Code: f.code, Message: message, DocURL: docURL + f.code, RequestID: requestID,
 	}}
 }
 

@@ -79,7 +79,11 @@ func (c envelopeConn) Write(b []byte) (int, error) {
 		return c.Conn.Write(b)
 	}
 	id := billing.NewID().String()
-	body, err := json.Marshal(c.server.envelope(badRequest, "the request cannot be read", id))
+	docURL := c.server.docURL
+	if docURL == "" { // which host was asked for is not known
+		docURL = c.server.ownDocURL(c.LocalAddr().String(), false)
+	}
+	body, err := json.Marshal(envelope(badRequest, "the request cannot be read", id, docURL))
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -45,7 +46,10 @@ type Config struct {
 	Rates *Rates
 	// Logger gets a line for each request, and the cause of each failure. Nil means none.
 	Logger *slog.Logger
-	// DocURL is what the doc_url of an error begins with; the error's code follows. Empty means DefaultDocURL.
+	// BasePath is the path that everything is served below, such as /billing. Empty means /.
+	BasePath string
+	// DocURL is what the doc_url of an error begins with; the error's code follows. Empty means the server's own pages, at
+	// the Host that a request names, and with https where the request came by TLS or its X-Forwarded-Proto says so.
 	DocURL string
 	// CORSOrigins are the origins whose pages may call the API from a browser.
 	CORSOrigins []string
@@ -56,15 +60,13 @@ type Config struct {
 	RequestTimeout time.Duration
 }
 
-// DefaultDocURL is where the documentation of error codes is found unless Config says otherwise.
-const DefaultDocURL = "https://harmont.dev/docs/errors/"
-
 // Server is an open database and the handlers over it. It is safe for concurrent use.
 type Server struct {
 	store          *store.Store
 	service        *billing.Service
 	log            *slog.Logger
 	docURL         string
+	basePath       string
 	requestTimeout time.Duration
 	limiter        *middleware.RateLimiterMemoryStore
 	handler        http.Handler
@@ -79,6 +81,10 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if min(rates.CPU, rates.MemoryGB, rates.DiskGB) < 0 {
 		return nil, billing.Faultf(ErrInvalid, "a rate is negative")
 	}
+	basePath, err := checkBasePath(config.BasePath)
+	if err != nil {
+		return nil, err
+	}
 	if config.MustExist {
 		if err := store.MustExist(config.Database); err != nil {
 			return nil, err
@@ -90,16 +96,13 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	}
 	s := &Server{
 		store: books, service: &billing.Service{Store: books, Rates: rates},
-		log: config.Logger, docURL: config.DocURL, requestTimeout: config.RequestTimeout,
+		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if err := books.FollowReplicas(s.log, config.ReadDatabases); err != nil {
 		return nil, errors.Join(err, s.Close())
-	}
-	if s.docURL == "" {
-		s.docURL = DefaultDocURL
 	}
 	if s.requestTimeout == 0 {
 		s.requestTimeout = 30 * time.Second
@@ -115,7 +118,8 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// Handler answers the API's calls, and /healthz, /readyz, /openapi.json and /openapi.yaml.
+// Handler answers the API's calls, /healthz, /readyz, /openapi.json and /openapi.yaml, and has pages for people at / and
+// /docs.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.
@@ -129,6 +133,11 @@ func (s *Server) route(config Config) error {
 	specJSON, err := httpserver.GetSpecJSON()
 	if err != nil {
 		return err
+	}
+	specYAML := harmontbilling.OpenAPI
+	if s.basePath != "" { // a document that is read from here names the server that it was read from
+		specJSON = bytes.Replace(specJSON, []byte(`"url":"/"`), []byte(`"url":"`+s.basePath+`"`), 1)
+		specYAML = bytes.Replace(specYAML, []byte("- url: /\n"), []byte("- url: "+s.basePath+"\n"), 1)
 	}
 	e := echo.New()
 	e.Binder = strictBinder{}
@@ -147,6 +156,9 @@ func (s *Server) route(config Config) error {
 			ExposeHeaders: []string{"x-request-id", "retry-after"},
 		}))
 	}
+	if s.basePath != "" {
+		e.Pre(underBase(s.basePath))
+	}
 	e.Pre(refuseMalformed)
 	e.Use(middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1 << 10}))
 
@@ -161,9 +173,10 @@ func (s *Server) route(config Config) error {
 		}
 		return c.NoContent(http.StatusOK)
 	})
+	servePages(e)
 	e.GET("/openapi.json", func(c echo.Context) error { return c.JSONBlob(http.StatusOK, specJSON) })
 	e.GET("/openapi.yaml", func(c echo.Context) error {
-		return c.Blob(http.StatusOK, "application/yaml", harmontbilling.OpenAPI)
+		return c.Blob(http.StatusOK, "application/yaml", specYAML)
 	})
 	s.handler = withoutHead(e)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,12 +26,14 @@ func serveCommand() *cobra.Command {
 		Short:   "Serve the API on a database",
 		GroupID: groupServe,
 		Args:    cobra.NoArgs,
-		Long: `Serves the API until it is interrupted; requests under way are finished first.
+		Long: `Serves the API, and pages for people, until it is interrupted; requests under
+way are finished first.
 The database is created where it does not exist. Organizations and tokens are
 made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs.`,
 		Example: `  harmont-billing serve
-  harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db`,
+  harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db
+  harmont-billing serve --base-path /billing`,
 	}
 	flags := cmd.Flags()
 	database := databaseFlag(cmd)
@@ -43,12 +46,13 @@ server runs.`,
 	var rateLimit int64
 	flags.Func("rate-limit", "how many requests a second a token may make, `N`; any number where absent", parseInto(&rateLimit, atLeast(1)))
 	debugListen := flags.String("debug-listen", "", "an `ADDRESS` to serve profiles (pprof) and counters (expvar) on, to whoever reaches it; nowhere where absent")
-	docURL := flags.String("doc-url", server.DefaultDocURL, "what the doc_url of errors begins with")
+	docURL := flags.String("doc-url", "", "what the doc_url of errors begins with; where absent, it leads to this server's pages")
+	basePath := flags.String("base-path", "", "the `PATH` below which all is served, such as /billing")
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
-			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, CORSOrigins: *corsOrigins,
+			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		return withServer(cmd.Context(), config, func(s *server.Server) error {
@@ -61,7 +65,7 @@ server runs.`,
 					return errors.Join(err, listener.Close())
 				}
 			}
-			logger.Info("serving", "address", "http://"+listener.Addr().String(), "version", version())
+			logger.Info("serving", "address", "http://"+listener.Addr().String()+strings.TrimSuffix(*basePath, "/"), "version", version())
 			context.AfterFunc(cmd.Context(), func() { logger.Info("stopping") })
 			return s.Serve(cmd.Context(), listener)
 		})
@@ -144,6 +148,10 @@ func runDemo(ctx context.Context, out io.Writer, listen string, chosen bool) err
 			return err
 		}
 		if _, err := fmt.Fprintf(out, `Serving the organization acme, with 90 days of made-up usage, at http://%[1]s
+
+In a browser, signed in:
+
+  http://%[1]s/#token=%[2]s
 
 In another terminal:
 

@@ -25,6 +25,10 @@ func TestDemo(t *testing.T) {
 	if !slices.Contains(ask.env, "HARMONT_API_URL="+address) {
 		t.Errorf("two addresses:\n%s", demo.text())
 	}
+	link := demo.waitFor(`\n  (http://\S+)/#token=(hmt_\S+)\n`)
+	if link[1] != address || !slices.Contains(ask.env, "HARMONT_TOKEN="+link[2]) {
+		t.Errorf("the link %v leads elsewhere", link[1:])
+	}
 	commands := regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(binary)+` (.+)$`).FindAllStringSubmatch(demo.text(), -1)
 	if len(commands) != 2 {
 		t.Fatalf("%d commands in:\n%s", len(commands), demo.text())
@@ -58,6 +62,23 @@ func TestDemo(t *testing.T) {
 	if left, err := filepath.Glob(folders); err != nil || len(left) != 0 {
 		t.Errorf("it leaves %v behind (%v)", left, err)
 	}
+}
+
+func TestBasePath(t *testing.T) {
+	p := newProgram(t)
+	if bad := p.run("serve", "--base-path", "billing"); bad.status != exitFailure || !strings.Contains(bad.stderr, `"billing" must be like /billing`) {
+		t.Errorf("a bad path: %+v", bad)
+	}
+	if left, err := os.ReadDir(p.dir); err != nil || len(left) > 0 {
+		t.Errorf("a bad path leaves %v, %v", left, err)
+	}
+	p.ok("org", "create", "acme")
+	token := strings.TrimSpace(p.ok("token", "create", "--name", "reader", "--role", "read", "--org", "acme"))
+	_, address := p.serve("--base-path", "/billing/")
+	if !strings.HasSuffix(address, "/billing") {
+		t.Errorf("the address is %s", address)
+	}
+	equal(t, "below the path", p.with("HARMONT_API_URL="+address, "HARMONT_TOKEN="+token).ok("balance", "acme"), "$0.00\n")
 }
 
 func TestShutdownLetsRequestsFinish(t *testing.T) {

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/web"
+)
+
+// errorsPath is where the pages about errors are; a code follows.
+const errorsPath = "/docs/errors/"
+
+// servePages adds what people look at.
+func servePages(e *echo.Echo) {
+	pages := make([]web.Failure, len(failures))
+	for i, f := range failures {
+		pages[i] = web.Failure{Code: f.code, Type: string(f.kind), Status: f.status, Title: http.StatusText(f.status)}
+		if page, ok := web.ErrorPage(pages[i]); ok {
+			e.GET(errorsPath+f.code, sendFile(page))
+		}
+	}
+	e.GET(errorsPath, sendFile(web.ErrorIndex(pages)))
+	e.GET("/", sendFile(web.Usage))
+	e.GET("/docs", sendFile(web.Reference))
+	e.GET("/assets/*", func(c echo.Context) error {
+		asset, ok := web.Asset(c.Param("*"))
+		if !ok {
+			return echo.ErrNotFound
+		}
+		return sendFile(asset)(c)
+	})
+}
+
+// sendFile answers with a file, or with 304 where the browser has it already.
+func sendFile(f web.File) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		header := c.Response().Header()
+		header.Set("Content-Security-Policy", f.Policy)
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set(echo.HeaderCacheControl, "no-cache") // which means: ask each time whether the ETag is still right
+		header.Set("ETag", f.ETag)
+		if c.Request().Header.Get("If-None-Match") == f.ETag {
+			return c.NoContent(http.StatusNotModified)
+		}
+		return c.Blob(http.StatusOK, f.ContentType, f.Body)
+	}
+}
+
+// checkBasePath makes a path of the one configured: empty, or with a slash before it and none after it.
+func checkBasePath(base string) (string, error) {
+	base = strings.TrimSuffix(base, "/")
+	if base == "" {
+		return "", nil
+	}
+	if base == "/" || base[0] != '/' || path.Clean(base) != base || strings.ContainsFunc(base, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`%?#"\:*`, r)
+	}) {
+		return "", billing.Faultf(ErrInvalid, "the base path %q must be like /billing", base)
+	}
+	return base, nil
+}
+
+// underBase takes the base path off the paths of requests; outside it there is nothing.
+func underBase(base string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			whole, u := r.URL, *r.URL
+			var inside, rawInside bool
+			u.Path, inside = strings.CutPrefix(u.Path, base)
+			u.RawPath, rawInside = strings.CutPrefix(u.RawPath, base)
+			switch {
+			case inside && u.Path == "": // links of the page are relative to a path that ends in a slash
+				c.Response().Header().Set(echo.HeaderLocation, path.Base(base)+"/")
+				return c.NoContent(http.StatusPermanentRedirect)
+			case !inside || u.Path[0] != '/' || (!rawInside && u.RawPath != ""):
+				return echo.ErrNotFound
+			}
+			r.URL = &u // the router looks at this very request
+			defer func() { r.URL = whole }()
+			return next(c)
+		}
+	}
+}
+
+// docURLFor is what the doc_url of an error begins with. Unless it is configured, it leads to this server's own pages, at
+// the address by which the caller reached it.
+func (s *Server) docURLFor(r *http.Request) string {
+	if s.docURL != "" {
+		return s.docURL
+	}
+	host := r.Host
+	if host == "" {
+		if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			host = address.String()
+		}
+	}
+	// A proxy that speaks TLS for the server says so. What else it may claim is not believed.
+	secure := r.TLS != nil || strings.EqualFold(r.Header.Get(echo.HeaderXForwardedProto), "https")
+	return s.ownDocURL(host, secure)
+}
+
+func (s *Server) ownDocURL(host string, secure bool) string {
+	scheme := "http://"
+	if secure {
+		scheme = "https://"
+	}
+	return scheme + host + s.basePath + errorsPath
+}

@@ -1,0 +1,188 @@
+/** @import { BalanceResponse, OrganizationList, TransactionList, Transaction, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+
+import { buildsOf } from './stream.js';
+
+/** @typedef {{ from: string, to: string }} Window half-open, as the API takes it */
+
+/** An answer that is not the one asked for. */
+export class APIError extends Error {
+  /**
+   * @param {string} title
+   * @param {string} message
+   * @param {{ status?: number, code?: string, requestID?: string }} [facts]
+   */
+  constructor(title, message, { status = 0, code = '', requestID = '' } = {}) {
+    super(message);
+    this.title = title;
+    this.status = status;
+    this.code = code;
+    this.requestID = requestID;
+  }
+}
+
+// A number above 2^53 would be rounded; such a one becomes a BigInt, of the digits that were sent.
+const large = /\d{16}/;
+
+/** @param {string} text */
+export function parseExactly(text) {
+  if (!large.test(text)) return JSON.parse(text);
+  return JSON.parse(text, /** @type {any} */ (exactly));
+}
+
+/**
+ * @param {string} _
+ * @param {unknown} value
+ * @param {{ source: string } | undefined} context
+ */
+function exactly(_, value, context) {
+  return typeof value === 'number' && !Number.isSafeInteger(value) && context ? BigInt(context.source) : value;
+}
+
+/** The public API, with one token. */
+export class API {
+  /**
+   * @param {string} token
+   * @param {() => void} refused called when the server does not accept the token
+   */
+  constructor(token, refused) {
+    this.token = token;
+    this.refused = refused;
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, string | number | null | undefined>} query
+   * @param {AbortSignal} [signal]
+   */
+  async #fetch(path, query, signal) {
+    const url = new URL(`api/v0/${path}`, document.baseURI);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== null && value !== undefined) url.searchParams.set(name, String(value));
+    }
+    /** @type {Response} */
+    let response;
+    try {
+      response = await fetch(url, { headers: { Authorization: `Bearer ${this.token}` }, signal: signal ?? null, cache: 'no-store' });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new APIError('The server cannot be reached.', 'Check the connection, then try again.');
+    }
+    if (response.ok) return response;
+    if (response.status === 401) this.refused();
+    throw await failureOf(response);
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, string | number | null | undefined>} query
+   * @param {AbortSignal} [signal]
+   */
+  async #get(path, query, signal) {
+    const response = await this.#fetch(path, query, signal);
+    try {
+      return parseExactly(await response.text());
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw cutOff(response);
+    }
+  }
+
+  /**
+   * @param {string} org
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<BalanceResponse>}
+   */
+  balance(org, signal) { return this.#get(`billing/balance/${encodeURIComponent(org)}`, {}, signal); }
+
+  /**
+   * @param {string} org
+   * @param {{ limit?: number, cursor?: string | null }} page
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<TransactionList>}
+   */
+  transactions(org, page, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}`, page, signal); }
+
+  /**
+   * Every entry of the ledger, newest first.
+   * @param {string} org
+   * @param {AbortSignal} [signal]
+   * @returns {AsyncGenerator<Transaction[]>}
+   */
+  async *ledger(org, signal) {
+    /** @type {string | null} */
+    let cursor = null;
+    do {
+      /** @type {TransactionList} */
+      const page = await this.transactions(org, { limit: 100, cursor }, signal);
+      yield page.data;
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+  }
+
+  /**
+   * @param {string} org
+   * @param {Window} window
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<UsageResponse>}
+   */
+  usage(org, window, signal) { return this.#get(`billing/usage/${encodeURIComponent(org)}`, window, signal); }
+
+  /**
+   * @param {string} org
+   * @param {Window} window
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<UsageSeriesResponse>}
+   */
+  series(org, window, signal) { return this.#get(`billing/usage/${encodeURIComponent(org)}/series`, window, signal); }
+
+  /**
+   * The builds of a window, as they arrive.
+   * @param {string} org
+   * @param {Window} window
+   * @param {AbortSignal} [signal]
+   * @returns {AsyncGenerator<UsageBreakdownBuild[]>}
+   */
+  async *breakdown(org, window, signal) {
+    const response = await this.#fetch(`billing/usage/${encodeURIComponent(org)}/breakdown`, window, signal);
+    try {
+      yield* buildsOf(/** @type {ReadableStream<Uint8Array>} */ (response.body), parseExactly);
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw cutOff(response);
+    }
+  }
+
+  /** @returns {Promise<import('#api').Organization[]>} all that the token sees */
+  async organizations() {
+    const all = [];
+    /** @type {string | null} */
+    let cursor = null;
+    do {
+      /** @type {OrganizationList} */
+      const page = await this.#get('organizations', { limit: 100, cursor });
+      all.push(...page.data);
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return all;
+  }
+}
+
+/** @param {Response} response */
+function cutOff(response) {
+  return new APIError('The answer was cut off.', 'What arrived is not complete, so it is not shown.',
+    { requestID: response.headers.get('x-request-id') ?? '' });
+}
+
+/** @param {Response} response */
+async function failureOf(response) {
+  const requestID = response.headers.get('x-request-id') ?? '';
+  try {
+    const { error } = /** @type {Envelope} */ (JSON.parse(await response.text()));
+    return new APIError(`The server answered with ${response.status}.`, `${error.message[0]?.toUpperCase()}${error.message.slice(1)}.`,
+      { status: response.status, code: error.code, requestID: error.request_id });
+  } catch {
+    // A proxy, and not the billing server.
+    return new APIError(`Something before the server answered with ${response.status}.`, 'It may be a passing fault; try again.',
+      { status: response.status, requestID });
+  }
+}

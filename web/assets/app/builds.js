@@ -1,0 +1,165 @@
+/** @import { UsageBreakdownBuild, UsageBreakdownJob } from '#api' */
+
+import { find, h, Panel } from './dom.js';
+import { counted, duration, money, number, time } from './format.js';
+import { VirtualTable } from './table.js';
+import { download, encode } from './csv.js';
+
+/** @typedef {{ build: UsageBreakdownBuild, job?: UsageBreakdownJob }} Row */
+
+const columns = [
+  { title: 'Build', class: 'name' }, { title: 'Machine', class: 'machine' }, { title: 'Started', class: 'when' },
+  { title: 'Duration', class: 'number length' }, { title: 'Cost', class: 'number amount' },
+];
+
+/** The builds of the window; each opens to its jobs. */
+export class BuildsPanel {
+  /** @type {UsageBreakdownBuild[]} */
+  #builds = [];
+  /** @type {Row[]} */
+  #rows = [];
+  /** @type {Set<UsageBreakdownBuild>} */
+  #open = new Set();
+  /** @type {UsageBreakdownJob | null} */
+  #marked = null;
+  #name = '';
+
+  constructor() {
+    this.panel = new Panel('#builds');
+    this.count = find('.count', this.panel.element);
+    this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
+    this.table = new VirtualTable(find('.scroller', this.panel.element), columns, (index) => this.#cells(/** @type {Row} */ (this.#rows[index])),
+      (index) => this.#kind(/** @type {Row} */ (this.#rows[index])));
+    this.csv.addEventListener('click', () => this.#download());
+  }
+
+  /**
+   * @param {AsyncIterable<UsageBreakdownBuild[]>} builds
+   * @param {string} name of the CSV file
+   */
+  async load(builds, name) {
+    /** @type {UsageBreakdownBuild[]} */
+    const mine = [];
+    this.#builds = mine;
+    this.#rows = [];
+    this.#open.clear();
+    this.#marked = null;
+    this.#name = name;
+    this.csv.disabled = true;
+    this.count.textContent = '';
+    this.panel.loading();
+    this.table.scroller.scrollTop = 0;
+    this.table.redraw(0);
+    for await (const some of builds) {
+      if (this.#builds !== mine) return;
+      if (this.#builds.length === 0) this.panel.ready();
+      for (const build of some) {
+        this.#builds.push(build);
+        this.#rows.push({ build });
+      }
+      this.table.grow(this.#rows.length);
+    }
+    if (this.#builds !== mine) return;
+    this.count.textContent = number(mine.length);
+    this.csv.disabled = false;
+    if (this.#builds.length === 0) this.panel.empty('No build started in this window.');
+  }
+
+  /** @param {Row} row */
+  #kind({ job }) {
+    if (!job) return null;
+    return job === this.#marked ? 'job marked' : 'job';
+  }
+
+  /** @param {Row} row */
+  #cells({ build, job }) {
+    if (job) return this.#jobCells(job);
+    const open = this.#open.has(build);
+    const length = build.finished_at ? duration(Math.trunc((Date.parse(build.finished_at) - Date.parse(build.started_at)) / 1000)) : 'running';
+    const jobs = counted(build.job_count, 'job');
+    return [
+      h('td', { class: 'name' },
+        h('button', { type: 'button', class: 'expand', 'aria-expanded': String(open), click: () => this.#toggle(build) }, titleOf(build)),
+        h('span', { class: 'second' }, `${jobs} · `, time(build.started_at, 'short'))),
+      h('td', { class: 'machine' }, jobs),
+      h('td', { class: 'when' }, time(build.started_at)),
+      h('td', { class: 'number length' }, length),
+      h('td', { class: 'number amount' }, money(-BigInt(build.total_cents))),
+    ];
+  }
+
+  /** @param {UsageBreakdownJob} job */
+  #jobCells(job) {
+    const shape = `${job.cpu_count} CPU, ${job.memory_gb} GB, ${job.disk_gb} GB disk`;
+    const length = job.duration_seconds === null ? 'running' : duration(job.duration_seconds);
+    const name = job.job_name ?? job.step_key ?? job.job_id ?? 'Lease without a job';
+    return [
+      h('td', { class: 'name', title: name }, h('span', { class: 'title' }, name),
+        h('span', { class: 'second' }, `${length} · ${shape}`)),
+      h('td', { class: 'machine', title: `${job.vm_handle ?? 'unknown machine'} · ${shape}` }, h('code', {}, job.vm_handle ?? '—'), ` ${shape}`),
+      h('td', { class: 'when' }, time(job.started_at)),
+      h('td', { class: 'number length' }, length),
+      h('td', { class: 'number amount' }, money(-BigInt(job.amount_cents))),
+    ];
+  }
+
+  /** @param {UsageBreakdownBuild} build */
+  #toggle(build) {
+    if (!this.#open.delete(build)) this.#open.add(build);
+    this.#arrange();
+    // The button that was pressed is another element now.
+    this.table.scroller.querySelectorAll('button.expand').forEach((button) => {
+      const index = Number(button.closest('tr')?.getAttribute('aria-rowindex')) - 2;
+      if (this.#rows[index]?.build === build) /** @type {HTMLElement} */ (button).focus({ preventScroll: true });
+    });
+  }
+
+  #arrange() {
+    this.#rows = this.#builds.flatMap((build) => (this.#open.has(build) ? [{ build }, ...build.jobs.map((job) => ({ build, job }))] : [{ build }]));
+    this.table.redraw(this.#rows.length);
+  }
+
+  /**
+   * Opens the build of a lease and brings the lease into view.
+   * @param {import('./transactions.js').LeaseReference} lease
+   * @returns {boolean} whether it is among these builds
+   */
+  reveal(lease) {
+    for (const build of this.#builds) {
+      for (const job of build.jobs) {
+        if (job.started_at !== lease.startedAt || (lease.jobID ? job.job_id !== lease.jobID : job.job_id !== null)) continue;
+        // A lease without a job has no other name in a breakdown than when it started and what it cost.
+        if (!lease.jobID && BigInt(job.amount_cents) !== BigInt(lease.amount)) continue;
+        this.#open.add(build);
+        this.#marked = job;
+        this.#arrange();
+        const row = this.table.show(this.#rows.findIndex((r) => r.job === job));
+        this.panel.element.scrollIntoView({ block: 'start' });
+        if (row) {
+          row.tabIndex = -1;
+          row.focus({ preventScroll: true });
+        }
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #download() {
+    download(this.#name, [
+      encode([['build_id', 'build_number', 'build_external_id', 'pipeline_id', 'pipeline_name', 'pipeline_slug', 'job_id', 'job_name', 'step_key',
+        'vm_handle', 'cpu_count', 'memory_gb', 'disk_gb', 'duration_seconds', 'amount_cents', 'started_at', 'finished_at']]),
+      ...this.#builds.map((b) => encode(b.jobs.map((j) => [
+        b.build_id, b.build_number, b.build_external_id, b.pipeline_id, b.pipeline_name, b.pipeline_slug, j.job_id, j.job_name, j.step_key,
+        j.vm_handle, j.cpu_count, j.memory_gb, j.disk_gb, j.duration_seconds, j.amount_cents, j.started_at, j.finished_at,
+      ]))),
+    ]);
+  }
+}
+
+/** @param {UsageBreakdownBuild} build */
+function titleOf(build) {
+  if (build.build_id === null) return 'Leases without a build';
+  const pipeline = build.pipeline_name ?? build.pipeline_slug ?? 'Build';
+  return build.build_number === null ? `${pipeline} ${build.build_external_id ?? build.build_id}` : `${pipeline} #${build.build_number}`;
+}

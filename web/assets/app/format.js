@@ -1,0 +1,88 @@
+/** @typedef {number | bigint} Integer exact, whatever its size */
+
+const grouped = new Intl.NumberFormat('en');
+
+/**
+ * @param {Integer} n
+ * @returns {string} with thousands apart
+ */
+export function number(n) { return grouped.format(n); }
+
+/**
+ * @param {Integer} cents
+ * @returns {string} dollars
+ */
+export function money(cents) {
+  const exact = BigInt(cents);
+  const magnitude = exact < 0n ? -exact : exact;
+  return `${exact < 0n ? '−' : ''}$${grouped.format(magnitude / 100n)}.${String(magnitude % 100n).padStart(2, '0')}`;
+}
+
+/**
+ * @param {Integer} seconds unit-seconds of a resource
+ * @returns {string} hours, with one decimal below a hundred
+ */
+export function hours(seconds) {
+  const tenths = (BigInt(seconds) + 180n) / 360n;
+  return tenths < 1000n ? `${tenths / 10n}.${tenths % 10n}` : grouped.format((tenths + 5n) / 10n);
+}
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  const s = seconds % 60, m = Math.trunc(seconds / 60) % 60, h = Math.trunc(seconds / 3600);
+  if (h > 0) return `${grouped.format(h)}h ${String(m).padStart(2, '0')}m`;
+  if (m > 0) return `${m}m ${String(s).padStart(2, '0')}s`;
+  return `${s}s`;
+}
+
+/**
+ * @param {number} count
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function counted(count, one, many = `${one}s`) { return `${number(count)} ${count === 1 ? one : many}`; }
+
+const local = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
+const localShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const localDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+const utcDay = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+const utcLong = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+const utcShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
+
+/**
+ * @param {string} timestamp as the API writes it
+ * @returns {string} the same for people, in UTC and to the second
+ */
+export function inUTC(timestamp) { return `${timestamp.slice(0, 10)} ${timestamp.slice(11, 19)} UTC`; }
+
+const forms = { full: local, short: localShort, day: localDay };
+
+/**
+ * @param {string} timestamp
+ * @param {keyof forms} [form] short is without the year
+ * @returns {HTMLTimeElement} the time in the reader's zone, with UTC on hover
+ */
+export function time(timestamp, form = 'full') {
+  const element = document.createElement('time');
+  element.dateTime = timestamp;
+  element.title = inUTC(timestamp);
+  element.textContent = forms[form].format(new Date(timestamp));
+  return element;
+}
+
+/** @param {string} date YYYY-MM-DD */
+export function day(date) { return utcDay.format(new Date(date)); }
+
+/** @param {string} date YYYY-MM-DD */
+export function dayOf(date) { return utcLong.format(new Date(date)); }
+
+/** @param {string} date YYYY-MM-DD */
+export function shortDay(date) { return utcShort.format(new Date(date)); }
+
+/** @param {Date} date */
+export function dayInZone(date) { return localDay.format(date); }
+
+/** @type {Record<import('#api').TransactionSource, string>} */
+export const sources = {
+  stripe_topup: 'Top-up', coupon_redemption: 'Coupon', admin_grant: 'Grant', refund: 'Refund', vm_lease_debit: 'VM lease',
+};

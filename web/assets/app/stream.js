@@ -1,0 +1,77 @@
+/** @import { UsageBreakdownBuild } from '#api' */
+
+const QUOTE = 34, BACKSLASH = 92, OPEN_BRACE = 123, CLOSE_BRACE = 125, OPEN_BRACKET = 91, CLOSE_BRACKET = 93;
+
+/**
+ * Cuts the text of a breakdown into its builds, so that none of it has to be held, or parsed, as a whole.
+ */
+export class Splitter {
+  #rest = '';
+  #at = 0; // how far #rest was looked at
+  #start = -1; // where the build under way begins
+  #depth = 0;
+  #inText = false;
+  #escaped = false;
+  complete = false;
+
+  /**
+   * @param {string} chunk
+   * @returns {string[]} the builds that ended in it, as JSON
+   */
+  push(chunk) {
+    const text = this.#rest + chunk;
+    const builds = [];
+    let i = this.#at;
+    for (; i < text.length; i++) {
+      const c = text.charCodeAt(i);
+      if (this.#inText) {
+        if (this.#escaped) this.#escaped = false;
+        else if (c === BACKSLASH) this.#escaped = true;
+        else if (c === QUOTE) this.#inText = false;
+      } else if (c === QUOTE) {
+        this.#inText = true;
+      } else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
+        // Within the object and the array of the answer, each object is a build.
+        if (this.#depth === 2 && c === OPEN_BRACE) this.#start = i;
+        this.#depth++;
+      } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) {
+        this.#depth--;
+        if (this.#depth === 2 && this.#start >= 0) {
+          builds.push(text.slice(this.#start, i + 1));
+          this.#start = -1;
+        } else if (this.#depth === 0) {
+          this.complete = true;
+        }
+      }
+    }
+    const keep = this.#start >= 0 ? this.#start : text.length;
+    this.#rest = text.slice(keep);
+    this.#at = this.#rest.length;
+    if (this.#start >= 0) this.#start = 0;
+    return builds;
+  }
+}
+
+/**
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {(text: string) => UsageBreakdownBuild} parse
+ * @returns {AsyncGenerator<UsageBreakdownBuild[]>} a few builds at a time
+ */
+export async function* buildsOf(body, parse) {
+  const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
+  const splitter = new Splitter();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      // A browser may hand over a megabyte at once; a pause after each part keeps the page answering.
+      for (let i = 0; i < value.length; i += 65536) {
+        const builds = splitter.push(value.slice(i, i + 65536)).map(parse);
+        if (builds.length > 0) yield builds;
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+  if (!splitter.complete) throw new Error('the answer ends in the middle');
+}

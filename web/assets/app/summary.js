@@ -1,0 +1,95 @@
+/** @import { API } from './api.js' */
+
+import { find, h, Panel } from './dom.js';
+import { counted, dayInZone, dayOf, hours, money, number, time } from './format.js';
+
+const DAY = 86_400n;
+
+/** What is left, what was spent, and how long it lasts. */
+export class SummaryPanel {
+  constructor() {
+    this.panel = new Panel('#summary');
+    this.tiles = find('.tiles', this.panel.element);
+  }
+
+  /**
+   * @param {API} api
+   * @param {string} org
+   * @param {import('./window.js').Days} days
+   * @param {AbortSignal} signal
+   */
+  async load(api, org, days, signal) {
+    this.tiles.hidden = true;
+    this.panel.loading();
+    const [{ balance_cents }, usage] = await Promise.all([api.balance(org, signal), api.usage(org, days.window, signal)]);
+    if (signal.aborted) return;
+    const balance = BigInt(balance_cents), spent = BigInt(usage.total_cents), elapsed = BigInt(days.elapsedSeconds);
+    this.#tile('credit', money(balance), balance < 0n ? 'Overdrawn' : 'All credits less all debits');
+    find('#tile-credit').classList.toggle('negative', balance < 0n);
+    this.#tile('spent', money(spent), `CPU ${hours(usage.cpu_seconds)} h · memory ${hours(usage.memory_gb_seconds)} GB-h · disk ${hours(usage.disk_gb_seconds)} GB-h`);
+    this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayOf(days.first)}` : `over ${counted(days.elapsedSeconds / 86_400, 'day')}`);
+    this.#tile('runway', ...runway(balance, spent, elapsed));
+    this.panel.ready();
+    this.tiles.hidden = false;
+
+    if (balance <= 0n) {
+      const at = await reachedZero(api, org, signal);
+      if (at && !signal.aborted) find('#tile-credit .hint').replaceChildren('Reached zero on ', time(at, 'day'));
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} figure
+   * @param {string | Node} hint
+   */
+  #tile(name, figure, hint) {
+    find(`#tile-${name} .figure`).textContent = figure;
+    find(`#tile-${name} .hint`).replaceChildren(h('span', {}, hint));
+  }
+}
+
+/**
+ * @param {bigint} balance in cents
+ * @param {bigint} spent in cents
+ * @param {bigint} elapsed in seconds
+ * @returns {[string, string]} how long the balance lasts at that rate
+ */
+function runway(balance, spent, elapsed) {
+  if (balance <= 0n) return ['0 days', 'No credit is left'];
+  if (spent === 0n) return ['No end', 'Nothing was spent in this window'];
+  const seconds = (balance * elapsed) / spent, whole = seconds / DAY;
+  if (whole > 3650n) return ['Over 10 years', 'at this rate'];
+  const end = new Date(Date.now() + Number(seconds) * 1000);
+  return [`${number(whole)} ${whole === 1n ? 'day' : 'days'}`, `until about ${dayInZone(end)} at this rate`];
+}
+
+/**
+ * Walks back from the balance to the entry that used up the last credit.
+ * @param {API} api
+ * @param {string} org
+ * @param {AbortSignal} signal
+ * @returns {Promise<string | null>} its time; null where there was never a credit
+ */
+async function reachedZero(api, org, signal) {
+  const newest = async () => (await api.transactions(org, { limit: 1 }, signal)).data[0]?.id;
+  // The balance and the place in the ledger from which it is walked back must be of one moment.
+  let head = await newest(), balance = 0n;
+  for (;;) {
+    balance = BigInt((await api.balance(org, signal)).balance_cents);
+    const now = await newest();
+    if (now === head) break;
+    head = now;
+  }
+  let walking = false;
+  for await (const page of api.ledger(org, signal)) {
+    for (const entry of page) {
+      walking ||= entry.id === head;
+      if (!walking) continue;
+      const before = balance - BigInt(entry.amount_cents);
+      if (balance <= 0n && before > 0n) return entry.created_at;
+      balance = before;
+    }
+  }
+  return null;
+}

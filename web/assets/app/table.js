@@ -1,0 +1,115 @@
+import { h } from './dom.js';
+
+/** How many rows beyond the visible ones are there, so that a quick scroll meets no gap. */
+const AHEAD = 12;
+
+/**
+ * A table of any number of rows, of which only those near the visible ones are in the page.
+ */
+export class VirtualTable {
+  /** @type {Map<number, HTMLElement>} */
+  #rows = new Map();
+  #count = 0;
+  #rowHeight = 1;
+  #pending = false;
+  #stale = true; // whether the height of a row must be read anew
+
+  /**
+   * @param {HTMLElement} scroller
+   * @param {{ title: string, class: string }[]} columns
+   * @param {(index: number) => HTMLElement[]} cells of one row
+   * @param {(index: number) => string | null} kind the class of one row
+   * @param {() => void} [nearEnd] called when the last rows come near
+   */
+  constructor(scroller, columns, cells, kind, nearEnd = () => {}) {
+    this.scroller = scroller;
+    this.cells = cells;
+    this.kind = kind;
+    this.nearEnd = nearEnd;
+    this.above = h('tbody', { 'aria-hidden': 'true' }, h('tr', {}, h('td', { class: 'space' })));
+    this.below = h('tbody', { 'aria-hidden': 'true' }, h('tr', {}, h('td', { class: 'space' })));
+    this.body = h('tbody');
+    this.table = h('table', { class: 'virtual' },
+      h('thead', {}, h('tr', { 'aria-rowindex': 1 }, ...columns.map((c) => h('th', { scope: 'col', class: c.class }, c.title)))),
+      this.above, this.body, this.below);
+    scroller.replaceChildren(this.table);
+    scroller.addEventListener('scroll', () => this.#later(), { passive: true });
+    new ResizeObserver(() => {
+      this.#stale = true;
+      this.#later();
+    }).observe(scroller);
+  }
+
+  #later() {
+    if (this.#pending) return;
+    this.#pending = true;
+    requestAnimationFrame(() => {
+      this.#pending = false;
+      this.#draw();
+    });
+  }
+
+  /** @param {number} count rows there are now; those drawn already stay as they are */
+  grow(count) {
+    this.#count = count;
+    this.table.setAttribute('aria-rowcount', String(count + 1));
+    this.#later();
+  }
+
+  /** @param {number} count rows there are now; all are drawn anew */
+  redraw(count) {
+    for (const row of this.#rows.values()) row.remove();
+    this.#rows.clear();
+    this.#count = count;
+    this.table.setAttribute('aria-rowcount', String(count + 1));
+    this.#draw();
+  }
+
+  #draw() {
+    if (this.#stale) this.#rowHeight = Number.parseInt(getComputedStyle(this.scroller).getPropertyValue('--row'), 10);
+    this.#stale = false;
+    const height = this.#rowHeight;
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / height) - AHEAD);
+    const last = Math.min(this.#count, Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / height) + AHEAD);
+    for (const [index, row] of this.#rows) {
+      if (index < first || index >= last) {
+        row.remove();
+        this.#rows.delete(index);
+      }
+    }
+    let before = /** @type {Element | null} */ (this.body.firstElementChild);
+    for (let index = first; index < last; index++) {
+      const existing = this.#rows.get(index);
+      if (existing) {
+        before = existing.nextElementSibling;
+        continue;
+      }
+      const row = h('tr', { 'aria-rowindex': index + 2, class: this.kind(index) }, ...this.cells(index));
+      this.#rows.set(index, row);
+      this.body.insertBefore(row, before);
+    }
+    this.#space(this.above, first);
+    this.#space(this.below, Math.max(0, this.#count - last));
+    if (last >= this.#count - AHEAD) this.nearEnd();
+  }
+
+  /**
+   * @param {HTMLElement} part
+   * @param {number} rows that are not in the page
+   */
+  #space(part, rows) {
+    part.hidden = rows === 0;
+    /** @type {HTMLElement} */ (part.firstElementChild?.firstElementChild).style.height = `${rows * this.#rowHeight}px`;
+  }
+
+  /**
+   * Brings a row into the middle of what is visible.
+   * @param {number} index
+   * @returns {HTMLElement | undefined}
+   */
+  show(index) {
+    this.scroller.scrollTop = Math.max(0, index * this.#rowHeight - this.scroller.clientHeight / 2);
+    this.#draw();
+    return this.#rows.get(index);
+  }
+}

@@ -1,0 +1,226 @@
+/** @import { Transaction } from '#api' */
+/** @import { API } from './api.js' */
+
+import { find, h, Panel } from './dom.js';
+import { counted, money, number, sources, time } from './format.js';
+import { VirtualTable } from './table.js';
+import { download, encode } from './csv.js';
+
+/** @typedef {{ jobID: string | null, startedAt: string, amount: number | bigint }} LeaseReference */
+
+const columns = [
+  { title: 'Time', class: 'when' }, { title: 'Source', class: 'source' }, { title: 'Description', class: 'name' }, { title: 'Amount', class: 'number amount' },
+];
+
+/** How many entries one look further back is to bring. */
+const STEP = 50;
+
+/** The ledger, page by page, as far back as one scrolls. */
+export class TransactionsPanel {
+  /** @type {Transaction[]} */
+  #entries = [];
+  /** @type {Transaction[]} */
+  #shown = [];
+  /** @type {AsyncGenerator<Transaction[]> | null} */
+  #pages = null;
+  #done = false;
+  #filling = false;
+  #stopped = false;
+  #wanted = STEP;
+  /** @type {unknown} */
+  #error = null;
+  /** @type {API | null} */
+  #api = null;
+  #org = '';
+  /** @type {AbortSignal | undefined} */
+  #signal;
+
+  /** @param {(lease: LeaseReference) => void} goTo called with the lease of a debit */
+  constructor(goTo) {
+    this.goTo = goTo;
+    this.panel = new Panel('#transactions');
+    this.count = find('.count', this.panel.element);
+    this.foot = find('.foot', this.panel.element);
+    this.source = /** @type {HTMLSelectElement} */ (find('#source'));
+    this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
+    this.table = new VirtualTable(find('.scroller', this.panel.element), columns,
+      (index) => this.#cells(/** @type {Transaction} */ (this.#shown[index])), () => null, () => this.#further());
+    this.source.addEventListener('change', () => this.#filter());
+    this.csv.addEventListener('click', () => this.#download());
+  }
+
+  /**
+   * @param {API} api
+   * @param {string} org
+   * @param {AbortSignal} signal
+   */
+  async load(api, org, signal) {
+    this.#api = api;
+    this.#org = org;
+    this.#signal = signal;
+    this.#entries = [];
+    this.#pages = api.ledger(org, signal);
+    this.#done = false;
+    this.#error = null;
+    this.#filling = false;
+    this.csv.disabled = true;
+    this.panel.loading();
+    this.#reset();
+    await this.#page();
+    this.csv.disabled = false;
+    if (this.#entries.length === 0) {
+      this.panel.empty('The ledger has no entry yet.');
+      return;
+    }
+    this.panel.ready();
+    this.table.redraw(this.#shown.length);
+    await this.#fill();
+  }
+
+  /** @param {Transaction} entry */
+  #matches(entry) {
+    const { value } = this.source;
+    return value === '' || (value === 'credits' ? entry.source !== 'vm_lease_debit' : entry.source === value);
+  }
+
+  #reset() {
+    this.#shown = this.#entries.filter((entry) => this.#matches(entry));
+    this.#wanted = STEP;
+    this.#stopped = false;
+    this.table.scroller.scrollTop = 0;
+    this.table.redraw(this.#shown.length);
+    this.#tell();
+  }
+
+  #filter() {
+    this.#reset();
+    void this.#fill();
+  }
+
+  /** Reads one more page of the ledger. */
+  async #page() {
+    const pages = this.#pages;
+    const { done, value } = /** @type {IteratorResult<Transaction[], void>} */ (await pages?.next());
+    if (pages !== this.#pages) return;
+    if (done || !value) {
+      this.#done = true;
+      return;
+    }
+    for (const entry of value) {
+      this.#entries.push(entry);
+      if (this.#matches(entry)) this.#shown.push(entry);
+    }
+  }
+
+  #further() {
+    if (this.#filling || this.#stopped || this.#error || this.#wanted > this.#shown.length || this.#entries.length === 0) return;
+    this.#wanted = this.#shown.length + STEP;
+    void this.#fill();
+  }
+
+  /** Reads on until there is as much to show as is wanted: a top-up may lie behind thousands of debits. */
+  async #fill() {
+    if (this.#filling) return;
+    this.#filling = true;
+    const pages = this.#pages;
+    try {
+      while (pages === this.#pages && !this.#done && !this.#stopped && this.#shown.length < this.#wanted) {
+        this.#tell();
+        await this.#page();
+        this.table.grow(this.#shown.length);
+      }
+    } catch (error) {
+      if (pages === this.#pages && !this.#signal?.aborted) this.#error = error;
+    }
+    if (pages !== this.#pages) return;
+    this.#filling = false;
+    this.#tell();
+  }
+
+  #tell() {
+    const looked = counted(this.#entries.length, 'entry', 'entries');
+    this.count.textContent = this.#entries.length === 0 ? '' : `${number(this.#shown.length)}${this.#done ? '' : '+'}`;
+    const oldest = this.#entries.at(-1);
+    const back = oldest ? h('span', {}, `Looked through ${looked}, back to `, time(oldest.created_at, 'day'), '. ') : null;
+    /** @type {(Node | string)[]} */
+    let parts = [];
+    const goOn = () => {
+      this.#stopped = false;
+      if (this.#error) this.#resume();
+      this.#wanted = this.#shown.length + STEP;
+      void this.#fill();
+    };
+    if (this.#error) {
+      const error = /** @type {any} */ (this.#error);
+      parts = [h('span', { class: 'bad', role: 'alert' }, `${error.title ?? 'Something went wrong.'} ${error.message} ${error.requestID ? `Request ${error.requestID}. ` : ''}`),
+        h('button', { type: 'button', click: goOn }, 'Try again')];
+    } else if (this.#done) {
+      parts = [this.#shown.length === 0 && this.#entries.length > 0 ? `None of the ${looked} has this source.` : 'This is the beginning of the ledger.'];
+    } else if (this.#filling && !this.#stopped) {
+      parts = [back ?? '', h('button', { type: 'button', click: () => { this.#stopped = true; } }, 'Stop')];
+    } else {
+      parts = [back ?? '', h('button', { type: 'button', click: goOn }, 'Look further back')];
+    }
+    this.foot.replaceChildren(...parts);
+  }
+
+  /** A generator that failed is over; a new one goes on behind what is there. */
+  #resume() {
+    this.#error = null;
+    const api = /** @type {API} */ (this.#api), have = new Set(this.#entries.map((e) => e.id)), org = this.#org, signal = this.#signal;
+    this.#pages = (async function* missing() {
+      for await (const page of api.ledger(org, signal)) yield page.filter((entry) => !have.has(entry.id));
+    })();
+  }
+
+  /** @param {Transaction} entry */
+  #cells(entry) {
+    const lease = leaseOf(entry);
+    const credit = BigInt(entry.amount_cents) > 0n;
+    const amount = credit ? `+${money(entry.amount_cents)}` : money(entry.amount_cents);
+    const source = sources[entry.source] ?? entry.source;
+    return [
+      h('td', { class: 'when' }, time(entry.created_at)),
+      h('td', { class: 'source' }, h('span', { class: `badge ${credit ? 'credit' : ''}` }, source)),
+      h('td', { class: 'name', title: entry.description ?? '' },
+        lease ? h('button', { type: 'button', class: 'link', click: () => this.goTo(lease) },
+          lease.jobID ? `Job ${lease.jobID.slice(0, 8)}…${lease.jobID.slice(-4)}` : 'Lease without a job', h('span', { class: 'started' }, ', started ', time(lease.startedAt)))
+          : h('span', { class: 'title' }, entry.description ?? '—'),
+        h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
+      h('td', { class: `number amount ${credit ? 'credit' : ''} ${amount.length > 11 ? 'long' : ''}`, title: amount }, amount),
+    ];
+  }
+
+  /** Writes all entries that match, also those that were not looked at yet. */
+  async #download() {
+    const api = /** @type {API} */ (this.#api);
+    this.csv.disabled = true;
+    const label = this.csv.textContent;
+    try {
+      const parts = [encode([['id', 'created_at', 'source', 'amount_cents', 'description']])];
+      let read = 0;
+      for await (const page of api.ledger(this.#org, this.#signal)) {
+        read += page.length;
+        this.csv.textContent = number(read);
+        parts.push(encode(page.filter((e) => this.#matches(e)).map((e) => [e.id, e.created_at, e.source, e.amount_cents, e.description])));
+      }
+      download(`${this.#org}-transactions.csv`, parts);
+    } catch (error) {
+      this.#error = error;
+      this.#tell();
+    } finally {
+      this.csv.textContent = label;
+      this.csv.disabled = false;
+    }
+  }
+}
+
+/**
+ * @param {Transaction} entry
+ * @returns {LeaseReference | null} the lease that its description names
+ */
+function leaseOf(entry) {
+  const match = /^VM lease (of job )?([0-9a-f-]{36}) started (\S+Z)$/.exec(entry.description ?? '');
+  if (entry.source !== 'vm_lease_debit' || !match) return null;
+  return { jobID: match[1] ? match[2] ?? null : null, startedAt: match[3] ?? '', amount: entry.amount_cents };
+}

@@ -1,0 +1,450 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/harmont-dev/harmont-billing/server"
+)
+
+const (
+	// pathEnv names a Chromium; otherwise it is looked for.
+	pathEnv = "TEST_BROWSER"
+	// requiredEnv makes a missing Chromium a failure instead of a skip.
+	requiredEnv = "TEST_BROWSER_REQUIRED"
+	// patience is how long a page may take for what it has to do at last.
+	patience = time.Minute
+)
+
+// chromium finds the browser's program.
+func chromium() (string, error) {
+	if path := os.Getenv(pathEnv); path != "" {
+		return path, nil
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("there is no chromium")
+}
+
+// TestBrowser says whether the pages are tested in a browser, for the end of make test.
+func TestBrowser(*testing.T) {
+	if path, err := chromium(); err != nil {
+		fmt.Printf("Browser: NONE, so the pages were NOT tested: %v\n", err)
+	} else {
+		fmt.Printf("Browser: %s\n", path)
+	}
+}
+
+var shared struct {
+	sync.Mutex
+	ctx  context.Context //nolint:containedctx // the browser of all tests is a context
+	stop func()
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if shared.stop != nil {
+		shared.stop()
+	}
+	os.Exit(status)
+}
+
+// sharedBrowser starts the browser of all tests; each has its own profile in it.
+func sharedBrowser(t *testing.T) context.Context {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.ctx != nil {
+		return shared.ctx
+	}
+	path, err := chromium()
+	if err != nil && os.Getenv(requiredEnv) != "" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip(err)
+	}
+	profile, err := os.MkdirTemp("", "harmont-billing-chromium-") //nolint:usetesting // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("lang", "en-GB"),
+	)...)
+	ctx, stop := chromedp.NewContext(allocator)
+	shared.stop = func() {
+		stop()
+		stopAllocator()
+		if err := os.RemoveAll(profile); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		shared.stop()
+		t.Fatal(err)
+	}
+	shared.ctx = ctx //nolint:fatcontext // it is kept, it does not grow
+	return ctx
+}
+
+// tab is a page in a browser without any past.
+type tab struct {
+	t         *testing.T
+	ctx       context.Context //nolint:containedctx // a tab is a context
+	downloads string
+
+	mu        sync.Mutex
+	host      string              // from which alone anything may be loaded
+	expected  []string            // parts of complaints that a test provokes
+	intercept func(string) string // what to answer a request with, by its URL; empty for the server's answer
+}
+
+// look is how a reader looks at the pages.
+type look struct {
+	width, height int64
+	dark          bool
+	zone          string
+}
+
+// open makes a tab.
+func open(t *testing.T, l look) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(sharedBrowser(t), chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	p := &tab{t: t, ctx: ctx, downloads: t.TempDir()}
+	p.do(chromedp.Steps())
+	if err := chromedp.Listen(ctx, p.observe); err != nil {
+		t.Fatal(err)
+	}
+	if l.width == 0 {
+		l.width, l.height = 1280, 900
+	}
+	if l.zone == "" {
+		l.zone = "Europe/Berlin"
+	}
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: l.height, DeviceScaleFactor: 1})
+	call(p, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: l.zone})
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+	call(p, network.Enable, network.EnableParams{})
+	call(p, cdplog.Enable, cdp.Empty{})
+	call(p, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: p.downloads, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+	})
+	return p
+}
+
+// observe fails the test on anything that a developer would see in red, and on requests to other hosts.
+func (p *tab) observe(event any) {
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			args, _ := json.Marshal(e.Args)
+			p.complain("console: " + string(args))
+		}
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+		p.complain("exception: " + text)
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Level == cdplog.EntryLevelError || e.Entry.Level == cdplog.EntryLevelWarning {
+			p.complain("log: " + e.Entry.Text + " " + e.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		u, err := url.Parse(e.Request.URL)
+		p.mu.Lock()
+		own := err == nil && (u.Host == p.host || u.Scheme == "data" || u.Scheme == "blob" || u.Scheme == "about")
+		p.mu.Unlock()
+		if !own {
+			p.complain("a request to another host: " + e.Request.URL)
+		}
+	case *fetch.EventRequestPaused:
+		go p.answer(e)
+	}
+}
+
+func (p *tab) complain(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, part := range p.expected {
+		if strings.Contains(text, part) {
+			return
+		}
+	}
+	p.t.Error(text)
+}
+
+// expect takes complaints with the text for part of the test.
+func (p *tab) expect(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = append(p.expected, text)
+}
+
+// interceptAPI answers the API's calls with a status and a body, where with gives one for the URL: "503 {…}". An empty one
+// leaves the call to the server, "lost" loses the connection.
+func (p *tab) interceptAPI(with func(url string) string) {
+	p.mu.Lock()
+	first := p.intercept == nil
+	p.intercept = with
+	p.mu.Unlock()
+	if first {
+		call(p, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/api/*"}}})
+	}
+}
+
+func (p *tab) answer(e *fetch.EventRequestPaused) {
+	p.mu.Lock()
+	intercept := p.intercept
+	p.mu.Unlock()
+	with := intercept(e.Request.URL)
+	var err error
+	switch status, body, _ := strings.Cut(with, " "); status {
+	case "":
+		_, err = chromedp.Call(p.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: e.RequestID})
+	case "lost":
+		_, err = chromedp.Call(p.ctx, fetch.FailRequest, fetch.FailRequestParams{RequestID: e.RequestID, ErrorReason: network.ErrorReasonConnectionReset})
+	default:
+		var code int64
+		_, _ = fmt.Sscan(status, &code)
+		_, err = chromedp.Call(p.ctx, fetch.FulfillRequest, fetch.FulfillRequestParams{
+			RequestID: e.RequestID, ResponseCode: code, Body: []byte(body),
+			ResponseHeaders: []*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/json"}, {Name: "X-Request-Id", Value: "01234567890123456789"}},
+		})
+	}
+	if err != nil && p.ctx.Err() == nil && !strings.Contains(err.Error(), "Invalid InterceptionId") { // the page gave the call up
+		p.t.Error(err)
+	}
+}
+
+func call[P, R any](p *tab, command cdp.Command[P, R], params P) R {
+	p.t.Helper()
+	result, err := chromedp.Call(p.ctx, command, params)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return result
+}
+
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, steps...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// visit goes to an address. All that is loaded from then on must be of its host.
+func (p *tab) visit(address string) *tab {
+	p.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.host = u.Host
+	p.mu.Unlock()
+	p.do(chromedp.Navigate(address))
+	return p
+}
+
+// eval is the value of an expression, or of its promise.
+func eval[T any](p *tab, expression string) T {
+	p.t.Helper()
+	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// until waits for an expression to become true.
+func (p *tab) until(expression string) *tab {
+	p.t.Helper()
+	for end := time.Now().Add(patience); !eval[bool](p, "!!("+expression+")"); {
+		if time.Now().After(end) {
+			p.shoot("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
+			p.t.Fatalf("it never came true that %s; the page has\n%s", expression, eval[string](p, "document.body.innerText"))
+		}
+		select {
+		case <-p.t.Context().Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return p
+}
+
+// text is what a reader sees of the element.
+func (p *tab) text(selector string) string {
+	p.t.Helper()
+	return eval[string](p, fmt.Sprintf("document.querySelector(%q).innerText", selector))
+}
+
+// click points at the element, as a mouse does.
+func (p *tab) click(selector string) *tab {
+	p.t.Helper()
+	p.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
+	p.do(chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+	return p
+}
+
+// press types keys at what has the focus.
+func (p *tab) press(keys string) *tab {
+	p.t.Helper()
+	p.do(chromedp.KeyEvent(keys))
+	return p
+}
+
+// screenshots is where pictures of the pages are kept, for people to look at.
+const screenshots = "screenshots"
+
+// shoot takes a picture of the whole page.
+func (p *tab) shoot(name string) {
+	p.t.Helper()
+	size := eval[struct{ W, H int64 }](p, "({W: innerWidth, H: document.documentElement.scrollHeight})")
+	beyond := true
+	picture := call(p, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{
+		CaptureBeyondViewport: &beyond,
+		Clip:                  &cdppage.Viewport{Width: number(size.W), Height: number(size.H), Scale: 1},
+	}).Data
+	if err := os.MkdirAll(screenshots, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(screenshots, name+".png"), picture, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// number is what the browser's protocol has for numbers of pixels.
+func number(n int64) float64 { return float64(n) }
+
+// accessible fails where axe finds something that bars people from the page.
+func (p *tab) accessible() *tab {
+	p.t.Helper()
+	axe, err := os.ReadFile("testdata/axe.min.js")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	eval[chromedp.Void](p, string(axe))
+	for _, v := range eval[[]struct {
+		ID, Help string
+		Nodes    []struct{ HTML, FailureSummary string }
+	}](p, `axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map((v) => ({
+		ID: v.id, Help: v.help, Nodes: v.nodes.map((n) => ({HTML: n.html, FailureSummary: n.failureSummary}))})))`) {
+		p.t.Errorf("%s: %s: %+v", v.ID, v.Help, v.Nodes)
+	}
+	return p
+}
+
+// downloaded waits for a file that the page hands over.
+func (p *tab) downloaded(name string) string {
+	p.t.Helper()
+	file := filepath.Join(p.downloads, name)
+	for end := time.Now().Add(patience); ; {
+		if data, err := os.ReadFile(file); err == nil && len(data) > 0 {
+			return string(data)
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("%s was never downloaded", name)
+		}
+		select {
+		case <-p.t.Context().Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// service is a running server on a database of its own.
+type service struct {
+	t *testing.T
+	*server.Server
+	url string
+}
+
+func serve(t *testing.T, config server.Config) *service {
+	t.Helper()
+	if config.Database == "" {
+		config.Database = "sqlite:" + filepath.Join(t.TempDir(), "billing.db")
+	}
+	s, err := server.Open(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop()
+		http.DefaultClient.CloseIdleConnections()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+	return &service{t, s, "http://" + listener.Addr().String() + config.BasePath}
+}
+
+// demo is a server with 90 days of usage.
+func demo(t *testing.T) (s *service, token string) {
+	t.Helper()
+	s = serve(t, server.Config{})
+	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
+		t.Fatal(err)
+	}
+	token = s.token("acme")
+	return s, token
+}
+
+// token is one that reads.
+func (s *service) token(orgs ...string) string {
+	s.t.Helper()
+	token, _, err := s.CreateToken(s.t.Context(), server.TokenOptions{Name: "test", Role: server.RoleRead, Organizations: orgs})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return token
+}
+
+// books imports records.
+func (s *service) books(records string) {
+	s.t.Helper()
+	if _, err := s.Import(s.t.Context(), strings.NewReader(records), func(line int, err error) { s.t.Errorf("line %d: %v", line, err) }); err != nil {
+		s.t.Fatal(err)
+	}
+}

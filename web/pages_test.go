@@ -1,0 +1,128 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/harmont-dev/harmont-billing/server"
+	"github.com/harmont-dev/harmont-billing/web"
+)
+
+// The reference shows every call, and makes one with the token of whoever is signed in.
+func TestReference(t *testing.T) {
+	s, token := demo(t)
+	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
+	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != 8 {
+		t.Errorf("%d calls are shown", n)
+	}
+	p.accessible().shoot("reference")
+	tryBalance(p)
+	if answer := p.text(".live-responses-table"); !strings.Contains(answer, `"balance_cents"`) {
+		t.Errorf("the answer is %s", answer)
+	}
+	p.shoot("reference-answer")
+	p = open(t, look{dark: true}).visit(s.url + "/docs").until("document.querySelector('.opblock')")
+	p.expect("401")
+	tryBalance(p)
+	if answer := p.text(".live-responses-table"); !strings.Contains(answer, `"unauthorized"`) {
+		t.Errorf("without a token, the answer is %s", answer)
+	}
+	p.accessible().shoot("reference-dark")
+}
+
+func tryBalance(p *tab) {
+	p.t.Helper()
+	p.click("#operations-billing-getBillingBalance .opblock-summary-control").click(".try-out__btn").click(".execute")
+	p.until("document.querySelector('.live-responses-table')")
+}
+
+// Below a path, behind a proxy, every page and every call finds its way; outside the path there is nothing.
+func TestBasePathBehindProxy(t *testing.T) {
+	s := serve(t, server.Config{BasePath: "/billing"})
+	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
+		t.Fatal(err)
+	}
+	token := s.token("acme")
+	target, err := url.Parse(strings.TrimSuffix(s.url, "/billing"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+		r.SetXForwarded()
+	}}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/billing") {
+			t.Errorf("%s is asked for, outside the base path", r.URL)
+			http.NotFound(w, r)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+
+	p := open(t, look{}).visit(proxy.URL + "/billing#token=" + token).until(loaded)
+	p.click("[data-days='7']").until(loaded)
+	p.click("#builds .expand").until("document.querySelector('#builds tr.job')")
+	p.do(chromedp.Reload())
+	p.until(loaded)
+	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
+	tryBalance(p)
+	if answer := p.text(".live-responses-table"); !strings.Contains(answer, `"balance_cents"`) {
+		t.Errorf("the reference's answer is %s", answer)
+	}
+	p.click("nav a[href='docs/errors/']").until("document.querySelector('dl a')")
+	p.click("dl a").until("document.querySelector('.trail')")
+	p.click(".brand").until(loaded)
+
+	// The doc_url leads through the proxy, too.
+	p.expect("404")
+	docURL := eval[string](p, "fetch('api/v0/nothing').then((r) => r.json()).then(({error}) => error.doc_url)")
+	if docURL != proxy.URL+"/billing/docs/errors/route_not_found" {
+		t.Errorf("the doc_url is %s", docURL)
+	}
+	p.visit(docURL)
+	if title := p.text("h1"); title != "route_not_found" {
+		t.Errorf("there, the title is %s", title)
+	}
+}
+
+// Each error's page can be read by everyone.
+func TestErrorPages(t *testing.T) {
+	s := serve(t, server.Config{})
+	p := open(t, look{}).visit(s.url + "/docs/errors/").accessible()
+	p.shoot("error-index")
+	links := eval[[]string](p, "[...document.querySelectorAll('dl a')].map((a) => a.href)")
+	if len(links) != 19 {
+		t.Errorf("%d errors are listed", len(links))
+	}
+	for _, link := range links {
+		p.visit(link)
+		if title := p.text("h1"); !strings.HasSuffix(link, "/"+title) {
+			t.Errorf("%s has the title %s", link, title)
+		}
+		if n := eval[int](p, "document.querySelectorAll('li').length"); n == 0 {
+			t.Errorf("%s gives no advice", link)
+		}
+	}
+	p.accessible().shoot("error")
+}
+
+func TestAssets(t *testing.T) {
+	if f, ok := web.Asset("app/main.js"); !ok || f.ContentType != "text/javascript; charset=utf-8" || len(f.Body) == 0 {
+		t.Errorf("main.js is %v %s", ok, f.ContentType)
+	}
+	for _, name := range []string{"", "app", "none.js", "../web.go", "../pages/usage.html", "app/../app/main.js", "/app/main.js"} {
+		if _, ok := web.Asset(name); ok {
+			t.Errorf("%q is there", name)
+		}
+	}
+}

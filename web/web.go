@@ -1,0 +1,134 @@
+// Package web has the pages that people look at: the usage of an organization, the API reference, and what each error
+// means. They are plain files without a build step. They call the same API as everyone, with the same token, and every
+// link in them is relative, so that they work below any path.
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+//go:embed pages assets
+var files embed.FS
+
+// File is an answer to a browser.
+type File struct {
+	Body        []byte
+	ContentType string
+	ETag        string
+	// Policy is the Content-Security-Policy.
+	Policy string
+}
+
+// What a page may load. Nothing comes from another host, no page runs or is styled by text within it, and none may be put
+// into a frame.
+const (
+	assetPolicy = "default-src 'none'; frame-ancestors 'none'"
+	pagePolicy  = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	// No script of the usage page makes markup of text.
+	usagePolicy = pagePolicy + "; require-trusted-types-for 'script'; trusted-types 'none'"
+	// Swagger UI's style sheet draws its arrows from data: URLs.
+	referencePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+// The pages without parameters.
+var (
+	Usage     = page("usage.html", usagePolicy)
+	Reference = page("reference.html", referencePolicy)
+)
+
+func page(name, policy string) File {
+	body, err := files.ReadFile("pages/" + name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return file(name, body, policy)
+}
+
+func file(name string, body []byte, policy string) File {
+	sum := sha256.Sum256(body)
+	// Weak, since the bytes sent may be compressed.
+	return File{body, contentTypes[path.Ext(name)], `W/"` + hex.EncodeToString(sum[:12]) + `"`, policy}
+}
+
+// contentTypes do not depend on what the machine has in /etc/mime.types.
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
+}
+
+// Asset finds a file that the pages load, by its path below assets/.
+func Asset(name string) (File, bool) {
+	name = "assets/" + name
+	if !fs.ValidPath(name) {
+		return File{}, false
+	}
+	body, err := files.ReadFile(name)
+	return file(name, body, assetPolicy), err == nil
+}
+
+// Failure is one error of the API.
+type Failure struct {
+	Code   string
+	Type   string
+	Status int
+	// Title is the status in words.
+	Title string
+}
+
+var errorPages = template.Must(template.New("").Funcs(template.FuncMap{"marked": marked}).
+	ParseFS(files, "pages/errors.html", "pages/error.html"))
+
+// marked makes code of what stands between backticks.
+func marked(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String())
+}
+
+// ErrorPage says what happened and how to mend it. The page of a code without advice is false.
+func ErrorPage(f Failure) (File, bool) {
+	advice, known := advices[f.Code]
+	if !known {
+		return File{}, false
+	}
+	return render("error.html", struct {
+		Failure
+		Advice
+	}{f, advice}), true
+}
+
+// ErrorIndex lists the errors.
+func ErrorIndex(failures []Failure) File {
+	type row struct {
+		Failure
+		Advice
+	}
+	rows := make([]row, len(failures))
+	for i, f := range failures {
+		rows[i] = row{f, advices[f.Code]}
+	}
+	return render("errors.html", rows)
+}
+
+func render(name string, data any) File {
+	var body bytes.Buffer
+	if err := errorPages.ExecuteTemplate(&body, name, data); err != nil {
+		panic(err) // the templates ask for nothing but the fields above
+	}
+	return file(name, body.Bytes(), pagePolicy)
+}
