@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -128,7 +129,11 @@ func (s *Server) renderError(err error, c echo.Context) {
 		header.Set(echo.HeaderAllow, allowed(header.Get(echo.HeaderAllow)))
 	}
 	if f.status >= http.StatusInternalServerError {
-		s.log.ErrorContext(c.Request().Context(), "request failed", "request_id", requestID(c), "code", f.code, "error", err)
+		level := slog.LevelError
+		if errors.Is(err, context.Canceled) {
+			level = slog.LevelDebug // the client has left
+		}
+		s.log.Log(c.Request().Context(), level, "request failed", "request_id", requestID(c), "code", f.code, "error", err)
 	}
 	if err := writeJSON(c.Response(), f.status, envelope(f, message, requestID(c), s.docURLFor(c.Request()))); err != nil {
 		s.log.DebugContext(c.Request().Context(), "answer not sent", "request_id", requestID(c), "error", err)

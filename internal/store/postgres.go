@@ -27,6 +27,8 @@ var postgresDialect = dialect{
 
 	pipelined: true,
 
+	breakdown: breakdownByWindow,
+
 	readTx:     &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	byIndex:    func(string) string { return "" }, // its planner finds it
 	unique:     func(err error) bool { return hasCode(err, "23505") },

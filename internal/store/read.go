@@ -138,18 +138,29 @@ func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window
 	return days, err
 }
 
-const breakdownQuery = `SELECT ` + leaseColumns + `,
-		min(started_at) OVER build AS build_started_at, max(finished_at) OVER build,
-		CAST(coalesce(sum(amount_cents) OVER build, 0) AS BIGINT), count(*) OVER build
-	FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
-	WINDOW build AS (PARTITION BY build_id)
-	ORDER BY build_started_at DESC, build_id NULLS LAST, started_at, lease_id`
+const (
+	breakdownWindow = ` org_id = $1 AND started_at >= $2 AND started_at < $3`
+	breakdownOrder  = ` ORDER BY build_started_at DESC, build_id NULLS LAST, started_at, lease_id`
+
+	breakdownByWindow = `SELECT ` + leaseColumns + `,
+			min(started_at) OVER build AS build_started_at, max(finished_at) OVER build,
+			CAST(coalesce(sum(amount_cents) OVER build, 0) AS BIGINT), count(*) OVER build
+		FROM leases WHERE` + breakdownWindow + `
+		WINDOW build AS (PARTITION BY build_id)` + breakdownOrder
+	breakdownByJoin = `SELECT ` + leaseColumns + `, build_started_at, build_finished_at, build_cents, build_jobs
+		FROM leases JOIN (
+			SELECT build_id AS build, min(started_at) AS build_started_at, max(finished_at) AS build_finished_at,
+				CAST(coalesce(sum(amount_cents), 0) AS BIGINT) AS build_cents, count(*) AS build_jobs
+			FROM leases WHERE` + breakdownWindow + ` GROUP BY build_id
+		) AS builds ON build IS build_id
+		WHERE` + breakdownWindow + breakdownOrder
+)
 
 // Breakdown implements billing.Store. The database orders and spills to disk as it needs.
 func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
 	return func(yield func(*billing.BreakdownRow, error) bool) {
 		more := true
-		err := s.streamLately(ctx, breakdownQuery, []any{org[:], int64(w.From), int64(w.To)}, func(rows row) error {
+		err := s.streamLately(ctx, s.dialect.breakdown, []any{org[:], int64(w.From), int64(w.To)}, func(rows row) error {
 			row := new(billing.BreakdownRow)
 			b := &row.Build
 			if err := scanLease(rows, &row.Lease, &b.StartedAt, &b.FinishedAt, &b.Cents, &b.Jobs); err != nil {

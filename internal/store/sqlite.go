@@ -20,7 +20,8 @@ import (
 var sqliteDialect = dialect{
 	name:       "sqlite",
 	goose:      goose.DialectSQLite3,
-	lockHead:   "", // the write transaction holds the whole database
+	lockHead:   "",              // the write transaction holds the whole database
+	breakdown:  breakdownByJoin, // it sorts whole rows once, not twice
 	readTx:     &sql.TxOptions{ReadOnly: true},
 	byIndex:    sqliteByIndex,
 	unique:     sqliteUnique,

@@ -258,7 +258,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		must(t, err)
 	}
 
-	texts := []string{breakdownQuery}
+	texts := []string{sqliteDialect.breakdown}
 	for _, statements := range []*statements{s.writer, s.reader} {
 		for text := range maps.Keys(statements.byText) {
 			texts = append(texts, text)

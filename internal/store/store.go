@@ -34,6 +34,10 @@ type dialect struct {
 	// once for each connection then.
 	pipelined bool
 
+	// breakdown reads the leases of a window, each with the sums of its build. Both ways give the same; one of them is twice as
+	// fast.
+	breakdown string
+
 	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
 	byIndex func(index string) string
 
