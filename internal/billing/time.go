@@ -42,15 +42,37 @@ func (t Time) Floor(unit Time) Time {
 // Ceil is the earliest multiple of unit that is not before t.
 func (t Time) Ceil(unit Time) Time { return -(-t).Floor(unit) }
 
-const rfc3339Micros = "2006-01-02T15:04:05.000000Z"
-
-// AppendTo appends the RFC 3339 form in UTC, with six fractional digits, to b.
-func (t Time) AppendTo(b []byte) []byte { return t.Std().AppendFormat(b, rfc3339Micros) }
+// AppendTo appends the RFC 3339 form in UTC, with six fractional digits, to b. It does what time.Time.AppendFormat does, which
+// reads its layout anew each time.
+func (t Time) AppendTo(b []byte) []byte {
+	std := t.Std()
+	hour, minute, second := std.Clock()
+	b = appendDigits(append(t.AppendDateTo(b), 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), std.Nanosecond()/1000, 6)
+	return append(b, 'Z')
+}
 
 // AppendDateTo appends the date in UTC to b.
-func (t Time) AppendDateTo(b []byte) []byte { return t.Std().AppendFormat(b, time.DateOnly) }
+func (t Time) AppendDateTo(b []byte) []byte {
+	year, month, day := t.Std().Date()
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	return appendDigits(append(b, '-'), day, 2)
+}
 
-func (t Time) String() string { return string(t.AppendTo(make([]byte, 0, len(rfc3339Micros)))) }
+// appendDigits appends the last n decimal digits of a number that is not negative.
+func appendDigits(b []byte, number, n int) []byte {
+	b = append(b, "000000"[:n]...)
+	for i := len(b) - 1; n > 0; i, n = i-1, n-1 {
+		b[i] += byte(number % 10)
+		number /= 10
+	}
+	return b
+}
+
+func (t Time) String() string { return string(t.AppendTo(make([]byte, 0, 27))) }
 
 // The forms of ParseTime. The standard library's parser is laxer than RFC 3339 (it takes a comma for the point, for
 // example), so the form is checked first.

@@ -160,10 +160,10 @@ const (
 func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
 	return func(yield func(*billing.BreakdownRow, error) bool) {
 		more := true
+		var c columns
 		err := s.streamLately(ctx, s.dialect.breakdown, []any{org[:], int64(w.From), int64(w.To)}, func(rows row) error {
-			row := new(billing.BreakdownRow)
-			b := &row.Build
-			if err := scanLease(rows, &row.Lease, &b.StartedAt, &b.FinishedAt, &b.Cents, &b.Jobs); err != nil {
+			row, err := c.breakdown(rows)
+			if err != nil {
 				return err
 			}
 			if more = yield(row, nil); !more {
