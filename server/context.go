@@ -82,7 +82,7 @@ func (c *operationContext) Value(key any) any {
 
 // grantOf returns what the request's token gives; the guard before each operation has put it there.
 func grantOf(ctx context.Context) billing.Grant {
-	return ctx.Value(operationKey{}).(*operationContext).grant
+	return ctx.Value(operationKey{}).(*operationContext).grant //nolint:errcheck // see above
 }
 
 // orgOf returns the id of the organization in the request's path.

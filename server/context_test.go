@@ -18,12 +18,12 @@ func TestOperationContext(t *testing.T) {
 		if deadline, ok := derived.Deadline(); !ok || time.Until(deadline) != time.Second {
 			t.Errorf("the deadline is %v, %v", deadline, ok)
 		}
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		synctest.Wait()
 		if err := errors.Join(ctx.Err(), derived.Err()); err != nil {
 			t.Errorf("before its time it ends with %v", err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		for _, c := range []context.Context{ctx, derived} {
 			select {

@@ -84,7 +84,7 @@ const maxBuffer = 256 << 10
 
 // write sends a whole answer with one call.
 func write(w http.ResponseWriter, status int, appendTo func([]byte) []byte) error {
-	buffer := buffers.Get().(*[]byte)
+	buffer := buffers.Get().(*[]byte) //nolint:errcheck // there is nothing else in it
 	*buffer = appendTo((*buffer)[:0])
 	err := writeBody(w, status, *buffer)
 	if cap(*buffer) <= maxBuffer {

@@ -136,5 +136,7 @@ func onConnection(ctx context.Context, db *sql.DB, do func(*pgx.Conn) error) err
 		return err
 	}
 	defer conn.Close()
-	return conn.Raw(func(driver any) error { return do(driver.(*stdlib.Conn).Conn()) })
+	return conn.Raw(func(driver any) error {
+		return do(driver.(*stdlib.Conn).Conn()) //nolint:errcheck // the pool has no other driver
+	})
 }

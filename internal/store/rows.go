@@ -217,27 +217,34 @@ func placeholders(rows, width int) string {
 	return strings.Repeat(`,`+one, rows)[1:]
 }
 
-// array makes one parameter of many values, as they are made for a parameter each.
+// array makes one parameter of many values, which are as they would be for a parameter each.
 func array(of string, values []any) any {
 	switch of {
 	case uuids:
-		return typed(values, func(v []byte) pgtype.UUID { return pgtype.UUID{Bytes: [16]byte(v), Valid: true} })
+		ids := make([]pgtype.UUID, len(values))
+		for i, value := range values {
+			if id, ok := value.([]byte); ok {
+				ids[i] = pgtype.UUID{Bytes: [16]byte(id), Valid: true}
+			}
+		}
+		return ids
 	case texts:
-		return typed(values, func(v string) *string { return &v })
+		return pointers[string](values)
 	default:
-		return typed(values, func(v int64) *int64 { return &v })
+		return pointers[int64](values)
 	}
 }
 
-func typed[From, To any](values []any, convert func(From) To) []To {
-	converted := make([]To, len(values))
+// pointers has nil for NULL.
+func pointers[T any](values []any) []*T {
+	all := make([]*T, len(values))
 	for i, value := range values {
 		switch v := value.(type) {
-		case From:
-			converted[i] = convert(v)
-		case To:
-			converted[i] = v
+		case *T:
+			all[i] = v
+		case T:
+			all[i] = &v
 		}
 	}
-	return converted
+	return all
 }

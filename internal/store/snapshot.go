@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -149,11 +150,11 @@ func auditOne(ctx context.Context, q snapshot, org billing.Organization, sink bi
 
 // nextUsage is the earliest time from $2 on at which a lease or a period starts.
 var nextUsage = func() string {
-	text := `SELECT min(at) FROM (SELECT min(started_at) AS at FROM leases WHERE org_id = $1 AND started_at >= $2`
+	starts := []string{`SELECT min(started_at) AS at FROM leases WHERE org_id = $1 AND started_at >= $2`}
 	for _, span := range billing.Spans {
-		text += fmt.Sprintf(` UNION ALL SELECT min(start_at) FROM usage_sums WHERE org_id = $1 AND span = %d AND start_at >= $2`, span)
+		starts = append(starts, fmt.Sprintf(`SELECT min(start_at) FROM usage_sums WHERE org_id = $1 AND span = %d AND start_at >= $2`, span))
 	}
-	return text + `) AS starts`
+	return `SELECT min(at) FROM (` + strings.Join(starts, ` UNION ALL `) + `) AS starts`
 }()
 
 // auditDays leaves out the days on which nothing started.
