@@ -97,6 +97,16 @@ func (b *bench) report(m machine, took time.Duration) (string, error) {
 			}
 			return cells("", "Store", "Here", "Yardstick", "It", "Here ÷ it") + "|---|---|--:|---|--:|--:|\n" + lines.String(), nil
 		},
+		// missing names the sections that were left out of this run.
+		"missing": func() string {
+			var left []string
+			for _, s := range sections {
+				if !slices.ContainsFunc(b.rows, func(r row) bool { return r.section == s.name }) {
+					left = append(left, s.name)
+				}
+			}
+			return strings.Join(left, ", ")
+		},
 		"targets": func() string {
 			var lines strings.Builder
 			lines.WriteString(cells("", "Store", "Measured", "Wanted", "Met") + "|---|---|--:|--:|---|\n")
