@@ -4,68 +4,52 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
+	"zombiezen.com/go/sqlite"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// columns takes rows apart one column after the other, without reflection: where a million rows go through, scanning them takes
-// longer than reading them. Each method puts the next column where it is told to and returns that, or nil for NULL.
+// columns takes a row apart one column after the other, without reflection: where a million rows go through, scanning them
+// takes longer than reading them. Each method puts the next column where it is told to and returns that, or nil for NULL.
 type columns struct {
-	raw    [][]byte // of a row of PostgreSQL, in binary
-	values []any    // of a row of SQLite
-	into   []any    // pointers to them
-	next   int
-	err    error
+	raw  [][]byte     // of a row of PostgreSQL, in binary
+	stmt *sqlite.Stmt // at a row of SQLite
+	next int
+	err  error // the first that was not what was asked for
 }
 
-// read begins a row with n columns.
-func (c *columns) read(r row, n int) error {
-	c.next = 0
-	if native, ok := r.(pgx.Rows); ok {
-		c.raw = native.RawValues()
-		return nil
-	}
-	if c.into == nil {
-		c.values, c.into = make([]any, n), make([]any, n)
-		for i := range c.values {
-			c.into[i] = &c.values[i]
-		}
-	}
-	return r.Scan(c.into...)
-}
-
-// column returns the next column, in one of the two forms; both are nil for NULL.
-func (c *columns) column() (raw []byte, value any) {
-	i := c.next
+// column returns the number of the next column and, of PostgreSQL, its bytes; ok tells that it is not NULL.
+func (c *columns) column() (i int, raw []byte, ok bool) {
+	i = c.next
 	c.next++
-	if c.raw != nil {
-		return c.raw[i], nil
+	if c.stmt != nil {
+		return i, nil, !c.stmt.ColumnIsNull(i)
 	}
-	return nil, c.values[i]
+	return i, c.raw[i], c.raw[i] != nil
 }
 
-func (c *columns) wrong(what string, raw []byte, value any) {
-	c.err = fmt.Errorf("column %d is not %s: %d bytes, %T", c.next, what, len(raw), value)
+func (c *columns) wrong(i int, what string) {
+	if c.err == nil {
+		c.err = fmt.Errorf("column %d is not %s", i, what)
+	}
 }
 
 func (c *columns) number(into *int64) *int64 {
-	raw, value := c.column()
-	switch v := value.(type) {
-	case int64:
-		*into = v
-		return into
-	case nil:
-		if len(raw) == 8 {
-			*into = int64(binary.BigEndian.Uint64(raw))
-			return into
+	i, raw, ok := c.column()
+	switch {
+	case !ok:
+		return nil
+	case c.stmt != nil:
+		if c.stmt.ColumnType(i) != sqlite.TypeInteger {
+			c.wrong(i, "a number")
 		}
-		if raw == nil {
-			return nil
-		}
+		*into = c.stmt.ColumnInt64(i)
+	case len(raw) == 8:
+		*into = int64(binary.BigEndian.Uint64(raw))
+	default:
+		c.wrong(i, "a number")
 	}
-	c.wrong("a number", raw, value)
-	return nil
+	return into
 }
 
 func (c *columns) time(into *billing.Time) *billing.Time {
@@ -73,34 +57,32 @@ func (c *columns) time(into *billing.Time) *billing.Time {
 }
 
 func (c *columns) text(into *string) *string {
-	raw, value := c.column()
-	switch v := value.(type) {
-	case string:
-		*into = v
-		return into
-	case nil:
-		if raw == nil {
-			return nil
-		}
+	i, raw, ok := c.column()
+	switch {
+	case !ok:
+		return nil
+	case c.stmt != nil:
+		*into = c.stmt.ColumnText(i)
+	default:
 		*into = string(raw)
-		return into
 	}
-	c.wrong("a text", raw, value)
-	return nil
+	return into
 }
 
 func (c *columns) id(into *billing.ID) *billing.ID {
-	raw, value := c.column()
-	if v, ok := value.([]byte); ok {
-		raw = v
-	} else if raw == nil && value == nil {
+	i, raw, ok := c.column()
+	if !ok {
 		return nil
 	}
-	if len(raw) != len(into) {
-		c.wrong("an id", raw, value)
-		return nil
+	n := len(raw)
+	if c.stmt != nil {
+		n = c.stmt.ColumnBytes(i, into[:])
+	} else {
+		copy(into[:], raw)
 	}
-	copy(into[:], raw)
+	if n != len(into) {
+		c.wrong(i, "an id")
+	}
 	return into
 }
 
@@ -110,16 +92,11 @@ type breakdownRow struct {
 	id, job, build, pipeline                                         billing.ID
 	jobName, stepKey, vmHandle, external, pipelineName, pipelineSlug string
 	buildNumber, duration, amount                                    int64
-	finishedAt, buildFinishedAt                                      billing.Time
+	finishedAt                                                       billing.Time
 }
 
-// breakdownColumns is how many columns a breakdown has: those of a lease and the sums of its build.
-const breakdownColumns = 22
-
-func (c *columns) breakdown(r row) (*billing.BreakdownRow, error) {
-	if err := c.read(r, breakdownColumns); err != nil {
-		return nil, err
-	}
+// lease reads the columns leaseColumns, and nothing of the build.
+func (c *columns) lease() (*breakdownRow, error) {
 	b := new(breakdownRow)
 	l := &b.Lease
 	l.ID, l.JobID = c.id(&b.id), c.id(&b.job)
@@ -132,9 +109,5 @@ func (c *columns) breakdown(r row) (*billing.BreakdownRow, error) {
 	c.time(&l.StartedAt)
 	l.FinishedAt = c.time(&b.finishedAt)
 	l.DurationSeconds, l.AmountCents = c.number(&b.duration), c.number(&b.amount)
-	c.time(&b.Build.StartedAt)
-	b.Build.FinishedAt = c.time(&b.buildFinishedAt)
-	c.number(&b.Build.Cents)
-	c.number(&b.Build.Jobs)
-	return &b.BreakdownRow, c.err
+	return b, c.err
 }

@@ -208,8 +208,9 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 		column string
 		ids    []billing.ID
 	}{{"lease_id", needs.Leases}, {"job_id", needs.Jobs}} {
-		d.find(p, org, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND `+by.column, uuids, byteKeys(by.ids),
-			func(rows row) error {
+		for text, args := range d.lookups(`SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND `+by.column,
+			[]any{org[:]}, uuids, byteKeys(by.ids)) {
+			p.query(text, args, func(rows row) error {
 				var l billing.Lease
 				if err := scanLease(rows, &l); err != nil {
 					return err
@@ -217,6 +218,7 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 				book.LoadLease(l)
 				return nil
 			})
+		}
 	}
 	for _, by := range []struct {
 		column, of, index string
@@ -226,8 +228,9 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 		{"lease_id", uuids, "ledger_entries_by_lease", byteKeys(needs.Debits)},
 		{"idempotency_key", texts, "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
 	} {
-		d.find(p, org, `SELECT `+entryColumns+` FROM ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1 AND `+by.column,
-			by.of, by.keys, func(rows row) error {
+		for text, args := range d.lookups(`SELECT `+entryColumns+` FROM ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1 AND `+by.column,
+			[]any{org[:]}, by.of, by.keys) {
+			p.query(text, args, func(rows row) error {
 				var e billing.Entry
 				if err := scanEntry(rows, &e); err != nil {
 					return err
@@ -235,6 +238,7 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 				book.LoadEntry(e)
 				return nil
 			})
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ func TestModel(t *testing.T) {
 		for range 2 {
 			d.stores = append(d.stores, open(t, database))
 		}
+		// Breakdowns of one have parts of all kinds, however few leases there are.
+		d.stores[0].parts = partSize{leases: 3, builds: 2, listed: 3}
 		begun := time.Now()
 		for d.steps < modelSteps && !t.Failed() {
 			rapid.Check(t, d.history)

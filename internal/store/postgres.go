@@ -27,8 +27,6 @@ var postgresDialect = dialect{
 
 	pipelined: true,
 
-	breakdown: breakdownByWindow,
-
 	readTx:     &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	byIndex:    func(string) string { return "" }, // its planner finds it
 	unique:     func(err error) bool { return hasCode(err, "23505") },
@@ -129,6 +127,6 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.address = address
+	s.address, s.readings = address, s.streams
 	return s, nil
 }

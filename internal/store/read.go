@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -136,43 +134,4 @@ func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window
 		return nil
 	}, func() { days = nil })
 	return days, err
-}
-
-const (
-	breakdownWindow = ` org_id = $1 AND started_at >= $2 AND started_at < $3`
-	breakdownOrder  = ` ORDER BY build_started_at DESC, build_id NULLS LAST, started_at, lease_id`
-
-	breakdownByWindow = `SELECT ` + leaseColumns + `,
-			min(started_at) OVER build AS build_started_at, max(finished_at) OVER build,
-			CAST(coalesce(sum(amount_cents) OVER build, 0) AS BIGINT), count(*) OVER build
-		FROM leases WHERE` + breakdownWindow + `
-		WINDOW build AS (PARTITION BY build_id)` + breakdownOrder
-	breakdownByJoin = `SELECT ` + leaseColumns + `, build_started_at, build_finished_at, build_cents, build_jobs
-		FROM leases JOIN (
-			SELECT build_id AS build, min(started_at) AS build_started_at, max(finished_at) AS build_finished_at,
-				CAST(coalesce(sum(amount_cents), 0) AS BIGINT) AS build_cents, count(*) AS build_jobs
-			FROM leases WHERE` + breakdownWindow + ` GROUP BY build_id
-		) AS builds ON build IS build_id
-		WHERE` + breakdownWindow + breakdownOrder
-)
-
-// Breakdown implements billing.Store. The database orders and spills to disk as it needs.
-func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
-	return func(yield func(*billing.BreakdownRow, error) bool) {
-		more := true
-		var c columns
-		err := s.streamLately(ctx, s.dialect.breakdown, []any{org[:], int64(w.From), int64(w.To)}, func(rows row) error {
-			row, err := c.breakdown(rows)
-			if err != nil {
-				return err
-			}
-			if more = yield(row, nil); !more {
-				return errors.New("the receiver wants no more")
-			}
-			return nil
-		})
-		if err != nil && more {
-			yield(nil, err)
-		}
-	}
 }

@@ -210,19 +210,19 @@ func (r *replicas) pick() (*replica, *replicaState) {
 	return nil, nil
 }
 
-// read reads from the replica, and gives up when the replica no longer answers.
-func (s *replicaState) read(ctx context.Context, from querier, text string, args []any, scan func(row) error) error {
+// whileUp runs a read on the replica, and gives it up when the replica no longer answers.
+func (s *replicaState) whileUp(ctx context.Context, read func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.up, cancel)()
-	return from.query(ctx, text, args, scan)
+	return read(ctx)
 }
 
 // readLately runs a short read whose answer may be up to maxLag old: on a replica, and on the database itself where there
 // is none or it fails.
 func (s *Store) readLately(ctx context.Context, text string, args []any, scan func(row) error, restart func()) error {
 	if replica, state := s.replicas.pick(); replica != nil {
-		err := state.read(ctx, replica.reader, text, args, scan)
+		err := state.whileUp(ctx, func(ctx context.Context) error { return replica.reader.query(ctx, text, args, scan) })
 		if err == nil || ctx.Err() != nil {
 			return s.fail(ctx, err)
 		}
@@ -231,17 +231,14 @@ func (s *Store) readLately(ctx context.Context, text string, args []any, scan fu
 	return s.fail(ctx, s.reader.query(ctx, text, args, scan))
 }
 
-// streamLately is readLately for a read of any length. Once the first row has been handed over, it stays with its replica.
-func (s *Store) streamLately(ctx context.Context, text string, args []any, scan func(row) error) error {
+// streamLately is readLately for a read of any length. Once it has handed anything over, it stays with its replica.
+func (s *Store) streamLately(ctx context.Context, read func(ctx context.Context, from readings, begun *bool) error) error {
 	if replica, state := s.replicas.pick(); replica != nil {
 		begun := false
-		err := state.read(ctx, replica.streams, text, args, func(rows row) error {
-			begun = true
-			return scan(rows)
-		})
+		err := state.whileUp(ctx, func(ctx context.Context) error { return read(ctx, replica.streams, &begun) })
 		if err == nil || begun || ctx.Err() != nil {
 			return s.fail(ctx, err)
 		}
 	}
-	return s.fail(ctx, s.streams.query(ctx, text, args, scan))
+	return s.fail(ctx, read(ctx, s.readings, new(bool)))
 }

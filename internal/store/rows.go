@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -184,29 +186,32 @@ func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, value
 	}
 }
 
-// find looks up the rows of an organization whose column has one of the keys. The text of the query ends in the column.
-func (d dialect) find(p pipeline, org billing.ID, text, of string, keys []any, scan func(row) error) {
-	if d.pipelined {
-		if len(keys) > 0 {
-			p.query(text+` = ANY($2)`, []any{org[:], array(of, keys)}, scan)
+// lookups are the statements that find the rows whose column has one of the keys. Their text begins as given, which ends in the
+// column; args are the parameters that it has already.
+func (d dialect) lookups(text string, args []any, of string, keys []any) iter.Seq2[string, []any] {
+	return func(yield func(string, []any) bool) {
+		if d.pipelined {
+			if len(keys) > 0 {
+				yield(fmt.Sprintf(`%s = ANY($%d)`, text, len(args)+1), append(slices.Clone(args), array(of, keys)))
+			}
+			return
 		}
-		return
-	}
-	// Only a few sizes of the list of keys occur, so that each is prepared once; a list is filled up with its last key.
-	for len(keys) > 0 {
-		size := 1
-		for size < len(keys) && size < 512 {
-			size *= 8
+		// Only a few sizes of the list of keys occur, so that each is prepared once; a list is filled up with its last key.
+		for len(keys) > 0 {
+			size := 1
+			for size < len(keys) && size < 512 {
+				size *= 8
+			}
+			n := min(size, len(keys))
+			all := append(append(make([]any, 0, len(args)+size), args...), keys[:n]...)
+			for len(all) < len(args)+size {
+				all = append(all, keys[n-1])
+			}
+			if !yield(text+` IN `+placeholders(1, size), all) {
+				return
+			}
+			keys = keys[n:]
 		}
-		args := make([]any, 1, size+1)
-		args[0] = org[:]
-		n := min(size, len(keys))
-		args = append(args, keys[:n]...)
-		for len(args) <= size {
-			args = append(args, keys[n-1])
-		}
-		p.query(text+` IN `+placeholders(1, size), args, scan)
-		keys = keys[n:]
 	}
 }
 

@@ -14,14 +14,14 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // pure Go, so that no C compiler is needed
 	sqlite3 "modernc.org/sqlite/lib"
+	native "zombiezen.com/go/sqlite"
 )
 
 // sqliteDialect is what SQLite does in its own way.
 var sqliteDialect = dialect{
 	name:       "sqlite",
 	goose:      goose.DialectSQLite3,
-	lockHead:   "",              // the write transaction holds the whole database
-	breakdown:  breakdownByJoin, // it sorts whole rows once, not twice
+	lockHead:   "", // the write transaction holds the whole database
 	readTx:     &sql.TxOptions{ReadOnly: true},
 	byIndex:    sqliteByIndex,
 	unique:     sqliteUnique,
@@ -40,11 +40,11 @@ func sqliteUnique(err error) bool {
 }
 
 func sqliteOutOfReach(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return false
+	code := int(native.ErrCode(err))
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		code = e.Code()
 	}
-	switch primary := e.Code() & 0xff; primary {
+	switch primary := code & 0xff; primary {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
 		sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
 		return true
@@ -77,9 +77,9 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		"synchronous(FULL)", // a commit that was acknowledged survives a power cut
 		"foreign_keys(ON)",
 	}}
-	source := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + pragmas.Encode()
+	source := "file:" + (&url.URL{Path: file}).EscapedPath()
 	open := func(connections int, extra string) (*sql.DB, error) {
-		db, err := sql.Open("sqlite", source+extra)
+		db, err := sql.Open("sqlite", source+"?"+pragmas.Encode()+extra)
 		if err != nil {
 			return nil, err
 		}
@@ -115,6 +115,9 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	s, err := start(ctx, sqliteDialect, writer, reader, streams)
 	if err != nil {
 		return nil, err
+	}
+	if s.readings, err = openSQLiteReadings(source, readers); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if s.anchor, err = open(1, "&_pragma=query_only(ON)"); err == nil {
 		err = s.watchCommits(ctx, file)

@@ -34,10 +34,6 @@ type dialect struct {
 	// once for each connection then.
 	pipelined bool
 
-	// breakdown reads the leases of a window, each with the sums of its build. Both ways give the same; one of them is twice as
-	// fast.
-	breakdown string
-
 	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
 	byIndex func(index string) string
 
@@ -50,10 +46,11 @@ type dialect struct {
 
 // Store implements billing.Store.
 type Store struct {
-	dialect dialect
-	writer  *statements // one at a time; reads its own writes
-	reader  *statements // short reads
-	streams *statements // reads whose length the receiver decides
+	dialect  dialect
+	writer   *statements // one at a time; reads its own writes
+	reader   *statements // short reads
+	streams  *statements // reads whose length the receiver decides
+	readings readings    // those of them that a request waits for
 
 	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
 	// stamps it to within grantAge.
@@ -76,6 +73,7 @@ type Store struct {
 	closeOnce func() error
 
 	commitTimeout time.Duration
+	parts         partSize
 }
 
 var _ billing.Store = (*Store)(nil)
@@ -115,6 +113,7 @@ func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*St
 		commitTimeout: commitTimeout,
 		exactly:       func() (stamp, bool) { return stamp{}, false },
 		lately:        grantClock(),
+		parts:         usualParts,
 	}
 	s.closeOnce = sync.OnceValue(s.closePools)
 	if err := migrate(ctx, d, writer); err != nil {
@@ -182,6 +181,9 @@ func (s *Store) closePools() error {
 	var errs []error
 	if s.replicas != nil {
 		errs = append(errs, s.replicas.close())
+	}
+	if s.readings != nil {
+		errs = append(errs, s.readings.close())
 	}
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.Close())
@@ -262,7 +264,16 @@ func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
 // query runs a query outside a transaction and hands each row to scan.
 func (s *statements) query(ctx context.Context, text string, args []any, scan func(row) error) error {
 	if s.native {
-		return queryPool(ctx, s.db, text, args, scan)
+		return onLiveConnection(ctx, s.db, func(conn *pgx.Conn, live func()) error {
+			rows, err := conn.Query(ctx, text, args...)
+			if err != nil {
+				return err
+			}
+			return eachNative(rows, func(r row) error {
+				live()
+				return scan(r)
+			})
+		})
 	}
 	stmt, err := s.get(ctx, text)
 	if err != nil {
@@ -275,21 +286,12 @@ func (s *statements) query(ctx context.Context, text string, args []any, scan fu
 	return each(rows, scan)
 }
 
-// queryPool runs a query on a pool whose connections may have been lost while they were idle, as all are when the database
-// is started again: the next one is tried, and at last a new one. Nothing is read twice.
-func queryPool(ctx context.Context, db *sql.DB, text string, args []any, scan func(row) error) error {
+// onLiveConnection is onConnection for reads on a pool whose connections may have been lost while they were idle, as all are
+// when the database is started again: the next one is tried, and at last a new one. Once do has called live it is not run again.
+func onLiveConnection(ctx context.Context, db *sql.DB, do func(conn *pgx.Conn, live func()) error) error {
 	for lost := 0; ; lost++ {
 		begun := false
-		err := onConnection(ctx, db, func(conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, text, args...)
-			if err != nil {
-				return err
-			}
-			return eachNative(rows, func(r row) error {
-				begun = true
-				return scan(r)
-			})
-		})
+		err := onConnection(ctx, db, func(conn *pgx.Conn) error { return do(conn, func() { begun = true }) })
 		if begun || !connectionLost(err) || ctx.Err() != nil || lost == db.Stats().MaxOpenConnections {
 			return err
 		}
