@@ -67,6 +67,7 @@ type Store struct {
 	writing   chan struct{} // holds a value during a write transaction; waiting here is fairer than in the database
 	queueing  sync.RWMutex  // held for writing to close the queue; never locked by the committer, which empties it
 	closed    atomic.Bool
+	commits   uint64 // how many pipelines were begun while holding writing
 	queue     chan *write
 	committed chan struct{} // closed when the committer has ended
 
