@@ -316,7 +316,19 @@ func (p *tab) text(selector string) string {
 func (p *tab) click(selector string) *tab {
 	p.t.Helper()
 	p.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
-	p.do(chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+	// What is still being drawn above it would move it from under the mouse.
+	for place := ""; ; {
+		p.do(chromedp.ScrollIntoView(chromedp.CSS(selector)))
+		before := place
+		place = eval[string](p, fmt.Sprintf(`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+			const { x, y } = document.querySelector(%q)?.getBoundingClientRect() ?? {};
+			done(x + "," + y);
+		})))`, selector))
+		if place == before {
+			break
+		}
+	}
+	p.do(chromedp.Click(chromedp.CSS(selector)))
 	return p
 }
 

@@ -175,6 +175,7 @@ func (p postgresCluster) version(ctx context.Context) (version string, err error
 // The databases that are kept and copied.
 const (
 	emptyDatabase = "empty"
+	begunDatabase = "begun"
 	building      = "building"
 	scratch       = "scratch"
 )
@@ -186,6 +187,22 @@ func (b *bench) makeEmpty(ctx context.Context, d databases, name string) error {
 	}
 	_, err := b.run(ctx, organizations(), "import", "--database", d.url(name), "-")
 	return err
+}
+
+// makeBegun makes a database in which one organization has some leases and the other none. What is measured on it does not
+// depend on what PostgreSQL makes of tables that it has only just seen empty.
+func (b *bench) makeBegun(ctx context.Context, d databases) error {
+	if err := b.makeEmpty(ctx, d, begunDatabase); err != nil {
+		return err
+	}
+	books, err := store.Open(ctx, d.url(begunDatabase))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(ctx, books, yearOf(smallOrg, b.size.small)), books.Close()); err != nil {
+		return err
+	}
+	return d.settle(ctx, begunDatabase)
 }
 
 // fill returns the name of the database that has the leases of the size in its books. It is made once; the program brings

@@ -22,9 +22,9 @@ func (b *bench) writtenHistory() history {
 	return history{largeOrg, b.size.written, billing.Time(b.size.written) * 3 * billing.Second}
 }
 
-// onScratch has do work on a database with empty books.
-func (b *bench) onScratch(ctx context.Context, d databases, do func(database string) error) error {
-	if err := d.copyTo(ctx, emptyDatabase, scratch); err != nil {
+// onScratch has do work on a copy of a database.
+func (b *bench) onScratch(ctx context.Context, d databases, from string, do func(database string) error) error {
+	if err := d.copyTo(ctx, from, scratch); err != nil {
 		return err
 	}
 	return do(d.url(scratch))
@@ -46,7 +46,7 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 	}
 	record := func(clients int) side {
 		return func(ctx context.Context) (speed int64, err error) {
-			err = b.onScratch(ctx, d, func(database string) error {
+			err = b.onScratch(ctx, d, emptyDatabase, func(database string) error {
 				server, err := b.serve(ctx, database)
 				if err != nil {
 					return err
@@ -116,7 +116,7 @@ func (b *bench) bulkInserts(ctx context.Context, d databases) (guarded, unguarde
 	}
 	bulk := func(guarded bool) side {
 		return func(ctx context.Context) (speed int64, err error) {
-			err = b.onScratch(ctx, d, func(database string) error {
+			err = b.onScratch(ctx, d, emptyDatabase, func(database string) error {
 				into, err := openRows(ctx, database)
 				if err != nil {
 					return err
@@ -145,7 +145,10 @@ func (b *bench) bulkInserts(ctx context.Context, d databases) (guarded, unguarde
 }
 
 func (b *bench) measureSingleWrites(ctx context.Context, d databases) error {
-	token, err := b.newToken(ctx, d.url(emptyDatabase))
+	if err := b.makeBegun(ctx, d); err != nil {
+		return err
+	}
+	token, err := b.newToken(ctx, d.url(begunDatabase))
 	if err != nil {
 		return err
 	}
@@ -156,7 +159,7 @@ func (b *bench) measureSingleWrites(ctx context.Context, d databases) error {
 	// A side writes to a server that start starts, as long as a run lasts.
 	write := func(clients int, verified bool, start func(ctx context.Context, database string) (*process, error)) side {
 		return func(ctx context.Context) (speed int64, err error) {
-			err = b.onScratch(ctx, d, func(database string) error {
+			err = b.onScratch(ctx, d, begunDatabase, func(database string) error {
 				server, err := start(ctx, database)
 				if err != nil {
 					return err
@@ -258,7 +261,7 @@ func (b *bench) measureImport(ctx context.Context, d databases) error {
 		return err
 	}
 	importing := func(ctx context.Context) (speed int64, err error) {
-		err = b.onScratch(ctx, d, func(database string) error {
+		err = b.onScratch(ctx, d, emptyDatabase, func(database string) error {
 			start := time.Now()
 			if _, err := b.run(ctx, "", "import", "--database", database, file); err != nil {
 				return err

@@ -86,6 +86,33 @@ func (c *columns) id(into *billing.ID) *billing.ID {
 	return into
 }
 
+// Scan implements row.
+func (c *columns) Scan(into ...any) error {
+	for _, v := range into {
+		switch v := v.(type) {
+		case *int64:
+			c.number(v)
+		case *billing.Time:
+			c.time(v)
+		case idColumn:
+			c.id(v.into)
+		case nullIDColumn:
+			*v.into = c.id(new(billing.ID))
+		case **int64:
+			*v = c.number(new(int64))
+		case **billing.Time:
+			*v = c.time(new(billing.Time))
+		case **string:
+			*v = c.text(new(string))
+		case *billing.Source:
+			c.text((*string)(v))
+		default:
+			return fmt.Errorf("a column into %T", v)
+		}
+	}
+	return c.err
+}
+
 // breakdownRow is a row with the values that it points to, so that they take one allocation.
 type breakdownRow struct {
 	billing.BreakdownRow

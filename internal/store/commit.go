@@ -267,10 +267,10 @@ func (d dialect) flush(p pipeline, org billing.ID, head billing.Head, c billing.
 		period, u := periods[i], c.Sums[periods[i]]
 		return append(row, int64(period.Span), int64(period.Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
 	})
-	p.exec(`UPDATE ledger_heads SET seq = $2, balance_cents = $3, last_at = $4,
-			cpu_seconds = $5, memory_gb_seconds = $6, disk_gb_seconds = $7, total_cents = $8 WHERE org_id = $1`,
+	p.exec(`UPDATE ledger_heads SET seq = $1, balance_cents = $2, last_at = $3,
+			cpu_seconds = $4, memory_gb_seconds = $5, disk_gb_seconds = $6, total_cents = $7 WHERE org_id = $8`,
 		[]any{
-			org[:], head.Seq, head.BalanceCents, int64(head.LastAt),
-			head.Lifetime.CPUSeconds, head.Lifetime.MemoryGBSeconds, head.Lifetime.DiskGBSeconds, head.Lifetime.Cents,
+			head.Seq, head.BalanceCents, int64(head.LastAt),
+			head.Lifetime.CPUSeconds, head.Lifetime.MemoryGBSeconds, head.Lifetime.DiskGBSeconds, head.Lifetime.Cents, org[:],
 		})
 }

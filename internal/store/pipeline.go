@@ -16,7 +16,7 @@ import (
 type row interface{ Scan(into ...any) error }
 
 // pipeline takes the statements of a write transaction. They wait until run, so that a database at the other end of a network
-// gets many at a time and its answers take one way.
+// gets many at a time and its answers take one way. A text has its parameters in the order of their numbers.
 type pipeline interface {
 	query(text string, args []any, scan func(row) error)
 	exec(text string, args []any)
@@ -29,40 +29,7 @@ func (s *Store) commitTogether(ctx context.Context, do func(pipeline) error) err
 	if s.dialect.pipelined {
 		return s.exclusively(ctx, func() error { return s.pipelineNow(ctx, do) })
 	}
-	return s.transact(ctx, func(t tx) error {
-		p := &sequence{tx: t}
-		if err := do(p); err != nil {
-			return err
-		}
-		return p.run(ctx)
-	})
-}
-
-// sequence is the pipeline of a database in the same process, which has nothing to gain from it.
-type sequence struct {
-	tx      tx
-	waiting []func(context.Context) error
-}
-
-func (s *sequence) query(text string, args []any, scan func(row) error) {
-	s.waiting = append(s.waiting, func(ctx context.Context) error { return s.tx.query(ctx, text, args, scan) })
-}
-
-func (s *sequence) exec(text string, args []any) {
-	s.waiting = append(s.waiting, func(ctx context.Context) error {
-		_, err := s.tx.exec(ctx, text, args...)
-		return err
-	})
-}
-
-func (s *sequence) run(ctx context.Context) error {
-	defer func() { s.waiting = s.waiting[:0] }()
-	for _, statement := range s.waiting {
-		if err := statement(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.exclusively(ctx, func() error { return s.committer.commit(ctx, do) })
 }
 
 // pipelineNow begins with the first statements of do and commits with the last, so that a transaction takes two ways there and

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -55,6 +57,18 @@ func sqliteOutOfReach(err error) bool {
 // sqliteBusyTimeout is how long a statement waits for another process to finish writing.
 const sqliteBusyTimeout = 5 * time.Second
 
+// sqlitePragma is a setting of a connection.
+type sqlitePragma struct{ name, value string }
+
+// sqlitePragmas are those of every connection.
+var sqlitePragmas = []sqlitePragma{
+	// Another process may be writing. It comes first, so that the next ones wait as well.
+	{"busy_timeout", strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10)},
+	{"journal_mode", "WAL"},
+	{"synchronous", "FULL"}, // a commit that was acknowledged survives a power cut
+	{"foreign_keys", "ON"},
+}
+
 // openSQLite opens the pools of the database in the file, which is created where it does not exist.
 func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if file == ":memory:" {
@@ -69,16 +83,13 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if _, err := os.Stat(filepath.Dir(file)); err != nil {
 		return nil, fmt.Errorf("the folder of the database: %w", err)
 	}
-	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
-	pragmas := url.Values{"_pragma": {
-		// Another process may be writing. It comes first, so that the next ones wait as well.
-		fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds()),
-		"journal_mode(WAL)",
-		"synchronous(FULL)", // a commit that was acknowledged survives a power cut
-		"foreign_keys(ON)",
-	}}
 	source := "file:" + (&url.URL{Path: file}).EscapedPath()
-	open := func(connections int, extra string) (*sql.DB, error) {
+	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
+	open := func(connections int, extra string, more ...sqlitePragma) (*sql.DB, error) {
+		pragmas := url.Values{}
+		for _, p := range slices.Concat(sqlitePragmas, more) {
+			pragmas.Add("_pragma", p.name+"("+p.value+")")
+		}
 		db, err := sql.Open("sqlite", source+"?"+pragmas.Encode()+extra)
 		if err != nil {
 			return nil, err
@@ -87,11 +98,11 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		db.SetMaxIdleConns(connections)
 		return db, nil
 	}
+	queryOnly := sqlitePragma{"query_only", "ON"}
 	// A transaction that reads and then writes takes the write lock at once: one that took it later would fail under load
 	// whatever its timeout.
-	// There are two connections, so that a statement can be prepared while a transaction has the other. What a statement would
-	// undo where it fails is kept in memory: it is little, and written to a file takes a tenth of the time of large inserts.
-	writer, err := open(2, "&_txlock=immediate&_pragma=temp_store(MEMORY)")
+	// There are two connections, so that a statement can be prepared while a transaction has the other.
+	writer, err := open(2, "&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +111,13 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	readers := max(4, 2*runtime.GOMAXPROCS(0))
-	reader, err := open(readers, "&_pragma=query_only(ON)")
+	reader, err := open(readers, "", queryOnly)
 	if err != nil {
 		writer.Close()
 		return nil, err
 	}
 	// A breakdown or an export holds its connection for as long as its receiver takes, so these have a pool of their own.
-	streams, err := open(readers, "&_pragma=query_only(ON)")
+	streams, err := open(readers, "", queryOnly)
 	if err != nil {
 		writer.Close()
 		reader.Close()
@@ -116,10 +127,18 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.readings, err = openSQLiteReadings(source, readers); err != nil {
-		return nil, errors.Join(err, s.Close())
+	s.committer, err = openSQLitePool(source, 1, slices.Concat(sqlitePragmas, []sqlitePragma{
+		// What a statement would undo where it fails is little, and written to a file takes a tenth of the time of large inserts.
+		{"temp_store", "MEMORY"},
+	})...)
+	if err == nil {
+		s.longReads, err = openSQLitePool(source, readers, slices.Concat(sqlitePragmas, []sqlitePragma{queryOnly})...)
+		s.readings = s.longReads
 	}
-	if s.anchor, err = open(1, "&_pragma=query_only(ON)"); err == nil {
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+	}
+	if s.anchor, err = open(1, "", queryOnly); err == nil {
 		err = s.watchCommits(ctx, file)
 	}
 	if err != nil {

@@ -51,6 +51,8 @@ type Store struct {
 	reader   *statements // short reads
 	streams  *statements // reads whose length the receiver decides
 	readings readings    // those of them that a request waits for
+	// Of SQLite alone: what the committer writes through, and what readings has.
+	committer, longReads sqlitePool
 
 	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
 	// stamps it to within grantAge.
@@ -183,8 +185,10 @@ func (s *Store) closePools() error {
 	if s.replicas != nil {
 		errs = append(errs, s.replicas.close())
 	}
-	if s.readings != nil {
-		errs = append(errs, s.readings.close())
+	for _, pool := range []sqlitePool{s.committer, s.longReads} {
+		if pool.Pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.Close())

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// sqlitePool has connections to the database in a file that do without database/sql, which takes longer for a row than SQLite
+// itself. It is the same engine in the same process. What is committed, and what a long answer reads, goes through here.
+type sqlitePool struct {
+	*sqlitex.Pool
+	connections int
+	prepared    func(text string) // is told of statements, where it is not nil
+}
+
+func openSQLitePool(source string, connections int, pragmas ...sqlitePragma) (sqlitePool, error) {
+	pool, err := sqlitex.NewPool(source, sqlitex.PoolOptions{
+		Flags: sqlite.OpenReadWrite | sqlite.OpenURI, PoolSize: connections,
+		PrepareConn: func(conn *sqlite.Conn) error {
+			for _, pragma := range pragmas {
+				if err := sqlitex.ExecuteTransient(conn, `PRAGMA `+pragma.name+` = `+pragma.value, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+	return sqlitePool{Pool: pool, connections: connections}, err
+}
+
+// transact runs do between the statement begin and a ROLLBACK, which ends what do has not.
+func (p sqlitePool) transact(ctx context.Context, begin string, do func(*sqliteSession) error) error {
+	conn, err := p.Take(ctx) // what runs on it is interrupted when the context ends
+	if err != nil {
+		return err
+	}
+	defer p.Put(conn)
+	s := &sqliteSession{conn: conn, prepared: p.prepared}
+	defer s.rollBack()
+	if err := s.exec(begin, nil); err != nil {
+		return err
+	}
+	return do(s)
+}
+
+// atOneMoment implements readings.
+func (p sqlitePool) atOneMoment(ctx context.Context, do func(reading) error) error {
+	return p.transact(ctx, `BEGIN`, func(s *sqliteSession) error { return do(s) })
+}
+
+// sqliteSession is a connection in a transaction.
+type sqliteSession struct {
+	conn     *sqlite.Conn
+	prepared func(text string)
+	row      columns
+	begun    *sqlite.Stmt
+}
+
+func (s *sqliteSession) rollBack() {
+	if s.begun != nil {
+		_ = s.begun.Reset() // it repeats the error of Step
+	}
+	if !s.conn.AutocommitEnabled() {
+		s.conn.SetInterrupt(nil)
+		_ = s.exec(`ROLLBACK`, nil)
+	}
+}
+
+func (s *sqliteSession) prepare(text string, args []any) (*sqlite.Stmt, error) {
+	if s.prepared != nil {
+		s.prepared(text)
+	}
+	stmt, err := s.conn.Prepare(text) // once for each text and connection
+	if err != nil {
+		return nil, err
+	}
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case nil:
+			stmt.BindNull(i + 1)
+		case int64:
+			stmt.BindInt64(i+1, arg)
+		case *int64:
+			if arg == nil {
+				stmt.BindNull(i + 1)
+			} else {
+				stmt.BindInt64(i+1, *arg)
+			}
+		case string:
+			stmt.BindText(i+1, arg)
+		case *string:
+			if arg == nil {
+				stmt.BindNull(i + 1)
+			} else {
+				stmt.BindText(i+1, *arg)
+			}
+		case []byte:
+			stmt.BindBytes(i+1, arg)
+		default:
+			return nil, fmt.Errorf("a parameter of type %T", arg)
+		}
+	}
+	return stmt, nil
+}
+
+func (s *sqliteSession) exec(text string, args []any) error {
+	return s.query(context.Background(), text, args, func(*columns) error { return nil })
+}
+
+func (s *sqliteSession) query(_ context.Context, text string, args []any, scan func(*columns) error) error {
+	stmt, err := s.prepare(text, args)
+	if err != nil {
+		return err
+	}
+	for {
+		more, err := s.step(stmt, scan)
+		if err != nil {
+			_ = stmt.Reset()
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// step resets the statement after the last row.
+func (s *sqliteSession) step(stmt *sqlite.Stmt, scan func(*columns) error) (more bool, err error) {
+	if more, err = stmt.Step(); err == nil && more {
+		s.row = columns{stmt: stmt}
+		err = scan(&s.row)
+	}
+	return more, err
+}
+
+func (s *sqliteSession) begin(_ context.Context, text string, args []any) (err error) {
+	s.begun, err = s.prepare(text, args)
+	return err
+}
+
+func (s *sqliteSession) fetch(_ context.Context, n int, scan func(*columns) error) error {
+	for ; n > 0 && s.begun != nil; n-- {
+		more, err := s.step(s.begun, scan)
+		if err != nil {
+			return err
+		}
+		if !more { // the next step would begin anew
+			s.begun = nil
+		}
+	}
+	return nil
+}
+
+// sqlitePipeline runs each statement at once: a database in the same process has nothing to gain from waiting.
+type sqlitePipeline struct {
+	*sqliteSession
+	err error // after which nothing runs
+}
+
+func (p *sqlitePipeline) query(text string, args []any, scan func(row) error) {
+	if p.err == nil {
+		p.err = p.sqliteSession.query(context.Background(), text, args, func(c *columns) error { return scan(c) })
+	}
+}
+
+func (p *sqlitePipeline) exec(text string, args []any) {
+	if p.err == nil {
+		p.err = p.sqliteSession.exec(text, args)
+	}
+}
+
+func (p *sqlitePipeline) run(context.Context) error { return p.err }
+
+// commit runs do in a write transaction, with all that it leaves waiting, and commits it.
+func (p sqlitePool) commit(ctx context.Context, do func(pipeline) error) error {
+	return p.transact(ctx, `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
+		pipeline := &sqlitePipeline{sqliteSession: s}
+		if err := do(pipeline); err != nil {
+			return err
+		}
+		pipeline.exec(`COMMIT`, nil)
+		return pipeline.err
+	})
+}
