@@ -167,8 +167,8 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 			incomplete = append(incomplete, build.id[:])
 		}
 	}
-	for text, args := range b.dialect.lookups(`SELECT `+leaseColumns+` FROM leases`+b.dialect.byIndex("leases_by_build")+
-		leasesInWindow+` AND build_id`, b.args(), uuids, incomplete) {
+	for text, args := range b.dialect.lookups(leaseColumns, `leases`+b.dialect.byIndex("leases_by_build")+leasesInWindow,
+		b.args(), "build_id", uuids, incomplete) {
 		if err := b.query(ctx, text, args, take); err != nil {
 			return err
 		}

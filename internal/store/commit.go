@@ -208,8 +208,7 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 		column string
 		ids    []billing.ID
 	}{{"lease_id", needs.Leases}, {"job_id", needs.Jobs}} {
-		for text, args := range d.lookups(`SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND `+by.column,
-			[]any{org[:]}, uuids, byteKeys(by.ids)) {
+		for text, args := range d.lookups(leaseColumns, `leases WHERE org_id = $1`, []any{org[:]}, by.column, uuids, byteKeys(by.ids)) {
 			p.query(text, args, func(rows row) error {
 				var l billing.Lease
 				if err := scanLease(rows, &l); err != nil {
@@ -228,8 +227,8 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 		{"lease_id", uuids, "ledger_entries_by_lease", byteKeys(needs.Debits)},
 		{"idempotency_key", texts, "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
 	} {
-		for text, args := range d.lookups(`SELECT `+entryColumns+` FROM ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1 AND `+by.column,
-			[]any{org[:]}, by.of, by.keys) {
+		for text, args := range d.lookups(entryColumns, `ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1`,
+			[]any{org[:]}, by.column, by.of, by.keys) {
 			p.query(text, args, func(rows row) error {
 				var e billing.Entry
 				if err := scanEntry(rows, &e); err != nil {

@@ -174,8 +174,10 @@ func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, value
 	width := len(into.types) + 1
 	for at := 0; at < n; {
 		size := 1
-		for size < 64 && at+size*8 <= n {
-			size *= 8
+		for _, larger := range []int{len(billing.Spans), 8, 64} { // a single lease changes a sum of each span
+			if at+larger <= n {
+				size = larger
+			}
 		}
 		args := make([]any, 0, size*width)
 		for range size {
@@ -186,13 +188,16 @@ func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, value
 	}
 }
 
-// lookups are the statements that find the rows whose column has one of the keys. Their text begins as given, which ends in the
-// column; args are the parameters that it has already.
-func (d dialect) lookups(text string, args []any, of string, keys []any) iter.Seq2[string, []any] {
+// lookups are the statements that find rows whose column has one of the keys. What follows FROM ends in a condition, of which
+// args are the parameters.
+func (d dialect) lookups(columns, from string, args []any, column, of string, keys []any) iter.Seq2[string, []any] {
 	return func(yield func(string, []any) bool) {
 		if d.pipelined {
+			// Each key is looked up by itself. PostgreSQL would rather read all rows of an organization that its statistics take for
+			// small, than search for many keys.
 			if len(keys) > 0 {
-				yield(fmt.Sprintf(`%s = ANY($%d)`, text, len(args)+1), append(slices.Clone(args), array(of, keys)))
+				yield(fmt.Sprintf(`SELECT %s FROM unnest($%d::%s[]) AS key, LATERAL (SELECT * FROM %s AND %s = key OFFSET 0) AS found`,
+					columns, len(args)+1, of, from, column), append(slices.Clone(args), array(of, keys)))
 			}
 			return
 		}
@@ -207,7 +212,7 @@ func (d dialect) lookups(text string, args []any, of string, keys []any) iter.Se
 			for len(all) < len(args)+size {
 				all = append(all, keys[n-1])
 			}
-			if !yield(text+` IN `+placeholders(1, size), all) {
+			if !yield(`SELECT `+columns+` FROM `+from+` AND `+column+` IN `+placeholders(1, size), all) {
 				return
 			}
 			keys = keys[n:]

@@ -162,7 +162,7 @@ func (s *Store) watchCommits(ctx context.Context, file string) (err error) {
 		}
 		return s.walIndex.stamp()
 	}
-	s.lately = s.exactly
+	s.lately = s.sinceOthers
 	return nil
 }
 

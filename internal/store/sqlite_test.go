@@ -408,7 +408,7 @@ func TestSQLiteStatementsAreFew(t *testing.T) {
 	for _, n := range []int{1, 2, 7, 8, 9, 10, 15, 16, 17, 63, 64, 65, 66, 71, 72, 73, 150} {
 		write(n)
 	}
-	// Four sizes of each of five lookups, three of each of three inserts, and a few more.
+	// Four sizes of each of five lookups, four of each of three inserts, and a few more.
 	if n := len(prepared); n < 20 || n > 40 {
 		t.Errorf("%d statements are prepared", n)
 	}

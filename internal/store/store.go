@@ -55,11 +55,12 @@ type Store struct {
 	committer, longReads sqlitePool
 
 	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
-	// stamps it to within grantAge.
+	// stamps what grants depend on, to within grantAge.
 	exactly, lately func() (stamp, bool)
 	heads           memo[billing.ID, billing.Head]
 	headReads       shared[billing.ID, billing.Head]
 	grants          memo[grantKey, billing.Grant]
+	own             atomic.Pointer[ownCommits]
 	walIndex        *walIndex // nil where there is none
 	anchor          *sql.DB   // keeps the walIndex in place, whatever connections the pools open and close
 

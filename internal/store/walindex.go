@@ -26,6 +26,36 @@ func (w *walIndex) stamp() (s stamp, ok bool) {
 	return s, uint32(s[0]) == 3007000
 }
 
+// next tells whether the second of two stamps is of the commit after the first: the header counts them.
+func (before stamp) next(after stamp) bool { return uint32(after[1]) == uint32(before[1])+1 }
+
+// ownCommits are commits of this process's committer that followed one another with no other between them.
+type ownCommits struct{ from, to stamp }
+
+// sinceOthers stamps the database as it was before the last commits, where those were the committer's own. They change no
+// organization and no token.
+func (s *Store) sinceOthers() (stamp, bool) {
+	now, ok := s.exactly()
+	if own := s.own.Load(); own != nil && own.to == now {
+		return own.from, ok
+	}
+	return now, ok
+}
+
+// noteOwn takes note of a commit of the committer's own, before which the database had the stamp. It had the lock for writing
+// then, so nobody else can have come between.
+func (s *Store) noteOwn(before stamp) {
+	after, ok := s.exactly()
+	if !ok || !before.next(after) { // others have committed since
+		return
+	}
+	own := &ownCommits{before, after}
+	if last := s.own.Load(); last != nil && last.to == before {
+		own.from = last.from
+	}
+	s.own.Store(own)
+}
+
 // mapping is an index that is mapped into memory. When a process closes a file it loses all locks that it holds on it, those of
 // SQLite's own connections among them. So there is one mapping for all stores of this process, and its file stays open while
 // any connection may have it, too.

@@ -27,12 +27,18 @@ func TestSQLiteMemo(t *testing.T) {
 	if err := grant("globex"); err == nil {
 		t.Error("it is remembered that an organization does not exist")
 	}
+	must(t, post(t, s, org, "own"))
+	must(t, grant("acme"))
 	must(t, post(t, other, org, "two"))
 	if head, err := s.Head(t.Context(), org); err == nil {
 		t.Errorf("after another's commit, the head from memory is %+v", head)
 	}
 	if err := grant("acme"); err == nil {
 		t.Error("after another's commit, what a token gives is answered from memory")
+	}
+	must(t, post(t, s, org, "own again"))
+	if err := grant("acme"); err == nil {
+		t.Error("after another's commit and one's own, what a token gives is answered from memory")
 	}
 }
 

@@ -125,10 +125,10 @@ CREATE TABLE public.usage_sums (
     CONSTRAINT usage_sums_total_cents_check CHECK ((total_cents >= 0))
 );
 
-INSERT INTO public.goose_db_version VALUES (1, 0, true, '2026-11-25 21:56:55.576711');
-INSERT INTO public.goose_db_version VALUES (2, 1, true, '2026-11-25 21:56:55.581138');
-INSERT INTO public.goose_db_version VALUES (3, 2, true, '2026-11-25 21:56:55.60195');
-INSERT INTO public.goose_db_version VALUES (4, 3, true, '2026-11-25 21:56:55.60613');
+INSERT INTO public.goose_db_version VALUES (1, 0, true, '2026-11-25 22:55:06.856802');
+INSERT INTO public.goose_db_version VALUES (2, 1, true, '2026-11-25 22:55:06.860631');
+INSERT INTO public.goose_db_version VALUES (3, 2, true, '2026-11-25 22:55:06.885334');
+INSERT INTO public.goose_db_version VALUES (4, 3, true, '2026-11-25 22:55:06.889195');
 
 INSERT INTO public.leases VALUES ('01970100-0000-7000-8000-000000000001', '01970200-0000-7000-8000-000000000001', '01970300-0000-7000-8000-000000000001', 'test: go ✓', 'test', 'vm-1', '01970400-0000-7000-8000-000000000001', 17, 'ext/17', '01970500-0000-7000-8000-000000000001', 'Main', 'main', 2, 4, 20, 1780704000000001, 1780704300000001, 300, -12);
 INSERT INTO public.leases VALUES ('01970100-0000-7000-8000-000000000001', '01970200-0000-7000-8000-000000000002', '01970300-0000-7000-8000-000000000002', 'deploy', NULL, NULL, '01970400-0000-7000-8000-000000000001', 17, NULL, NULL, NULL, NULL, 2, 4, 20, 1780711200000000, NULL, NULL, NULL);
@@ -170,9 +170,9 @@ INSERT INTO public.ledger_heads VALUES ('01970100-0000-7000-8000-000000000003', 
 INSERT INTO public.ledger_heads VALUES ('01970100-0000-7000-8000-000000000001', 10, 6232, 1780704010000000, 180694, 361388, 1806940, 3792);
 INSERT INTO public.ledger_heads VALUES ('01970100-0000-7000-8000-000000000002', 10, 6262, 1780704020000000, 180694, 361388, 1806940, 3792);
 
+INSERT INTO public.organizations VALUES ('01970100-0000-7000-8000-000000000001', 'acme', 'acme, Inc. ☕', 1780617600000000);
 INSERT INTO public.organizations VALUES ('01970100-0000-7000-8000-000000000002', 'Globex.Corp', 'Globex.Corp, Inc. ☕', 1780617600000000);
 INSERT INTO public.organizations VALUES ('01970100-0000-7000-8000-000000000003', 'empty', 'empty, Inc. ☕', 1780617600000000);
-INSERT INTO public.organizations VALUES ('01970100-0000-7000-8000-000000000001', 'acme', 'acme, Inc. ☕', 1780617600000000);
 
 INSERT INTO public.token_organizations VALUES ('\x0000000000000000000000000000000000000000000000000000000000000000', '01970100-0000-7000-8000-000000000001');
 INSERT INTO public.token_organizations VALUES ('\x0100000000000000000000000000000000000000000000000000000000000000', '01970100-0000-7000-8000-000000000002');
@@ -237,11 +237,11 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.usage_sums
     ADD CONSTRAINT usage_sums_pkey PRIMARY KEY (org_id, span, start_at);
 
-CREATE INDEX leases_by_build ON public.leases USING btree (org_id, build_id, started_at);
+CREATE INDEX leases_by_build ON public.leases USING btree (org_id, build_id, started_at) WHERE (started_at IS NOT NULL);
 
 CREATE UNIQUE INDEX leases_by_job ON public.leases USING btree (org_id, job_id) WHERE (job_id IS NOT NULL);
 
-CREATE INDEX leases_by_start_and_build ON public.leases USING btree (org_id, started_at, build_id);
+CREATE INDEX leases_by_start_and_build ON public.leases USING btree (org_id, started_at, build_id) WHERE (started_at IS NOT NULL);
 
 CREATE UNIQUE INDEX ledger_entries_by_id ON public.ledger_entries USING btree (org_id, entry_id);
 
