@@ -141,7 +141,11 @@ func (s *Store) commit(batch []*write) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.commitTimeout)
 	defer cancel()
+	var before stamp
+	var stamped bool
+	var books map[billing.ID]*billing.Book
 	err := s.commitTogether(ctx, func(p pipeline) error {
+		before, stamped = s.exactly()
 		needs := map[billing.ID]*billing.Needs{}
 		var orgs []billing.ID
 		for _, w := range batch {
@@ -154,11 +158,17 @@ func (s *Store) commit(batch []*write) error {
 		// Several servers lock heads in the same order, so that none waits for one that waits for it.
 		slices.SortFunc(orgs, func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) })
 		now := billing.TimeOf(time.Now())
-		books := map[billing.ID]*billing.Book{}
+		books = map[billing.ID]*billing.Book{}
 		heads := 0
 		for _, org := range orgs {
-			books[org] = billing.NewBook(billing.Head{}, now)
-			s.dialect.load(p, org, needs[org], books[org], func() { heads++ })
+			head, known := s.heads.kept(org, before)
+			books[org] = billing.NewBook(head, now)
+			if known && stamped {
+				heads++
+			} else {
+				s.dialect.loadHead(p, org, books[org], func() { heads++ })
+			}
+			s.dialect.load(p, org, needs[org], books[org])
 		}
 		if err := p.run(ctx); err != nil {
 			return err
@@ -186,6 +196,8 @@ func (s *Store) commit(batch []*write) error {
 		return nil
 	})
 	switch {
+	case err == nil && stamped:
+		s.noteOwn(before, books)
 	case errors.Is(err, errNothingToCommit):
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
@@ -197,13 +209,17 @@ func (s *Store) commit(batch []*write) error {
 // errNothingToCommit spares the disk where no operation changed anything.
 var errNothingToCommit = errors.New("nothing to commit")
 
-// load puts an organization's head and all that the operations need into its book. It calls found where there is a head.
-func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *billing.Book, found func()) {
+// loadHead puts an organization's head into its book. It calls found where there is one.
+func (d dialect) loadHead(p pipeline, org billing.ID, book *billing.Book, found func()) {
 	p.query(headQuery+d.lockHead, []any{org[:]}, func(rows row) (err error) {
 		found()
 		book.Head, err = scanHead(rows)
 		return err
 	})
+}
+
+// load puts all that the operations need into an organization's book.
+func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *billing.Book) {
 	for _, by := range []struct {
 		column string
 		ids    []billing.ID

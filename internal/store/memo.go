@@ -27,21 +27,29 @@ const maxMemo = 10_000
 func (m *memo[K, V]) read(ctx context.Context, key K, now func() (stamp, bool), read func() (value V, keep bool, err error)) (V, error) {
 	at, stamped := now()
 	if stamped && ctx.Err() == nil {
-		m.mu.RLock()
-		kept, ok := m.byKey[key]
-		m.mu.RUnlock()
-		if ok && kept.at == at {
-			return kept.value, nil
+		if value, ok := m.kept(key, at); ok {
+			return value, nil
 		}
 	}
 	value, keep, err := read()
 	if stamped && keep && err == nil {
-		m.mu.Lock()
-		if m.byKey == nil || len(m.byKey) >= maxMemo {
-			m.byKey = map[K]memoized[V]{}
-		}
-		m.byKey[key] = memoized[V]{at, value}
-		m.mu.Unlock()
+		m.keep(key, at, value)
 	}
 	return value, err
+}
+
+func (m *memo[K, V]) kept(key K, at stamp) (value V, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	kept, ok := m.byKey[key]
+	return kept.value, ok && kept.at == at
+}
+
+func (m *memo[K, V]) keep(key K, at stamp, value V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byKey == nil || len(m.byKey) >= maxMemo {
+		m.byKey = map[K]memoized[V]{}
+	}
+	m.byKey[key] = memoized[V]{at, value}
 }

@@ -29,18 +29,7 @@ func (s *Store) commitTogether(ctx context.Context, do func(pipeline) error) err
 	if s.dialect.pipelined {
 		return s.exclusively(ctx, func() error { return s.pipelineNow(ctx, do) })
 	}
-	return s.exclusively(ctx, func() error {
-		var before stamp
-		var stamped bool
-		err := s.committer.commit(ctx, func(p pipeline) error {
-			before, stamped = s.exactly()
-			return do(p)
-		})
-		if err == nil && stamped {
-			s.noteOwn(before)
-		}
-		return err
-	})
+	return s.exclusively(ctx, func() error { return s.committer.commit(ctx, do) })
 }
 
 // pipelineNow begins with the first statements of do and commits with the last, so that a transaction takes two ways there and

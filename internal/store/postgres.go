@@ -61,7 +61,7 @@ func postgresOutOfReach(err error) bool {
 		return hasCode(err, "08", "53", "57", "25006", "25P03", "55P03", "58030")
 	}
 	_, network := errors.AsType[net.Error](err)
-	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+	return network || connectionLost(err)
 }
 
 // connectionLost tells whether an established connection turned out to be dead.
@@ -70,7 +70,7 @@ func connectionLost(err error) bool {
 		return false
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
 // postgresAddress is where a PostgreSQL database is.

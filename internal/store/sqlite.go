@@ -127,7 +127,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.committer, err = openSQLitePool(source, 1, slices.Concat(sqlitePragmas, []sqlitePragma{
+	s.committer, err = openSQLiteCommitter(ctx, source, slices.Concat(sqlitePragmas, []sqlitePragma{
 		// What a statement would undo where it fails is little, and written to a file takes a tenth of the time of large inserts.
 		{"temp_store", "MEMORY"},
 	})...)

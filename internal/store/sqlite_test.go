@@ -217,16 +217,10 @@ func TestSQLiteConnections(t *testing.T) {
 			}
 		}
 	}
-	for name, pool := range map[string]struct {
-		pool      sqlitePool
-		queryOnly int64
-	}{
-		"committer":  {s.committer, 0},
-		"long reads": {s.longReads, 1},
-	} {
-		eachConnection(t, pool.pool, func(conn *native.Conn) {
+	pragmas := func(name string, queryOnly int) func(*native.Conn) {
+		return func(conn *native.Conn) {
 			for pragma, want := range map[string]string{
-				"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "query_only": fmt.Sprint(pool.queryOnly),
+				"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "query_only": fmt.Sprint(queryOnly),
 			} {
 				got := ""
 				err := sqlitex.ExecuteTransient(conn, "PRAGMA "+pragma, &sqlitex.ExecOptions{ResultFunc: func(stmt *native.Stmt) error {
@@ -237,8 +231,10 @@ func TestSQLiteConnections(t *testing.T) {
 					t.Errorf("a connection of the %s has %s %s, %v; want %s", name, pragma, got, err, want)
 				}
 			}
-		})
+		}
 	}
+	pragmas("committer", 0)(s.committer.conn)
+	eachConnection(t, s.longReads, pragmas("long reads", 1))
 }
 
 // A write transaction has the write lock from its beginning, so that what it reads stays true until it writes.
@@ -465,7 +461,7 @@ func onWriters(t *testing.T, s *Store, text string) {
 		must(t, err)
 		defer c.Close() //nolint:gocritic // not before all of them were held
 	}
-	eachConnection(t, s.committer, func(conn *native.Conn) { must(t, sqlitex.ExecuteTransient(conn, text, nil)) })
+	must(t, sqlitex.ExecuteTransient(s.committer.conn, text, nil))
 }
 
 // When the disk is full, writes fail as unavailable and change nothing; once there is room it goes on.

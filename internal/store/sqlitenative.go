@@ -31,14 +31,18 @@ func openSQLitePool(source string, connections int, pragmas ...sqlitePragma) (sq
 	return sqlitePool{Pool: pool, connections: connections}, err
 }
 
-// transact runs do between the statement begin and a ROLLBACK, which ends what do has not.
-func (p sqlitePool) transact(ctx context.Context, begin string, do func(*sqliteSession) error) error {
+// atOneMoment implements readings.
+func (p sqlitePool) atOneMoment(ctx context.Context, do func(reading) error) error {
 	conn, err := p.Take(ctx) // what runs on it is interrupted when the context ends
 	if err != nil {
 		return err
 	}
 	defer p.Put(conn)
-	s := &sqliteSession{conn: conn, prepared: p.prepared}
+	return transact(&sqliteSession{conn: conn, prepared: p.prepared}, `BEGIN`, func(s *sqliteSession) error { return do(s) })
+}
+
+// transact runs do between the statement begin and a ROLLBACK, which ends what do has not.
+func transact(s *sqliteSession, begin string, do func(*sqliteSession) error) error {
 	defer s.rollBack()
 	if err := s.exec(begin, nil); err != nil {
 		return err
@@ -46,9 +50,40 @@ func (p sqlitePool) transact(ctx context.Context, begin string, do func(*sqliteS
 	return do(s)
 }
 
-// atOneMoment implements readings.
-func (p sqlitePool) atOneMoment(ctx context.Context, do func(reading) error) error {
-	return p.transact(ctx, `BEGIN`, func(s *sqliteSession) error { return do(s) })
+// sqliteCommitter has the connection that the committer writes through.
+type sqliteCommitter struct {
+	sqlitePool
+	conn *sqlite.Conn
+}
+
+func openSQLiteCommitter(ctx context.Context, source string, pragmas ...sqlitePragma) (c sqliteCommitter, err error) {
+	if c.sqlitePool, err = openSQLitePool(source, 1, pragmas...); err == nil {
+		// It is never interrupted: watching out for that takes longer than a statement, and no statement of a commit is long.
+		c.conn, err = c.Take(context.WithoutCancel(ctx))
+	}
+	return c, err
+}
+
+func (c sqliteCommitter) Close() error {
+	if c.conn != nil {
+		c.Put(c.conn)
+	}
+	return c.sqlitePool.Close()
+}
+
+// commit runs do in a write transaction and commits it, unless the context has ended by then.
+func (c sqliteCommitter) commit(ctx context.Context, do func(pipeline) error) error {
+	return transact(&sqliteSession{conn: c.conn, prepared: c.prepared}, `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
+		p := &sqlitePipeline{sqliteSession: s}
+		if err := do(p); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p.exec(`COMMIT`, nil)
+		return p.err
+	})
 }
 
 // sqliteSession is a connection in a transaction.
@@ -172,15 +207,3 @@ func (p *sqlitePipeline) exec(text string, args []any) {
 }
 
 func (p *sqlitePipeline) run(context.Context) error { return p.err }
-
-// commit runs do in a write transaction, with all that it leaves waiting, and commits it.
-func (p sqlitePool) commit(ctx context.Context, do func(pipeline) error) error {
-	return p.transact(ctx, `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
-		pipeline := &sqlitePipeline{sqliteSession: s}
-		if err := do(pipeline); err != nil {
-			return err
-		}
-		pipeline.exec(`COMMIT`, nil)
-		return pipeline.err
-	})
-}

@@ -52,7 +52,8 @@ type Store struct {
 	streams  *statements // reads whose length the receiver decides
 	readings readings    // those of them that a request waits for
 	// Of SQLite alone: what the committer writes through, and what readings has.
-	committer, longReads sqlitePool
+	committer sqliteCommitter
+	longReads sqlitePool
 
 	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
 	// stamps what grants depend on, to within grantAge.
@@ -186,10 +187,11 @@ func (s *Store) closePools() error {
 	if s.replicas != nil {
 		errs = append(errs, s.replicas.close())
 	}
-	for _, pool := range []sqlitePool{s.committer, s.longReads} {
-		if pool.Pool != nil {
-			errs = append(errs, pool.Close())
-		}
+	if s.committer.Pool != nil {
+		errs = append(errs, s.committer.Close())
+	}
+	if s.longReads.Pool != nil {
+		errs = append(errs, s.longReads.Close())
 	}
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.Close())

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
 // walIndex watches an SQLite database in WAL mode for commits of any process. All processes share an index of the write-ahead
@@ -27,7 +29,7 @@ func (w *walIndex) stamp() (s stamp, ok bool) {
 }
 
 // next tells whether the second of two stamps is of the commit after the first: the header counts them.
-func (before stamp) next(after stamp) bool { return uint32(after[1]) == uint32(before[1])+1 }
+func (before stamp) next(after stamp) bool { return uint32(after[1]-before[1]) == 1 }
 
 // ownCommits are commits of this process's committer that followed one another with no other between them.
 type ownCommits struct{ from, to stamp }
@@ -42,12 +44,15 @@ func (s *Store) sinceOthers() (stamp, bool) {
 	return now, ok
 }
 
-// noteOwn takes note of a commit of the committer's own, before which the database had the stamp. It had the lock for writing
-// then, so nobody else can have come between.
-func (s *Store) noteOwn(before stamp) {
+// noteOwn takes note of a commit of the committer's own that left the heads. It was the only one who could commit from when the
+// database had the stamp until it has; where somebody has since, nothing is known.
+func (s *Store) noteOwn(before stamp, heads map[billing.ID]*billing.Book) {
 	after, ok := s.exactly()
-	if !ok || !before.next(after) { // others have committed since
+	if !ok || !before.next(after) {
 		return
+	}
+	for org, book := range heads {
+		s.heads.keep(org, after, book.Head)
 	}
 	own := &ownCommits{before, after}
 	if last := s.own.Load(); last != nil && last.to == before {

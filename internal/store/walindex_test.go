@@ -8,7 +8,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// What was read is answered from memory, as long as nobody has committed anything.
+// What was read, or written by the store itself, is answered from memory, as long as nobody else has committed anything.
 func TestSQLiteMemo(t *testing.T) {
 	file := newFile(t)
 	s, other := openFile(t, file), openFile(t, file)
@@ -28,6 +28,7 @@ func TestSQLiteMemo(t *testing.T) {
 		t.Error("it is remembered that an organization does not exist")
 	}
 	must(t, post(t, s, org, "own"))
+	wantBalance(t, s, org, 2, 2)
 	must(t, grant("acme"))
 	must(t, post(t, other, org, "two"))
 	if head, err := s.Head(t.Context(), org); err == nil {
