@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
@@ -121,6 +123,58 @@ func TestDialectsHaveTheSameMigrations(t *testing.T) {
 	}
 	if len(names) != 2 || !slices.Equal(names[sqliteDialect.name], names[postgresDialect.name]) {
 		t.Errorf("the migrations are %v", names)
+	}
+}
+
+// The rows of an organization are found by their keys, however many there are, also while PostgreSQL's statistics have it that
+// the organization has none. So are those that foreign keys refer to.
+func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
+	database := pgtest.Database(t)
+	s, raw := open(t, database), rawPostgreSQL(t, database)
+	fill := func(slug string) billing.ID {
+		org := createOrganization(t, s, slug)
+		leases := make([]billing.Lease, 1000)
+		for i := range leases {
+			leases[i] = lease()
+			leases[i].BuildID = new(billing.NewID())
+		}
+		must(t, errors.Join(first(s.Write(t.Context(), org, record(leases...)))...))
+		return org
+	}
+	fill("acme")
+	_, err := raw.Exec(`ANALYZE`)
+	must(t, err)
+	org := fill("globex")
+
+	plan := func(text string, args ...any) string {
+		var lines []string
+		must(t, onConnection(t.Context(), raw, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(t.Context(), `EXPLAIN `+text, args...)
+			if err != nil {
+				return err
+			}
+			lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		}))
+		return strings.Join(lines, "\n")
+	}
+	var keys []any
+	for range 32 {
+		id := billing.NewID()
+		keys = append(keys, id[:])
+	}
+	for _, lookup := range []struct{ columns, table, column string }{
+		{leaseColumns, "leases", "lease_id"}, {leaseColumns, "leases", "job_id"},
+		{entryColumns, "ledger_entries", "entry_id"}, {entryColumns, "ledger_entries", "lease_id"},
+	} {
+		for text, args := range s.dialect.lookups(lookup.columns, lookup.table+` WHERE org_id = $1`, []any{org[:]}, lookup.column, uuids, keys) {
+			if got := plan(text, args...); !regexp.MustCompile(`Index Cond: \(\(org_id = .*\) AND \(` + lookup.column + ` = `).MatchString(got) {
+				t.Errorf("%s of %s: the plan is\n%s", lookup.column, lookup.table, got)
+			}
+		}
+	}
+	if got := plan(`SELECT 1 FROM leases WHERE org_id = $1 AND lease_id = $2`, org[:], keys[0]); !strings.Contains(got, "leases_pkey") {
+		t.Errorf("the plan of a foreign key's check is\n%s", got)
 	}
 }
 
