@@ -317,7 +317,8 @@ func (p *tab) click(selector string) *tab {
 	p.t.Helper()
 	p.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
 	// What is still being drawn above it would move it from under the mouse.
-	for place := ""; ; {
+	place := ""
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		p.do(chromedp.ScrollIntoView(chromedp.CSS(selector)))
 		before := place
 		place = eval[string](p, fmt.Sprintf(`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
