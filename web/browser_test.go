@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -290,10 +291,23 @@ func eval[T any](p *tab, expression string) T {
 	return value
 }
 
+// holds tells whether an expression is true on the page that is there. Where one page is giving way to the next, it is not.
+func (p *tab) holds(expression string) bool {
+	p.t.Helper()
+	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!("+expression+")", chromedp.EvalAwaitPromise))
+	if leaving, ok := errors.AsType[*cdproto.Error](err); ok && leaving.Code == -32000 {
+		return false
+	}
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
 // until waits for an expression to become true.
 func (p *tab) until(expression string) *tab {
 	p.t.Helper()
-	for end := time.Now().Add(patience); !eval[bool](p, "!!("+expression+")"); {
+	for end := time.Now().Add(patience); !p.holds(expression); {
 		if time.Now().After(end) {
 			p.shoot("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
 			p.t.Fatalf("it never came true that %s; the page has\n%s", expression, eval[string](p, "document.body.innerText"))
