@@ -19,7 +19,7 @@ func (a *adapter) GetBillingBalance(ctx context.Context, _ httpserver.GetBilling
 	if err != nil {
 		return nil, err
 	}
-	return balanceResponse(head), nil
+	return balanceResponse(head.BalanceCents), nil
 }
 
 func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.ListBillingTransactionsRequestObject) (httpserver.ListBillingTransactionsResponseObject, error) {

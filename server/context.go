@@ -63,10 +63,13 @@ func (c *operationContext) Done() <-chan struct{} { return c.wait().Done() }
 
 // Err implements context.Context.
 func (c *operationContext) Err() error {
-	if !c.deadline.IsZero() && time.Now().Before(c.deadline) {
-		return c.Context.Err() // as long as there is time, only the request's own end counts
+	c.mu.Lock()
+	timed := c.timed
+	c.mu.Unlock()
+	if timed == nil { // nobody waits, and so only the request's own end counts
+		return c.Context.Err()
 	}
-	return c.wait().Err()
+	return timed.Err()
 }
 
 type operationKey struct{}

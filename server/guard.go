@@ -122,11 +122,14 @@ const (
 	tokenBytes  = 32
 )
 
-func hashToken(token string) billing.TokenHash { return sha256.Sum256([]byte(token)) }
+func hashToken(token string) billing.TokenHash {
+	var space [64]byte // as long as no token is longer, nothing is allocated
+	return sha256.Sum256(append(space[:0], token...))
+}
 
 // bearer returns the token of the Authorization header.
 func bearer(header http.Header) (string, bool) {
-	values := header.Values(echo.HeaderAuthorization)
+	values := header[echo.HeaderAuthorization]
 	if len(values) != 1 {
 		return "", false
 	}

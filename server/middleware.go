@@ -3,14 +3,18 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
+	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/labstack/echo/v4"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -36,19 +40,55 @@ func withoutHead(next http.Handler) http.Handler {
 	})
 }
 
-func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
-
-// identify names the request.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		id := c.Request().Header.Get(echo.HeaderXRequestID)
-		if !validRequestID(id) {
-			id = billing.NewID().String()
-		}
-		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		return next(c)
+// compressed compresses answers for those who accept it, where it is worth it. All others are spared the library's own
+// writer, which takes a tenth of the time of a short answer, and need no Vary: what is not compressed serves everyone.
+func compressed(next http.Handler) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
+	if err != nil {
+		return nil, err
 	}
+	compressing := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Header[echo.HeaderAcceptEncoding]) > 0 {
+			compressing.ServeHTTP(w, r)
+		} else {
+			next.ServeHTTP(w, r)
+		}
+	}), nil
 }
+
+// identified names each request, and dates its answer.
+func identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header[echo.HeaderXRequestID]
+		if len(id) == 0 || !validRequestID(id[0]) {
+			id = []string{billing.NewID().String()}
+		}
+		w.Header()[echo.HeaderXRequestID] = id[:1:1]
+		w.Header()["Date"] = date()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// dateHeader is the value of a header in one second. net/http would write it anew for each answer.
+type dateHeader struct {
+	second int64
+	value  []string
+}
+
+var lastDate atomic.Pointer[dateHeader]
+
+func date() []string {
+	now := time.Now()
+	last := lastDate.Load()
+	if last == nil || last.second != now.Unix() {
+		last = &dateHeader{now.Unix(), []string{now.UTC().Format(http.TimeFormat)}}
+		lastDate.Store(last)
+	}
+	return last.value
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
 func validRequestID(id string) bool {
 	for i := range len(id) {
@@ -64,7 +104,7 @@ func validRequestID(id string) bool {
 func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		if err := next(c); err != nil {
+		if err := s.attempt(c, next); err != nil {
 			c.Error(err)
 		}
 		r, level := c.Request(), slog.LevelDebug
@@ -84,6 +124,21 @@ func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 		)
 		return nil
 	}
+}
+
+// attempt makes an error of a panic. Echo's own middleware does so as well, with functions that it makes anew for each request.
+func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
+	defer func() {
+		cause := recover()
+		if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this as well
+			panic(cause)
+		}
+		if cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+			s.log.Error("panic", "error", cause, "stack", string(debug.Stack()))
+		}
+	}()
+	return next(c)
 }
 
 // Limits of a request body, in bytes.

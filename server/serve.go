@@ -25,16 +25,15 @@ const shutdownTime = 10 * time.Second
 // off. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	httpServer := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      time.Minute, // a breakdown moves it on as it goes
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		Handler:        s.handler,
+		ReadTimeout:    time.Minute, // one for headers alone would be another timer to set with each request
+		WriteTimeout:   time.Minute, // a breakdown moves it on as it goes
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(unreadableRequests{listener, s}) }()
+	go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
 	select {
 	case err := <-failed:
 		return err
@@ -48,24 +47,33 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// unreadableRequests gives the envelope to answers that net/http writes by itself, past any handler, where it cannot make
-// out a request: a malformed path such as /%zz, or headers that are too large.
-type unreadableRequests struct {
+type serverListener struct {
 	net.Listener
 	server *Server
 }
 
-func (l unreadableRequests) Accept() (net.Conn, error) {
+func (l serverListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return envelopeConn{conn, l.server}, nil
+	return &serverConn{Conn: conn, server: l.server}, nil
 }
 
-type envelopeConn struct {
+type serverConn struct {
 	net.Conn
-	server *Server
+	server        *Server
+	writeDeadline time.Time
+}
+
+// SetWriteDeadline leaves a deadline that is at most a second earlier as it is: net/http moves it on with every request, and the
+// runtime's timer with it.
+func (c *serverConn) SetWriteDeadline(t time.Time) error {
+	if later := t.Sub(c.writeDeadline); 0 <= later && later <= time.Second {
+		return nil
+	}
+	c.writeDeadline = t
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // No handler of this server answers with a header like this.
@@ -74,7 +82,9 @@ var (
 	plainTextOnly = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 )
 
-func (c envelopeConn) Write(b []byte) (int, error) {
+// Write gives the envelope to answers that net/http writes by itself, past any handler, where it cannot make out a request: a
+// malformed path such as /%zz, or headers that are too large.
+func (c *serverConn) Write(b []byte) (int, error) {
 	if !bytes.HasPrefix(b, statusLine) || !bytes.Contains(b, plainTextOnly) {
 		return c.Conn.Write(b)
 	}

@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/klauspost/compress/gzhttp"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 	"golang.org/x/time/rate"
@@ -143,12 +142,7 @@ func (s *Server) route(config Config) error {
 	e := echo.New()
 	e.Binder = strictBinder{}
 	e.HTTPErrorHandler = s.renderError
-	e.Pre(identify, s.logRequests, middleware.RecoverWithConfig(middleware.RecoverConfig{
-		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
-			s.log.Error("panic", "error", err, "stack", string(stack))
-			return err
-		},
-	}))
+	e.Pre(s.logRequests)
 	if len(config.CORSOrigins) > 0 {
 		e.Pre(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  config.CORSOrigins,
@@ -178,11 +172,6 @@ func (s *Server) route(config Config) error {
 	e.GET("/openapi.yaml", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/yaml", specYAML)
 	})
-	// Nothing is set up for an answer that turns out too short to gain by it.
-	compressed, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
-	if err != nil {
-		return err
-	}
-	s.handler = compressed(withoutHead(e))
-	return nil
+	s.handler, err = compressed(identified(withoutHead(e)))
+	return err
 }
