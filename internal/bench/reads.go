@@ -95,7 +95,7 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 			return err
 		}
 	}
-	logging, err := b.serve(ctx, d.url(name), "--log-level", "info")
+	logging, err := b.serve(ctx, d.url(name), "--log-level", "debug")
 	if err != nil {
 		return err
 	}
