@@ -25,12 +25,13 @@ const shutdownTime = 10 * time.Second
 // off. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	httpServer := &http.Server{
-		Handler:        s.handler,
-		ReadTimeout:    time.Minute, // one for headers alone would be another timer to set with each request
-		WriteTimeout:   time.Minute, // a breakdown moves it on as it goes
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute, // a breakdown moves it on as it goes
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()

@@ -66,7 +66,7 @@ func TestAnswerIsDated(t *testing.T) {
 			if got, want := w.Header().Get("Date"), time.Now().UTC().Format(http.TimeFormat); got != want {
 				t.Errorf("the answer has the date %q, not %q", got, want)
 			}
-			time.Sleep(700 * time.Millisecond)
+			time.Sleep(700 * time.Millisecond) // of the bubble's clock, so that answers fall into the same second and into the next
 		}
 	})
 }
