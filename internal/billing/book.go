@@ -43,8 +43,8 @@ type Book struct {
 	keys    map[string]ID // idempotency key to entry id
 
 	appended []Entry
-	changed  []ID // leases to write, in order of their first change
-	written  map[ID]bool
+	changed  []ID        // leases to write, in order of their first change
+	stored   map[ID]bool // of these, whether they were there before
 	sums     map[Period]Usage
 	undo     []func()
 }
@@ -54,7 +54,7 @@ func NewBook(head Head, now Time) *Book {
 	return &Book{
 		Head: head, now: now,
 		leases: map[ID]Lease{}, jobs: map[ID]ID{}, entries: map[ID]Entry{}, debits: map[ID]ID{}, keys: map[string]ID{},
-		written: map[ID]bool{}, sums: map[Period]Usage{},
+		stored: map[ID]bool{}, sums: map[Period]Usage{},
 	}
 }
 
@@ -92,7 +92,8 @@ func (b *Book) Apply(op Operation) error {
 // Changes is what the operations applied so far have changed, each row in its final state.
 type Changes struct {
 	Entries []Entry          // new, in order of Seq
-	Leases  []Lease          // new or changed
+	Leases  []Lease          // new
+	Changed []Lease          // leases that are stored already
 	Sums    map[Period]Usage // to add to the sums of each period
 }
 
@@ -100,13 +101,17 @@ type Changes struct {
 func (b *Book) Changes() Changes {
 	c := Changes{Entries: b.appended, Sums: b.sums, Leases: make([]Lease, 0, len(b.changed))}
 	for _, id := range b.changed {
-		c.Leases = append(c.Leases, b.leases[id])
+		if b.stored[id] {
+			c.Changed = append(c.Changed, b.leases[id])
+		} else {
+			c.Leases = append(c.Leases, b.leases[id])
+		}
 	}
 	return c
 }
 
 // Empty tells whether there is nothing to write.
-func (c Changes) Empty() bool { return len(c.Entries) == 0 && len(c.Leases) == 0 }
+func (c Changes) Empty() bool { return len(c.Entries)+len(c.Leases)+len(c.Changed) == 0 }
 
 // findLease returns the stored lease with the key of l. It fails where the two ids of l belong to different leases.
 func (b *Book) findLease(l Lease) (Lease, bool, error) {
@@ -135,7 +140,7 @@ func (b *Book) findLease(l Lease) (Lease, bool, error) {
 func (b *Book) putLease(l Lease) {
 	id := *l.ID
 	before, existed := b.leases[id]
-	fresh := !b.written[id]
+	_, changed := b.stored[id]
 	b.undo = append(b.undo, func() {
 		if existed {
 			b.leases[id] = before
@@ -145,14 +150,14 @@ func (b *Book) putLease(l Lease) {
 				delete(b.jobs, *l.JobID)
 			}
 		}
-		if fresh {
-			delete(b.written, id)
+		if !changed {
+			delete(b.stored, id)
 			b.changed = b.changed[:len(b.changed)-1]
 		}
 	})
 	b.LoadLease(l)
-	if fresh {
-		b.written[id] = true
+	if !changed {
+		b.stored[id] = existed
 		b.changed = append(b.changed, id)
 	}
 }

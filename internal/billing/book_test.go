@@ -18,7 +18,7 @@ func copyOf(b *Book) *Book {
 	return &Book{
 		Head: b.Head, now: b.now, leases: maps.Clone(b.leases), jobs: maps.Clone(b.jobs), entries: maps.Clone(b.entries),
 		debits: maps.Clone(b.debits), keys: maps.Clone(b.keys), appended: slices.Clone(b.appended),
-		changed: slices.Clone(b.changed), written: maps.Clone(b.written), sums: maps.Clone(b.sums),
+		changed: slices.Clone(b.changed), stored: maps.Clone(b.stored), sums: maps.Clone(b.sums),
 	}
 }
 
@@ -255,5 +255,29 @@ func TestChangesHoldTheFinalStateOnce(t *testing.T) {
 	}
 	if (Changes{}).Empty() == c.Empty() {
 		t.Error("something to write is nothing to write")
+	}
+}
+
+// A store inserts new leases and updates those that it has.
+func TestChangesTellNewLeasesFromStored(t *testing.T) {
+	stored := normalized(t, func(l *Lease) { l.FinishedAt = nil })
+	finished, other := stored, normalized(t, func(l *Lease) { l.ID, l.JobID = new(NewID()), new(NewID()) })
+	finished.FinishedAt, finished.DurationSeconds = new(stored.StartedAt+3600*Second), new(int64(3600))
+	tooMuch := other
+	tooMuch.CPUCount = math.MaxInt64
+	b := NewBook(Head{}, 100)
+	b.LoadLease(stored)
+	if err := b.Apply(sequence{record(finished), record(tooMuch)}); err == nil {
+		t.Fatal("what cannot be billed was")
+	}
+	if c := b.Changes(); !c.Empty() {
+		t.Errorf("after a failure there is to write %+v", c)
+	}
+	if err := b.Apply(record(other, finished)); err != nil {
+		t.Fatal(err)
+	}
+	c := b.Changes()
+	if len(c.Leases) != 1 || *c.Leases[0].ID != *other.ID || len(c.Changed) != 1 || *c.Changed[0].ID != *stored.ID {
+		t.Errorf("new are %+v, stored were %+v", c.Leases, c.Changed)
 	}
 }

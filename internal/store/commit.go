@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -276,12 +275,9 @@ func textKeys(texts []string) []any {
 // flush writes what the operations changed.
 func (d dialect) flush(p pipeline, org billing.ID, head billing.Head, c billing.Changes) {
 	d.insert(p, org, leaseInsertion, len(c.Leases), func(i int, row []any) []any { return leaseValues(&c.Leases[i], row) })
+	d.insert(p, org, leaseChange, len(c.Changed), func(i int, row []any) []any { return leaseValues(&c.Changed[i], row) })
 	d.insert(p, org, entryInsertion, len(c.Entries), func(i int, row []any) []any { return entryValues(&c.Entries[i], row) })
-	periods := slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare)
-	d.insert(p, org, sumInsertion, len(periods), func(i int, row []any) []any {
-		period, u := periods[i], c.Sums[periods[i]]
-		return append(row, int64(period.Span), int64(period.Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
-	})
+	d.addSums(p, org, c.Sums)
 	p.exec(`UPDATE ledger_heads SET seq = $1, balance_cents = $2, last_at = $3,
 			cpu_seconds = $4, memory_gb_seconds = $5, disk_gb_seconds = $6, total_cents = $7 WHERE org_id = $8`,
 		[]any{

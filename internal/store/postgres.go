@@ -105,12 +105,23 @@ func (a *postgresAddress) pool(connections int, options ...stdlib.OptionOpenDB) 
 // next at once.
 const abandonedAfter = 5 * time.Second
 
-// giveUpAbandoned makes PostgreSQL give up the transaction of a server from which it hears nothing more. The end of a process
-// it hears of; a power cut or a broken network it would notice after hours, and until then no other server could write to the
-// ledgers whose heads are locked. This is a statement, since poolers refuse connections that ask for it as they start.
-func giveUpAbandoned(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SET idle_in_transaction_session_timeout = `+strconv.FormatInt(abandonedAfter.Milliseconds(), 10))
-	return err
+// prepareToWrite sets up a connection that writes. These are statements, since poolers refuse connections that ask for settings
+// as they start.
+func prepareToWrite(ctx context.Context, conn *pgx.Conn) error {
+	for _, setting := range []string{
+		// PostgreSQL gives up the transaction of a server from which it hears nothing more. The end of a process it hears of; a
+		// power cut or a broken network it would notice after hours, and until then no other server could write to the ledgers
+		// whose heads are locked.
+		`idle_in_transaction_session_timeout = ` + strconv.FormatInt(abandonedAfter.Milliseconds(), 10),
+		// Rows are found by keys, for which there is one good plan. To look for a better one each time would take as long as to
+		// write a lease.
+		`plan_cache_mode = force_generic_plan`,
+	} {
+		if _, err := conn.Exec(ctx, `SET `+setting); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openPostgres opens the pools of the database at the URL, which must exist.
@@ -119,7 +130,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	writer := address.pool(1, stdlib.OptionAfterConnect(giveUpAbandoned))
+	writer := address.pool(1, stdlib.OptionAfterConnect(prepareToWrite))
 	if err := writer.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", err), writer.Close())
 	}

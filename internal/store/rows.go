@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -131,7 +133,9 @@ var (
 	leaseInsertion = insertion{"leases", leaseColumns, []string{
 		uuids, uuids, texts, texts, texts, uuids, numbers, texts, uuids, texts, texts,
 		numbers, numbers, numbers, numbers, numbers, numbers, numbers,
-	}, ` ON CONFLICT (org_id, lease_id) DO UPDATE SET job_name = excluded.job_name, step_key = excluded.step_key,
+	}, ``}
+	leaseChange = insertion{leaseInsertion.table, leaseInsertion.columns, leaseInsertion.types,
+		` ON CONFLICT (org_id, lease_id) DO UPDATE SET job_name = excluded.job_name, step_key = excluded.step_key,
 		vm_handle = excluded.vm_handle, build_id = excluded.build_id, build_number = excluded.build_number,
 		build_external_id = excluded.build_external_id, pipeline_id = excluded.pipeline_id,
 		pipeline_name = excluded.pipeline_name, pipeline_slug = excluded.pipeline_slug,
@@ -150,13 +154,18 @@ var (
 		total_cents = usage_sums.total_cents + excluded.total_cents`}
 )
 
-// insert inserts n rows; values appends the columns of one of them.
+// sumUpdate has the parameters of sumInsertion.
+const sumUpdate = `UPDATE usage_sums SET cpu_seconds = cpu_seconds + ?4, memory_gb_seconds = memory_gb_seconds + ?5,
+	disk_gb_seconds = disk_gb_seconds + ?6, total_cents = total_cents + ?7 WHERE org_id = ?1 AND span = ?2 AND start_at = ?3`
+
+// few is as many rows as a single lease changes of one table: a sum of each span.
+const few = 3
+
+// insert inserts n rows; values appends the columns of one of them. PostgreSQL gets many as an array for each column, which takes
+// it longer than a few parameters of their own do.
 func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, values func(i int, row []any) []any) {
-	if n == 0 {
-		return
-	}
-	before := `INSERT INTO ` + into.table + ` (org_id, ` + into.columns + `) `
-	if d.pipelined {
+	before, width := `INSERT INTO `+into.table+` (org_id, `+into.columns+`) `, len(into.types)+1
+	if d.pipelined && n > few {
 		columns := make([][]any, len(into.types))
 		for i := range n {
 			for c, value := range values(i, make([]any, 0, len(columns))) {
@@ -171,10 +180,9 @@ func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, value
 		p.exec(before+`SELECT $1::uuid, * FROM unnest(`+strings.Join(parameters, `, `)+`) AS new`+into.conflict, args)
 		return
 	}
-	width := len(into.types) + 1
 	for at := 0; at < n; {
 		size := 1
-		for _, larger := range []int{len(billing.Spans), 8, 64} { // a single lease changes a sum of each span
+		for _, larger := range []int{few, 8, 64} {
 			if at+larger <= n {
 				size = larger
 			}
@@ -184,7 +192,28 @@ func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, value
 			args = values(at, append(args, org[:]))
 			at++
 		}
-		p.exec(before+`VALUES `+placeholders(size, width)+into.conflict, args)
+		p.exec(before+`VALUES `+d.placeholders(size, width)+into.conflict, args)
+	}
+}
+
+// addSums adds to the sums of periods, most of which are stored already.
+func (d dialect) addSums(p pipeline, org billing.ID, sums map[billing.Period]billing.Usage) {
+	// Several servers lock the rows in the same order.
+	periods := slices.SortedFunc(maps.Keys(sums), billing.Period.Compare)
+	values := func(i int, row []any) []any {
+		u := sums[periods[i]]
+		return append(row, int64(periods[i].Span), int64(periods[i].Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
+	}
+	sqlite, ok := p.(*sqlitePipeline)
+	if !ok {
+		d.insert(p, org, sumInsertion, len(periods), values)
+		return
+	}
+	// SQLite takes several times as long to insert where a row is there as to update it.
+	for i := range periods {
+		if !sqlite.update(sumUpdate, values(i, []any{org[:]})) {
+			d.insert(p, org, sumInsertion, 1, func(_ int, row []any) []any { return values(i, row) })
+		}
 	}
 }
 
@@ -195,7 +224,11 @@ func (d dialect) lookups(columns, from string, args []any, column, of string, ke
 		if d.pipelined {
 			// Each key is looked up by itself. PostgreSQL would rather read all rows of an organization that its statistics take for
 			// small, than search for many keys.
-			if len(keys) > 0 {
+			switch len(keys) {
+			case 0:
+			case 1:
+				yield(fmt.Sprintf(`SELECT %s FROM %s AND %s = $%d`, columns, from, column, len(args)+1), append(slices.Clone(args), keys[0]))
+			default:
 				yield(fmt.Sprintf(`SELECT %s FROM unnest($%d::%s[]) AS key, LATERAL (SELECT * FROM %s AND %s = key OFFSET 0) AS found`,
 					columns, len(args)+1, of, from, column), append(slices.Clone(args), array(of, keys)))
 			}
@@ -212,7 +245,7 @@ func (d dialect) lookups(columns, from string, args []any, column, of string, ke
 			for len(all) < len(args)+size {
 				all = append(all, keys[n-1])
 			}
-			if !yield(`SELECT `+columns+` FROM `+from+` AND `+column+` IN `+placeholders(1, size), all) {
+			if !yield(`SELECT `+columns+` FROM `+from+` AND `+column+` IN `+d.placeholders(1, size), all) {
 				return
 			}
 			keys = keys[n:]
@@ -222,9 +255,24 @@ func (d dialect) lookups(columns, from string, args []any, column, of string, ke
 
 // placeholders writes rows of parameters, "(?,?),(?,?)" for two rows of two. A parameter with a number has a name to SQLite, and
 // the driver searches all names for each parameter that it binds: a statement with a thousand of them takes twice as long.
-func placeholders(rows, width int) string {
-	one := `(` + strings.Repeat(`,?`, width)[1:] + `)`
-	return strings.Repeat(`,`+one, rows)[1:]
+func (d dialect) placeholders(rows, width int) string {
+	if !d.pipelined {
+		one := `(` + strings.Repeat(`,?`, width)[1:] + `)`
+		return strings.Repeat(`,`+one, rows)[1:]
+	}
+	var text []byte
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			text = append(text, '(')
+		case i%width == 0:
+			text = append(text, "),("...)
+		default:
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(append(text, '$'), int64(i+1), 10)
+	}
+	return string(append(text, ')'))
 }
 
 // array makes one parameter of many values, which are as they would be for a parameter each.

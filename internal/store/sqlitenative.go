@@ -206,4 +206,10 @@ func (p *sqlitePipeline) exec(text string, args []any) {
 	}
 }
 
+// update tells whether the statement has changed a row.
+func (p *sqlitePipeline) update(text string, args []any) bool {
+	p.exec(text, args)
+	return p.err == nil && p.conn.Changes() > 0
+}
+
 func (p *sqlitePipeline) run(context.Context) error { return p.err }
