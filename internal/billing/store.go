@@ -29,7 +29,8 @@ type Store interface {
 
 	// Write applies operations to the organization's books, one after another, each of them as a whole or not at all. It
 	// returns what each failed with, nil where it has taken place, in order; or an error for which none has taken place.
-	// When the context ends first, all or none of them take place, perhaps later; their results are not to be read then.
+	// Where the context ends while they wait for their turn, it fails with the context's error, and all or none of them take
+	// place; their results are not to be read then. Once it is their turn, the outcome is waited for.
 	Write(ctx context.Context, org ID, ops ...Operation) ([]error, error)
 
 	// Head returns where the ledger stands.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -13,10 +13,8 @@ import (
 const (
 	// maxBatchRows is about how many rows share a transaction, so that no writer waits long for others.
 	maxBatchRows = 4096
-	// queueSize is how many writes wait without holding their callers back.
-	queueSize = 512
-	// commitTimeout bounds a transaction of the committer. It is longer than the time for which a connection waits for
-	// another process to finish writing.
+	// commitTimeout bounds a transaction of waiting writes. It is longer than the time for which a connection waits for another
+	// process to finish writing.
 	commitTimeout = 15 * time.Second
 )
 
@@ -26,27 +24,7 @@ type write struct {
 	ops   []billing.Operation
 	errs  []error // of each operation
 	needs billing.Needs
-	taken atomic.Bool // by the committer, or by a caller who no longer waits
-	done  chan error  // gets one value, unless the caller was first
-}
-
-// Write implements billing.Store. Whatever is waiting is committed together: the cost of making a transaction durable is
-// shared, and a writer on its own does not wait for company.
-func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operation) ([]error, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	w := newWrite(org, ops)
-	if err := s.enqueue(ctx, w); err != nil {
-		return nil, err
-	}
-	select {
-	case err := <-w.done:
-		return w.errs, err
-	case <-ctx.Done():
-		w.taken.Store(true)
-		return nil, ctx.Err()
-	}
+	done  chan error // gets one value once the write was taken out of the queue
 }
 
 func newWrite(org billing.ID, ops []billing.Operation) *write {
@@ -57,33 +35,119 @@ func newWrite(org billing.ID, ops []billing.Operation) *write {
 	return w
 }
 
-func (s *Store) enqueue(ctx context.Context, w *write) error {
-	s.queueing.RLock()
-	defer s.queueing.RUnlock()
-	if s.closed.Load() {
-		return billing.Faultf(billing.ErrUnavailable, "the store is closed")
+// writes are those that wait, in their order.
+type writes struct {
+	mu      sync.Mutex
+	waiting []*write
+	served  bool // whether somebody commits what waits, until nothing does
+}
+
+// add tells whether it is on the caller to commit what waits.
+func (q *writes) add(w *write) (serve bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, w)
+	serve, q.served = !q.served, true
+	return serve
+}
+
+// more tells whoever commits what waits whether there is more. If not, it is on the next one.
+func (q *writes) more() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.served = len(q.waiting) > 0
+	return q.served
+}
+
+// take takes what fits into one transaction.
+func (q *writes) take() []*write {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, rows := 0, 0
+	for n < len(q.waiting) && rows < maxBatchRows {
+		w := q.waiting[n]
+		rows += len(w.ops) + len(w.needs.Leases) + len(w.needs.Jobs)
+		n++
 	}
-	select {
-	case s.queue <- w:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	batch := q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	return batch
+}
+
+// leave takes out a write for which nobody waits any more, unless it is taken already.
+func (q *writes) leave(w *write) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.waiting, w); i >= 0 {
+		q.waiting = slices.Concat(q.waiting[:i], q.waiting[i+1:]) // a batch may share the array
 	}
 }
 
-// commitAll is the committer. There is one, so two batches never wait for each other's rows.
-func (s *Store) commitAll() {
-	defer close(s.committed)
-	for first := range s.queue {
-		batch := s.gather(first)
-		err := s.commit(batch)
-		if err != nil && !errors.Is(err, billing.ErrUnavailable) {
-			s.commitSingly(batch)
-			continue
+// Write implements billing.Store. Whatever is waiting is committed together: the cost of making a transaction durable is
+// shared. A writer on its own neither waits for company nor wakes anybody: whoever finds nobody at it commits for all.
+func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operation) ([]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.using.RLock()
+	defer s.using.RUnlock()
+	if s.closed.Load() {
+		return nil, billing.Faultf(billing.ErrUnavailable, "the store is closed")
+	}
+	w := newWrite(org, ops)
+	if s.queue.add(w) {
+		s.commitFirst(ctx)
+	}
+	select {
+	case err := <-w.done:
+		return w.errs, err
+	default:
+	}
+	select {
+	case err := <-w.done:
+		return w.errs, err
+	case <-ctx.Done():
+		s.queue.leave(w)
+		return nil, ctx.Err()
+	}
+}
+
+// commitFirst commits once what waits, and leaves to others what has come meanwhile.
+func (s *Store) commitFirst(ctx context.Context) {
+	defer func() {
+		if s.queue.more() {
+			go s.commitRest()
 		}
+	}()
+	s.commitWaiting(ctx)
+}
+
+// commitRest commits until nothing waits. It goes from one batch to the next without a switch between goroutines.
+func (s *Store) commitRest() {
+	for s.commitWaiting(context.Background()); s.queue.more(); {
+		s.commitWaiting(context.Background())
+	}
+}
+
+// commitWaiting commits what waits, as far as it fits into one transaction, unless the context ends before it may.
+func (s *Store) commitWaiting(ctx context.Context) {
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		return
+	}
+	batch := s.queue.take()
+	err := errors.New("an operation in the same transaction panicked")
+	defer func() {
 		for _, w := range batch {
 			w.done <- err
 		}
+	}()
+	err = s.commit(batch)
+	if err != nil && !errors.Is(err, billing.ErrUnavailable) {
+		s.commitSingly(batch)
+		err = nil
 	}
 }
 
@@ -104,36 +168,11 @@ func (s *Store) commitSingly(batch []*write) {
 				gone = w.errs[i]
 			}
 		}
-		w.done <- nil
-	}
-}
-
-// gather takes what is waiting behind the first write, as far as it fits into one transaction.
-func (s *Store) gather(first *write) []*write {
-	var batch []*write
-	rows := 0
-	for w := first; ; {
-		if w.taken.CompareAndSwap(false, true) {
-			batch = append(batch, w)
-			rows += len(w.ops) + len(w.needs.Leases) + len(w.needs.Jobs)
-		}
-		if rows >= maxBatchRows {
-			return batch
-		}
-		select {
-		case next, open := <-s.queue:
-			if !open {
-				return batch
-			}
-			w = next
-		default:
-			return batch
-		}
 	}
 }
 
 // commit applies the batch in one transaction. Each operation's own error goes to its write; the error returned is one for
-// which none of the batch has happened.
+// which none of the batch has happened. Nothing else of this process is writing.
 func (s *Store) commit(batch []*write) error {
 	if len(batch) == 0 {
 		return nil

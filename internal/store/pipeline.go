@@ -27,9 +27,9 @@ type pipeline interface {
 // again.
 func (s *Store) commitTogether(ctx context.Context, do func(pipeline) error) error {
 	if s.dialect.pipelined {
-		return s.exclusively(ctx, func() error { return s.pipelineNow(ctx, do) })
+		return s.untilDone(ctx, func() error { return s.pipelineNow(ctx, do) })
 	}
-	return s.exclusively(ctx, func() error { return s.committer.commit(ctx, do) })
+	return s.untilDone(ctx, func() error { return s.committer.commit(ctx, do) })
 }
 
 // pipelineNow begins with the first statements of do and commits with the last, so that a transaction takes two ways there and

@@ -485,13 +485,18 @@ func TestPostgreSQLCancelled(t *testing.T) {
 		"Tokens":        func(ctx context.Context) error { return second(s.Tokens(ctx)) },
 		"RevokeToken":   func(ctx context.Context) error { return s.RevokeToken(ctx, billing.TokenHash{}, 0) },
 		"CreateToken":   func(ctx context.Context) error { return s.CreateToken(ctx, billing.Token{Role: billing.RoleRead}) },
-		"Write":         func(ctx context.Context) error { return errors.Join(first(s.Write(ctx, org, credit(1, "key")))...) },
-		"Breakdown":     func(ctx context.Context) error { return lastError(ctx, s, org, all) },
-		"Export":        func(ctx context.Context) error { return s.Export(ctx, nil) },
-		"Audit":         func(ctx context.Context) error { return s.Audit(ctx, nil) },
-		"Organization":  func(ctx context.Context) error { return second(s.OrganizationBySlug(ctx, "acme")) },
-		"CreateAnOrg":   func(ctx context.Context) error { return s.CreateOrganization(ctx, billing.Organization{Slug: "x"}) },
-		"Ping":          func(ctx context.Context) error { return s.Ping(ctx) },
+		"Write": func(ctx context.Context) error { // whose turn does not come
+			s.writing <- struct{}{}
+			defer func() { <-s.writing }()
+			go func() { _, _ = raw.ExecContext(ctx, `SELECT count(*) FROM leases`) }() // waits for the lock
+			return errors.Join(first(s.Write(ctx, org, credit(1, "key")))...)
+		},
+		"Breakdown":    func(ctx context.Context) error { return lastError(ctx, s, org, all) },
+		"Export":       func(ctx context.Context) error { return s.Export(ctx, nil) },
+		"Audit":        func(ctx context.Context) error { return s.Audit(ctx, nil) },
+		"Organization": func(ctx context.Context) error { return second(s.OrganizationBySlug(ctx, "acme")) },
+		"CreateAnOrg":  func(ctx context.Context) error { return s.CreateOrganization(ctx, billing.Organization{Slug: "x"}) },
+		"Ping":         func(ctx context.Context) error { return s.Ping(ctx) },
 	} {
 		for _, kind := range []error{context.Canceled, context.DeadlineExceeded} {
 			holder, err := raw.BeginTx(t.Context(), nil)

@@ -611,9 +611,7 @@ func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 			}
 		})
 	}
-	for len(s.queue) < n {
-		runtime.Gosched()
-	}
+	waitUntil(func() bool { return s.queue.length() == n })
 	cancel()
 	waiting.Wait()
 	close(released)
@@ -622,9 +620,21 @@ func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 	wantBalance(t, s, org, 1, 1)
 }
 
-// Close waits for the committer, those who wait for room in its queue do, and it waits for none of them, also when the
-// database refuses something.
-func TestSQLiteCloseWhileFull(t *testing.T) {
+// Whose turn has come learns the outcome, even when the context ends.
+func TestSQLiteGivenUpInTheTransaction(t *testing.T) {
+	s := openFile(t, newFile(t))
+	org := createOrganization(t, s, "acme")
+	ctx, cancel := context.WithCancel(t.Context())
+	errs, err := s.Write(ctx, org, operation(func(b *billing.Book) error {
+		cancel()
+		return credit(1, "key").Apply(b)
+	}))
+	must(t, errors.Join(append(errs, err)...))
+	wantBalance(t, s, org, 1, 1)
+}
+
+// Close waits for what is in the queue, also when the database refuses something, and nothing is written after it.
+func TestSQLiteCloseWhileWriting(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "taken"))
@@ -645,31 +655,74 @@ func TestSQLiteCloseWhileFull(t *testing.T) {
 		}
 	})
 	<-entered
-	for i := range cap(s.queue) + 8 {
+	const n = 8
+	for i := range n {
 		all.Go(func() {
-			if err := post(t, s, org, fmt.Sprint(i)); err != nil && !errors.Is(err, billing.ErrUnavailable) {
+			if err := post(t, s, org, fmt.Sprint(i)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for len(s.queue) < cap(s.queue) {
-		runtime.Gosched()
-	}
-	for s.queueing.TryLock() { // until somebody waits for room
-		s.queueing.Unlock()
-		runtime.Gosched()
-	}
+	waitUntil(func() bool { return s.queue.length() == n })
 	all.Go(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	for s.queueing.TryRLock() { // until Close waits
-		s.queueing.RUnlock()
-		runtime.Gosched()
-	}
+	waitUntil(func() bool { // Close waits
+		if s.using.TryRLock() {
+			s.using.RUnlock()
+			return false
+		}
+		return true
+	})
+	all.Go(func() {
+		if err := post(t, s, org, "too late"); !errors.Is(err, billing.ErrUnavailable) {
+			t.Errorf("after Close was called: %v", err)
+		}
+	})
 	close(released)
 	all.Wait()
+}
+
+// Whoever shared a transaction with an operation that panics is told, and others can write.
+func TestSQLitePanic(t *testing.T) {
+	s := openFile(t, newFile(t))
+	org := createOrganization(t, s, "acme")
+	entered, released := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is gone")
+			}
+		}()
+		_, err := s.Write(t.Context(), org, operation(func(*billing.Book) error {
+			close(entered)
+			<-released
+			panic("an operation does this")
+		}))
+		t.Errorf("it returned %v", err)
+	})
+	<-entered
+	all.Go(func() { must(t, post(t, s, org, "behind")) })
+	waitUntil(func() bool { return s.queue.length() == 1 })
+	close(released)
+	all.Wait()
+	wantBalance(t, s, org, 1, 1)
+}
+
+// waitUntil waits for what other goroutines are about to do.
+func waitUntil(done func() bool) {
+	for !done() {
+		runtime.Gosched()
+	}
+}
+
+func (q *writes) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
 }
 
 func TestSQLiteOpenRefuses(t *testing.T) {

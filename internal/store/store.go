@@ -68,12 +68,11 @@ type Store struct {
 	address  *postgresAddress // nil for SQLite
 	replicas *replicas        // nil where all is read from the database itself
 
-	writing   chan struct{} // holds a value during a write transaction; waiting here is fairer than in the database
-	queueing  sync.RWMutex  // held for writing to close the queue; never locked by the committer, which empties it
-	closed    atomic.Bool
-	commits   uint64 // how many pipelines were begun while holding writing
-	queue     chan *write
-	committed chan struct{} // closed when the committer has ended
+	writing chan struct{} // holds a value during a write transaction; waiting here is fairer than in the database
+	queue   writes
+	using   sync.RWMutex // held for reading by those whose writes may be in the queue
+	closed  atomic.Bool
+	commits uint64 // how many pipelines were begun while holding writing
 
 	closeOnce func() error
 
@@ -109,12 +108,12 @@ func MustExist(database string) error {
 	return nil
 }
 
-// start brings the schema up to date and starts the committer. It owns the pools, also when it fails.
+// start brings the schema up to date. It owns the pools, also when it fails.
 func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*Store, error) {
 	s := &Store{
 		dialect: d,
 		writer:  newStatements(d, writer), reader: newStatements(d, reader), streams: newStatements(d, streams),
-		writing: make(chan struct{}, 1), queue: make(chan *write, queueSize), committed: make(chan struct{}),
+		writing:       make(chan struct{}, 1),
 		commitTimeout: commitTimeout,
 		exactly:       func() (stamp, bool) { return stamp{}, false },
 		lately:        grantClock(),
@@ -124,7 +123,6 @@ func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*St
 	if err := migrate(ctx, d, writer); err != nil {
 		return nil, errors.Join(err, s.closeOnce())
 	}
-	go s.commitAll()
 	return s, nil
 }
 
@@ -171,12 +169,9 @@ func migrate(ctx context.Context, d dialect, db *sql.DB) error {
 
 // Close implements billing.Store.
 func (s *Store) Close() error {
-	s.queueing.Lock()
-	if !s.closed.Swap(true) {
-		close(s.queue)
-	}
-	s.queueing.Unlock()
-	<-s.committed
+	s.using.Lock() // those who wait in the queue are served before
+	defer s.using.Unlock()
+	s.closed.Store(true)
 	s.writing <- struct{}{} // the writes that do not pass through the queue
 	defer func() { <-s.writing }()
 	return s.closeOnce()
@@ -353,21 +348,20 @@ func (t tx) result(ctx context.Context, text string, args []any) (sql.Result, er
 	return t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
 }
 
-// transact runs do in a write transaction of its own and commits it where do returns nil. The database may have do run
-// again.
+// transact runs do in a write transaction of its own, while this process runs no other, and commits it where do returns nil. The
+// database may have do run again.
 func (s *Store) transact(ctx context.Context, do func(tx) error) error {
-	return s.exclusively(ctx, func() error { return s.transactNow(ctx, do) })
-}
-
-// exclusively runs a write transaction while this process runs no other, and runs it again where the database gives it up for
-// another's sake.
-func (s *Store) exclusively(ctx context.Context, transaction func() error) error {
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return s.untilDone(ctx, func() error { return s.transactNow(ctx, do) })
+}
+
+// untilDone runs a write transaction, and runs it again where the database gives it up for another's sake.
+func (s *Store) untilDone(ctx context.Context, transaction func() error) error {
 	const tries = 5
 	for try := 1; ; try++ {
 		err := transaction()
