@@ -89,14 +89,11 @@ func checkNUL(body []byte) error {
 type strictBinder struct{}
 
 func (strictBinder) Bind(into any, c echo.Context) error {
-	body, err := io.ReadAll(c.Request().Body)
-	if err != nil {
-		return err
-	}
-	if len(body) == 0 {
+	body, ok := c.Request().Body.(*readBody)
+	if !ok || body.Len() == 0 {
 		return badRequest.with("the body is empty; JSON is expected")
 	}
-	return describe(strictjson.Decode(body, into, decoding))
+	return describe(strictjson.Decode(body.Bytes(), into, decoding))
 }
 
 // describe finds the failure that goes with what is wrong in a body.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -174,21 +173,33 @@ func refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 		if strings.HasPrefix(r.URL.Path, leasesPath) {
 			limit = leasesBodyLimit
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
+		body := &readBody{}
+		// As much as it takes to see the end, but nobody gets much room for what is only announced.
+		body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+		_, err := body.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, limit))
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
 			return badRequest.with("the body was cut off: " + err.Error())
 		} else if err != nil {
 			return err
 		}
-		if err := checkSyntax(body); err != nil {
+		if err := checkSyntax(body.Bytes()); err != nil {
 			return err
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Body = body
 		return next(c)
 	}
 }
 
+// readBody is the body of a request that was read.
+type readBody struct{ bytes.Buffer }
+
+// Close implements io.Closer.
+func (*readBody) Close() error { return nil }
+
 func isJSON(header http.Header) bool {
+	if values := header[echo.HeaderContentType]; len(values) == 1 && values[0] == echo.MIMEApplicationJSON {
+		return true
+	}
 	mediaType, params, err := mime.ParseMediaType(header.Get(echo.HeaderContentType))
 	charset := params["charset"]
 	return err == nil && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))

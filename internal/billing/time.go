@@ -45,51 +45,48 @@ func (t Time) Ceil(unit Time) Time { return -(-t).Floor(unit) }
 // AppendTo appends the RFC 3339 form in UTC, with six fractional digits, to b. It does what time.Time.AppendFormat does, which
 // reads its layout anew each time.
 func (t Time) AppendTo(b []byte) []byte {
-	std := t.Std()
-	hour, minute, second := std.Clock()
-	b = appendDigits(append(t.AppendDateTo(b), 'T'), hour, 2)
-	b = appendDigits(append(b, ':'), minute, 2)
-	b = appendDigits(append(b, ':'), second, 2)
-	b = appendDigits(append(b, '.'), std.Nanosecond()/1000, 6)
-	return append(b, 'Z')
+	b = append(t.AppendDateTo(b), "T00:00:00.000000Z"...)
+	clock, rest := b[len(b)-len("00:00:00.000000Z"):], uint64(t-t.Floor(Day))
+	putDigits(clock[9:15], rest%uint64(Second))
+	rest /= uint64(Second)
+	putDigits(clock[6:8], rest%60)
+	putDigits(clock[3:5], rest/60%60)
+	putDigits(clock[0:2], rest/3600)
+	return b
 }
 
 // AppendDateTo appends the date in UTC to b.
 func (t Time) AppendDateTo(b []byte) []byte {
 	year, month, day := t.Std().Date()
-	b = appendDigits(b, year, 4)
-	b = appendDigits(append(b, '-'), int(month), 2)
-	return appendDigits(append(b, '-'), day, 2)
+	b = append(b, "0000-00-00"...)
+	date := b[len(b)-len("0000-00-00"):]
+	putDigits(date[0:4], uint64(year))
+	putDigits(date[5:7], uint64(month))
+	putDigits(date[8:10], uint64(day))
+	return b
 }
 
-// appendDigits appends the last n decimal digits of a number that is not negative.
-func appendDigits(b []byte, number, n int) []byte {
-	b = append(b, "000000"[:n]...)
-	for i := len(b) - 1; n > 0; i, n = i-1, n-1 {
-		b[i] += byte(number % 10)
+// putDigits fills b with the last decimal digits of a number.
+func putDigits(b []byte, number uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = '0' + byte(number%10)
 		number /= 10
 	}
-	return b
 }
 
 func (t Time) String() string { return string(t.AppendTo(make([]byte, 0, 27))) }
 
-// The forms of ParseTime. The standard library's parser is laxer than RFC 3339 (it takes a comma for the point, for
-// example), so the form is checked first.
-var (
-	dateForm      = regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)
-	timestampForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-	spaceForPlus  = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\S+ \d\d:\d\d$`)
-)
+var spaceForPlus = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\S+ \d\d:\d\d$`)
 
 // ParseTime reads an RFC 3339 timestamp with any offset and up to nine fractional digits, or a bare date, which means
 // midnight UTC. Digits after the sixth are cut off.
 func ParseTime(s string) (Time, error) {
+	// The standard library's parser is laxer than RFC 3339: it takes a comma for the point, for example.
 	layout := time.RFC3339Nano
 	switch {
-	case dateForm.MatchString(s):
+	case hasForm(s, "0000-00-00"):
 		layout = time.DateOnly
-	case timestampForm.MatchString(s):
+	case isTimestamp(s):
 	case spaceForPlus.MatchString(s):
 		return 0, errors.New("has a space where its offset begins; send a + as %2B")
 	default:
@@ -104,6 +101,39 @@ func ParseTime(s string) (Time, error) {
 		return 0, errors.New("is outside the years 1 to 9999")
 	}
 	return t, nil
+}
+
+// hasForm tells whether the text has digits where the form has zeros, and else the same bytes.
+func hasForm(s, form string) bool {
+	if len(s) != len(form) {
+		return false
+	}
+	for i := range len(s) {
+		if form[i] == '0' && (s[i] < '0' || s[i] > '9') || form[i] != '0' && s[i] != form[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// isTimestamp tells whether the text has the form of RFC 3339, with at most nine fractional digits.
+func isTimestamp(s string) bool {
+	const seconds = len("0000-00-00T00:00:00")
+	if len(s) <= seconds || !hasForm(s[:seconds], "0000-00-00T00:00:00") && !hasForm(s[:seconds], "0000-00-00t00:00:00") {
+		return false
+	}
+	offset := strings.TrimLeft(s[seconds:], ".0123456789")
+	fraction := s[seconds : len(s)-len(offset)]
+	if fraction != "" && (len(fraction) < 2 || len(fraction) > 10 || !hasForm(fraction, ".000000000"[:len(fraction)])) {
+		return false
+	}
+	switch {
+	case offset == "Z", offset == "z":
+		return true
+	case !hasForm(offset, "+00:00") && !hasForm(offset, "-00:00"):
+		return false
+	}
+	return offset[1:3] < "24" && offset[4:] < "60"
 }
 
 // MaxWindow is the longest window that a usage call answers.

@@ -275,34 +275,42 @@ func (d dialect) placeholders(rows, width int) string {
 	return string(append(text, ')'))
 }
 
-// array makes one parameter of many values, which are as they would be for a parameter each.
+// array makes one parameter of many values, which are as they would be for a parameter each. The driver takes such an array apart
+// without reflection.
 func array(of string, values []any) any {
 	switch of {
 	case uuids:
-		ids := make([]pgtype.UUID, len(values))
+		all := make(pgtype.FlatArray[pgtype.UUID], len(values))
 		for i, value := range values {
 			if id, ok := value.([]byte); ok {
-				ids[i] = pgtype.UUID{Bytes: [16]byte(id), Valid: true}
+				all[i] = pgtype.UUID{Bytes: [16]byte(id), Valid: true}
 			}
 		}
-		return ids
+		return all
 	case texts:
-		return pointers[string](values)
+		all := make(pgtype.FlatArray[pgtype.Text], len(values))
+		for i, value := range values {
+			all[i].String, all[i].Valid = valueOf[string](value)
+		}
+		return all
 	default:
-		return pointers[int64](values)
+		all := make(pgtype.FlatArray[pgtype.Int8], len(values))
+		for i, value := range values {
+			all[i].Int64, all[i].Valid = valueOf[int64](value)
+		}
+		return all
 	}
 }
 
-// pointers has nil for NULL.
-func pointers[T any](values []any) []*T {
-	all := make([]*T, len(values))
-	for i, value := range values {
-		switch v := value.(type) {
-		case *T:
-			all[i] = v
-		case T:
-			all[i] = &v
+// valueOf returns what a parameter holds or points to; it is not ok for NULL.
+func valueOf[T any](parameter any) (value T, ok bool) {
+	switch v := parameter.(type) {
+	case *T:
+		if v != nil {
+			return *v, true
 		}
+	case T:
+		return v, true
 	}
-	return all
+	return value, false
 }
