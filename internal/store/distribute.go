@@ -14,6 +14,9 @@ var (
 	distributedTables = []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
 )
 
+// hasCitus is a condition that holds in a database with Citus.
+const hasCitus = `to_regproc('create_reference_table') IS NOT NULL`
+
 // Distribute spreads the tables of a PostgreSQL database over the nodes of its Citus cluster. It returns the tables that
 // were not spread before. It fails with ErrInvalid where the database has no Citus.
 func (s *Store) Distribute(ctx context.Context) (spread []string, err error) {
@@ -26,7 +29,7 @@ func (s *Store) Distribute(ctx context.Context) (spread []string, err error) {
 	}
 	defer conn.Close()
 	var citus bool
-	if err := conn.QueryRowContext(ctx, `SELECT to_regproc('create_reference_table') IS NOT NULL`).Scan(&citus); err != nil {
+	if err := conn.QueryRowContext(ctx, `SELECT `+hasCitus).Scan(&citus); err != nil {
 		return nil, s.fail(ctx, err)
 	}
 	if !citus {

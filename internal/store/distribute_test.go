@@ -126,6 +126,19 @@ func TestDistributeWithoutCitus(t *testing.T) {
 	})
 }
 
+// A server keeps its plans, unless Citus must see the parameters of each.
+func TestPlansAreKeptWithoutCitus(t *testing.T) {
+	database := pgtest.Database(t)
+	s := open(t, database)
+	if mode := column[string](t, s.writer.db, `SHOW plan_cache_mode`); mode[0] != "force_generic_plan" {
+		t.Errorf("without Citus the mode is %s", mode)
+	}
+	standInCitus(t, database)
+	if mode := column[string](t, open(t, database).writer.db, `SHOW plan_cache_mode`); mode[0] != "auto" {
+		t.Errorf("with Citus the mode is %s", mode)
+	}
+}
+
 // column reads the one column of a query.
 func column[T any](t *testing.T, db *sql.DB, text string, args ...any) (values []T) {
 	t.Helper()
