@@ -89,7 +89,7 @@ func checkNUL(body []byte) error {
 type strictBinder struct{}
 
 func (strictBinder) Bind(into any, c echo.Context) error {
-	body, ok := c.Request().Body.(*readBody)
+	body, ok := c.Request().Body.(*readBody) // refuseMalformed has read it
 	if !ok || body.Len() == 0 {
 		return badRequest.with("the body is empty; JSON is expected")
 	}

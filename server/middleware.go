@@ -197,8 +197,8 @@ type readBody struct{ bytes.Buffer }
 func (*readBody) Close() error { return nil }
 
 func isJSON(header http.Header) bool {
-	if values := header[echo.HeaderContentType]; len(values) == 1 && values[0] == echo.MIMEApplicationJSON {
-		return true
+	if header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		return true // as most requests have it, without taking it apart
 	}
 	mediaType, params, err := mime.ParseMediaType(header.Get(echo.HeaderContentType))
 	charset := params["charset"]

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -76,8 +75,6 @@ func putDigits(b []byte, number uint64) {
 
 func (t Time) String() string { return string(t.AppendTo(make([]byte, 0, 27))) }
 
-var spaceForPlus = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\S+ \d\d:\d\d$`)
-
 // ParseTime reads an RFC 3339 timestamp with any offset and up to nine fractional digits, or a bare date, which means
 // midnight UTC. Digits after the sixth are cut off.
 func ParseTime(s string) (Time, error) {
@@ -87,7 +84,7 @@ func ParseTime(s string) (Time, error) {
 	case hasForm(s, "0000-00-00"):
 		layout = time.DateOnly
 	case isTimestamp(s):
-	case spaceForPlus.MatchString(s):
+	case isTimestamp(strings.Replace(s, " ", "+", 1)):
 		return 0, errors.New("has a space where its offset begins; send a + as %2B")
 	default:
 		return 0, errors.New("is neither an RFC 3339 timestamp nor a date")

@@ -70,7 +70,7 @@ func (q *writes) take() []*write {
 		n++
 	}
 	batch := q.waiting[:n:n]
-	q.waiting = q.waiting[n:]
+	q.waiting = append([]*write(nil), q.waiting[n:]...) // so that what was written is not kept in memory
 	return batch
 }
 
@@ -79,7 +79,7 @@ func (q *writes) leave(w *write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if i := slices.Index(q.waiting, w); i >= 0 {
-		q.waiting = slices.Concat(q.waiting[:i], q.waiting[i+1:]) // a batch may share the array
+		q.waiting = slices.Delete(q.waiting, i, i+1)
 	}
 }
 
@@ -124,7 +124,7 @@ func (s *Store) commitFirst(ctx context.Context) {
 
 // commitRest commits until nothing waits. It goes from one batch to the next without a switch between goroutines.
 func (s *Store) commitRest() {
-	for s.commitWaiting(context.Background()); s.queue.more(); {
+	for more := true; more; more = s.queue.more() {
 		s.commitWaiting(context.Background())
 	}
 }

@@ -50,7 +50,7 @@ func transact(s *sqliteSession, begin string, do func(*sqliteSession) error) err
 	return do(s)
 }
 
-// sqliteCommitter has the connection that the committer writes through.
+// sqliteCommitter has the connection that waiting writes go through.
 type sqliteCommitter struct {
 	sqlitePool
 	conn *sqlite.Conn

@@ -51,7 +51,7 @@ type Store struct {
 	reader   *statements // short reads
 	streams  *statements // reads whose length the receiver decides
 	readings readings    // those of them that a request waits for
-	// Of SQLite alone: what the committer writes through, and what readings has.
+	// Of SQLite alone: what waiting writes go through, and what readings has.
 	committer sqliteCommitter
 	longReads sqlitePool
 

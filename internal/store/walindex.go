@@ -31,10 +31,10 @@ func (w *walIndex) stamp() (s stamp, ok bool) {
 // next tells whether the second of two stamps is of the commit after the first: the header counts them.
 func (before stamp) next(after stamp) bool { return uint32(after[1]-before[1]) == 1 }
 
-// ownCommits are commits of this process's committer that followed one another with no other between them.
+// ownCommits are commits of waiting writes by this store that followed one another with no other between them.
 type ownCommits struct{ from, to stamp }
 
-// sinceOthers stamps the database as it was before the last commits, where those were the committer's own. They change no
+// sinceOthers stamps the database as it was before the last commits, where those were its own. They change no
 // organization and no token.
 func (s *Store) sinceOthers() (stamp, bool) {
 	now, ok := s.exactly()
@@ -44,7 +44,7 @@ func (s *Store) sinceOthers() (stamp, bool) {
 	return now, ok
 }
 
-// noteOwn takes note of a commit of the committer's own that left the heads. It was the only one who could commit from when the
+// noteOwn takes note of a commit of waiting writes that left the heads. The store was the only one who could commit from when the
 // database had the stamp until it has; where somebody has since, nothing is known.
 func (s *Store) noteOwn(before stamp, heads map[billing.ID]*billing.Book) {
 	after, ok := s.exactly()
