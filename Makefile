@@ -44,19 +44,36 @@ build: ## Build bin/harmont-billing, which needs no C library
 	CGO_ENABLED=0 go build -trimpath -o bin/harmont-billing ./cmd/harmont-billing
 
 # The race detector needs cgo, and so a C compiler; building its runtime tells whether this machine has what it takes.
-# Without it the tests run all the same, and say what they leave out. A result from the cache tells nothing, hence -count.
+# Without it the tests run all the same, and say what they leave out.
+RACE = $(shell CGO_ENABLED=1 go build -race runtime/race runtime/cgo 2>/dev/null && echo -race)
+# Half of the time of the tests would go into race checks of SQLite, which is C translated to Go and not this project's
+# code, so make test compiles that one package without them. No other package may be added: modernc.org/sqlite, for one,
+# contains a copy of the standard library's sync.Map, and the linker may choose an unchecked copy for the whole program,
+# which then reports races that do not exist. make test-long checks SQLite as well.
+UNCHECKED = $(if $(RACE),-gcflags=modernc.org/sqlite/lib=-race=false)
+# A result from the cache tells nothing, hence -count. make check runs vet. Tests of several packages run at once, since
+# many of them wait for a server or a disk; the packages that take longest begin first.
+TEST_FLAGS = -count=1 -vet=off -ldflags=-w -p 4 -parallel 4
+LONGEST = ./internal/store ./web ./internal/crashtest ./client
+# The tests that have a long form, which TEST_LONG asks for.
+LONG_FORMS = Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency
+LONG_PACKAGES = ./internal/crashtest ./internal/store ./internal/audit ./client ./web
+
 .PHONY: test
-test: ## Run every test, with the race detector where there is a C compiler
-	@if CGO_ENABLED=1 go build -race runtime/race runtime/cgo; then \
-		echo 'go test -race -count=1 -timeout 40m ./...'; \
-		CGO_ENABLED=1 go test -race -count=1 -timeout 40m ./...; \
-	else \
-		echo 'No C compiler that works, so this is WITHOUT the race detector.'; \
-		echo 'go test -count=1 -timeout 40m ./...'; \
-		go test -count=1 -timeout 40m ./...; \
-	fi
-	@go test -count=1 -run '^TestStores$$' -v ./internal/pgtest | grep '^Stores'
-	@go test -count=1 -run '^TestBrowser$$' -v ./web | grep '^Browser'
+test: build bin/testprogress ## Run every test, with the race detector where there is a C compiler
+	@$(if $(RACE),,echo 'No C compiler that works, so this is WITHOUT the race detector.';) \
+	$(if $(RACE),CGO_ENABLED=1) TEST_BINARY='$(CURDIR)/bin/harmont-billing' \
+		bin/testprogress $(RACE) $(UNCHECKED) $(TEST_FLAGS) -timeout 20m $(LONGEST) ./...
+
+.PHONY: test-long
+test-long: build bin/testprogress ## Run the long forms of tests: many kills, 10 000 steps of the model, fuzzing, leaks
+	@$(if $(RACE),CGO_ENABLED=1) TEST_BINARY='$(CURDIR)/bin/harmont-billing' TEST_LONG=1 \
+		bin/testprogress $(RACE) $(TEST_FLAGS) -timeout 40m -run '$(LONG_FORMS)' $(LONG_PACKAGES)
+	$(MAKE) fuzz
+
+.PHONY: bin/testprogress
+bin/testprogress:
+	@go build -o bin/testprogress ./internal/testprogress
 
 .PHONY: fuzz
 fuzz: ## Send made-up requests to the server for FUZZTIME (1m)

@@ -41,6 +41,7 @@ func post(t *testing.T, c *client.Client, from, to int64) (ids []client.UUID) {
 
 // A poller sees every entry once and in the order of the ledger, wherever it goes on from, while others append.
 func TestTransactionsSince(t *testing.T) {
+	t.Parallel()
 	const entries = 350
 	c := newBilling(t, "acme").client(t, server.RoleAdmin, "acme")
 	ids := post(t, c, 1, entries+1)

@@ -31,7 +31,7 @@ func TestConsumer(t *testing.T) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "go", append([]string{command, "-modfile=" + modfile, "-mod=mod"}, args...)...)
 		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off")
+		cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-trimpath", "GOWORK=off", "CGO_ENABLED=0")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("go %s: %v\n%s", command, err, out)
@@ -102,7 +102,9 @@ func TestReadme(t *testing.T) {
 	}
 	t.Setenv("HARMONT_API_URL", b.url)
 	t.Setenv("HARMONT_TOKEN", secret)
-	out, err := exec.CommandContext(t.Context(), "go", "run", file).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "go", "run", "-trimpath", file)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build has it, so that the compiler's cache has all of it
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, program)
 	}

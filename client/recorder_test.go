@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -94,6 +95,7 @@ func mustClose(t *testing.T, r *client.Recorder) {
 
 // Many goroutines record, few requests are sent, and the ledger has each lease once.
 func TestRecorder(t *testing.T) {
+	t.Parallel()
 	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
 	var o outcome
 	requests := 0
@@ -133,6 +135,7 @@ func TestRecorder(t *testing.T) {
 
 // A few bad leases among a thousand take nobody with them.
 func TestRecorderSplits(t *testing.T) {
+	t.Parallel()
 	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
 	billed := newLease(0)
 	if _, err := c.RecordLeases(t.Context(), "acme", []client.Lease{billed}); err != nil {
@@ -269,6 +272,7 @@ func TestRecorderGivesIDs(t *testing.T) {
 
 // However long it lasts, whatever may pass is waited out, and the leases stay in order.
 func TestRecorderOutlastsFailures(t *testing.T) {
+	t.Parallel()
 	failures := []http.RoundTripper{
 		fails(errRefused), status(503), status(429, "Retry-After", "30"), status(500), status(502), breaks(`{"data":`), says(200, `{}`),
 		status(200, "Content-Type", "text/html"), patient{},
@@ -435,23 +439,9 @@ func TestNewRecorderRefuses(t *testing.T) {
 	}
 }
 
-// program is the real binary, built once.
-var program = sync.OnceValues(func() (path string, err error) {
-	if programDir, err = os.MkdirTemp("", "harmont-billing-client-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(programDir, "harmont-billing")
-	if out, err := exec.Command("go", "build", "-o", path, "../cmd/harmont-billing").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-var programDir string
-
 func TestMain(m *testing.M) {
 	status := m.Run()
-	os.RemoveAll(programDir)
+	testbinary.Remove()
 	os.Exit(status)
 }
 
@@ -463,7 +453,7 @@ type process struct {
 
 func startProcess(t *testing.T, database, listen string) *process {
 	t.Helper()
-	path, err := program()
+	path, err := testbinary.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -499,8 +489,9 @@ func (p *process) kill() {
 // Whatever a recorder reports as accepted is billed once, and nothing twice, though the server is killed again and again in
 // the middle of it.
 func TestRecorderOutlivesTheServer(t *testing.T) {
+	t.Parallel()
 	database := "sqlite:" + filepath.Join(t.TempDir(), "billing.db")
-	path, err := program()
+	path, err := testbinary.Path()
 	if err != nil {
 		t.Fatal(err)
 	}

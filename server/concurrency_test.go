@@ -61,13 +61,10 @@ func TestConcurrentWriters(t *testing.T) {
 func TestBreakdownIsCutOff(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleWrite)
-	for request := range 10 {
-		var leases []string
-		for i := range 1000 {
-			one := leaseBody(fmt.Sprintf(`job_id:"01990000-0000-7000-8000-%06d%06d"`, request, i), `job_name:"`+strings.Repeat("x", 1000)+`"`)
-			leases = append(leases, strings.TrimSuffix(strings.TrimPrefix(one, `{"leases":[`), `]}`))
-		}
-		s.send(requestOf(token, `{"leases":[`+strings.Join(leases, ",")+`]}`)).want(200, "")
+	// More than the buffers between a server and a client hold.
+	text := `:"` + strings.Repeat("x", 1000) + `"`
+	for request := range 3 {
+		s.send(requestOf(token, manyLeases(request, 1000, "job_name"+text, "step_key"+text, "vm_handle"+text))).want(200, "")
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v0/billing/usage/acme/breakdown?from=2026-06-01&to=2026-07-01", http.NoBody)
 	if err != nil {
@@ -86,6 +83,16 @@ func TestBreakdownIsCutOff(t *testing.T) {
 	for range 20 {
 		s.send(request{path: "/billing/usage/acme/breakdown?from=2026-06-01T00:00:00Z&to=2026-06-02", token: token}).want(200, "")
 	}
+}
+
+// manyLeases is the body of a request with a number of leases, each of a job of its own.
+func manyLeases(request, number int, changes ...string) string {
+	leases := make([]string, number)
+	for i := range leases {
+		one := leaseBody(append(changes, fmt.Sprintf(`job_id:"01990000-0000-7000-8000-%06d%06d"`, request, i))...)
+		leases[i] = strings.TrimSuffix(strings.TrimPrefix(one, `{"leases":[`), `]}`)
+	}
+	return `{"leases":[` + strings.Join(leases, ",") + `]}`
 }
 
 func requestOf(token, body string) request {

@@ -27,6 +27,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -55,9 +56,9 @@ func chromium() (string, error) {
 // TestBrowser says whether the pages are tested in a browser, for the end of make test.
 func TestBrowser(*testing.T) {
 	if path, err := chromium(); err != nil {
-		fmt.Printf("Browser: NONE, so the pages were NOT tested: %v\n", err)
+		fmt.Printf("NOTE: Browser: NONE, so the pages were NOT tested: %v\n", err)
 	} else {
-		fmt.Printf("Browser: %s\n", path)
+		fmt.Printf("NOTE: Browser: %s\n", path)
 	}
 }
 
@@ -72,6 +73,7 @@ func TestMain(m *testing.M) {
 	if shared.stop != nil {
 		shared.stop()
 	}
+	testbinary.Remove()
 	os.Exit(status)
 }
 

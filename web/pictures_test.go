@@ -21,12 +21,18 @@ import (
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/creack/pty"
+
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
 var pictures = flag.Bool("pictures", false, "write the pictures of the README anew")
 
 // TestPictures takes the pictures of the README: the page, by day and by night, and the terminal.
 func TestPictures(t *testing.T) {
+	if !*pictures && !testlong.Asked() {
+		t.Skip("pictures are taken by make pictures and make test-long")
+	}
 	s, token := demo(t)
 	for name, dark := range map[string]bool{"usage": false, "usage-dark": true} {
 		p := open(t, look{width: 1180, height: 1030, dark: dark, zone: "UTC"}).visit(s.url + "/#token=" + token).until(loaded)
@@ -97,9 +103,9 @@ func smaller(t *testing.T, picture []byte) []byte {
 // terminal is a page with a session on the command line.
 func terminal(t *testing.T, s *service, token string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "harmont-billing")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/harmont-billing").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	binary, err := testbinary.Path()
+	if err != nil {
+		t.Fatal(err)
 	}
 	var text strings.Builder
 	for _, args := range []string{"balance acme", "series acme --last 6d", "breakdown acme --last 2d"} {

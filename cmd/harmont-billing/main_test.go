@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 )
 
 // These tests run the program itself, as a process on databases of its own.
@@ -28,15 +30,10 @@ var binary string
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "harmont-billing-test-")
-	if err != nil {
+	defer testbinary.Remove()
+	var err error
+	if binary, err = testbinary.Path(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "harmont-billing")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s\n%s", err, out)
 		return 1
 	}
 	return m.Run()

@@ -17,6 +17,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
@@ -527,7 +528,7 @@ func TestVerifyWhileWritersWrite(t *testing.T) {
 			})
 		}
 		entries := int64(0)
-		for runs := 0; runs < 40 || entries < 100; runs++ {
+		for runs := 0; runs < testlong.Pick(10, 40) || entries < 100; runs++ {
 			findings, report := b.verify()
 			if len(findings) != 0 {
 				b.Errorf("found %q", findings)

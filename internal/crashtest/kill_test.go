@@ -14,6 +14,7 @@ import (
 
 // The server is killed while 16 clients write, and started again on the same database.
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	inParts(t, func(t *testing.T, rounds int) {
 		onEachStore(t, func(t *testing.T, database string) {
 			random := newRandom(t)
@@ -37,6 +38,7 @@ func TestServerKilled(t *testing.T) {
 
 // One of two servers of a database is killed. That must not cost the other one's clients anything.
 func TestOneOfTwoServersKilled(t *testing.T) {
+	t.Parallel()
 	inParts(t, func(t *testing.T, rounds int) {
 		onEachStore(t, func(t *testing.T, database string) {
 			random := newRandom(t)
@@ -101,6 +103,7 @@ func TestServerKilledAtStart(t *testing.T) {
 
 // PostgreSQL is killed while 16 clients write, and started again; the server stays.
 func TestPostgreSQLKilled(t *testing.T) {
+	t.Parallel()
 	inParts(t, func(t *testing.T, rounds int) {
 		cluster := pgtest.Start(t)
 		random := newRandom(t)

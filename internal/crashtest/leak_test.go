@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
 const (
 	// leakTimeEnv is how long the server of each database is under load.
-	leakTimeEnv     = "SOAK_TIME"
-	defaultLeakTime = 3 * time.Second
+	leakTimeEnv = "SOAK_TIME"
 	// warmUp is how many requests of each kind come before the first look: pools are full then, and caches warm.
 	warmUp = 100
 	// looked is how many requests of each kind come at least between the two looks, so that one that leaks stands out.
@@ -31,7 +31,7 @@ const (
 // memory.
 func TestNothingLeaks(t *testing.T) {
 	onEachStore(t, func(t *testing.T, database string) {
-		duration := defaultLeakTime
+		duration := time.Duration(testlong.Pick(1, 20)) * time.Second
 		if text := os.Getenv(leakTimeEnv); text != "" {
 			var err error
 			if duration, err = time.ParseDuration(text); err != nil {

@@ -17,12 +17,13 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
 const (
 	// roundsEnv is how often each test breaks what it tests.
-	roundsEnv     = "SOAK_ROUNDS"
-	defaultRounds = 3
+	roundsEnv = "SOAK_ROUNDS"
 	// seedEnv repeats the choices of an earlier run; what the operating system makes of them differs each time.
 	seedEnv = "SOAK_SEED"
 )
@@ -35,26 +36,14 @@ var program string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	folder, err := os.MkdirTemp("", "harmont-billing-crash-")
-	if err == nil {
-		program = filepath.Join(folder, "harmont-billing")
-		err = build()
-	}
-	if err != nil {
+	var err error
+	if program, err = testbinary.Path(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	status := pgtest.Main(m)
-	os.RemoveAll(folder)
+	testbinary.Remove()
 	os.Exit(status)
-}
-
-func build() error {
-	cmd := exec.Command("go", "build", "-o", program, "github.com/harmont-dev/harmont-billing/cmd/harmont-billing")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // onEachStore runs the test on a new database of each kind.
@@ -80,7 +69,8 @@ func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
 // is read and checked after each round, which takes ever longer.
 func inParts(t *testing.T, test func(t *testing.T, rounds int)) {
 	const part = 20
-	for done, all := 0, int(fromEnv(t, roundsEnv, defaultRounds)); done < all && !t.Failed(); done += part {
+	rounds := uint64(testlong.Pick(1, 10))
+	for done, all := 0, int(fromEnv(t, roundsEnv, rounds)); done < all && !t.Failed(); done += part {
 		end := min(done+part, all)
 		t.Run(fmt.Sprintf("rounds %d to %d", done+1, end), func(t *testing.T) { test(t, end-done) })
 	}

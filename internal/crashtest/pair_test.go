@@ -11,17 +11,19 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
-// Two servers of one database get the same job and the same Idempotency-Key at once, a thousand times each.
+// Two servers of one database get the same job and the same Idempotency-Key at once, many times each.
 func TestTwoServersSameKeys(t *testing.T) {
+	t.Parallel()
 	onEachStore(t, func(t *testing.T, database string) {
 		random := newRandom(t)
 		orgs := []string{"acme", "globex"}
 		token := prepare(t, database, orgs)
 		p := pair{t: t, servers: [2]*service{serve(t, database, token), serve(t, database, token)}}
 
-		const times = 1000
+		times := testlong.Pick(150, 1000)
 		l := load{t: t, random: random, leases: map[string]*lease{}} // for what it makes up
 		var requests []*request
 		for i := range times {
@@ -157,13 +159,14 @@ func (p *pair) post(i int, r *request) {
 // Two servers of one database write to the same eight organizations, each commit to several of them in an order of its
 // own. None may fail for the sake of another.
 func TestTwoServersSameOrganizations(t *testing.T) {
+	t.Parallel()
 	onEachStore(t, func(t *testing.T, database string) {
 		l := newLoad(t, database, newRandom(t), "a", "b", "c", "d", "e", "f", "g", "h")
 		servers := []*service{l.serve(), l.serve()}
 		end := l.begin(servers...)
-		l.await(1000)
+		l.await(testlong.Pick(300, 1000))
 		verify(t, database, l.orgs) // beside all that is being written
-		l.await(500)
+		l.await(testlong.Pick(150, 500))
 		end()
 		l.conclude(1, servers...)
 		if strings.HasPrefix(database, "postgres:") {

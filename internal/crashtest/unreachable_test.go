@@ -17,6 +17,7 @@ import (
 // The network between a server and PostgreSQL swallows everything, without a word to either side. What the server has locked
 // then is in the way of another one, until PostgreSQL takes it back.
 func TestPostgreSQLUnreachable(t *testing.T) {
+	t.Parallel()
 	database := pgtest.Database(t)
 	l := newLoad(t, database, newRandom(t), "acme", "globex", "initech")
 	u, err := url.Parse(database)

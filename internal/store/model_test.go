@@ -21,10 +21,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
-// modelSteps is how many operations the model is compared over, for each store.
-const modelSteps = 10_000
+// The model is compared over modelSteps operations for each store, and over more where an action or a kind of failure has
+// not occurred by then, but over no more than maxModelSteps.
+const maxModelSteps = 20_000
+
+var modelSteps = testlong.Pick(1_500, 10_000)
 
 // Every answer of a store is that of a model, which keeps the books in slices and adds up whatever it is asked for. Each
 // history of operations is on organizations of its own, and goes through two stores that have the database open, as two
@@ -44,19 +48,12 @@ func TestModel(t *testing.T) {
 		// Breakdowns of one have parts of all kinds, however few leases there are.
 		d.stores[0].parts = partSize{leases: 3, builds: 2, listed: 3}
 		begun := time.Now()
-		for d.steps < modelSteps && !t.Failed() {
+		for (d.steps < modelSteps || len(d.missing()) > 0 && d.steps < maxModelSteps) && !t.Failed() {
 			rapid.Check(t, d.history)
 		}
 		t.Logf("%d operations in %d histories, in %s", d.steps, d.histories, time.Since(begun).Round(time.Second))
-		for _, action := range d.actions() {
-			if d.taken[action.name] == 0 && !t.Failed() {
-				t.Errorf("%s was never done", action.name)
-			}
-		}
-		for _, kind := range modelKinds {
-			if d.kinds[kind] == 0 && !t.Failed() {
-				t.Errorf("nothing failed with %q", kind)
-			}
+		if missing := d.missing(); len(missing) > 0 && !t.Failed() {
+			t.Errorf("never seen: %s", strings.Join(missing, ", "))
 		}
 	})
 }
@@ -375,6 +372,21 @@ type action struct {
 	name   string
 	weight int
 	do     func()
+}
+
+// missing lists the actions and the kinds of failure that have not occurred yet.
+func (d *duel) missing() (names []string) {
+	for _, action := range d.actions() {
+		if d.taken[action.name] == 0 {
+			names = append(names, action.name)
+		}
+	}
+	for _, kind := range modelKinds {
+		if d.kinds[kind] == 0 {
+			names = append(names, "a failure of the kind "+kind.Error())
+		}
+	}
+	return names
 }
 
 func (d *duel) actions() []action {
