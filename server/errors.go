@@ -29,6 +29,7 @@ var (
 	organizationNotFound = &failure{http.StatusNotFound, gen.ErrorTypeNotFound, "organization_not_found", "no such organization"}
 	routeNotFound        = &failure{http.StatusNotFound, gen.ErrorTypeNotFound, "route_not_found", "no such route"}
 	methodNotAllowed     = &failure{status: http.StatusMethodNotAllowed, kind: gen.ErrorTypeInvalidRequest, code: "method_not_allowed"}
+	requestTimeout       = &failure{http.StatusRequestTimeout, gen.ErrorTypeInvalidRequest, "request_timeout", "the body did not arrive in time"}
 	leaseConflict        = &failure{status: http.StatusConflict, kind: gen.ErrorTypeConflict, code: "lease_conflict"}
 	keyReused            = &failure{status: http.StatusConflict, kind: gen.ErrorTypeConflict, code: "idempotency_key_reused"}
 	bodyTooLarge         = &failure{status: http.StatusRequestEntityTooLarge, kind: gen.ErrorTypeInvalidRequest, code: "body_too_large"}
@@ -46,7 +47,7 @@ var (
 
 // failures are all of the above.
 var failures = []*failure{
-	badRequest, unauthorized, forbidden, organizationNotFound, routeNotFound, methodNotAllowed, leaseConflict, keyReused,
+	badRequest, unauthorized, forbidden, organizationNotFound, routeNotFound, methodNotAllowed, requestTimeout, leaseConflict, keyReused,
 	bodyTooLarge, unsupportedMediaType, windowInvalid, cursorInvalid, limitInvalid, leaseInvalid, amountInvalid, bodyInvalid,
 	rateLimited, internal, unavailable,
 }

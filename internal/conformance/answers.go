@@ -99,6 +99,7 @@ var errorCodes = map[string]struct {
 	"organization_not_found":       {http.StatusNotFound, "not_found"},
 	"route_not_found":              {http.StatusNotFound, "not_found"},
 	"method_not_allowed":           {http.StatusMethodNotAllowed, "invalid_request"},
+	"request_timeout":              {http.StatusRequestTimeout, "invalid_request"},
 	"lease_conflict":               {http.StatusConflict, "conflict"},
 	"idempotency_key_reused":       {http.StatusConflict, "conflict"},
 	"body_too_large":               {http.StatusRequestEntityTooLarge, "invalid_request"},
