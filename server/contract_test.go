@@ -15,6 +15,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite" // a connection beside the server's
 
@@ -212,7 +213,7 @@ func TestErrors(t *testing.T) {
 	t.Run("internal", func(t *testing.T) {
 		s := start(t, server.Config{})
 		token := s.withOrg("acme", server.RoleRead)
-		s.raw(`DROP TABLE ledger_entries`)
+		s.execute(`DROP TABLE ledger_entries`)
 		r := s.send(request{path: "/billing/transactions/acme", token: token}).want(500, "internal")
 		if message := r.envelope().Error.Message; strings.Contains(message, "ledger_entries") {
 			t.Errorf("the answer tells an internal detail: %s", message)
@@ -226,7 +227,15 @@ func TestErrors(t *testing.T) {
 		s.send(request{path: "/billing/balance/acme", token: token}).want(503, "unavailable")
 		seen["unavailable"] = true
 	})
-	seen["request_timeout"] = true // the server waits for a body no longer than its connection does
+	t.Run("slow body", func(t *testing.T) {
+		s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(50 * time.Millisecond) })
+		token := s.withOrg("acme", server.RoleWrite)
+		res, envelope := s.raw(postHead("leases/acme", token, "Content-Length: 100") + `{"leases":`)
+		if res.StatusCode != http.StatusRequestTimeout || envelope.Error.Type != "invalid_request" || !res.Close {
+			t.Errorf("a body that does not come is answered with %d, %+v", res.StatusCode, envelope)
+		}
+		seen[envelope.Error.Code] = true
+	})
 	for _, code := range contracttest.ErrorCodes {
 		if !seen[code] {
 			t.Errorf("no request was answered with %s", code)
@@ -252,8 +261,8 @@ func (s *service) lock() (release func()) {
 	}
 }
 
-// raw executes a statement on the database, as another process would.
-func (s *service) raw(statement string) {
+// execute executes a statement on the database, as another process would.
+func (s *service) execute(statement string) {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", strings.TrimPrefix(s.database, "sqlite:"))
 	if err != nil {

@@ -33,7 +33,7 @@ var (
 	leaseConflict        = &failure{status: http.StatusConflict, kind: gen.ErrorTypeConflict, code: "lease_conflict"}
 	keyReused            = &failure{status: http.StatusConflict, kind: gen.ErrorTypeConflict, code: "idempotency_key_reused"}
 	bodyTooLarge         = &failure{status: http.StatusRequestEntityTooLarge, kind: gen.ErrorTypeInvalidRequest, code: "body_too_large"}
-	unsupportedMediaType = &failure{http.StatusUnsupportedMediaType, gen.ErrorTypeInvalidRequest, "unsupported_media_type", "the Content-Type must be application/json"}
+	unsupportedMediaType = &failure{status: http.StatusUnsupportedMediaType, kind: gen.ErrorTypeInvalidRequest, code: "unsupported_media_type"}
 	windowInvalid        = &failure{status: http.StatusUnprocessableEntity, kind: gen.ErrorTypeValidationFailed, code: "billing_usage_window_invalid"}
 	cursorInvalid        = &failure{status: http.StatusUnprocessableEntity, kind: gen.ErrorTypeValidationFailed, code: "cursor_invalid"}
 	limitInvalid         = &failure{status: http.StatusUnprocessableEntity, kind: gen.ErrorTypeValidationFailed, code: "limit_invalid"}
@@ -126,6 +126,8 @@ func (s *Server) renderError(err error, c echo.Context) {
 		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
 	case rateLimited, unavailable:
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	case requestTimeout:
+		header.Set(echo.HeaderConnection, "close")
 	case methodNotAllowed:
 		header.Set(echo.HeaderAllow, allowed(header.Get(echo.HeaderAllow)))
 	}

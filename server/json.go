@@ -89,11 +89,11 @@ func checkNUL(body []byte) error {
 type strictBinder struct{}
 
 func (strictBinder) Bind(into any, c echo.Context) error {
-	body, ok := c.Request().Body.(*readBody) // refuseMalformed has read it
-	if !ok || body.Len() == 0 {
+	body := bodyOf(c.Request().Context())
+	if len(body) == 0 {
 		return badRequest.with("the body is empty; JSON is expected")
 	}
-	return describe(strictjson.Decode(body.Bytes(), into, decoding))
+	return describe(strictjson.Decode(body, into, decoding))
 }
 
 // describe finds the failure that goes with what is wrong in a body.

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -140,15 +137,8 @@ func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
 	return next(c)
 }
 
-// Limits of a request body, in bytes.
-const (
-	bodyLimit       = 1 << 20
-	leasesBodyLimit = 16 << 20
-	leasesPath      = "/api/v0/billing/leases/"
-)
-
 // refuseMalformed refuses what is not a readable request at all, before anything else is looked at.
-func refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
@@ -166,41 +156,9 @@ func refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 				}
 			}
 		}
-		if r.Method == http.MethodGet || r.Body == nil || !isJSON(r.Header) {
-			return next(c)
-		}
-		limit := int64(bodyLimit)
-		if strings.HasPrefix(r.URL.Path, leasesPath) {
-			limit = leasesBodyLimit
-		}
-		body := &readBody{}
-		// As much as it takes to see the end, but nobody gets much room for what is only announced.
-		body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-		_, err := body.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, limit))
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
-			return badRequest.with("the body was cut off: " + err.Error())
-		} else if err != nil {
+		if err := s.readEarly(c); err != nil {
 			return err
 		}
-		if err := checkSyntax(body.Bytes()); err != nil {
-			return err
-		}
-		r.Body = body
 		return next(c)
 	}
-}
-
-// readBody is the body of a request that was read.
-type readBody struct{ bytes.Buffer }
-
-// Close implements io.Closer.
-func (*readBody) Close() error { return nil }
-
-func isJSON(header http.Header) bool {
-	if header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-		return true // as most requests have it, without taking it apart
-	}
-	mediaType, params, err := mime.ParseMediaType(header.Get(echo.HeaderContentType))
-	charset := params["charset"]
-	return err == nil && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -418,18 +417,4 @@ func TestOrganizations(t *testing.T) {
 		t.Errorf("the token sees %v, want %v", seen, slugs)
 	}
 	s.send(request{path: "/organizations"}).want(401, "unauthorized")
-}
-
-func TestBodyLimits(t *testing.T) {
-	s := start(t, server.Config{})
-	token := s.withOrg("acme", server.RoleAdmin)
-	post := func(path, body string) response {
-		return s.send(request{method: "POST", path: path, token: token, body: body, header: map[string]string{"Idempotency-Key": "k"}})
-	}
-	padded := func(body string, size int) string { return body + strings.Repeat(" ", size-len(body)) }
-	const credit = `{"amount_cents":1,"source":"refund"}`
-	post("/billing/credits/acme", padded(credit, 1<<20)).want(http.StatusCreated, "")
-	post("/billing/credits/acme", padded(credit, 1<<20+1)).want(http.StatusRequestEntityTooLarge, "body_too_large")
-	post("/billing/leases/acme", padded(leaseBody(), 16<<20)).want(http.StatusOK, "")
-	post("/billing/leases/acme", padded(leaseBody(), 16<<20+1)).want(http.StatusRequestEntityTooLarge, "body_too_large")
 }

@@ -27,8 +27,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	httpServer := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      time.Minute, // a breakdown moves it on as it goes
+		ReadTimeout:       s.bodyTime,               // for a body that nobody reads; readEarly sets its own
+		WriteTimeout:      s.bodyTime + time.Minute, // a minute is left when the body comes late; a breakdown moves it on as it goes
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),

@@ -68,6 +68,7 @@ type Server struct {
 	docURL         string
 	basePath       string
 	requestTimeout time.Duration
+	bodyTime       time.Duration
 	limiter        *middleware.RateLimiterMemoryStore
 	handler        http.Handler
 }
@@ -96,7 +97,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	}
 	s := &Server{
 		store: books, service: &billing.Service{Store: books, Rates: rates},
-		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout,
+		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -154,7 +155,7 @@ func (s *Server) route(config Config) error {
 	if s.basePath != "" {
 		e.Pre(underBase(s.basePath))
 	}
-	e.Pre(refuseMalformed)
+	e.Pre(s.refuseMalformed)
 
 	httpserver.RegisterHandlersWithOptions(e, httpserver.NewStrictHandler(&adapter{s.service}, nil),
 		httpserver.RegisterHandlersOptions{OperationMiddlewares: guards})
