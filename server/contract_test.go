@@ -166,7 +166,7 @@ func TestErrors(t *testing.T) {
 		{"another's organization", request{path: "/billing/balance/globex", token: read}, 404, "not_found", "organization_not_found", ""},
 		{"slug in another case", request{path: "/billing/balance/Acme", token: read}, 404, "not_found", "organization_not_found", ""},
 		{"unknown route", request{path: "/billing/nothing", token: read}, 404, "not_found", "route_not_found", ""},
-		{"route with a slash at its end", request{path: "/billing/balance/acme/", token: read}, 404, "not_found", "route_not_found", ""},
+		{"route that goes on", request{path: "/billing/balance/acme/more", token: read}, 404, "not_found", "route_not_found", ""},
 		{"unknown method", request{method: "DELETE", path: "/billing/balance/acme", token: read}, 405, "invalid_request", "method_not_allowed", ""},
 
 		{"billed lease with other contents", request{method: "POST", path: "/billing/leases/acme", token: write, body: lease(`,"finished_at":"2026-06-06T10:06:00Z"`)}, 409, "conflict", "lease_conflict", "leases[0]"},
@@ -309,11 +309,32 @@ func TestOrderOfChecks(t *testing.T) {
 func TestMethods(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleRead)
-	if allow := s.send(request{method: "POST", path: "/billing/balance/acme"}).want(405, "").header.Get("Allow"); allow != "GET, HEAD" {
-		t.Errorf("Allow: %s", allow)
+	const read, write = "GET, HEAD, OPTIONS", "POST, OPTIONS"
+	for path, methods := range map[string]string{
+		"/billing/balance/acme": read, "/billing/balance/acme/": read, "/billing/usage/acme/series": read, "/organizations": read,
+		"/billing/leases/acme": write, "/billing/credits/none": write,
+		"//healthz": read, "//": read, "//docs/errors/": read, "//assets/app/main.js": read,
+	} {
+		for _, token := range []string{"", token} {
+			other := "POST"
+			if methods == write {
+				other = "GET"
+			}
+			for _, method := range []string{other, "PUT"} {
+				if allow := s.send(request{method: method, path: path, token: token}).want(405, "method_not_allowed").header.Values("Allow"); len(allow) != 1 || allow[0] != methods {
+					t.Errorf("%s %s: Allow: %q", method, path, allow)
+				}
+			}
+			r := s.send(request{method: "OPTIONS", path: path, token: token, header: map[string]string{"Origin": "https://example.com"}}).want(204, "")
+			if allow := r.header.Values("Allow"); len(allow) != 1 || allow[0] != methods || len(r.body) > 0 {
+				t.Errorf("OPTIONS %s: Allow: %q", path, allow)
+			}
+		}
 	}
-	if allow := s.send(request{path: "/billing/credits/acme"}).want(405, "").header.Get("Allow"); allow != "POST" {
-		t.Errorf("Allow: %s", allow)
+	for _, path := range []string{"/nothing", "/billing/balance", "/billing/balance/acme/more", "/billing/balance/a%2Fb", "/billing/balance/acme%2F", "//nothing"} {
+		for _, method := range []string{"OPTIONS", "PUT", "GET"} {
+			s.send(request{method: method, path: path}).want(404, "route_not_found")
+		}
 	}
 	get := s.send(request{path: "/billing/balance/acme", token: token}).want(200, "")
 	head := s.send(request{method: "HEAD", path: "/billing/balance/acme", token: token}).want(200, "")
@@ -421,13 +442,12 @@ func TestCORS(t *testing.T) {
 		s := start(t, server.Config{CORSOrigins: []string{origin}})
 		token := s.withOrg("acme", server.RoleRead)
 		h := s.send(preflight).want(204, "").header
-		if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+		if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || h.Get("Access-Control-Max-Age") != "600" {
 			t.Errorf("the preflight is answered with %v", h)
 		}
 		for _, token := range []string{token, ""} { // errors are readable, too
 			h = s.send(request{path: "/billing/balance/acme", token: token, header: map[string]string{"Origin": origin}}).header
-			exposed := h.Get("Access-Control-Expose-Headers")
-			if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(exposed, "x-request-id") || !strings.Contains(exposed, "retry-after") {
+			if h.Get("Access-Control-Allow-Origin") != origin || h.Get("Access-Control-Expose-Headers") != "x-request-id,retry-after,idempotency-replayed" {
 				t.Errorf("the answer has %v", h)
 			}
 		}
@@ -435,5 +455,10 @@ func TestCORS(t *testing.T) {
 		if got := h.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("another origin is allowed: %q", got)
 		}
+		// Not every OPTIONS is a browser's question.
+		if allow := s.send(request{method: "OPTIONS", path: "/billing/balance/acme"}).want(204, "").header.Get("Allow"); allow != "GET, HEAD, OPTIONS" {
+			t.Errorf("Allow: %s", allow)
+		}
+		s.send(request{method: "OPTIONS", path: "/nothing"}).want(404, "route_not_found")
 	})
 }

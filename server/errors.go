@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -128,8 +127,6 @@ func (s *Server) renderError(err error, c echo.Context) {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
 	case requestTimeout:
 		header.Set(echo.HeaderConnection, "close")
-	case methodNotAllowed:
-		header.Set(echo.HeaderAllow, allowed(header.Get(echo.HeaderAllow)))
 	}
 	if f.status >= http.StatusInternalServerError {
 		level := slog.LevelError
@@ -147,19 +144,4 @@ func envelope(f *failure, message, requestID, docURL string) gen.Error {
 	return gen.Error{Error: gen.ErrorDetail{
 		Type: f.kind, Code: f.code, Message: message, DocURL: docURL + f.code, RequestID: requestID,
 	}}
-}
-
-// allowed turns the router's list of methods into ours: HEAD works where GET does.
-func allowed(router string) string {
-	var methods []string
-	for method := range strings.SplitSeq(router, ", ") {
-		switch method {
-		case http.MethodGet:
-			methods = append(methods, http.MethodGet, http.MethodHead)
-		case http.MethodOptions, "":
-		default:
-			methods = append(methods, method)
-		}
-	}
-	return strings.Join(methods, ", ")
 }

@@ -121,15 +121,11 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 
 // admit checks the token, the organization and the role.
 func (s *Server) admit(ctx context.Context, c echo.Context, op operation) (billing.Grant, error) {
-	slug := c.Param("org")
-	if strings.Contains(slug, "/") {
-		return billing.Grant{}, echo.ErrNotFound // the router takes all that is left of a path for its last parameter
-	}
 	token, ok := bearer(c.Request().Header)
 	if !ok {
 		return billing.Grant{}, billing.ErrUnauthorized
 	}
-	grant, err := s.service.Authenticate(ctx, hashToken(token), slug)
+	grant, err := s.service.Authenticate(ctx, hashToken(token), c.Param("org"))
 	if err != nil {
 		return billing.Grant{}, err
 	}

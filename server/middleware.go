@@ -16,24 +16,82 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// withoutHead lets HEAD work where GET does: net/http leaves out the body of the answer. It also lets a path match that
-// escapes more than it must.
-func withoutHead(next http.Handler) http.Handler {
+// apiPath begins the paths of all operations.
+const apiPath = "/api/"
+
+// routable makes of a request one that the router has a route for. HEAD becomes GET, since net/http leaves out the body of the
+// answer. A path that escapes more than it must is unescaped. A path of the API loses slashes that stand twice and the one at its
+// end; the pages keep theirs, since links in them are relative.
+func (s *Server) routable(next http.Handler) http.Handler {
+	api := s.basePath + apiPath
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead || r.URL.RawPath != "" {
-			changed := *r
+		path, raw := withoutSlashes(r.URL.Path, api), r.URL.RawPath
+		if raw != "" {
+			if raw = withoutSlashes(raw, api); !strings.Contains(strings.ToLower(raw), "%2f") {
+				raw = ""
+			}
+		}
+		if r.Method == http.MethodHead || path != r.URL.Path || raw != r.URL.RawPath {
+			changed, u := *r, *r.URL
 			if r.Method == http.MethodHead {
 				changed.Method = http.MethodGet
 			}
-			if !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
-				u := *r.URL
-				u.RawPath = ""
-				changed.URL = &u
-			}
+			u.Path, u.RawPath = path, raw
+			changed.URL = &u
 			r = &changed
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func withoutSlashes(path, api string) string {
+	if !strings.HasSuffix(path, "/") && !strings.Contains(path, "//") {
+		return path
+	}
+	short := path
+	for strings.Contains(short, "//") {
+		short = strings.ReplaceAll(short, "//", "/")
+	}
+	if !strings.HasPrefix(short, api) {
+		return path
+	}
+	return strings.TrimSuffix(short, "/")
+}
+
+// routed answers what the router would answer otherwise. The router takes all that is left of a path for its last parameter, and an
+// escaped slash for a part of one: there is no such path. Where a path has handlers for other methods only, their list is the
+// Allow header of 405 and the answer to OPTIONS.
+func routed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u, route := c.Request().URL, c.Path()
+		if !strings.HasSuffix(route, "*") && (u.RawPath != "" || strings.Count(u.Path, "/") != strings.Count(route, "/")) {
+			return echo.ErrNotFound
+		}
+		others, ok := c.Get(echo.ContextKeyHeaderAllow).(string)
+		if !ok {
+			return next(c)
+		}
+		c.Response().Header().Set(echo.HeaderAllow, allowed(others))
+		if c.Request().Method == http.MethodOptions {
+			return c.NoContent(http.StatusNoContent)
+		}
+		return echo.ErrMethodNotAllowed
+	}
+}
+
+// allowed adds to the router's list of methods those that work because of others.
+func allowed(router string) string {
+	var methods []string
+	for method := range strings.SplitSeq(router, ", ") {
+		switch method {
+		case http.MethodGet:
+			methods = append(methods, http.MethodGet, http.MethodHead)
+		case http.MethodOptions:
+		default:
+			methods = append(methods, method)
+		}
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
 // compressed compresses answers for those who accept it, where it is worth it. All others are spared the library's own

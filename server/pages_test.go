@@ -99,6 +99,7 @@ func TestBasePath(t *testing.T) {
 	}
 	get("/ci/billing/api/v0/billing/balance/acme").want(http.StatusOK, "")
 	get("/ci/billing/api/v0/billing/balance/%61cme").want(http.StatusOK, "")
+	get("/ci//billing/api/v0//billing/balance/%61cme/").want(http.StatusOK, "")
 	s.send(request{method: "POST", path: "//ci/billing/api/v0/billing/leases/acme", token: token, body: leaseBody() + strings.Repeat(" ", 2<<20)}).want(http.StatusOK, "")
 	for _, path := range []string{"/ci/billing/", "/ci/billing/docs", "/ci/billing/healthz", "/ci/billing/readyz", "/ci/billing/assets/icon.svg"} {
 		get(path).want(http.StatusOK, "")

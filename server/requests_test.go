@@ -418,3 +418,24 @@ func TestOrganizations(t *testing.T) {
 	}
 	s.send(request{path: "/organizations"}).want(401, "unauthorized")
 }
+
+func TestSlashes(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleWrite)
+	const window = "?from=2026-06-06&to=2026-06-07"
+	for _, path := range []string{
+		"/billing/balance/acme/", "//billing/balance/acme", "/billing/balance/acme//", "//billing///balance////acme//",
+		"/billing/balance/%61cme/", "/billing//transactions/acme/?limit=1", "/billing/usage/acme/series/" + window, "/billing/usage/acme//breakdown" + window, "/organizations/",
+	} {
+		// The harness takes a path after two slashes as it is.
+		s.send(request{path: "//api/v0" + path, token: token}).want(200, "")
+		s.send(request{path: "///api//v0" + path, token: token}).want(200, "")
+		s.send(request{method: "HEAD", path: "//api/v0" + path, token: token}).want(200, "")
+		s.send(request{path: "//api/v0" + path}).want(401, "unauthorized")
+	}
+	s.send(request{method: "POST", path: "/billing/leases//acme/", token: token, body: leaseBody()}).want(200, "")
+	// A slash that is escaped is not one that stands twice, and no slug has one.
+	for _, path := range []string{"/billing/balance/acme%2F", "/billing/balance/%2Facme", "/billing/balance%2Facme", "/billing/balance/acme/%2F", "/billing/balance/", "/"} {
+		s.send(request{path: path, token: token}).want(404, "route_not_found")
+	}
+}

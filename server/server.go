@@ -146,16 +146,19 @@ func (s *Server) route(config Config) error {
 	e.Pre(s.logRequests)
 	if len(config.CORSOrigins) > 0 {
 		e.Pre(middleware.CORSWithConfig(middleware.CORSConfig{
+			Skipper:       otherOptions,
 			AllowOrigins:  config.CORSOrigins,
 			AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
 			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, "Idempotency-Key", echo.HeaderXRequestID},
-			ExposeHeaders: []string{"x-request-id", "retry-after"},
+			ExposeHeaders: []string{"x-request-id", "retry-after", "idempotency-replayed"},
+			MaxAge:        600,
 		}))
 	}
 	if s.basePath != "" {
 		e.Pre(underBase(s.basePath))
 	}
 	e.Pre(s.refuseMalformed)
+	e.Use(routed)
 
 	httpserver.RegisterHandlersWithOptions(e, httpserver.NewStrictHandler(&adapter{s.service}, nil),
 		httpserver.RegisterHandlersOptions{OperationMiddlewares: guards})
@@ -173,6 +176,13 @@ func (s *Server) route(config Config) error {
 	e.GET("/openapi.yaml", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/yaml", specYAML)
 	})
-	s.handler, err = compressed(identified(withoutHead(e)))
+	s.handler, err = compressed(s.routable(identified(e)))
 	return err
+}
+
+// otherOptions tells whether a request is an OPTIONS that is no browser's preflight.
+func otherOptions(c echo.Context) bool {
+	r := c.Request()
+	return r.Method == http.MethodOptions &&
+		(r.Header.Get(echo.HeaderOrigin) == "" || r.Header.Get(echo.HeaderAccessControlRequestMethod) == "")
 }

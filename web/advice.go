@@ -43,7 +43,6 @@ var advices = map[string]Advice{
 		"The server has nothing at this path.",
 		[]string{
 			"Compare the path with the API reference; calls begin with `/api/v0`.",
-			"Leave out a slash at the end.",
 			"Behind a proxy, check that the path arrives as the server's `--base-path` expects it.",
 		},
 	},
