@@ -128,6 +128,9 @@ func (s *Server) renderError(err error, c echo.Context) {
 	case requestTimeout:
 		header.Set(echo.HeaderConnection, "close")
 	}
+	if s.docURL == "" { // doc_url is made from the request, and may be of no use to those who send another one
+		header[echo.HeaderCacheControl] = privately
+	}
 	if f.status >= http.StatusInternalServerError {
 		level := slog.LevelError
 		if errors.Is(err, context.Canceled) {

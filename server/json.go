@@ -38,9 +38,6 @@ func writeBody(w http.ResponseWriter, status int, body []byte) error {
 	return err
 }
 
-// contentTypeJSON is the value of a header, made once.
-var contentTypeJSON = []string{echo.MIMEApplicationJSON}
-
 // decoding takes timestamps and UUIDs in the contract's forms and no others.
 var decoding = json.JoinUnmarshalers(
 	strictjson.Text(func(text string) (time.Time, error) {

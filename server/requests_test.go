@@ -439,3 +439,41 @@ func TestSlashes(t *testing.T) {
 		s.send(request{path: path, token: token}).want(404, "route_not_found")
 	}
 }
+
+// What is said to caches and browsers, whatever the answer.
+func TestAnswerHeaders(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleRead)
+	for _, c := range []struct {
+		method, path, token string
+		status              int
+		private             bool
+	}{
+		{"GET", "/billing/balance/acme", token, 200, true},
+		{"HEAD", "/billing/balance/acme", token, 200, true},
+		{"GET", "//api//v0/billing/balance/acme/", token, 200, true},
+		{"GET", "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-07", token, 200, true},
+		{"GET", "/billing/balance/none", token, 404, true},
+		{"GET", "/billing/balance/acme?x=%zz", token, 400, true},
+		{"GET", "/nothing", token, 404, true},
+		{"POST", "/billing/balance/acme", token, 405, true},
+		{"GET", "/billing/balance/acme", "hmt_unknown", 401, true},
+		{"OPTIONS", "/billing/balance/acme", token, 204, true},
+		{"GET", "//docs", token, 200, false},
+		{"GET", "//openapi.json", "", 200, false},
+		{"GET", "//healthz", "", 200, false},
+	} {
+		for _, encoding := range []string{"", "identity", "gzip"} {
+			header := s.send(request{method: c.method, path: c.path, token: c.token, header: map[string]string{"Accept-Encoding": encoding}}).want(c.status, "").header
+			if got := header.Values("Cache-Control"); c.private != (len(got) == 1 && got[0] == "private, max-age=0, must-revalidate") {
+				t.Errorf("%s %s: Cache-Control: %q", c.method, c.path, got)
+			}
+			if got := header.Get("X-Content-Type-Options"); c.private && got != "nosniff" {
+				t.Errorf("%s %s: X-Content-Type-Options: %q", c.method, c.path, got)
+			}
+			if got := header.Values("Vary"); len(got) != 1 || got[0] != "Accept-Encoding" {
+				t.Errorf("%s %s, asked for as %q: Vary: %q", c.method, c.path, encoding, got)
+			}
+		}
+	}
+}
