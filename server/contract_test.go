@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"database/sql"
@@ -9,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -85,34 +82,29 @@ func TestHealth(t *testing.T) {
 	s.send(request{path: "//readyz"}).want(503, "unavailable")
 }
 
-// What net/http cannot read does not get to a handler, and is answered in the envelope all the same.
+// What net/http refuses does not get to a handler, and is answered in the envelope all the same.
 func TestUnreadableRequests(t *testing.T) {
 	s := start(t, server.Config{})
-	for _, text := range []string{
-		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
-		"nonsense\r\n\r\n",
-		"GET / HTTP/1.1\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n",
+	for text, status := range map[string]int{
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+		"nonsense\r\n\r\n":                     400,
+		"GET / HTTP/1.1\r\n\r\n":               400,
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n": 431,
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: br\r\n\r\n":                  501,
+		"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                            505,
+		"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n":                       417,
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
+		res, envelope := s.raw(text)
+		if res.StatusCode != status || envelope.Error.Code != "bad_request" || envelope.Error.Type != "invalid_request" || !res.Close {
+			t.Errorf("%.40q is answered with %d %+v", text, res.StatusCode, envelope)
 		}
-		if _, err := io.WriteString(conn, text); err != nil {
-			t.Fatal(err)
+		if want := s.url + "/docs/errors/bad_request"; envelope.Error.DocURL != want || res.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%.40q: the doc_url is %s, the header %v", text, envelope.Error.DocURL, res.Header)
 		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if err := errors.Join(err, res.Body.Close(), conn.Close()); err != nil {
-			t.Fatal(err)
-		}
-		answer := response{t, res.StatusCode, res.Header, body}.want(400, "bad_request")
-		if err := hold(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}}, answer); err != nil {
-			t.Errorf("%.40q: %s: %v", text, body, err)
-		}
+	}
+	// What a handler answers is left alone.
+	if res, envelope := s.raw("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != 404 || envelope.Error.Code != "route_not_found" {
+		t.Errorf("OPTIONS * is answered with %d %+v", res.StatusCode, envelope)
 	}
 }
 
