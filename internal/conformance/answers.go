@@ -175,6 +175,44 @@ func listsMethods(x *exchange) error {
 	return nil
 }
 
+// answersToken tells whether the call had a token, whatever it is worth.
+func (x *exchange) answersToken() bool {
+	return len(x.sent.Values("Authorization")) > 0 && strings.HasPrefix(x.path, prefix+"/")
+}
+
+func isPrivate(x *exchange) error {
+	if !x.answersToken() {
+		return errNotOfThisKind
+	}
+	if got := strings.Join(x.header.Values("Cache-Control"), ", "); got != "private, max-age=0, must-revalidate" {
+		return breachf(x, "Cache-Control is %q", got)
+	}
+	return nil
+}
+
+func forbidsSniffing(x *exchange) error {
+	if !x.answersToken() {
+		return errNotOfThisKind
+	}
+	if got := x.header.Get("X-Content-Type-Options"); got != "nosniff" {
+		return breachf(x, "X-Content-Type-Options is %q", got)
+	}
+	return nil
+}
+
+func variesByEncoding(x *exchange) error {
+	if x.operation == nil || len(x.body) == 0 {
+		return errNotOfThisKind
+	}
+	vary := strings.Join(x.header.Values("Vary"), ", ")
+	for name := range strings.SplitSeq(vary, ",") {
+		if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Accept-Encoding") {
+			return nil
+		}
+	}
+	return breachf(x, "Vary is %q", vary)
+}
+
 // Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of
 // the operation, empty for a request that the contract does not have.
 func Hold(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
