@@ -23,13 +23,12 @@ type operationContext struct {
 
 func newOperationContext(request context.Context, timeout time.Duration) *operationContext {
 	ctx := &operationContext{Context: request}
-	ctx.restart(timeout)
+	ctx.begin(timeout)
 	return ctx
 }
 
-// restart gives the operation its whole time. Nothing may be waiting.
-func (c *operationContext) restart(timeout time.Duration) {
-	c.end()
+// begin gives the operation its time, again where it had some. Nothing may be waiting for the end of that.
+func (c *operationContext) begin(timeout time.Duration) {
 	c.timed = nil
 	if timeout > 0 {
 		c.deadline = time.Now().Add(timeout)

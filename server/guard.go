@@ -100,7 +100,8 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 						return err
 					}
 					if ctx.body = text; late {
-						ctx.restart(timeout) // the time that the sender took is not the operation's
+						ctx.end()
+						ctx.begin(timeout) // the time that the sender took is not the operation's
 					}
 				}
 				if err := checkParameters(c, op); err != nil {
