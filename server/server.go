@@ -121,6 +121,11 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 
 // Handler answers the API's calls, /healthz, /readyz, /openapi.json and /openapi.yaml, and has pages for people at / and
 // /docs.
+//
+// A program that mounts it sets the timeouts of its http.Server itself; the handler bounds the time that a body takes to
+// arrive. What net/http refuses before any handler, a request line or headers that it cannot make out, then has net/http's own
+// text and neither the envelope nor an x-request-id, and so it is with HTTP/2. [Server.Serve] gives the envelope to that as
+// well.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.
