@@ -273,9 +273,22 @@ func TestSlowBodies(t *testing.T) {
 			}
 		})
 	}
-	// One that is not read is waited for no longer, and answered.
-	if res, envelope := s.raw(postHead("leases/acme", "", "Content-Length: 100000") + "{"); res.StatusCode != 401 {
-		t.Errorf("a long body without a token is answered with %d %+v", res.StatusCode, envelope)
+	// The handler keeps the time by itself, whatever server it is mounted in.
+	mounted := *s
+	outside := httptest.NewServer(s.Handler())
+	t.Cleanup(outside.Close)
+	mounted.url = outside.URL
+	if res, _ := mounted.raw(postHead("leases/acme", token, "Content-Length: 3") + "{}"); res.StatusCode != 408 {
+		t.Errorf("mounted, a body that does not come is answered with %d", res.StatusCode)
+	}
+	// A body that nobody reads is waited for no longer, and the answer gets out.
+	for _, text := range []string{
+		postHead("leases/acme", "", "Content-Length: 100000") + "{",
+		"GET /api/v0/billing/balance/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{",
+	} {
+		if res, envelope := s.raw(text); res.StatusCode != 401 || !res.Close {
+			t.Errorf("%.20q with a body that nobody reads is answered with %d %+v", text, res.StatusCode, envelope)
+		}
 	}
 	// Where a body is cut off, nothing more can come.
 	for _, text := range []string{
@@ -298,6 +311,25 @@ func TestSlowBodies(t *testing.T) {
 	for range 2 {
 		s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: leaseBody()}).want(200, "")
 		time.Sleep(2 * patience)
+	}
+}
+
+// The time that a long body takes is not that of the operation.
+func TestLateBody(t *testing.T) {
+	const timeout = time.Second
+	s := start(t, server.Config{RequestTimeout: timeout})
+	token := s.withOrg("acme", server.RoleWrite)
+	body := padded(leaseBody(), 2*earlyBody)
+	conn := s.dial()
+	if _, err := io.WriteString(conn, postHead("leases/acme", token, fmt.Sprintf("Content-Length: %d", len(body)))+body[:len(body)-1]); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(timeout + timeout/4)
+	if _, err := io.WriteString(conn, body[len(body)-1:]); err != nil {
+		t.Fatal(err)
+	}
+	if res, envelope := s.answer(conn); res.StatusCode != 200 {
+		t.Errorf("a body that takes longer than the operation may is answered with %d %+v", res.StatusCode, envelope)
 	}
 }
 

@@ -389,6 +389,27 @@ func TestRequestID(t *testing.T) {
 			}
 		}
 	}
+	// No error loses it, wherever it comes from; that the envelope has the same is checked with every answer.
+	token := s.withOrg("acme", server.RoleRead)
+	const id = "12345678901234567890"
+	for _, c := range []struct {
+		request
+		status int
+	}{
+		{request{path: "/billing/balance/acme?x=%zz"}, 400},
+		{request{path: "/billing/balance/acme"}, 401},
+		{request{method: "POST", path: "/billing/leases/acme", token: token, body: "{}"}, 403},
+		{request{path: "/billing/balance/none", token: token}, 404},
+		{request{path: "//nothing"}, 404},
+		{request{method: "DELETE", path: "/billing/balance/acme"}, 405},
+		{request{method: "OPTIONS", path: "/billing/balance/acme"}, 204},
+		{request{path: "/billing/usage/acme", token: token}, 422},
+	} {
+		c.header = map[string]string{"x-request-id": id}
+		if got := s.send(c.request).want(c.status, "").header.Values("x-request-id"); len(got) != 1 || got[0] != id {
+			t.Errorf("%s %s is answered with the x-request-id %q", c.method, c.path, got)
+		}
+	}
 	if a, b := s.send(request{path: "//healthz"}), s.send(request{path: "//healthz"}); a.header.Get("x-request-id") == b.header.Get("x-request-id") {
 		t.Error("two requests have the same id")
 	}

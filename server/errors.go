@@ -125,8 +125,6 @@ func (s *Server) renderError(err error, c echo.Context) {
 		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
 	case rateLimited, unavailable:
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
-	case requestTimeout:
-		header.Set(echo.HeaderConnection, "close")
 	}
 	if s.docURL == "" { // doc_url is made from the request, and may be of no use to those who send another one
 		header[echo.HeaderCacheControl] = privately

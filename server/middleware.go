@@ -120,10 +120,9 @@ func compressed(next http.Handler) (http.Handler, error) {
 	}), nil
 }
 
-// identified gives each answer the headers that depend on the request alone: its id, the date, and for a call with a token that it
-// is for nobody else.
-func (s *Server) identified(next http.Handler) http.Handler {
-	api := s.basePath + apiPath
+// identified gives each answer the headers that depend on the request alone: its id, the date, and where there is a token that the
+// answer is for nobody else. Pages, which are the same for everyone, replace that.
+func identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header[echo.HeaderXRequestID]
 		if len(id) == 0 || !validRequestID(id[0]) {
@@ -132,7 +131,7 @@ func (s *Server) identified(next http.Handler) http.Handler {
 		header := w.Header()
 		header[echo.HeaderXRequestID] = id[:1:1]
 		header["Date"] = date()
-		if len(r.Header[echo.HeaderAuthorization]) > 0 && strings.HasPrefix(r.URL.Path, api) {
+		if len(r.Header[echo.HeaderAuthorization]) > 0 {
 			header[echo.HeaderCacheControl] = privately
 			header[echo.HeaderXContentTypeOptions] = noSniff
 		}

@@ -59,7 +59,7 @@ func TestWriteDeadline(t *testing.T) {
 
 func TestAnswerIsDated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		handler := (&Server{}).identified(http.NotFoundHandler())
+		handler := identified(http.NotFoundHandler())
 		for range 3 {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))

@@ -181,7 +181,7 @@ func (s *Server) route(config Config) error {
 	e.GET("/openapi.yaml", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/yaml", specYAML)
 	})
-	s.handler, err = compressed(s.routable(s.identified(e)))
+	s.handler, err = compressed(s.routable(identified(e)))
 	return err
 }
 
