@@ -323,7 +323,7 @@ func TestMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/nothing", "/billing/balance", "/billing/balance/acme/more", "/billing/balance/a%2Fb", "/billing/balance/acme%2F", "//nothing"} {
+	for _, path := range []string{"/nothing", "/billing/balance", "/billing/balance/acme/more", "/billing/balance/acme/%2F", "//nothing"} {
 		for _, method := range []string{"OPTIONS", "PUT", "GET"} {
 			s.send(request{method: method, path: path}).want(404, "route_not_found")
 		}

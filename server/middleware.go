@@ -58,13 +58,13 @@ func withoutSlashes(path, api string) string {
 	return strings.TrimSuffix(short, "/")
 }
 
-// routed answers what the router would answer otherwise. The router takes all that is left of a path for its last parameter, and an
-// escaped slash for a part of one: there is no such path. Where a path has handlers for other methods only, their list is the
-// Allow header of 405 and the answer to OPTIONS.
+// routed answers what the router would answer otherwise. The router takes all that is left of a path for its last parameter: there
+// is no such path. Where a path has handlers for other methods only, their list is the Allow header of 405 and the answer to
+// OPTIONS.
 func routed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		u, route := c.Request().URL, c.Path()
-		if !strings.HasSuffix(route, "*") && (u.RawPath != "" || strings.Count(u.Path, "/") != strings.Count(route, "/")) {
+		route := c.Path()
+		if !strings.HasSuffix(route, "*") && strings.Count(echo.GetPath(c.Request()), "/") != strings.Count(route, "/") {
 			return echo.ErrNotFound
 		}
 		others, ok := c.Get(echo.ContextKeyHeaderAllow).(string)

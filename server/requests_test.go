@@ -434,9 +434,12 @@ func TestSlashes(t *testing.T) {
 		s.send(request{path: "//api/v0" + path}).want(401, "unauthorized")
 	}
 	s.send(request{method: "POST", path: "/billing/leases//acme/", token: token, body: leaseBody()}).want(200, "")
-	// A slash that is escaped is not one that stands twice, and no slug has one.
-	for _, path := range []string{"/billing/balance/acme%2F", "/billing/balance/%2Facme", "/billing/balance%2Facme", "/billing/balance/acme/%2F", "/billing/balance/", "/"} {
-		s.send(request{path: path, token: token}).want(404, "route_not_found")
+	// A slash that is escaped is a part of a slug, and no slug has one.
+	for path, code := range map[string]string{
+		"/billing/balance/acme%2F": "organization_not_found", "/billing/balance/%2facme": "organization_not_found", "/billing/balance/acme%2F/": "organization_not_found",
+		"/billing/balance%2Facme": "route_not_found", "/billing/balance/acme/%2F": "route_not_found", "/billing/balance/": "route_not_found", "/": "route_not_found",
+	} {
+		s.send(request{path: path, token: token}).want(404, code)
 	}
 }
 
