@@ -126,7 +126,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 	case rateLimited, unavailable:
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
 	}
-	if s.docURL == "" { // doc_url is made from the request, and may be of no use to those who send another one
+	if s.docURL == "" { // doc_url is made from the Host of this request, so that no shared cache may keep it for another
 		header[echo.HeaderCacheControl] = privately
 	}
 	if f.status >= http.StatusInternalServerError {
