@@ -73,7 +73,7 @@ func TestEveryCodeHasAConstant(t *testing.T) {
 var sentinels = map[string]error{
 	"bad_request": client.ErrBadRequest, "unauthorized": client.ErrUnauthorized, "forbidden": client.ErrForbidden,
 	"organization_not_found": client.ErrOrganizationNotFound, "route_not_found": client.ErrRouteNotFound,
-	"method_not_allowed": client.ErrMethodNotAllowed, "lease_conflict": client.ErrLeaseConflict,
+	"method_not_allowed": client.ErrMethodNotAllowed, "request_timeout": client.ErrRequestTimeout, "lease_conflict": client.ErrLeaseConflict,
 	"idempotency_key_reused": client.ErrIdempotencyKeyReused, "body_too_large": client.ErrBodyTooLarge,
 	"unsupported_media_type": client.ErrUnsupportedMediaType, "billing_usage_window_invalid": client.ErrBillingUsageWindowInvalid,
 	"cursor_invalid": client.ErrCursorInvalid, "limit_invalid": client.ErrLimitInvalid, "lease_invalid": client.ErrLeaseInvalid,

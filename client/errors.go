@@ -68,6 +68,7 @@ const (
 	CodeOrganizationNotFound      Code = "organization_not_found"       // 404: no such organization, or the token may not see it
 	CodeRouteNotFound             Code = "route_not_found"              // 404: not a path of the API; check the base URL
 	CodeMethodNotAllowed          Code = "method_not_allowed"           // 405
+	CodeRequestTimeout            Code = "request_timeout"              // 408: the body did not arrive in time
 	CodeLeaseConflict             Code = "lease_conflict"               // 409: a billed lease was sent with other contents
 	CodeIdempotencyKeyReused      Code = "idempotency_key_reused"       // 409: the key was used with another credit
 	CodeBodyTooLarge              Code = "body_too_large"               // 413: the request body is over the limit
@@ -91,6 +92,7 @@ var (
 	ErrOrganizationNotFound      error = codeError(CodeOrganizationNotFound)
 	ErrRouteNotFound             error = codeError(CodeRouteNotFound)
 	ErrMethodNotAllowed          error = codeError(CodeMethodNotAllowed)
+	ErrRequestTimeout            error = codeError(CodeRequestTimeout)
 	ErrLeaseConflict             error = codeError(CodeLeaseConflict)
 	ErrIdempotencyKeyReused      error = codeError(CodeIdempotencyKeyReused)
 	ErrBodyTooLarge              error = codeError(CodeBodyTooLarge)

@@ -460,6 +460,9 @@ type NotFound = Error
 // RateLimited The envelope of every answer outside 2xx.
 type RateLimited = Error
 
+// RequestTimeout The envelope of every answer outside 2xx.
+type RequestTimeout = Error
+
 // Unauthorized The envelope of every answer outside 2xx.
 type Unauthorized = Error
 

@@ -13,6 +13,7 @@ import (
 type operationContext struct {
 	context.Context
 	grant    billing.Grant
+	body     []byte    // of the request, decompressed
 	deadline time.Time // zero for none
 
 	mu     sync.Mutex
@@ -22,10 +23,16 @@ type operationContext struct {
 
 func newOperationContext(request context.Context, timeout time.Duration) *operationContext {
 	ctx := &operationContext{Context: request}
-	if timeout > 0 {
-		ctx.deadline = time.Now().Add(timeout)
-	}
+	ctx.begin(timeout)
 	return ctx
+}
+
+// begin gives the operation its time, again where it had some. Nothing may be waiting for the end of that.
+func (c *operationContext) begin(timeout time.Duration) {
+	c.timed = nil
+	if timeout > 0 {
+		c.deadline = time.Now().Add(timeout)
+	}
 }
 
 // end releases the timer. The operation is over.

@@ -37,6 +37,13 @@ func TestOperationContext(t *testing.T) {
 		}
 		ctx.end()
 
+		ctx.begin(time.Second) // as after a body that came late
+		time.Sleep(time.Second / 2)
+		if err := ctx.Err(); err != nil {
+			t.Errorf("begun again it ends with %v", err)
+		}
+		ctx.end()
+
 		ctx = newOperationContext(request, time.Second)
 		defer ctx.end()
 		leave()

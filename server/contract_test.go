@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"database/sql"
@@ -9,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite" // a connection beside the server's
 
@@ -84,34 +82,29 @@ func TestHealth(t *testing.T) {
 	s.send(request{path: "//readyz"}).want(503, "unavailable")
 }
 
-// What net/http cannot read does not get to a handler, and is answered in the envelope all the same.
+// What net/http refuses does not get to a handler, and is answered in the envelope all the same.
 func TestUnreadableRequests(t *testing.T) {
 	s := start(t, server.Config{})
-	for _, text := range []string{
-		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
-		"nonsense\r\n\r\n",
-		"GET / HTTP/1.1\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n",
+	for text, status := range map[string]int{
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+		"nonsense\r\n\r\n":                     400,
+		"GET / HTTP/1.1\r\n\r\n":               400,
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n": 431,
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: br\r\n\r\n":                  501,
+		"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                            505,
+		"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n":                       417,
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
+		res, envelope := s.raw(text)
+		if res.StatusCode != status || envelope.Error.Code != "bad_request" || envelope.Error.Type != "invalid_request" || !res.Close {
+			t.Errorf("%.40q is answered with %d %+v", text, res.StatusCode, envelope)
 		}
-		if _, err := io.WriteString(conn, text); err != nil {
-			t.Fatal(err)
+		if want := s.url + "/docs/errors/bad_request"; envelope.Error.DocURL != want || res.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%.40q: the doc_url is %s, the header %v", text, envelope.Error.DocURL, res.Header)
 		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if err := errors.Join(err, res.Body.Close(), conn.Close()); err != nil {
-			t.Fatal(err)
-		}
-		answer := response{t, res.StatusCode, res.Header, body}.want(400, "bad_request")
-		if err := hold(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}}, answer); err != nil {
-			t.Errorf("%.40q: %s: %v", text, body, err)
-		}
+	}
+	// What a handler answers is left alone.
+	if res, envelope := s.raw("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != 404 || envelope.Error.Code != "route_not_found" {
+		t.Errorf("OPTIONS * is answered with %d %+v", res.StatusCode, envelope)
 	}
 }
 
@@ -165,7 +158,7 @@ func TestErrors(t *testing.T) {
 		{"another's organization", request{path: "/billing/balance/globex", token: read}, 404, "not_found", "organization_not_found", ""},
 		{"slug in another case", request{path: "/billing/balance/Acme", token: read}, 404, "not_found", "organization_not_found", ""},
 		{"unknown route", request{path: "/billing/nothing", token: read}, 404, "not_found", "route_not_found", ""},
-		{"route with a slash at its end", request{path: "/billing/balance/acme/", token: read}, 404, "not_found", "route_not_found", ""},
+		{"route that goes on", request{path: "/billing/balance/acme/more", token: read}, 404, "not_found", "route_not_found", ""},
 		{"unknown method", request{method: "DELETE", path: "/billing/balance/acme", token: read}, 405, "invalid_request", "method_not_allowed", ""},
 
 		{"billed lease with other contents", request{method: "POST", path: "/billing/leases/acme", token: write, body: lease(`,"finished_at":"2026-06-06T10:06:00Z"`)}, 409, "conflict", "lease_conflict", "leases[0]"},
@@ -212,7 +205,7 @@ func TestErrors(t *testing.T) {
 	t.Run("internal", func(t *testing.T) {
 		s := start(t, server.Config{})
 		token := s.withOrg("acme", server.RoleRead)
-		s.raw(`DROP TABLE ledger_entries`)
+		s.execute(`DROP TABLE ledger_entries`)
 		r := s.send(request{path: "/billing/transactions/acme", token: token}).want(500, "internal")
 		if message := r.envelope().Error.Message; strings.Contains(message, "ledger_entries") {
 			t.Errorf("the answer tells an internal detail: %s", message)
@@ -225,6 +218,15 @@ func TestErrors(t *testing.T) {
 		s.Close()
 		s.send(request{path: "/billing/balance/acme", token: token}).want(503, "unavailable")
 		seen["unavailable"] = true
+	})
+	t.Run("slow body", func(t *testing.T) {
+		s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(50 * time.Millisecond) })
+		token := s.withOrg("acme", server.RoleWrite)
+		res, envelope := s.raw(postHead("leases/acme", token, "Content-Length: 100") + `{"leases":`)
+		if res.StatusCode != http.StatusRequestTimeout || envelope.Error.Type != "invalid_request" || !res.Close {
+			t.Errorf("a body that does not come is answered with %d, %+v", res.StatusCode, envelope)
+		}
+		seen[envelope.Error.Code] = true
 	})
 	for _, code := range contracttest.ErrorCodes {
 		if !seen[code] {
@@ -251,8 +253,8 @@ func (s *service) lock() (release func()) {
 	}
 }
 
-// raw executes a statement on the database, as another process would.
-func (s *service) raw(statement string) {
+// execute executes a statement on the database, as another process would.
+func (s *service) execute(statement string) {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", strings.TrimPrefix(s.database, "sqlite:"))
 	if err != nil {
@@ -299,11 +301,32 @@ func TestOrderOfChecks(t *testing.T) {
 func TestMethods(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleRead)
-	if allow := s.send(request{method: "POST", path: "/billing/balance/acme"}).want(405, "").header.Get("Allow"); allow != "GET, HEAD" {
-		t.Errorf("Allow: %s", allow)
+	const read, write = "GET, HEAD, OPTIONS", "POST, OPTIONS"
+	for path, methods := range map[string]string{
+		"/billing/balance/acme": read, "/billing/balance/acme/": read, "/billing/usage/acme/series": read, "/organizations": read,
+		"/billing/leases/acme": write, "/billing/credits/none": write,
+		"//healthz": read, "//": read, "//docs/errors/": read, "//assets/app/main.js": read,
+	} {
+		for _, token := range []string{"", token} {
+			other := "POST"
+			if methods == write {
+				other = "GET"
+			}
+			for _, method := range []string{other, "PUT"} {
+				if allow := s.send(request{method: method, path: path, token: token}).want(405, "method_not_allowed").header.Values("Allow"); len(allow) != 1 || allow[0] != methods {
+					t.Errorf("%s %s: Allow: %q", method, path, allow)
+				}
+			}
+			r := s.send(request{method: "OPTIONS", path: path, token: token, header: map[string]string{"Origin": "https://example.com"}}).want(204, "")
+			if allow := r.header.Values("Allow"); len(allow) != 1 || allow[0] != methods || len(r.body) > 0 {
+				t.Errorf("OPTIONS %s: Allow: %q", path, allow)
+			}
+		}
 	}
-	if allow := s.send(request{path: "/billing/credits/acme"}).want(405, "").header.Get("Allow"); allow != "POST" {
-		t.Errorf("Allow: %s", allow)
+	for _, path := range []string{"/nothing", "/billing/balance", "/billing/balance/acme/more", "/billing/balance/acme/%2F", "//nothing"} {
+		for _, method := range []string{"OPTIONS", "PUT", "GET"} {
+			s.send(request{method: method, path: path}).want(404, "route_not_found")
+		}
 	}
 	get := s.send(request{path: "/billing/balance/acme", token: token}).want(200, "")
 	head := s.send(request{method: "HEAD", path: "/billing/balance/acme", token: token}).want(200, "")
@@ -366,6 +389,27 @@ func TestRequestID(t *testing.T) {
 			}
 		}
 	}
+	// No error loses it, wherever it comes from; that the envelope has the same is checked with every answer.
+	token := s.withOrg("acme", server.RoleRead)
+	const id = "12345678901234567890"
+	for _, c := range []struct {
+		request
+		status int
+	}{
+		{request{path: "/billing/balance/acme?x=%zz"}, 400},
+		{request{path: "/billing/balance/acme"}, 401},
+		{request{method: "POST", path: "/billing/leases/acme", token: token, body: "{}"}, 403},
+		{request{path: "/billing/balance/none", token: token}, 404},
+		{request{path: "//nothing"}, 404},
+		{request{method: "DELETE", path: "/billing/balance/acme"}, 405},
+		{request{method: "OPTIONS", path: "/billing/balance/acme"}, 204},
+		{request{path: "/billing/usage/acme", token: token}, 422},
+	} {
+		c.header = map[string]string{"x-request-id": id}
+		if got := s.send(c.request).want(c.status, "").header.Values("x-request-id"); len(got) != 1 || got[0] != id {
+			t.Errorf("%s %s is answered with the x-request-id %q", c.method, c.path, got)
+		}
+	}
 	if a, b := s.send(request{path: "//healthz"}), s.send(request{path: "//healthz"}); a.header.Get("x-request-id") == b.header.Get("x-request-id") {
 		t.Error("two requests have the same id")
 	}
@@ -409,13 +453,12 @@ func TestCORS(t *testing.T) {
 		s := start(t, server.Config{CORSOrigins: []string{origin}})
 		token := s.withOrg("acme", server.RoleRead)
 		h := s.send(preflight).want(204, "").header
-		if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+		if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || h.Get("Access-Control-Max-Age") != "600" {
 			t.Errorf("the preflight is answered with %v", h)
 		}
 		for _, token := range []string{token, ""} { // errors are readable, too
 			h = s.send(request{path: "/billing/balance/acme", token: token, header: map[string]string{"Origin": origin}}).header
-			exposed := h.Get("Access-Control-Expose-Headers")
-			if h.Get("Access-Control-Allow-Origin") != origin || !strings.Contains(exposed, "x-request-id") || !strings.Contains(exposed, "retry-after") {
+			if h.Get("Access-Control-Allow-Origin") != origin || h.Get("Access-Control-Expose-Headers") != "x-request-id,retry-after,idempotency-replayed" {
 				t.Errorf("the answer has %v", h)
 			}
 		}
@@ -423,5 +466,10 @@ func TestCORS(t *testing.T) {
 		if got := h.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("another origin is allowed: %q", got)
 		}
+		// Not every OPTIONS is a browser's question.
+		if allow := s.send(request{method: "OPTIONS", path: "/billing/balance/acme"}).want(204, "").header.Get("Allow"); allow != "GET, HEAD, OPTIONS" {
+			t.Errorf("Allow: %s", allow)
+		}
+		s.send(request{method: "OPTIONS", path: "/nothing"}).want(404, "route_not_found")
 	})
 }

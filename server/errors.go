@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,10 +28,11 @@ var (
 	organizationNotFound = &failure{http.StatusNotFound, gen.ErrorTypeNotFound, "organization_not_found", "no such organization"}
 	routeNotFound        = &failure{http.StatusNotFound, gen.ErrorTypeNotFound, "route_not_found", "no such route"}
 	methodNotAllowed     = &failure{status: http.StatusMethodNotAllowed, kind: gen.ErrorTypeInvalidRequest, code: "method_not_allowed"}
+	requestTimeout       = &failure{http.StatusRequestTimeout, gen.ErrorTypeInvalidRequest, "request_timeout", "the body did not arrive in time"}
 	leaseConflict        = &failure{status: http.StatusConflict, kind: gen.ErrorTypeConflict, code: "lease_conflict"}
 	keyReused            = &failure{status: http.StatusConflict, kind: gen.ErrorTypeConflict, code: "idempotency_key_reused"}
 	bodyTooLarge         = &failure{status: http.StatusRequestEntityTooLarge, kind: gen.ErrorTypeInvalidRequest, code: "body_too_large"}
-	unsupportedMediaType = &failure{http.StatusUnsupportedMediaType, gen.ErrorTypeInvalidRequest, "unsupported_media_type", "the Content-Type must be application/json"}
+	unsupportedMediaType = &failure{status: http.StatusUnsupportedMediaType, kind: gen.ErrorTypeInvalidRequest, code: "unsupported_media_type"}
 	windowInvalid        = &failure{status: http.StatusUnprocessableEntity, kind: gen.ErrorTypeValidationFailed, code: "billing_usage_window_invalid"}
 	cursorInvalid        = &failure{status: http.StatusUnprocessableEntity, kind: gen.ErrorTypeValidationFailed, code: "cursor_invalid"}
 	limitInvalid         = &failure{status: http.StatusUnprocessableEntity, kind: gen.ErrorTypeValidationFailed, code: "limit_invalid"}
@@ -46,7 +46,7 @@ var (
 
 // failures are all of the above.
 var failures = []*failure{
-	badRequest, unauthorized, forbidden, organizationNotFound, routeNotFound, methodNotAllowed, leaseConflict, keyReused,
+	badRequest, unauthorized, forbidden, organizationNotFound, routeNotFound, methodNotAllowed, requestTimeout, leaseConflict, keyReused,
 	bodyTooLarge, unsupportedMediaType, windowInvalid, cursorInvalid, limitInvalid, leaseInvalid, amountInvalid, bodyInvalid,
 	rateLimited, internal, unavailable,
 }
@@ -125,8 +125,9 @@ func (s *Server) renderError(err error, c echo.Context) {
 		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
 	case rateLimited, unavailable:
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
-	case methodNotAllowed:
-		header.Set(echo.HeaderAllow, allowed(header.Get(echo.HeaderAllow)))
+	}
+	if s.docURL == "" { // doc_url is made from the Host of this request, so that no shared cache may keep it for another
+		header[echo.HeaderCacheControl] = privately
 	}
 	if f.status >= http.StatusInternalServerError {
 		level := slog.LevelError
@@ -144,19 +145,4 @@ func envelope(f *failure, message, requestID, docURL string) gen.Error {
 	return gen.Error{Error: gen.ErrorDetail{
 		Type: f.kind, Code: f.code, Message: message, DocURL: docURL + f.code, RequestID: requestID,
 	}}
-}
-
-// allowed turns the router's list of methods into ours: HEAD works where GET does.
-func allowed(router string) string {
-	var methods []string
-	for method := range strings.SplitSeq(router, ", ") {
-		switch method {
-		case http.MethodGet:
-			methods = append(methods, http.MethodGet, http.MethodHead)
-		case http.MethodOptions, "":
-		default:
-			methods = append(methods, method)
-		}
-	}
-	return strings.Join(methods, ", ")
 }

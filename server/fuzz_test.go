@@ -41,6 +41,8 @@ func FuzzHandler(f *testing.F) {
 		{"POST", "/api/v0/billing/leases/acme", "", "Content-Type", "application/json; charset=utf-8", leaseBody(`finished_at:null`, `job_name:"é\u0001"`)},
 		{"POST", "/api/v0/billing/credits/acme", "", "Idempotency-Key", "key", `{"amount_cents":5,"source":"refund","description":"x"}`},
 		{"POST", "/api/v0/billing/credits/acme", "", "Idempotency-Key", "key", `{"amount_cents":5,"AMOUNT_CENTS":-5,"source":"refund"}`},
+		{"POST", "/api/v0/billing/leases//acme/", "", "Content-Encoding", "gzip", zip(leaseBody())},
+		{"POST", "/api/v0/billing/leases/acme", "", "Content-Encoding", "br", leaseBody()},
 		{"OPTIONS", "/api/v0/billing/balance/acme", "", "Origin", "https://example.com", ""},
 		{"GET", "/healthz", "", "", "", ""},
 		{"GET", "/openapi.json", "", "Authorization", "Basic eA==", ""},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
 	"github.com/labstack/echo/v4"
 
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
@@ -20,8 +22,8 @@ import (
 type operation struct {
 	id         string
 	role       billing.Role
-	inOrg      bool // whether the path names an organization
-	hasBody    bool
+	inOrg      bool                  // whether the path names an organization
+	maxBody    int64                 // in bytes; 0 where a request has no body
 	parameters []*openapi3.Parameter // in the query and the header
 }
 
@@ -35,7 +37,12 @@ func operations() (map[string]operation, error) {
 	for _, path := range spec.Paths.Map() {
 		for _, o := range path.Operations() {
 			role, _ := o.Extensions["x-required-role"].(string)
-			op := operation{id: o.OperationID, role: billing.Role(role), hasBody: o.RequestBody != nil}
+			op := operation{id: o.OperationID, role: billing.Role(role)}
+			if o.RequestBody != nil {
+				if op.maxBody, err = maxBody(o.RequestBody.Value); err != nil {
+					return nil, fmt.Errorf("%s: %w", op.id, err)
+				}
+			}
 			for _, p := range append(path.Parameters, o.Parameters...) {
 				if p.Value.In == openapi3.ParameterInPath {
 					op.inOrg = true
@@ -49,11 +56,24 @@ func operations() (map[string]operation, error) {
 	return ops, nil
 }
 
+// maxBody reads how long a body may be, as the contract says it.
+func maxBody(body *openapi3.RequestBody) (int64, error) {
+	number, err := json.Marshal(body.Extensions["x-max-body-bytes"])
+	if err != nil {
+		return 0, err
+	}
+	limit, err := strconv.ParseInt(string(number), 10, 64)
+	if err != nil || limit < 1 {
+		return 0, fmt.Errorf("x-max-body-bytes is %s", number)
+	}
+	return limit, nil
+}
+
 // streamed is the operation whose answer may take as long as its receiver does, so that no timeout bounds it as a whole.
 const streamed = "getBillingUsageBreakdown"
 
-// guards makes the middleware that stands before each operation: token, organization, role, parameters, media type, in
-// this order.
+// guards makes the middleware that stands before each operation: token, organization, role, the body where it is long,
+// parameters, media type, in this order.
 func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 	ops, err := operations()
 	if err != nil {
@@ -74,11 +94,23 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 					return err
 				}
 				ctx.grant = grant
+				if op.maxBody > 0 {
+					text, late, err := readRest(c, op.maxBody)
+					if err != nil {
+						return err
+					}
+					if ctx.body = text; late {
+						ctx.end()
+						ctx.begin(timeout) // the time that the sender took is not the operation's
+					}
+				}
 				if err := checkParameters(c, op); err != nil {
 					return err
 				}
-				if op.hasBody && !isJSON(c.Request().Header) {
-					return unsupportedMediaType.with("")
+				if op.maxBody > 0 {
+					if _, err := checkMediaType(c.Request().Header); err != nil {
+						return err
+					}
 				}
 				c.SetRequest(c.Request().WithContext(ctx))
 				return next(c)
@@ -90,15 +122,11 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 
 // admit checks the token, the organization and the role.
 func (s *Server) admit(ctx context.Context, c echo.Context, op operation) (billing.Grant, error) {
-	slug := c.Param("org")
-	if strings.Contains(slug, "/") {
-		return billing.Grant{}, echo.ErrNotFound // the router takes all that is left of a path for its last parameter
-	}
 	token, ok := bearer(c.Request().Header)
 	if !ok {
 		return billing.Grant{}, billing.ErrUnauthorized
 	}
-	grant, err := s.service.Authenticate(ctx, hashToken(token), slug)
+	grant, err := s.service.Authenticate(ctx, hashToken(token), c.Param("org"))
 	if err != nil {
 		return billing.Grant{}, err
 	}

@@ -52,7 +52,7 @@ type service struct {
 	database string
 }
 
-func start(t testing.TB, config server.Config) *service {
+func start(t testing.TB, config server.Config, prepare ...func(*server.Server)) *service {
 	t.Helper()
 	if config.Database == "" {
 		config.Database = "sqlite:" + filepath.Join(t.TempDir(), "billing.db")
@@ -62,6 +62,9 @@ func start(t testing.TB, config server.Config) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	for _, p := range prepare {
+		p(s)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +143,11 @@ func (s *service) send(r request) response {
 			req.Header.Set(name, value)
 		}
 	}
+	return s.do(req)
+}
+
+func (s *service) do(req *http.Request) response {
+	s.t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
@@ -151,7 +159,7 @@ func (s *service) send(r request) response {
 	}
 	answer := response{s.t, res.StatusCode, res.Header, body}
 	if err := hold(req, answer); err != nil {
-		s.t.Errorf("%s %s: %d %s\n%v", method, target, res.StatusCode, body, err)
+		s.t.Errorf("%s %s: %d %s\n%v", req.Method, req.URL.RequestURI(), res.StatusCode, body, err)
 	}
 	return answer
 }

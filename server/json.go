@@ -38,9 +38,6 @@ func writeBody(w http.ResponseWriter, status int, body []byte) error {
 	return err
 }
 
-// contentTypeJSON is the value of a header, made once.
-var contentTypeJSON = []string{echo.MIMEApplicationJSON}
-
 // decoding takes timestamps and UUIDs in the contract's forms and no others.
 var decoding = json.JoinUnmarshalers(
 	strictjson.Text(func(text string) (time.Time, error) {
@@ -89,11 +86,11 @@ func checkNUL(body []byte) error {
 type strictBinder struct{}
 
 func (strictBinder) Bind(into any, c echo.Context) error {
-	body, ok := c.Request().Body.(*readBody) // refuseMalformed has read it
-	if !ok || body.Len() == 0 {
+	body := bodyOf(c.Request().Context())
+	if len(body) == 0 {
 		return badRequest.with("the body is empty; JSON is expected")
 	}
-	return describe(strictjson.Decode(body.Bytes(), into, decoding))
+	return describe(strictjson.Decode(body, into, decoding))
 }
 
 // describe finds the failure that goes with what is wrong in a body.

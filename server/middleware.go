@@ -1,11 +1,8 @@
 package server
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -19,28 +16,94 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// withoutHead lets HEAD work where GET does: net/http leaves out the body of the answer. It also lets a path match that
-// escapes more than it must.
-func withoutHead(next http.Handler) http.Handler {
+// apiPath begins the paths of all operations.
+const apiPath = "/api/"
+
+// routable makes of a request one that the router has a route for. HEAD becomes GET, since net/http leaves out the body of the
+// answer. A path that escapes more than it must is unescaped. A path of the API loses slashes that stand twice and the one at its
+// end; the pages keep theirs, since links in them are relative.
+func (s *Server) routable(next http.Handler) http.Handler {
+	api := s.basePath + apiPath
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead || r.URL.RawPath != "" {
-			changed := *r
+		path, raw := withoutSlashes(r.URL.Path, api), r.URL.RawPath
+		if raw != "" {
+			if raw = withoutSlashes(raw, api); !strings.Contains(strings.ToLower(raw), "%2f") {
+				raw = ""
+			}
+		}
+		if r.Method == http.MethodHead || path != r.URL.Path || raw != r.URL.RawPath {
+			changed, u := *r, *r.URL
 			if r.Method == http.MethodHead {
 				changed.Method = http.MethodGet
 			}
-			if !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
-				u := *r.URL
-				u.RawPath = ""
-				changed.URL = &u
-			}
+			u.Path, u.RawPath = path, raw
+			changed.URL = &u
 			r = &changed
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
+func withoutSlashes(path, api string) string {
+	if !strings.HasSuffix(path, "/") && !strings.Contains(path, "//") {
+		return path
+	}
+	short := path
+	for strings.Contains(short, "//") {
+		short = strings.ReplaceAll(short, "//", "/")
+	}
+	if !strings.HasPrefix(short, api) {
+		return path
+	}
+	return strings.TrimSuffix(short, "/")
+}
+
+// routed answers what the router would answer otherwise. The router takes all that is left of a path for its last parameter: there
+// is no such path. Where a path has handlers for other methods only, their list is the Allow header of 405 and the answer to
+// OPTIONS.
+func routed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		route := c.Path()
+		if !strings.HasSuffix(route, "*") && strings.Count(echo.GetPath(c.Request()), "/") != strings.Count(route, "/") {
+			return echo.ErrNotFound
+		}
+		others, ok := c.Get(echo.ContextKeyHeaderAllow).(string)
+		if !ok {
+			return next(c)
+		}
+		c.Response().Header().Set(echo.HeaderAllow, allowed(others))
+		if c.Request().Method == http.MethodOptions {
+			return c.NoContent(http.StatusNoContent)
+		}
+		return echo.ErrMethodNotAllowed
+	}
+}
+
+// allowed adds to the router's list of methods those that work because of others.
+func allowed(router string) string {
+	var methods []string
+	for method := range strings.SplitSeq(router, ", ") {
+		switch method {
+		case http.MethodGet:
+			methods = append(methods, http.MethodGet, http.MethodHead)
+		case http.MethodOptions:
+		default:
+			methods = append(methods, method)
+		}
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// Values of headers, made once.
+var (
+	contentTypeJSON = []string{echo.MIMEApplicationJSON}
+	varyEncoding    = []string{echo.HeaderAcceptEncoding}
+	privately       = []string{"private, max-age=0, must-revalidate"}
+	noSniff         = []string{"nosniff"}
+)
+
 // compressed compresses answers for those who accept it, where it is worth it. All others are spared the library's own
-// writer, which takes a tenth of the time of a short answer, and need no Vary: what is not compressed serves everyone.
+// writer, which takes a tenth of the time of a short answer. Either way the answer says what it depends on.
 func compressed(next http.Handler) (http.Handler, error) {
 	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
 	if err != nil {
@@ -49,22 +112,29 @@ func compressed(next http.Handler) (http.Handler, error) {
 	compressing := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Header[echo.HeaderAcceptEncoding]) > 0 {
-			compressing.ServeHTTP(w, r)
+			compressing.ServeHTTP(w, r) // which sets Vary as well
 		} else {
+			w.Header()[echo.HeaderVary] = varyEncoding
 			next.ServeHTTP(w, r)
 		}
 	}), nil
 }
 
-// identified names each request, and dates its answer.
+// identified gives each answer the headers that depend on the request alone: its id, the date, and where there is a token that the
+// answer is for nobody else. Pages, which are the same for everyone, replace that.
 func identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header[echo.HeaderXRequestID]
 		if len(id) == 0 || !validRequestID(id[0]) {
 			id = []string{billing.NewID().String()}
 		}
-		w.Header()[echo.HeaderXRequestID] = id[:1:1]
-		w.Header()["Date"] = date()
+		header := w.Header()
+		header[echo.HeaderXRequestID] = id[:1:1]
+		header["Date"] = date()
+		if len(r.Header[echo.HeaderAuthorization]) > 0 {
+			header[echo.HeaderCacheControl] = privately
+			header[echo.HeaderXContentTypeOptions] = noSniff
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -140,15 +210,8 @@ func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
 	return next(c)
 }
 
-// Limits of a request body, in bytes.
-const (
-	bodyLimit       = 1 << 20
-	leasesBodyLimit = 16 << 20
-	leasesPath      = "/api/v0/billing/leases/"
-)
-
 // refuseMalformed refuses what is not a readable request at all, before anything else is looked at.
-func refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
@@ -166,41 +229,9 @@ func refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 				}
 			}
 		}
-		if r.Method == http.MethodGet || r.Body == nil || !isJSON(r.Header) {
-			return next(c)
-		}
-		limit := int64(bodyLimit)
-		if strings.HasPrefix(r.URL.Path, leasesPath) {
-			limit = leasesBodyLimit
-		}
-		body := &readBody{}
-		// As much as it takes to see the end, but nobody gets much room for what is only announced.
-		body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-		_, err := body.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, limit))
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
-			return badRequest.with("the body was cut off: " + err.Error())
-		} else if err != nil {
+		if err := s.readEarly(c); err != nil {
 			return err
 		}
-		if err := checkSyntax(body.Bytes()); err != nil {
-			return err
-		}
-		r.Body = body
 		return next(c)
 	}
-}
-
-// readBody is the body of a request that was read.
-type readBody struct{ bytes.Buffer }
-
-// Close implements io.Closer.
-func (*readBody) Close() error { return nil }
-
-func isJSON(header http.Header) bool {
-	if header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-		return true // as most requests have it, without taking it apart
-	}
-	mediaType, params, err := mime.ParseMediaType(header.Get(echo.HeaderContentType))
-	charset := params["charset"]
-	return err == nil && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }

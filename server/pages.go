@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -90,6 +91,9 @@ func underBase(base string) echo.MiddlewareFunc {
 	}
 }
 
+// plainHost is a name or an address, with or without a port. What else net/http takes for a Host does not belong into a link.
+var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
+
 // docURLFor is what the doc_url of an error begins with. Unless it is configured, it leads to this server's own pages, at
 // the address by which the caller reached it.
 func (s *Server) docURLFor(r *http.Request) string {
@@ -97,7 +101,7 @@ func (s *Server) docURLFor(r *http.Request) string {
 		return s.docURL
 	}
 	host := r.Host
-	if host == "" {
+	if !plainHost.MatchString(host) {
 		if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 			host = address.String()
 		}

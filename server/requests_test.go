@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -420,16 +419,64 @@ func TestOrganizations(t *testing.T) {
 	s.send(request{path: "/organizations"}).want(401, "unauthorized")
 }
 
-func TestBodyLimits(t *testing.T) {
+func TestSlashes(t *testing.T) {
 	s := start(t, server.Config{})
-	token := s.withOrg("acme", server.RoleAdmin)
-	post := func(path, body string) response {
-		return s.send(request{method: "POST", path: path, token: token, body: body, header: map[string]string{"Idempotency-Key": "k"}})
+	token := s.withOrg("acme", server.RoleWrite)
+	const window = "?from=2026-06-06&to=2026-06-07"
+	for _, path := range []string{
+		"/billing/balance/acme/", "//billing/balance/acme", "/billing/balance/acme//", "//billing///balance////acme//",
+		"/billing/balance/%61cme/", "/billing//transactions/acme/?limit=1", "/billing/usage/acme/series/" + window, "/billing/usage/acme//breakdown" + window, "/organizations/",
+	} {
+		// The harness takes a path after two slashes as it is.
+		s.send(request{path: "//api/v0" + path, token: token}).want(200, "")
+		s.send(request{path: "///api//v0" + path, token: token}).want(200, "")
+		s.send(request{method: "HEAD", path: "//api/v0" + path, token: token}).want(200, "")
+		s.send(request{path: "//api/v0" + path}).want(401, "unauthorized")
 	}
-	padded := func(body string, size int) string { return body + strings.Repeat(" ", size-len(body)) }
-	const credit = `{"amount_cents":1,"source":"refund"}`
-	post("/billing/credits/acme", padded(credit, 1<<20)).want(http.StatusCreated, "")
-	post("/billing/credits/acme", padded(credit, 1<<20+1)).want(http.StatusRequestEntityTooLarge, "body_too_large")
-	post("/billing/leases/acme", padded(leaseBody(), 16<<20)).want(http.StatusOK, "")
-	post("/billing/leases/acme", padded(leaseBody(), 16<<20+1)).want(http.StatusRequestEntityTooLarge, "body_too_large")
+	s.send(request{method: "POST", path: "/billing/leases//acme/", token: token, body: leaseBody()}).want(200, "")
+	// A slash that is escaped is a part of a slug, and no slug has one.
+	for path, code := range map[string]string{
+		"/billing/balance/acme%2F": "organization_not_found", "/billing/balance/%2facme": "organization_not_found", "/billing/balance/acme%2F/": "organization_not_found",
+		"/billing/balance%2Facme": "route_not_found", "/billing/balance/acme/%2F": "route_not_found", "/billing/balance/": "route_not_found", "/": "route_not_found",
+	} {
+		s.send(request{path: path, token: token}).want(404, code)
+	}
+}
+
+// What is said to caches and browsers, whatever the answer.
+func TestAnswerHeaders(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleRead)
+	for _, c := range []struct {
+		method, path, token string
+		status              int
+		private             bool
+	}{
+		{"GET", "/billing/balance/acme", token, 200, true},
+		{"HEAD", "/billing/balance/acme", token, 200, true},
+		{"GET", "//api//v0/billing/balance/acme/", token, 200, true},
+		{"GET", "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-07", token, 200, true},
+		{"GET", "/billing/balance/none", token, 404, true},
+		{"GET", "/billing/balance/acme?x=%zz", token, 400, true},
+		{"GET", "/nothing", token, 404, true},
+		{"POST", "/billing/balance/acme", token, 405, true},
+		{"GET", "/billing/balance/acme", "hmt_unknown", 401, true},
+		{"OPTIONS", "/billing/balance/acme", token, 204, true},
+		{"GET", "//docs", token, 200, false},
+		{"GET", "//openapi.json", "", 200, false},
+		{"GET", "//healthz", "", 200, false},
+	} {
+		for _, encoding := range []string{"", "identity", "gzip"} {
+			header := s.send(request{method: c.method, path: c.path, token: c.token, header: map[string]string{"Accept-Encoding": encoding}}).want(c.status, "").header
+			if got := header.Values("Cache-Control"); c.private != (len(got) == 1 && got[0] == "private, max-age=0, must-revalidate") {
+				t.Errorf("%s %s: Cache-Control: %q", c.method, c.path, got)
+			}
+			if got := header.Get("X-Content-Type-Options"); c.private && got != "nosniff" {
+				t.Errorf("%s %s: X-Content-Type-Options: %q", c.method, c.path, got)
+			}
+			if got := header.Values("Vary"); len(got) != 1 || got[0] != "Accept-Encoding" {
+				t.Errorf("%s %s, asked for as %q: Vary: %q", c.method, c.path, encoding, got)
+			}
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,11 +28,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	httpServer := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      time.Minute, // a breakdown moves it on as it goes
+		ReadTimeout:       s.bodyTime,               // for a body that nobody reads; readEarly sets its own
+		WriteTimeout:      s.bodyTime + time.Minute, // a minute is left when the body comes late; a breakdown moves it on as it goes
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		// Its answer to OPTIONS * has no x-request-id.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
@@ -77,16 +80,25 @@ func (c *serverConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// No handler of this server answers with a header like this.
-var (
-	statusLine    = []byte("HTTP/1.1 4")
-	plainTextOnly = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
-)
+// plainTextOnly is in the head of an answer that net/http writes by itself, and of none that a handler of this server gives.
+var plainTextOnly = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
-// Write gives the envelope to answers that net/http writes by itself, past any handler, where it cannot make out a request: a
-// malformed path such as /%zz, or headers that are too large.
+// refusal tells whether an answer is one that net/http writes by itself, past any handler, and with which status: 400 for a request
+// that it cannot make out, such as one with the path /%zz, 431 for headers that are too large, 501 for an unknown
+// Transfer-Encoding, 505 for another version of HTTP, 417 for an unknown Expect.
+func refusal(answer []byte) (status int, ok bool) {
+	const digits = len("HTTP/1.1 ")
+	if len(answer) < digits+3 || answer[digits] < '4' || !bytes.HasPrefix(answer, []byte("HTTP/1.")) {
+		return 0, false
+	}
+	status, err := strconv.Atoi(string(answer[digits : digits+3]))
+	return status, err == nil && (status == http.StatusExpectationFailed || bytes.Contains(answer, plainTextOnly))
+}
+
+// Write gives the envelope to what net/http refuses.
 func (c *serverConn) Write(b []byte) (int, error) {
-	if !bytes.HasPrefix(b, statusLine) || !bytes.Contains(b, plainTextOnly) {
+	status, refused := refusal(b)
+	if !refused {
 		return c.Conn.Write(b)
 	}
 	id := billing.NewID().String()
@@ -94,12 +106,12 @@ func (c *serverConn) Write(b []byte) (int, error) {
 	if docURL == "" { // which host was asked for is not known
 		docURL = c.server.ownDocURL(c.LocalAddr().String(), false)
 	}
-	body, err := json.Marshal(envelope(badRequest, "the request cannot be read", id, docURL))
+	body, err := json.Marshal(envelope(badRequest, "the request cannot be read: "+strings.ToLower(http.StatusText(status)), id, docURL))
 	if err != nil {
 		return 0, err
 	}
-	answer := "HTTP/1.1 400 Bad Request\r\nContent-Type: " + echo.MIMEApplicationJSON + "\r\nContent-Length: " +
-		strconv.Itoa(len(body)) + "\r\nX-Request-Id: " + id + "\r\nConnection: close\r\n\r\n"
+	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n",
+		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id)
 	if _, err := c.Conn.Write(append([]byte(answer), body...)); err != nil {
 		return 0, err
 	}

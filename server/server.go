@@ -68,6 +68,7 @@ type Server struct {
 	docURL         string
 	basePath       string
 	requestTimeout time.Duration
+	bodyTime       time.Duration
 	limiter        *middleware.RateLimiterMemoryStore
 	handler        http.Handler
 }
@@ -96,7 +97,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	}
 	s := &Server{
 		store: books, service: &billing.Service{Store: books, Rates: rates},
-		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout,
+		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -120,6 +121,11 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 
 // Handler answers the API's calls, /healthz, /readyz, /openapi.json and /openapi.yaml, and has pages for people at / and
 // /docs.
+//
+// A program that mounts it sets the timeouts of its http.Server itself; the handler bounds the time that a body takes to
+// arrive. What net/http refuses before any handler, a request line or headers that it cannot make out, then has net/http's own
+// text and neither the envelope nor an x-request-id, and so it is with HTTP/2. [Server.Serve] gives the envelope to that as
+// well.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.
@@ -145,16 +151,19 @@ func (s *Server) route(config Config) error {
 	e.Pre(s.logRequests)
 	if len(config.CORSOrigins) > 0 {
 		e.Pre(middleware.CORSWithConfig(middleware.CORSConfig{
+			Skipper:       otherOptions,
 			AllowOrigins:  config.CORSOrigins,
 			AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
 			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, "Idempotency-Key", echo.HeaderXRequestID},
-			ExposeHeaders: []string{"x-request-id", "retry-after"},
+			ExposeHeaders: []string{"x-request-id", "retry-after", "idempotency-replayed"},
+			MaxAge:        600,
 		}))
 	}
 	if s.basePath != "" {
 		e.Pre(underBase(s.basePath))
 	}
-	e.Pre(refuseMalformed)
+	e.Pre(s.refuseMalformed)
+	e.Use(routed)
 
 	httpserver.RegisterHandlersWithOptions(e, httpserver.NewStrictHandler(&adapter{s.service}, nil),
 		httpserver.RegisterHandlersOptions{OperationMiddlewares: guards})
@@ -172,6 +181,13 @@ func (s *Server) route(config Config) error {
 	e.GET("/openapi.yaml", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/yaml", specYAML)
 	})
-	s.handler, err = compressed(identified(withoutHead(e)))
+	s.handler, err = compressed(s.routable(identified(e)))
 	return err
+}
+
+// otherOptions tells whether a request is an OPTIONS that is no browser's preflight.
+func otherOptions(c echo.Context) bool {
+	r := c.Request()
+	return r.Method == http.MethodOptions &&
+		(r.Header.Get(echo.HeaderOrigin) == "" || r.Header.Get(echo.HeaderAccessControlRequestMethod) == "")
 }

@@ -43,13 +43,19 @@ var advices = map[string]Advice{
 		"The server has nothing at this path.",
 		[]string{
 			"Compare the path with the API reference; calls begin with `/api/v0`.",
-			"Leave out a slash at the end.",
 			"Behind a proxy, check that the path arrives as the server's `--base-path` expects it.",
 		},
 	},
 	"method_not_allowed": {
 		"The path exists, but does not answer this method.",
 		[]string{"Use one of the methods that the answer's `Allow` header lists."},
+	},
+	"request_timeout": {
+		"The body did not arrive in time, so the server stopped waiting for it. Nothing was changed.",
+		[]string{
+			"Send the request again; the connection was closed.",
+			"Over a slow connection, send fewer leases in one request, or compress the body with gzip.",
+		},
 	},
 	"lease_conflict": {
 		"A lease that was billed already came again with other contents. Nothing of the request was recorded.",
@@ -72,8 +78,11 @@ var advices = map[string]Advice{
 		[]string{"Send fewer leases in one request; 1 000 is the most."},
 	},
 	"unsupported_media_type": {
-		"The body was not declared as JSON.",
-		[]string{"Send the header `Content-Type: application/json`."},
+		"The body was not declared as JSON, or is compressed in a way that the server does not take.",
+		[]string{
+			"Send the header `Content-Type: application/json`.",
+			"Send the body as it is, or compress it with gzip and say `Content-Encoding: gzip`.",
+		},
 	},
 	"billing_usage_window_invalid": {
 		"The window, `from` and `to`, is missing, cannot be read, ends before it begins, or spans more than 3 660 days.",

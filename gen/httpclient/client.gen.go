@@ -1191,6 +1191,11 @@ type PostCreditHTTPResponse404Headers struct {
 	XRequestID string
 }
 
+// PostCreditHTTPResponse408Headers the declared response headers of an HTTP 408 response for PostCredit
+type PostCreditHTTPResponse408Headers struct {
+	XRequestID string
+}
+
 // PostCreditHTTPResponse409Headers the declared response headers of an HTTP 409 response for PostCredit
 type PostCreditHTTPResponse409Headers struct {
 	XRequestID string
@@ -1246,6 +1251,8 @@ type PostCreditHTTPResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *RequestTimeout
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
 	// JSON413 the response for an HTTP 413 `application/json` response
@@ -1272,6 +1279,8 @@ type PostCreditHTTPResponse struct {
 	Headers403 *PostCreditHTTPResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *PostCreditHTTPResponse404Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *PostCreditHTTPResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *PostCreditHTTPResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -1313,6 +1322,11 @@ func (r PostCreditHTTPResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r PostCreditHTTPResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r PostCreditHTTPResponse) GetJSON408() *RequestTimeout {
+	return r.JSON408
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
@@ -1410,6 +1424,11 @@ type RecordLeasesHTTPResponse404Headers struct {
 	XRequestID string
 }
 
+// RecordLeasesHTTPResponse408Headers the declared response headers of an HTTP 408 response for RecordLeases
+type RecordLeasesHTTPResponse408Headers struct {
+	XRequestID string
+}
+
 // RecordLeasesHTTPResponse409Headers the declared response headers of an HTTP 409 response for RecordLeases
 type RecordLeasesHTTPResponse409Headers struct {
 	XRequestID string
@@ -1465,6 +1484,8 @@ type RecordLeasesHTTPResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *RequestTimeout
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
 	// JSON413 the response for an HTTP 413 `application/json` response
@@ -1491,6 +1512,8 @@ type RecordLeasesHTTPResponse struct {
 	Headers403 *RecordLeasesHTTPResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *RecordLeasesHTTPResponse404Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *RecordLeasesHTTPResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *RecordLeasesHTTPResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -1532,6 +1555,11 @@ func (r RecordLeasesHTTPResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r RecordLeasesHTTPResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r RecordLeasesHTTPResponse) GetJSON408() *RequestTimeout {
+	return r.JSON408
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
@@ -2801,6 +2829,13 @@ func ParsePostCreditHTTPResponse(rsp *http.Response) (*PostCreditHTTPResponse, e
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2924,6 +2959,16 @@ func ParsePostCreditHTTPResponse(rsp *http.Response) (*PostCreditHTTPResponse, e
 			headers.XRequestID = value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 408:
+		var headers PostCreditHTTPResponse408Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers PostCreditHTTPResponse409Headers
 		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
@@ -3072,6 +3117,13 @@ func ParseRecordLeasesHTTPResponse(rsp *http.Response) (*RecordLeasesHTTPRespons
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3188,6 +3240,16 @@ func ParseRecordLeasesHTTPResponse(rsp *http.Response) (*RecordLeasesHTTPRespons
 			headers.XRequestID = value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 408:
+		var headers RecordLeasesHTTPResponse408Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers RecordLeasesHTTPResponse409Headers
 		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {

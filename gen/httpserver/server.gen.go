@@ -399,6 +399,15 @@ type RateLimitedJSONResponse struct {
 	Headers RateLimitedResponseHeaders
 }
 
+type RequestTimeoutResponseHeaders struct {
+	XRequestID string
+}
+type RequestTimeoutJSONResponse struct {
+	Body Error
+
+	Headers RequestTimeoutResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	WWWAuthenticate string
 	XRequestID      string
@@ -685,6 +694,21 @@ func (response PostCredit404JSONResponse) VisitPostCreditResponse(w http.Respons
 	return err
 }
 
+type PostCredit408JSONResponse struct{ RequestTimeoutJSONResponse }
+
+func (response PostCredit408JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PostCredit409JSONResponse struct{ ConflictJSONResponse }
 
 func (response PostCredit409JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
@@ -901,6 +925,21 @@ func (response RecordLeases404JSONResponse) VisitRecordLeasesResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordLeases408JSONResponse struct{ RequestTimeoutJSONResponse }
+
+func (response RecordLeases408JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2103,131 +2142,133 @@ func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganiza
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1rktvGuehWuuB7S7ICcviY9/wayXaixLZc0jiqiukiG8BHsj1AN9PdGIpxTdXdxd3B3cJdQHZyVnKq",
-	"v268wfdItnN06iTRgOjX19/7hV+9UCQLwYFr5V3/6s2BRiDxn68jSBZCAw9Xb2ER0xVE5nEEKpRsoZng",
-	"3rX3gwQFXPtkyfSc6DmQBxqnQLRMwSfLOXB8SLlagiRMET2nmogpoZwAlTEDSUIax8V4RRMg97Dqer6n",
-	"wjkk1KyqVwvwrr1AiBgo9x4ffe8t/DMFpV9/1dzV9zQBsxRTRNq3CLMbUSAfQD5TJBazLrmbA66OT8SS",
-	"k8mHjhvQYdHE7HPQI1qQQa9HFpJxTYMYyO27V69fk3BOJQ01SEWYGnEI5wKiGyL0HOSSKSitRxJ6D4oI",
-	"Dt0R93zPrMGkgSfCqXTOhH74FvhMz73rQa/newnjxd9+BgalJeMzBwUtV7dTDbIJBnxM5mJJEspXREEo",
-	"eKRwXxlYEroigdkm14TOKOPdjdubCplQ7V17jOvzUw/3x5I08a77+eYY1zADibt7//79barnwDULqYaW",
-	"LcZLulJk8hKoBDnZvDpws9JPnn3Z+7kJj0ffW1BJE9AOiV+lUokW0Jibn3D4oMchvoF3bQCzoDMgAUyF",
-	"hC75FqaaiFSTqZD465RJpfGdLnmtFQkF14Z0CJVQxS+xRFAys9g/U5Arz/c4Tcxu7Ypt6F2612+kSNq3",
-	"vWQ8EstniihNpfYJ42GcRhBdk7ffvCLD4fDKEpO5cjGdKtA+EZJQEphNRlQjYbJwThKgXJGERZzN5pr8",
-	"ePeqS27J5E8TQy2Uj7gdTpJU6QJLFJn878HLicVk+ECTRWz2PugNzju9806vf9frXeP//2MNAKbmbJsu",
-	"ugmOEjP6G6xa8IiYud09MUVCCRHTPgnnQgEnwQpvx9I6oTwiKWf/TAEh5ViDkDPK2b+omdEnfST7s7MS",
-	"mXcr5+0Fl5fTYHraARied06vBhcdCpdhZwhB/+IiOoeL86vs/JarFgAonaZjjrMrRzg7q3CEfhtD+JYl",
-	"TDcB9JeMCzANiSLUIvpcxJFyh+33el1yy4mjX4P3ikVgObakfAaGfyfiASLzOtOKcCREAjyqwOas137v",
-	"MW6tfLgIpjSNtR3SYC4tDOWNnLVTRfn2DG3E6cwnIVXQUcAV0+wBqvdHwwSy+1lQPS+2KeRsT+y8E1tI",
-	"FXjkE/hgCdXPhJE5sOE7E0MQE8NRSMxAEYp82z71De5STRKhNBmS8/MeiehKtVPfxS7Up8Vep3s0L6uF",
-	"4AqQo76kkZO85i/HAM0/6WIRGy7PBD/5RRkY/Fps8FcPpLSMOBQRinIajZ0U8nwvEuE4lbGhFa0X6vrk",
-	"ZE5lIrjuRvBwEolQneAE6qQ6LgGl6AyPNQcSiGhlkJQLbfQQFpG/vnvz/TVJOXxYQKghMjdhQM74ItUO",
-	"DqD0mEWGpPtXV6fTXtC5CPvQuYjOp50rejbsDKfn0344CC5pv1dGS1wi34yBVAHG/yVh6l17X5wU+tWJ",
-	"/VWdfI2gQNA2cSZXWBRJaGxQBCLyfFI69uRLg8klTa2stKxb271+UmhNuP5LEa3uhPiWyhkceZ8iWo21",
-	"EOMY59rrSutD228VfzX8nXLS751enl2ck2ClQf2u7zHbvXgAq0MgFzQ3Wjn1U17qK8GnMQuPJFBWCKnx",
-	"PazGElIF0V4Xu3aK8gUzRWrykCypIubNTJFBnRohedxVhxlgnuCOb0nA4hgiEgNVgFtG/Qi3bDeca4fP",
-	"J/jSOFt/8qVVyTgpQcgYPc0Dj/jzSTsYJ192yffCqC8zXD2cGxkdWcnwNIj0jZABiyLgx2HSNJ9mH+Qp",
-	"j6oyBC3ugZM5daaMiA210ejGqX7GnOQAkSI0Shg/DmWKXTwRX7CbVwCqResMUo2KFZ7JWMtCkFgsyfNJ",
-	"vo+nZBSvuQbJaXwko8hm2Ys1FIOql+ss5illsVU0ne+gbM0fd6V2hTG4W3qSW63u+vkkO54hUmMoxmKW",
-	"I2xIUwUk5ZETCLnEj57uZr8X+huR8ui4my0j55gLPZ7inPvc89opilvngqg0nFdI4bgbLtZ5oustb41E",
-	"AqyKCR+Y0sS5BixdJ3SFPykAglK+/fyTL2/soKUgIeVmRGCmiKMRpwsq9VNy8bdUA1qFcCQ6SKphHLuZ",
-	"9kGC2sASwQthrVJ3uCNVuco6T8qv55l4b+yYPJ+Ul22wZ3TQdXIP3eZ7y315j/4xN/4jp6meC8n+deyV",
-	"p+WZ9rny2sDiyqmzzALrO7DgdawdLdKjMKCy7NNggARrUtqtouLG0DxL+T0XS24M+4XZuflFwoO4RwlQ",
-	"3okhd+tys15GBZmVqmiD679//75Td5puuvu6j/Vo1HmgLKZBDEdjTj7RnohTGtfUDVhoNSOjEksqWbwi",
-	"1SG/M80gopoGxkIo+LwEGs7RD6RIkKoVopRCR7OYErWgIVgEyk5ltIhbspRMA0oYIXNBM6cPQDS9Bz7i",
-	"i5iGcEMkLIBqYxZYPFV0Cg158tuwpcwNcxxqJaDnIkJpSuNYLPdkTa3DaxbpgqIdZjRPRf789Z1P/vL1",
-	"7VdE8Hj1u/M23PKVMziN+plKyB2MGEsD/gCxWMDTKZc/cpUuFkJqiL6DiNE7PNpxzCKfcZyYKccIrv34",
-	"xpopqizkld1jx+w5D2w0dvt7dCiVnZuT+o4nyDDaIPCU9uLfzblw0W/Q0DnSY8jimPHZODXXM7a+8rED",
-	"3n7+w80TldVNe+UxA+dkL4WiDrzthxwmY2v9PY1zKQ9j2tjdlEEcZTHKDBMSppRh80JmsiMwxoW6JpNN",
-	"IJn4ZGJjkMWTEZ+gAlt+x/qsSg9oIlJevGLWtV7M7ImNqDt4Y0ROEfaEtkwOWBeJiCkP4a2LTiAGRhEz",
-	"IKTxD1IsQGoGyrue0lhBk2vWY0aBnc+Qy6I0+lfP/TAOsyyJFvs/xUgOPIBckRiiGYbFtFwhL8aBXfI9",
-	"zKhmD2DzIhIhrdswgsBYDtaxbQOXgErhLgGxIpDzU22fRXhcBL9AqI3wfoWzvxOpDFuC8e/nLkyKbxkM",
-	"m7EH4F0yQUfaeCYp1y4ixYmBENVC3pCJhKkxan2SCA4rO4oENLzHkJuL2pfmQIozQ1pi+L73dcYn9rhN",
-	"cweZoCsuwrmOskjm4MOH5uXmXGkroX4FmrK4AXU7QRu0cdQrZHZNUFOdeYvgAw11vDL4sSSGN6osLYNG",
-	"EUQ3hJKFFDNJEzKlcawQskQLMkH+jkFvwdHfkLsmjGXS9erANdobfNDAFQti6GQ3Uw2p1Sy3sht2rTNH",
-	"ilRDzb3TomRVveCevz7G0AgJrRXvW5h/ldGZPZTZXL6n4u8qk8u2UvxZ82WU/JhlM+Tn7Pod0uyHzYgd",
-	"S4wmSMFnTaQNHVJtxVnEvseSMP21RdLMgNDASBAkfhFBE3MeS2K0OYUCowOENv9iAWIRY34MorENSxCq",
-	"MSFFswRuMnRWZCYMM5mYNSeti5YFcxvftRT+TNUyt1rn0k5N3Qo01GfrZO7QDSFfAKOAbGWva7lBpio3",
-	"T3LPbGQ61+GtwyCCkBmOMBfLEh9Qc5HGERqSusxj66rnRmouk2uJJpsKTQPpK3ZyGwv/1hDVnkj/hgN5",
-	"YFKnNCYJDeeMA5kbrSdYIXv7RQRdMvlFBONM93CkG03K/qNrG2TFoBxTyAgx/4dplY9GJ06wGnF8WEyz",
-	"tN4eje4+LuySd/BBK8yUyfMw+qQ3OC1nBqGGU1MaUhZHY8NtDXtYi8D42jNFWJQbbSulIbFpN1TdQ4RU",
-	"xfCeS8lA/d7g1Pd4Gjtfjc3jaNyE3cbG1e1SZulfREACiAWfKaJFRQVJU+R+O67H0yQAufnE9p0sA8vc",
-	"xIItIGYcWnWfNSvnupDvhYt0HBrm3Vz31Q8/qkx7drjVukhCP7h0xl72f5tzHH0vYup+PAuaa37F1H1t",
-	"TVQGZ2xGMW3hyXaQSkuuLsFzjYaaZX8KDFx3yXtEdhrY/F2zy+VcxMWLAeglACcTzDOEaEz1BFPnJlPG",
-	"mZrbJ13yhscrtFDswxG3tGd4Pzqn8qzXPc/a2+XOS1tpU7Jc+rHdUfauT6wfbmoU8PLpbhw0DHcwSxsW",
-	"HCM/kCmvXldENXSMMNuFJizXab8WQ3JIf8jq1uHnrtRnVrJpXmvWMnRHEziMl2SMsn12/BU52Q1JaARZ",
-	"0qULjS5L6HbQ2RJIhFy1ktp3+NMnIbaMR60FQ/ZCwVUtkz2Sr+brrr/e7JWj7jhfR8XpbOs65qXD1inI",
-	"bivdulcrZNu/uuh1yY/oZ0Cer0oDEO5MobK5lmpbdgQLY4SsUc8gx6/y+TUsDjv/QzKeUx7Fa+6ypggd",
-	"skZNfy2kY5mUCvlVuZI2/RV1unea6rRFwkxkyjnjs4lPJIRCRhChrDBXtgKd894b65oCo4Nlz/DFzAmC",
-	"TKPI9Lghkyi1XkWY+ITGEmi0GvF8kWrdSJZx5RMlLAHyUoZUlIuiTF92u3ZmpI0jZMu1KrZvyjkKRzmc",
-	"Wow6CXQrSVQyETDty47aHc/XM5A8hd6ZcK1UspYt4GjGMXSi2nKvG3O1GqQtydxLCNBKvcmkMvAs+Nr1",
-	"9qUDPICDgt2CX4Z8G+aXL/1bZhOf97l4a2KLaeVcqokAEdV0O0AUOuAyzovp/Nus2grW5pawR6WkK0SJ",
-	"ohCmfX37W8YAzevlC3EOLHsxHF1RisQw1fvfDoKguqG2G/lBKG19maVc9L2uxPk4tSALoXTzLpwbaIPL",
-	"175RuHefSpsvL9R0tWgD+4JG/fU26WFiOXcNb8Knihu5foUVyOUztt3iW2TiKFfUYfdox5pbtALBSIgY",
-	"1XfBWxz5qB6oDeprXgtDer2ejWagXClMGqWNtHKmesyUtn589N0LHgIKM6N7UMxrMTw/ArkzpVrHySNe",
-	"3Ws7oJ8hTfZ3nX5r8HeHXA9wiA5xz6BPMoDQgMOwMu6gcgjpZKYCCv2cgnzCswCJkKR3Q3obDLAGhfXa",
-	"iGlXi8Unmd1nLJc2Bb1NgXWa0Nb7dEpT60WNcXY3mV+F3dYrPEAY1a4xV5p3FkdvOBAJKo0tGwIazh15",
-	"uOmc5obmF9NqTwKooujjFlzHLbaB6U5Srmh4gJpmzoeRuwI80Qxkl3zNtcTqLGkkoDFpXca9VXTxiQSs",
-	"j3sKcUJ+EFZ1QjDTvKKxQiPuN6SjnSKG/m5apgWAUS/pYgE8ggj9+faQMwEuBjWVIsFKbnxdi1w72F0b",
-	"3U/clTVAXaTmWV6/Vbit4wO4feQDu1H+TjKyhIFrBGU53FSTllW4bFVQS2sdpZ+WAtcM9lJQ3RCDnktQ",
-	"2hZK70z0ZWr96OopEXGURec/uqLaxII2opNQUFEoElBIWddkYhZfwFiLRbow5i9Z0FUC3JjFoUgXgo8l",
-	"RJDgVPi7fXpTj9hn7MOG5ke8EcF/SMZWHCErmfguFKh0RdZvDPVXDOvyxjG8VNuswfxKPkB1A5sTBNDt",
-	"81ICvY/Ekr9MWRwdwOStWw7VNa2cEMwUOxtG7pLbOM5+0VZwxoLPDKfjwk1gi3g5kJkU6cIny7lQpclH",
-	"PHcIYg6Pkx9pHH+SoNFhJvNOYSM3ddYaAY9vmQjCa8n0HLOSDnRlP0Ugac3pD4gtbYwzoC5JteV75j0j",
-	"zA2aWJ+7QjsBovJu0EqeU5U7wY6LLqwJe+VF/7gLg3h2J+2a9Eaz1MywNqqgfGSqe/P9KiH/VQRt3H+r",
-	"xz3Dg9qtW9XIEuKxyLi/9/1Qwtvf/37oSps88CjSsT2P0tb/3o7Su+t5Wmga75BBly3wzCnEqkigu8k0",
-	"XfTuVvTgvU3DeuZcxu5qfMdv4chVjKzjRv0GqyevQL3KVcqE7MitTaFoksz+ki8312gj4cIoBpj2cIRV",
-	"L5Z8V8u+iNkcaOA/Rcz/k4b3nzKSb7PEJLhK9Jty0HoXyH70SPvNpwyjV9i+K8o/ku3vGk4/lAV/jJD2",
-	"RgTbP+r68eOnhwJvvwjqk8SOHAaWEKN07PKO/B3CrQ1ibzoD1smK7YLhwKT4whFuxYO1g4xUQDm4j0cA",
-	"BxzqEGiz8A72BeJkRwAEM4vL8GgJ3S7S9TwbBdG//2/Gt32j6iQQFR1h8kB4AfqSEbqNda+VWet39OeM",
-	"hZilzNufdHs5Oey4Qfv+J93iRm31fZbY07ZYWSBXVddQKKu5LkQRE99rXy0ZHQXvaEK1iQjVg62llXcg",
-	"GaiXaXgP+hh6KcEIdRXHz4jg6DD58e4ViShWyLhGc/AkBHYIxbQ2pzSHcZtsiMFWX/YxdPdbENJHo4yI",
-	"rp7lPrVPRxHuYj4yYTylKCELkBl+7Rp9C5Awi+gb0lDZ/+Lniu+MLtR+QrdC+weKXKMMQphKplfvzNzO",
-	"t4kNH25TPW9JH7t1RQqoEV0T2+GVzBM9/q//8/8mXXJbNIrA3NKs5klIG3+vJMigU3dOFaHYSOmaTCTQ",
-	"yBZK2cKwP39954/4BCvqJ0X6QIax1CBtHPvOjT7J0kScFz1/IS9ysR0gcN2Qclvjj40grJMXIYwlr7Zz",
-	"bQ6xudYLW//J+FSsIShaTRwjYgkqd7vW1FyVt+tER+ir1849Z3ZmM3ARZUKMdk+NTVbEG7ojPuK35MUL",
-	"hMKLF9iTYJeiDLQcWJ7kp1zfAdcfTfAQrnE3GE8IwK5oRqOXYMRbGrA+U7iPaAbyxYusFoZl4ciO4PGq",
-	"S15ltyGhFKl9plw1fBbGwjSOFy9cdSSea8R14XKicZy/a0DwxRdfkO8Eh9WIf23LCF1oVmHHNtce1Xmd",
-	"xTRzcWCYqVBJbDK97ZuKBK/YjENEzk871jWC01QOMeIZI/QtaFTFb/IvkMJQgrXPDDDViE+msRDy+fPc",
-	"3jDsvd8jvV6P/InkvM88PXMPHfOzL/a+NP9bt0XIv/+/zYEx//lyYo9o82phxDEHhsqISKpB+USKlEcQ",
-	"EaOr2yQYw9VcLm4eGzfPVJrkIL5jCYy4+W+labJQtumw7bhgbjTvZsw4SmHM9FTsA5lKG1CjMYnYjGlz",
-	"w5VZ8tY8eQ1C0QvZxmTSBcZwMCpTn8031+UaJLNQigwkZk/3sNA35VbKNh/IkmOlkXJ2Sqz6UjkmNQpS",
-	"SUglphU0+jX4ZIKDJ5Z6KxWt2SBab1lu+U3MQnACyjV9/e71nct2LMrpxQK4jTd3hZyduEEnCbOMn2ns",
-	"LPsXW3RPXto6S2PmglSWPfW6/W7PvGymogvmXXvDbq87NMKM6jmy/RO6YCcPvaxI/8SR4cmvQs4ezQsz",
-	"0DvUVLtwbSunyDI0XiON9rIc8aJhtx1soOgKazOyMrLRRkGZ4K8j79rsxp3UlZd7tf63g15vv7YHterx",
-	"08t+f7Bzh4B6jfu63hD2NUehmPieKeAWY56uB8SpPX/biBxOJ6UmwTikv31IpWcVDjrdPihvc2cGDK62",
-	"Dyj3Qnv0vbNdDpN3ScQBw52OkhcC43W5Jtfbx+X9cVCHSpOEypV37b0FamuDghwnNZ0pjFw4svw568xj",
-	"dLOOUXu8a8+oPV6tJ/5P7bsoXjl5I2fe48+PfoN0nfZTkO4h8/qe0aRacn1Qslu9oEjO3UDteXLmpNY+",
-	"dlIrCsB2GZlkyX4a8UqSl+UT2DoUS9zKU2Zfv7jGr1pMbppNWp3CI2Gad60d8XVtW7vkb7AqxIl1WCuC",
-	"iQVUlRQZwhQ2ZHc833brz6uK8vwVwVGiW85fZWaLPE3a2xcJag33zb05lvFSRKv9OGA1dHSG+aw1PRdi",
-	"oxW6iy/yoK4rWSI7c81mevgavmnXuyklUX/HXhqc+Ou7N983P0bx2JAF/eMhUU7IK76icH7Xd33cuzZv",
-	"/B/eVqCVu9ecd3rBGe1cBP1B53I6hM5Z1J9ehT24uOj3jwZwJWGrHbQVge1otiqE2mhsmzBq+yjNcU3J",
-	"Pp0820FyFA2XD5KAvR0kYN4c3Azo77CnSot4HHS2y+lbWoShkB5sH9xoM/WfLd0Nt8oz9NaJ9rzPiAtU",
-	"NYW9bXb92CK3rVfj44jtO/yyUVE0kddRYCEGCtckL8jIjdctjRnIhr4MI541ZnjvnFyVevRMFNvCvrLO",
-	"X3zjqK1Hu5PqLXONuHVkXLs8yKK3E3ZrRD7akkBJYyWKD2Ch68MYJ13yDniEW8ssZNxSyl02+YhnTXzm",
-	"jM/QPUrzFtE2udApBEvUGlBt4USxZBGvrOdpgQLlxpzYrVRtVZ+ffsTzFvU19YXUO9Zv0EQyp5mETbqI",
-	"LBX7eEcoE1kNz0+t2ZLeAIang+Fl1AmCadg5HfSgE5z2rzoXZ9Cnvd5pNBwEXjm/0Yv6QxgEvdNO//Ss",
-	"1zk96511Lof0rBNCEJ6fnV1RuBzW84Ku+5XUk0EpT2TQq+VK1GX6mfs2S5bO4IUR7V9cBGFneBZB53QQ",
-	"nnWCs2DQGfYuzqcXYX84OA/KMedr7Ns+k1mj7FIWwWktXc67Ci4vz67CYecC+lHn9PJy2Lns96cdoPR8",
-	"OLgaXgXTYSOH6dr7impK3q142MhnwugH7Sj7WzmfoE13+Uc5QO789vm+SwF87yHpnPbOozN6FljbYzc9",
-	"pK2CbI0+YvGmpOqd76vr7Wn3Wwf+T3Wlr9MflOuSvMury/7wPDzrDAe9Yec0PIcOHdLTzjAKB1f93vl0",
-	"MLgoKoSus0LlvYFULhlqAVGtLqgo6/ELp0sEslbk80d0K3xWwz6rYe1OlkoIiEcoNYlGkYvCLmPrh+to",
-	"GHBq1dF0YVGpHXyjrT6R9iocP/vYGzVaJvbEIN+IOBZLoxtUP4KYcs1ip0LxNI5HfGWLFspOWIQFfvsA",
-	"oszjaHOEs0qbohDW1b/6ZC6WYL+EyVeoKmSFZahNYIZgm9YQM5X5Y0s2p9rbnWG/ivfob33RfTDS+js+",
-	"FvvfZPKfbTL5//6d0+F2lBr79LPNPQK1UhwDtKf0Wxi8egpfxc+1wjAz7yEOjHUS8Q2HvDBurQ/jP9OR",
-	"/lk41IWDQZISFvxGDnhMH9kiHd6CJZdOHrd0kgwiF8YtvkTXkpvllL05jacdsQCe5alMfppKkfhEiy8n",
-	"3RHPDHkcyxRR2sjK3OqOImPqtvDzIrz2o+ufuR9o8LO4O7DxO/EELLySdHaB32NupHiZx73WVKz+6an5",
-	"pZIw1T/r78yiqmmr6747lSYt2Y6fGdT/OAb1Lk0QCRoZZr89qzoJskTujSrtodzIt6WntncYemmK7l8U",
-	"G+LMIMvK0pKG+FU52/rVZT8QTDBXmApVUZ2zFobrSuGYbK0b9m2JXDkl72bEddY8IpCYyhasCIu65Lbc",
-	"hFVpSaModukg7rBqLpYKPz1SrVTGFBKmbSTUphu5ETZxa8Sdv861pFFaAk1sQ/FQcA6o/tiFw1iYSc1B",
-	"V3X/XvHxfsYNFsSgYQfenqfv/76ZfK6n/7bexK0uw5I6Xar47WeVuWsMjfU+ymat2bDX238fH8GDuc2p",
-	"WNrBAb7F35mHtHSYiqbQ6Q/2cPGtKf5Zly1k2d1nteGz2nBnBGK74oCdoi2mGAGCbOa31yUU5qevVSTa",
-	"8uNdCYftVmSrEzQU393P0ozyp1pMfBIIPTfyzn2xv5lej+m4asTNMhFdFQ0vcLflPF3sTmvkM3rGsvoI",
-	"80+X1pzrO1aU2/0rY0WRdJE71YzSMqnJ2ElGxJjolGkfGDJ0ULD548ZoxRb2To/AMkyjymAOuML9NKtw",
-	"tst4Wy3wBxHwbeYc1v2U+LL3NCZebbGWlS7aVmpfpb5Cb1/BUCtb2WJKZjUlnyXCZ0OyrVTpEwuBSmXP",
-	"zjGRkvliC4eWtKgc8m1QwlqMRmdrCZG0RiLeVPbyB4pBtPvq+3e9y4YW6vTb29BWt1uNloZ5t2TrZz/K",
-	"+d7op7zF+95om/wHY0ufucx6f/pGosXEJiinu1e5wQa+Uy5CtOZ9qfzwp58NAtsPU1jSXftFf7cjpkgk",
-	"wjTBb3JRRcwitmguL6s5QYJ1G63P6Oo4/CxSazTqnMPaQsZqa3hHhhmHNVxjJ45Hq6ArTVUF3ePPj/8d",
-	"AAD//w==",
+	"7H1rkhs3muBVEOzdsKRJsviod/0qyXK3emzLIZVGEW06mGDiIwkrE2ADyGKxHRWxt9gb7BX2AHOTPckG",
+	"PiCfTBafku0ZTUx3q5KJ14fv/crfWpFM5lKAMLp1/VtrBpSBwn++YZDMpQERLd/BPKZLYPYxAx0pPjdc",
+	"itZ16ycFGoQJyIKbGTEzIPc0ToEYlUJAFjMQ+JAKvQBFuCZmRg2RE0IFAapiDopENI6L8ZomQD7BstMK",
+	"WjqaQULtqmY5h9Z1ayxlDFS0Hh+D1jv4ZwravPl2dVc/0gTsUlwT5d4i3G1Eg7oH9Y0msZx2yN0McHV8",
+	"IheChA9tP6DNWWj32e8SI0m/2yVzxYWh4xjI7ftXb96QaEYVjQwoTbgeCohmEtgNkWYGasE1lNYjCf0E",
+	"mkgBnaFoBS27BlcWngin0jkT+vA9iKmZta773W7QSrgo/g4yMGijuJh6KBi1vJ0YUKtgwMdkJhckoWJJ",
+	"NERSMI37ysCS0CUZ220KQ+iUctF5cnsTqRJqWtctLsz5aQv3x5M0aV338s1xYWAKCnf38ePH29TMQBge",
+	"UQMNW4wXdKlJ+BKoAhU+vToIu9LPLfdy65dVeDwGrTlVNAHjkfhVqrRsAI29+VDAgxlF+AbetQXMnE6B",
+	"jGEiFXTI9zAxRKaGTKTCXydcaYPvdMgbo0kkhbGkQ6iCKn7JBYKS28X+mYJatoKWoIndrVuxCb1L9/qd",
+	"kknzthdcMLn4RhNtqDIB4SKKUwbsmrz77hUZDAZXjpjslcvJRIMJiFSEkrHdJKMGCZNHM5IAFZoknAk+",
+	"nRny4e5Vh9yS8N9CSy1UDIUbTpJUmwJLNAn/Z/9l6DAZHmgyj+3e+93+ebt73u727rrda/z/f6wBwMSe",
+	"7amLXgVHiRn9Oywb8IjYuf09cU0iBYybgEQzqUGQ8RJvx9E6oYKRVPB/poCQ8qxBqikV/F/UzhiQHpL9",
+	"2VmJzDuV83bHl5eT8eS0DTA4b59e9S/aFC6j9gDGvYsLdg4X51fZ+R1XLQBQOk3bHmdbjnB2VuEIvSaG",
+	"8D1PuFkF0N8yLsANJJpQh+gzGTPtD9vrdjvkVhBPvxbvNWfgOLaiYgqWfyfyHph9nRtNBBIiAcEqsDnr",
+	"Nt97jFsrH47BhKaxcUNWmEsDQ3mrps1UUb49SxtxOg1IRDW0NQjNDb+H6v3RKIHsfubUzIptSjXdETvv",
+	"5AZSBcECAg+OUINMGNkDW74TWoIILUchMQdNKPJt9zSwuEsNSaQ2ZEDOz7uE0aVupr6LbajPyJ1O92hf",
+	"1nMpNCBHfUmZl7z2L88A7T/pfB5bLs+lOPlVWxj8VmzwtxYo5RhxJBmKcspGXgq1ghaT0ShVsaUVY+b6",
+	"+uRkRlUihekwuD9hMtInOIE+qY5LQGs6xWPNgIwlW1okFdJYPYQz8vf3b3+8JqmAhzlEBpi9CQtyLuap",
+	"8XAAbUacWZLuXV2dTrrj9kXUg/YFO5+0r+jZoD2YnE96UX98SXvdMlriEvlmLKQKMP4PBZPWdesvJ4V+",
+	"deJ+1SevERQI2lWcyRUWTRIaWxQBRp6FpWOHzy0mlzS1stKybm3/+kmhNeH6LyVb3kn5PVVTOPA+JVuO",
+	"jJSjGOfa6UrrQ5tvFX+1/J0K0uueXp5dnJPx0oD+Q99jtnt5D06HQC4YWDnKDVlQ7cSqVCQVcxp9crdd",
+	"gcgxL/yVFJOYRwcSLy8E2OgTLEcKUg1sp0tfO0X58rkmNVmJELNvZkoO6tsI5cPQIMoAc4T7vyVjHsfA",
+	"SAxUQ3HJuGW34VxzfBbiS6Ns/fC5U9cEKUHIGkSrBx6KZ2EzGMPnHfKjtKrNFFePZlZ+Myc1joNI30k1",
+	"5oyBOAyTJvk0uyBPeVSVWRj5CQSZUW/myNhSImU3Xi20pqYAYJpQlnBxGMoUuzgSz3Cb1wC6QSMdpwaV",
+	"LjyTtaSlJLFckGdhvo9jMoo3woASND6QUWSz7MQaikHVy/XW9ITy2Cmh3q9QtvQPu1K3wgj8LR3lVqu7",
+	"fhZmx7NEao3IWE5zhI1oqoGkgnlhkWsD7Hg3+6M038lUsMNutoycIyHNaIJz7nLPa6cobl1IotNoViGF",
+	"w264WOdI11veGmESnPoJD1yjVC+YUkKX+JMGsKL/Wdh8/vD5jRu0kCSiwo4Y2yliNhR0TpU5Jhd/Rw2g",
+	"xQgHooOiBkaxn2kXJKgNLBG8lM5i9Yc7UM2rrHNUfj3LxPvKjsmzsLzsCntG51079949fW+5n+8xOOjG",
+	"3Z93PAGZHqgGZtdh/GQ73fvK2Aatn3GGJEOV4veAdjNHs/0Pru8379uiQ/XUa/S0AF1UKA+kEBAha7Hq",
+	"Syw1HFESfBA0NTOp+L8OJf+0PNMuaFAbWOAA9Rb82PmYHKl5MY+ei4OQoLLscTBAgXM9uK2iEs/RjE/F",
+	"JyEXIiDwMLc7t78ouJfO1CvvxLJ+55p13mgNmTdD0xUN4OPHj+26c/2pu6/74g9jIx8Evac8puMYDsac",
+	"fKIdEac0blVP5JHTkq15pKji8ZJUh/zBtERGDR1ba7GQ+QpoNEN/oSbjVC8RpTQGJOSE6DmNwCFQdirL",
+	"Tm7JQnEDqG1IlSsdM3oPxNBPIIZiHtMIboiCOVBjWY/DU00nsKJb/B4i6kPurjsMtRIwM8lQs6JxLBc7",
+	"sqbG4TXvxJyiTW6tEE3++vouIH97ffstkSJe/uGk1K1YeueDNUVSBbkjGmOuIO4hlnM4pnjR6XwulQH2",
+	"AzBO7/BohzGLfMZRYqccIbh24xtrpqiykFduj2275zwAtrLbP6IiUnaCh/UdhyiXrMZKSZid8bWIJONi",
+	"Gnr0QA/r9F98jgyHWYlh0NnUDLvw+TEtkv+wMMENf4cG84FeaR7HXExHqb3akYvHjDzgd/NRPz1R2Wxx",
+	"6BJz8IGcUrhzT0y5z2Eycl6E4zgp81C5iw9POMQsi4NnWJRwra2IkCqTO2NrpOprEj4FkjAgoYtzF0+G",
+	"IkRDqPyO832WHtBEpqJ4xa7rvOHZE5e14eGNUV9N+BFt4hywPtoVUxHBOx8BQwxkjFsQ0vgnJeegDAfd",
+	"up7QWMMqx63HJcduPstj56XRv7X8D6Moy8Rp8COlGC2Ee1BLEgObYujVqCXycRzYIT/ClBprc2DuTSKV",
+	"cz8zGFsL1JG2C447Q2KboGsRLPy5ts8iBUOOf4XIWMH/Cmd/L1MVNSR8fJz5UDy+ZTFsyu9BdEiIDtnR",
+	"VFFhfNRTEAshaqS6IaGCSSosiiRSwNKNImMafcKwrs8MKc2BFGeHNOSJBK3XGZ/Y4TbtHWRCsrgI74LM",
+	"ouX9h4fVy8250kZC/RYM5fEK1N0ETdDGUa+Q2a2CmprM6wgPNDLx0uLHgljeqLPUH8oYsBtCyVzJqaIJ",
+	"mdA41ghZYiQJkcNjYoUU6LfKXVzWqum06sC1mh88GBCaj2NoZzdTDdvWrL6yO3+tU1DJ1EDNTdigoK36",
+	"FarxlVawPnq1EohcqyxsEAdV1mf3UGZ8+Z6Kv6tsL9tK8WfNS1bykJeNml8yhPBotBt+I74sME6lpJiu",
+	"onHk0WwjFiM+PpbE628NsmcKhI6tTHF+DgaruPRYEqyrU2iwWkHksn7mIOcxZmUhYjtHCqEG06AsLtxk",
+	"CK7JVFr2Eto1w8ZFy6K6iRM7mv9G1/IFG+cyXundCDTUjuuE79ENIV8Ao4BsZa9r+UOmeK+e5BN3+RC5",
+	"ReDcDwwibnnETC5KnEHPZBozNEtNmevWFdkn6btMwCWaXFVxVpC+YnU3MfXvLVHtiPRvBZB7rkxKY5LQ",
+	"aMYFkJnVg8ZLZHi/ynGHhL/K8SjTRjzpsrDsjbp2oX0M93KNrBGzzrjR+WhUvcfLocCHxTQL5zsyqJYL",
+	"6Za8gwejMT8rz/7pkW7/tJyPhjpPTY1IecxGlv9a9rAWgfG1bzThLDcBl9pA4pK9qP4EDKmK4z2XUtB6",
+	"3f5p0BJp7D0/Lnto5SbcNp5c3S1ll/5VjskYYimmmhhZUUrSFLnfluuJNBmDevrE7p0s78/exJzPIeYC",
+	"GrWhNSvn2lHQiubpKLLMe3XdVz990Jk+7XGrcZGEPvgk2m72f09n1gYtxvWn0XS8uua3XH+qrYnq4ZRP",
+	"KSbLHG0HqXLk6tOK1+isWc6xxJSIDvmIyE7HLmvc7nIxk3Hx4hjMAkCQELNbgY2oCdEbHk644HrmnnTI",
+	"WxEv0WZxD4fC0Z7l/ejqynOtdzxrd5s7L22lSe3ySe9uR9m7AXFevYlVycunu/HQsNzBLm1ZcIz8QKWi",
+	"el2MGmj7CMhGmnBcp/laLMkh/SGrW4ef21KfXcklF65Zy9IdTWA/XpIxyubZ8VfkZDckoQyyVF8fdF+U",
+	"0G2vsyWQSLVsJLUf8KcvQmwZj1oLhuyFgqs6JnsgX83XXX+92SsH3XG+jo7T6cZ17Ev7rVOQ3Ua69a9W",
+	"yLZ3ddHtkA/oeUCer0sDEO5co7K5lmobdgRza4SsUc8gx6/y+Q3M9zv/fTKaUcHiNXdZU4T2WaOmvxbS",
+	"sUxKhfyqXEmT/oo63XtDTdogYUKVCsHFNAyIgkgqBgxlhb2yJZic9944ZxVYHSx7hi9mbhFkGkUO0Q0J",
+	"Wer8jBAGhMYKKFsORb5ItVopy+ULiJaOAEUppstyUZTpy37X3ox0UYlsuUbF9m05++UgF1SDUaeAbiSJ",
+	"So4LBqrdqO3xfD0DyQs3vAnXSCVr2QKO5gIDMbop439lrkaDtKGEYAFjtFJvMqkMIgvldlq70gEewEPB",
+	"bSEoQ74J88uX/j136fa7XLwzseWkci69igCMGroZIBpdchnnxSKSTVZtBWtzS7hFlaJLRImi/Kp5ffdb",
+	"xgDt6+UL8S4tdzECnVOaxDAxu98OgqC6oaYb+Ulq47ybpQqIna7Eez2NJHOpzepdeDfQE05g90bh8D2W",
+	"Nl9eaNXVYizsCxoN1tuk+4nl3Fn8FD5VHMv1K6xALp+x6RbfIRNHuaL3u0c31t6iEwhWQsSovkvR4NpH",
+	"9UA/ob7mFVik2+26+AbKlcKk0cZKK2+qx1wb59lHb74UEaAws7oHxSwZy/MZqK0p1TlOHvHq3rgBvQxp",
+	"sr/r9FuDvz/keoAD28c9gz7JMUQWHJaVCQ+VfUgnMxVQ6OcUFBCRhUykIt0b0n3CAFuhsG4TMW1rsQR5",
+	"6Ye1XJoU9CYF1mtCG+/TK02NFzXC2f1kQRV2G69wD2FUu8Zcad5aHL0VQBToNHZsCGg08+Thp/OaG5pf",
+	"3OgdCaCKoo8bcB232ASmO0WFptEeapo9H8byCvCwKagOeS2MwppAZSWgNWl9jqBTdPGJAqzKPIY4IT9J",
+	"pzohmGleR1uhEf8b0tFWMcRgOy3TAcCql3Q+B8GAoT/fHXIqwUelJkom2D8AXzcy1w6210Z3E3dlDdAU",
+	"iX6O128Ubuv4AG4f+cB2lL+VjCxh4BpBWQ431aRlFS4bFdTSWgfpp6VQNoedFFQ/xKLnArRx5flbE32Z",
+	"Wj+7ekpkzLJ4/WdXVFexoInoFBRUFMkENFLWNQnt4nMYGTlP59b8JXO6TEBYsziS6VyKkQIGCU6Fv7un",
+	"N/UYfsY+XLB+KFZi+vfJyIkjZCVh4EOB2lRk/ZPB/4phXd44hpdqm7WYX8kQqG7g6ZQBdPu8VEA/MbkQ",
+	"L1Mesz2YvHPLobpmtBeCmWLnwsgdchvH2S/GCc5YiqnldEL6CVzpuAAyVTKdB2Qxk7o0+VDkDkHM6vHy",
+	"I43jLxI02s9k3ips5KfOGnLg8R0TQXgtuJlhntKeruxjBJLWnH6P2NKTcQbUJalxfM++Z4W5RRPnc9do",
+	"JwAr7wat5BnVuRPssOjCmrBX3moCd2ERz+2kWZN+0iy1M6yNKugAmerOfL9KyH+X4ybuv9HjnuFB7dad",
+	"auQI8VBk3N37vi/h7e5/33elpzzwKNKxKZQ2zv/ejNLb63lGGhpvkVOXLfCNV4h1kVJ3k2m66N2t6ME7",
+	"m4b1XLqM3dX4TtDAkasYWceN+g1WT16BepWrlAnZk1uTQrFKMrtLvtxcoysJF1YxwLSHA6x6uRDbWvZF",
+	"zGZPA/8YMf8vGt4/ZiTfZYkp8D0ObspB620g+9kj7TdfMoxeYfu+3cOBbH/bcPq+LPhzhLSfRLDdo66f",
+	"P366L/B2i6AeJXbkMbCEGKVjl3cUbBFuXSH2VWfAOlmxWTDsmSZfOMKdeHB2kJUKKAd38QjggH0dAk0W",
+	"3t6+QJzsAIBgZnEZHg2h23m6nmejIPrP/53x7cCqOgmwog9RHggvQF8yQjex7rUya/2O/pqxELuUffuL",
+	"bi8nhy036N7/olt8Ulv9mCX2NC1WFshV1TWS2mmuc1nExHfaV0NGR8E7VqG6igjVg62llfegOOiXafQJ",
+	"zCH0UoIR6iqenxEp0GHy4e4VYRRrZnx7QzgKge1DMY0tUe1h/CZXxGCjL/sQuvs9COmzUQajy29yn9qX",
+	"owh/MZ+ZMI4pSsgcVIZf20bfxkiYRfQNaajsfwlyxXdK53o3oVuh/T1FrlUGIUoVN8v3dm7v28T2Ebep",
+	"mTWkj936IgXUiK6J6ytMZokZ/b//9X/CDrkt2k5gbmlWBSWVi79XEmTQqesqa5WM4ZqECihzpVOuVOyv",
+	"r++CoQixPj8s0gcyjKUWaeM48G70MEsT8V70/IW8yMX1k8B1IypcxwBsK+GcvAhhLIJ1/ZJziM2MmbuK",
+	"UC4mcg1B0WriGJEL0Lnbtabm6rxJLDpCX73x7jm7M5eBiygTYbR7Ym2yIt7QGYqhuCUvXiAUXrzADgfb",
+	"FGWg5cDzJD/tuxj4zntSRHCNu8F4whjcinY0egmGoqHt7zca98GmoF68yGpheBaObEsRLzvkVXYbCkqR",
+	"2m+0L57OwliYxvHiha+XxHMNhSlcTjSO83ctCP7yl7+QH6SA5VC8doWFPjSrsRegb8rrvc5ykrk4MMxU",
+	"qCQumd5160WC13wqgJHz07ZzjeA0lUMMRcYIAwcaXfGb/AuUtJTg7DMLTD0U4SSWUj17ltsblr33uqTb",
+	"7ZJ/Iznvs0/P/EPP/NyL3ef2f+u2CPnP/+tyYOx/nofuiC6vFoYCc2CoYkRRAzogSqaCASNWV3dJMJar",
+	"+VzcPDZun+k0yUF8xxMYCvvf2tBkrl2ra9e/wd5o3kObC5TCmOmp+QOZKBdQozFhfMqNveHKLHnTp7wG",
+	"oejA7WIy6RxjOBiVqc8W2Ovybbl5pGQGErunTzA3N+UG3i4fyJFjpX13dkqs+tI5Jq2UqJKIKkwrWOn+",
+	"EJAQB4eOeis1rtkgWm+U7/hNzCPwAsq3Gv7hzZ3PdiwK7OUchIs3d6SanvhBJwl3jJ8b7Gf8N1eGT166",
+	"Oktr5oLSjj11O71O175sp6Jz3rpuDTrdzsAKM2pmyPZP6Jyf3Hezsv0TT4Ynv0k1fbQvTMFsUWXtw7WN",
+	"nCLL0HiDNNrNcsSLNvFusIWiL7XNyMrKRhcF5VK8Ya1ruxt/Ul9w3qp1Xe53u7s1QqjVk59e9nr9rXsG",
+	"1Kve13WacK95CnUtrrwC7jDmeK1ETt35m0bkcDoptabGIb3NQyodsHDQ6eZBeQNFO6B/tXlAucveY9A6",
+	"2+Ywef9NHDDY6ih5ITBel2+tvnlc3m0Hdag0Sahatq5b74C62qBxjpOGTjVGLjxZ/pL1+bG6WduqPdgV",
+	"juIxy19i+Ll5F8UrJ2/VtPX4y2OwQrpe+ylId595g5bVpBpyfVCyO72gSM59gtrz5Myw1pg4rBUFYAON",
+	"TLJkPw1FJcnL8QlsSoslbuUps2+uXOO3VMKb1fa/XuFRMMn7IQ/FuobAHfLvsCzEiXNYa4KJBVSXFBnC",
+	"NX4GwPN8942IvKooz1+RAiW64/xVZjbP06RbuyJB7TMP9t48y3gp2XI3DlgNHZ1hPmtNz4XYaoX+4os8",
+	"qOtKlsjWXHM1PXwN33Tr3ZSSqH/gLy1O/P392x8ztRP772Apu0zmCrRu+jbKQzuhD22LDG3XCf3aN0Z/",
+	"XJEfvcOhV07iK773cX7X818c6Lhc83+0NgK63APnvN0dn9H2xbjXb19OBtA+Y73JVdSFi4te7+BLqSR5",
+	"NV9HRch7Oq8Kria63CTAmj6fdFhbtC8nA7eQNkX7772kZvdyC6lZ7VSKw7YQtnmHezugt8VRKt9AwEFn",
+	"2wCtobcZ6gP9zYNXelz911YkLGPMkwHXaRF5S5OctdX1Ctex/bFBRXAOlM+jIdzhp7uK+oy8ZANrPlCO",
+	"J3ntR24nb+gBQZ5oATEUWQ+Ij96fVil9z6S+qyEsmxfFR7yaPjTgFYiGuYbC+Uyufcpl0VgK20wi+23I",
+	"1aSxlsUX3tDLYu2gDnkPguHWMmMct5QKn7g+FFkHoRkXU/TE0rx7rstj9LrHAhUU1JAE0TyZx0vn5Jqj",
+	"HLqxJ/YrVb+3kJ9+KPLvLNQ0JVL/7MITSk/mn1PwlNqjSnVFrQP0lqxc6OfGxMxWHwan/cEla4/Hk6h9",
+	"2u9Ce3zau2pfnEGPdrunbNAft8qplC3WG0B/3D1t907Puu3Ts+5Z+3JAz9oRjKPzs7MrCpeDegrSda+S",
+	"5dIvpaT0u7W0jLoqcOY/PpRlTrQiRnsXF+OoPThj0D7tR2ft8dm43x50L84nF1Fv0D8fl8Pb1/jxganK",
+	"ur2XEhZOa5l5ravx5eXZVTRoX0CPtU8vLwfty15v0gZKzwf9q8HVeDJYSZe6bn1LDSXvlyJaSZ3CQAtt",
+	"a/dbOXWhSeX5RzkW70ME+b5LuQKt+6R92j1nZ/Rs7Myc7dSXpmK1NWqMw5uSVnl+TLXy/OLiot9r0Ct3",
+	"9Eu4AMPPdQWz3euX66Zal1eXvcF5dNYe9LuD9ml0Dm06oKftAYv6V73u+aTfvygqmK6zQuqdIVsuaWqA",
+	"a61uqSg7CgqnEANVK0L6M7o9vqp8X1W+o/qOKpEtwVBCE4PiHQVrJkL21wcxjtaoD5rC6NNbuHwbXT3N",
+	"xUVB9uVEajVabPVBvpNxLBdWD6l+UTQVhsdeXRNpHA/F0tVilH3LCAv8WAiwzJHqUp+zAqKivteX9QZk",
+	"JhfgPisrlqiWZPVyqLlg4mOThhJznbmZS2ax3tlL4z4x+RhsfNF/fdW5cT6X1HjKK3H2lFfiP37w+uKW",
+	"wmaXxr2506JWYWSBdkzXisWrY7hTfqnVu9l59/GxrBOkbwXk9X5r3Sz/NeMDX4VDXThYJClhwe8UV8Cs",
+	"mA3S4R04cmnn4VgvyYD56HTxWceGlDOvI85oPGnLOYgs/Sb8eaJkEhAjn4edocicBjiWa6KNlZW5hc+Y",
+	"Nasb+HkRNfzg24LuBhr8xvQWbPxOHoGFV3LpLvDj5iuZa/ZxtzHDrHd6an+p5IH1znpbs6hqNu66D7Wl",
+	"SUMS51cG9d+OQb1PE0SClcS5359VnYyz/PQnVdp9uVHgKmpdSzT0CBVNzSj2+ZlClmxmFI3wM4yuo61P",
+	"6iCYN68xw6uiOmedGddV+HHVWA4duMq/cqbhzVCYrCfGWGGG3nhJOOuQ23JvWW0UZSz2WS7+sHomFxq/",
+	"z1ItwMbMGG5cgNdlUfkRLh9tKLxv0Hfa0UYBTVzn9NJHunBh/EyXxoMu675EPwu3a1osiMHAFrw9r0r4",
+	"YzP5XE//fT2XG92TJXW6VMjcywqO1xga6/2hqyV0g2539318Bm/pJgdmaQd7+DH/YN7Y0mEqmkK719/B",
+	"M7impmldEpRjd1/Vhq9qw50ViM2KAzbAdphiBQiymd9fl9CYdr9WkWhK+/eVKa4Jkyu6MHjS0D4Js+yp",
+	"/KmRYUDG0sysvItTBqypagCzjPVQ2GUYXRZ9PHC35fRjbLpr5TN6xrKyD/tPn62d6ztOlLv9a2tFkXSe",
+	"O9Ws0hLWZGyYETHmb2XaB4YnPRRcWrw1WrEzv9cjsLrUqjKY2q5xP6vFRZtlvCuC+JMI+CZzDsuZSny5",
+	"dRwTr7ZYw0oXTSs1r1JfoburYKhV42wwJbNSma8S4ash2VSB9YWFQKVgaeuYSMl8cfVQC1oURAUuKOEs",
+	"RquzNYRIGiMRbyt7+RPFIJp99b277uWKFur129vIFe07jZZGeRNo52c/yPm+0iZ6g/d9pRv0n4wtfeUy",
+	"6/3pTxItJlFBOYu/yg2e4Dvl2kpn3peqKn/+xSKw+96GI92m5jHK+cmzjyQwGaUJfmqMamIXcbWAebXQ",
+	"CRKs32h9Rl+eEmSRWqtR5xzW1WdWO957Msw4rOUaW3E8WgVdaaoq6B5/efz/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

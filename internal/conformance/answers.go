@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -88,6 +89,11 @@ func namesRequest(x *exchange) error {
 	return err
 }
 
+// unreadable are the statuses, beside 400, of requests that a server's HTTP library refuses by itself, as bad_request.
+var unreadable = []int{
+	http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
+}
+
 // errorCodes says with which status and type a code comes.
 var errorCodes = map[string]struct {
 	status int
@@ -99,6 +105,7 @@ var errorCodes = map[string]struct {
 	"organization_not_found":       {http.StatusNotFound, "not_found"},
 	"route_not_found":              {http.StatusNotFound, "not_found"},
 	"method_not_allowed":           {http.StatusMethodNotAllowed, "invalid_request"},
+	"request_timeout":              {http.StatusRequestTimeout, "invalid_request"},
 	"lease_conflict":               {http.StatusConflict, "conflict"},
 	"idempotency_key_reused":       {http.StatusConflict, "conflict"},
 	"body_too_large":               {http.StatusRequestEntityTooLarge, "invalid_request"},
@@ -123,6 +130,7 @@ func codeFits(x *exchange) error {
 	switch {
 	case !known:
 		return breachf(x, "the contract has no code %q", e.Error.Code)
+	case e.Error.Code == "bad_request" && e.Error.Type == want.kind && slices.Contains(unreadable, x.status):
 	case x.status != want.status || e.Error.Type != want.kind:
 		return breachf(x, "%s comes with %d %q, not %d %s", e.Error.Code, x.status, e.Error.Type, want.status, want.kind)
 	}
@@ -165,6 +173,44 @@ func listsMethods(x *exchange) error {
 		return breachf(x, "there is no Allow")
 	}
 	return nil
+}
+
+// answersToken tells whether the call had a token, whatever it is worth.
+func (x *exchange) answersToken() bool {
+	return len(x.sent.Values("Authorization")) > 0 && strings.HasPrefix(x.path, prefix+"/")
+}
+
+func isPrivate(x *exchange) error {
+	if !x.answersToken() {
+		return errNotOfThisKind
+	}
+	if got := strings.Join(x.header.Values("Cache-Control"), ", "); got != "private, max-age=0, must-revalidate" {
+		return breachf(x, "Cache-Control is %q", got)
+	}
+	return nil
+}
+
+func forbidsSniffing(x *exchange) error {
+	if !x.answersToken() {
+		return errNotOfThisKind
+	}
+	if got := x.header.Get("X-Content-Type-Options"); got != "nosniff" {
+		return breachf(x, "X-Content-Type-Options is %q", got)
+	}
+	return nil
+}
+
+func variesByEncoding(x *exchange) error {
+	if x.operation == nil || len(x.body) == 0 {
+		return errNotOfThisKind
+	}
+	vary := strings.Join(x.header.Values("Vary"), ", ")
+	for name := range strings.SplitSeq(vary, ",") {
+		if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Accept-Encoding") {
+			return nil
+		}
+	}
+	return breachf(x, "Vary is %q", vary)
 }
 
 // Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of

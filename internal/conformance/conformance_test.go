@@ -78,7 +78,8 @@ func id(kind, n int) string { return fmt.Sprintf("01990000-000a-7000-8%03x-%012x
 
 type service struct {
 	handler http.Handler
-	token   string // to read what is checked
+	token   string // to check with; it may write, since some rules are about bodies that are refused
+	read    string
 	admin   string
 }
 
@@ -103,7 +104,7 @@ func open(t *testing.T, database string) service {
 		}
 		return token
 	}
-	return service{s.Handler(), token(server.RoleRead, "acme", "globex"), token(server.RoleAdmin, "acme")}
+	return service{s.Handler(), token(server.RoleWrite, "acme", "globex"), token(server.RoleRead, "acme"), token(server.RoleAdmin, "acme")}
 }
 
 func sqlite(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "billing.db") }
@@ -149,6 +150,12 @@ func TestOwnServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A token that may only read is enough for all rules but one.
+func TestReadToken(t *testing.T) {
+	s := open(t, sqlite(t))
+	noBreach(t, check(t, s.handler, s.read, "acme", ""), "errors.retry-after", "requests.content-encoding", "cursors.foreign")
 }
 
 // TestServerInUse checks a server while others write: what changes between two requests is no breach.
@@ -338,6 +345,15 @@ var faults = []fault{
 	{rule: "answers.uuids", name: "upper case", shown: "breakdown.groups", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.replace("01990000-000a-", "01990000-000A-") })},
 	{rule: "answers.request-id", name: "a short id", shown: "ledger.balance", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.header.Set("x-request-id", "1") })},
 
+	{rule: "answers.cache-control", name: "for everyone", shown: "series.days", answer: on("/series", func(_ *http.Request, a *answer) { a.header.Set("Cache-Control", "public, max-age=60") })},
+	{rule: "answers.cache-control", name: "errors for everyone", shown: "cursors.invalid", answer: func(_ *http.Request, a *answer) {
+		if a.status == http.StatusUnprocessableEntity {
+			a.header.Del("Cache-Control")
+		}
+	}},
+	{rule: "answers.nosniff", name: "not said", shown: "breakdown.groups", answer: on("/breakdown", func(_ *http.Request, a *answer) { a.header.Del("X-Content-Type-Options") })},
+	{rule: "answers.vary", name: "by origin alone", shown: "ledger.balance", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) { a.header.Set("Vary", "Origin") })},
+
 	{rule: "errors.envelope", name: "no doc_url", shown: "cursors.invalid", answer: func(_ *http.Request, a *answer) {
 		if a.status == http.StatusUnprocessableEntity {
 			a.edit(func(body map[string]any) { delete(body["error"].(map[string]any), "doc_url") })
@@ -402,6 +418,21 @@ var faults = []fault{
 			a.fail(http.StatusUnprocessableEntity, "validation_failed", "limit_invalid")
 		}
 	}},
+	{rule: "order.short-body-before-token", name: "token first", answer: func(r *http.Request, a *answer) {
+		if r.Method == http.MethodPost && a.status == http.StatusBadRequest && r.Header.Get("Authorization") == "" {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "order.short-body-before-token", name: "only the shortest", answer: func(r *http.Request, a *answer) {
+		if r.ContentLength > 1<<10 && a.status == http.StatusBadRequest {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "order.token-before-long-body", name: "body first", answer: func(r *http.Request, a *answer) {
+		if r.ContentLength > 64<<10 {
+			a.fail(http.StatusBadRequest, "invalid_request", "bad_request")
+		}
+	}},
 	{rule: "order.organization-before-parameters", name: "parameters first", answer: func(r *http.Request, a *answer) {
 		if is(r, "no-such-organization") && r.URL.RawQuery == "" && strings.Contains(r.URL.Path, "usage") && a.status == http.StatusNotFound {
 			a.fail(http.StatusUnprocessableEntity, "validation_failed", "billing_usage_window_invalid")
@@ -443,6 +474,53 @@ var faults = []fault{
 	{rule: "requests.unknown-parameters", name: "refused", answer: func(r *http.Request, a *answer) {
 		if r.URL.Query().Has("no_such_parameter") {
 			a.fail(http.StatusBadRequest, "invalid_request", "bad_request")
+		}
+	}},
+	{rule: "requests.slashes", name: "none at the end", answer: func(r *http.Request, a *answer) {
+		if strings.HasSuffix(r.URL.Path, "acme/") {
+			a.fail(http.StatusNotFound, "not_found", "route_not_found")
+		}
+	}},
+	{rule: "requests.slashes", name: "none twice", answer: func(r *http.Request, a *answer) {
+		if strings.Contains(r.URL.Path, "//") {
+			a.fail(http.StatusNotFound, "not_found", "route_not_found")
+		}
+	}},
+	{rule: "requests.slashes", name: "without a token", answer: func(r *http.Request, a *answer) {
+		if strings.Contains(r.URL.Path, "//") && a.status == http.StatusUnauthorized {
+			a.fail(http.StatusNotFound, "not_found", "route_not_found")
+		}
+	}},
+	{rule: "options.allow", name: "the router's list", answer: func(r *http.Request, a *answer) {
+		if r.Method == http.MethodOptions {
+			a.header.Set("Allow", "OPTIONS, GET")
+		}
+	}},
+	{rule: "options.allow", name: "405 has another list", answer: func(r *http.Request, a *answer) {
+		if a.status == http.StatusMethodNotAllowed && is(r, "/leases/no-such-organization") {
+			a.header.Set("Allow", "POST")
+		}
+	}},
+	{rule: "options.allow", name: "with a token only", answer: func(r *http.Request, a *answer) {
+		if r.Method == http.MethodOptions && a.status == http.StatusNoContent {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "options.allow", name: "any path", answer: func(r *http.Request, a *answer) {
+		if r.Method == http.MethodOptions && a.status == http.StatusNotFound {
+			a.status, a.body = http.StatusNoContent, nil
+		}
+	}},
+	{rule: "requests.gzip-body", name: "not unpacked", ask: func(r *http.Request) { r.Header.Del("Content-Encoding") }},
+	{rule: "requests.gzip-body", name: "whatever it is", answer: func(r *http.Request, a *answer) {
+		if r.Header.Get("Content-Encoding") == "gzip" {
+			a.fail(http.StatusUnauthorized, "unauthorized", "unauthorized")
+		}
+	}},
+	{rule: "requests.content-encoding", name: "taken for none", ask: func(r *http.Request) { r.Header.Del("Content-Encoding") }},
+	{rule: "requests.content-encoding", name: "before the token", answer: func(r *http.Request, a *answer) {
+		if r.Header.Get("Content-Encoding") == "br" {
+			a.fail(http.StatusUnsupportedMediaType, "invalid_request", "unsupported_media_type")
 		}
 	}},
 	{rule: "requests.gzip", name: "never", ask: func(r *http.Request) { r.Header.Del("Accept-Encoding") }},

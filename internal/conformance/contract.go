@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -137,6 +138,9 @@ func (x *exchange) decompress(limit int64) error {
 	return nil
 }
 
+// slashes stand once where they stand several times.
+var slashes = regexp.MustCompile("/+")
+
 // examine finds the operation of the request and holds the answer against its schemas.
 func (x *exchange) examine() {
 	c := loadContract()
@@ -144,7 +148,10 @@ func (x *exchange) examine() {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	lookup := &http.Request{Method: method, URL: &url.URL{Path: x.path}, Header: x.sent}
+	if method == http.MethodOptions && x.status == http.StatusNoContent {
+		return // it has no body, and options.allow knows which paths may be asked
+	}
+	lookup := &http.Request{Method: method, URL: &url.URL{Path: slashes.ReplaceAllString(strings.TrimRight(x.path, "/"), "/")}, Header: x.sent}
 	route, params, err := c.router.FindRoute(lookup)
 	if err == nil {
 		x.operation = route.Operation

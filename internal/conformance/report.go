@@ -1,5 +1,5 @@
 // Package conformance checks a server of the billing API, this project's or another, against openapi.yaml and the rules
-// behind it. It only reads.
+// behind it. It only reads, but for bodies that every server refuses.
 package conformance
 
 import (

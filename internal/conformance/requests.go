@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net/http"
 	"net/url"
 	"slices"
@@ -108,10 +110,7 @@ func unknownMethod(s *session) error {
 	for _, path := range []string{"/billing/leases/", "/billing/credits/"} {
 		c := call{path: path + s.unknown()}
 		for _, c := range []call{c, c.anonymous()} {
-			x, e, err := s.refused(c, http.StatusMethodNotAllowed, "method_not_allowed")
-			if e.Error.Code == "route_not_found" || x != nil && x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found") {
-				return skip("the server does not take leases or credits")
-			}
+			x, err := s.refusedWrite(c, http.StatusMethodNotAllowed, "method_not_allowed")
 			if err != nil {
 				return err
 			}
@@ -121,6 +120,49 @@ func unknownMethod(s *session) error {
 		}
 	}
 	return nil
+}
+
+// refusedWrite sends a request to a path for writing that must fail. Not every server of this API has one.
+func (s *session) refusedWrite(c call, status int, code string) (*exchange, error) {
+	x, e, err := s.refused(c, status, code)
+	if e.Error.Code == "route_not_found" || x != nil && x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found") {
+		return x, skip("the server does not take leases or credits")
+	}
+	return x, err
+}
+
+// noLeases is a body that every server refuses, whoever sends it.
+const noLeases = `{"leases":[]}`
+
+// longestEarlyBody is the length up to which a body is checked before the token.
+const longestEarlyBody = 64 << 10
+
+// leasesOf sends a body to where leases are recorded.
+func leasesOf(slug, body string) call {
+	return call{method: http.MethodPost, path: "/billing/leases/" + url.PathEscape(slug), body: body}
+}
+
+func shortBodyBeforeToken(s *session) error {
+	a, err := s.first()
+	if err != nil {
+		return err
+	}
+	for _, size := range []int{1, longestEarlyBody} {
+		c := leasesOf(a.slug, "{"+strings.Repeat(" ", size-1)).anonymous()
+		if _, err := s.refusedWrite(c, http.StatusBadRequest, "bad_request"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tokenBeforeLongBody(s *session) error {
+	a, err := s.first()
+	if err != nil {
+		return err
+	}
+	_, err = s.refusedWrite(leasesOf(a.slug, "{"+strings.Repeat(" ", longestEarlyBody)).anonymous(), http.StatusUnauthorized, "unauthorized")
+	return err
 }
 
 func tokenBeforeOrganization(s *session) error {
@@ -310,4 +352,112 @@ func gzipWhenAsked(s *session) error {
 		return breachf(x, "the Content-Encoding of %d bytes is %q", len(x.body), encoding)
 	}
 	return nil
+}
+
+func slashesTaken(s *session) error {
+	a, err := s.first()
+	if err != nil {
+		return err
+	}
+	for _, c := range append(reads(a.slug), call{path: "/organizations"}) {
+		path := c.path
+		for _, c.path = range []string{path + "/", "/" + path, strings.ReplaceAll(path, "/", "//") + "//"} {
+			if _, err := s.want(c, nil); err != nil {
+				return err
+			}
+			if _, _, err := s.refused(c.anonymous(), http.StatusUnauthorized, "unauthorized"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func optionsAllow(s *session) error {
+	a, err := s.first()
+	if err != nil {
+		return err
+	}
+	const readMethods, writeMethods = "GET, HEAD, OPTIONS", "POST, OPTIONS"
+	calls := append(reads(a.slug), call{path: "/organizations"}, leasesOf(s.unknown(), ""))
+	for _, c := range calls {
+		want, other := readMethods, http.MethodPut
+		if c.method == http.MethodPost {
+			want, other = writeMethods, http.MethodGet
+		}
+		c.method = other
+		refused, err := s.refusedWrite(c.anonymous(), http.StatusMethodNotAllowed, "method_not_allowed")
+		if err != nil {
+			return err
+		}
+		c.method = http.MethodOptions
+		asked, err := s.send(c.anonymous())
+		if err != nil {
+			return err
+		}
+		if asked.status != http.StatusNoContent {
+			return breachf(asked, "the status is %d, not %d", asked.status, http.StatusNoContent)
+		}
+		for _, x := range []*exchange{refused, asked} {
+			if allow := strings.Join(x.header.Values("Allow"), ", "); allow != want {
+				return breachf(x, "Allow is %q, not %q", allow, want)
+			}
+		}
+	}
+	for _, path := range []string{"/no-such-route", balanceOf(a.slug).path + "/more"} {
+		if err := s.allRefused(http.StatusNotFound, "route_not_found", call{method: http.MethodOptions, path: path}.anonymous()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gzipBody has no token, so that what is taken is 401 and what is malformed 400.
+func gzipBody(s *session) error {
+	a, err := s.first()
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		body   string
+		status int
+		code   string
+	}{
+		{compress(noLeases), http.StatusUnauthorized, "unauthorized"},
+		{compress("{"), http.StatusBadRequest, "bad_request"},
+		{noLeases, http.StatusBadRequest, "bad_request"},
+	} {
+		sent := leasesOf(a.slug, c.body).anonymous()
+		sent.header = map[string]string{"Content-Encoding": "gzip"}
+		if _, err := s.refusedWrite(sent, c.status, c.code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compress(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	// A buffer takes everything.
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	return b.String()
+}
+
+func otherEncoding(s *session) error {
+	a, err := s.first()
+	if err != nil {
+		return err
+	}
+	c := leasesOf(a.slug, noLeases)
+	c.header = map[string]string{"Content-Encoding": "br"}
+	if _, err := s.refusedWrite(c.anonymous(), http.StatusUnauthorized, "unauthorized"); err != nil {
+		return err
+	}
+	x, err := s.refusedWrite(c, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	if x != nil && x.status == http.StatusForbidden {
+		return skip("the token may not record leases, and only one that may gets that far")
+	}
+	return err
 }

@@ -42,6 +42,9 @@ func init() {
 			{id: "answers.dates", statement: "Dates are days that exist, as YYYY-MM-DD.", every: none(wrongDate)},
 			{id: "answers.uuids", statement: "UUIDs are in lower case.", every: none(wrongUUID)},
 			{id: "answers.request-id", statement: "Every answer has an x-request-id of 20 to 200 printable ASCII characters.", every: hasRequestID},
+			{id: "answers.cache-control", statement: "The answer to a token is private: Cache-Control says so.", every: isPrivate},
+			{id: "answers.nosniff", statement: "The answer to a token has X-Content-Type-Options: nosniff.", every: forbidsSniffing},
+			{id: "answers.vary", statement: "Whatever may be compressed has Vary: Accept-Encoding, also where it is not.", every: variesByEncoding},
 		}},
 		{"Errors", []rule{
 			{id: "errors.envelope", statement: "An error is the envelope, with a text in each of its five fields.", every: isEnvelope},
@@ -60,6 +63,8 @@ func init() {
 			{id: "order.method-before-token", statement: "A method that a path does not have is 405 with Allow, also without a token.", server: unknownMethod},
 			{id: "order.token-before-organization", statement: "Without a token an unknown organization is 401, not 404.", server: tokenBeforeOrganization},
 			{id: "order.token-before-parameters", statement: "Without a token a bad parameter is 401, not 422.", server: tokenBeforeParameters},
+			{id: "order.short-body-before-token", statement: "A malformed body of up to 64 KiB is 400, also without a token.", server: shortBodyBeforeToken},
+			{id: "order.token-before-long-body", statement: "Without a token a longer body is 401, whatever is in it.", server: tokenBeforeLongBody},
 			{id: "order.organization-before-parameters", statement: "For an unknown organization a bad parameter is 404, not 422.", server: organizationBeforeParameters},
 		}},
 		{"Organizations", []rule{
@@ -73,6 +78,10 @@ func init() {
 			{id: "requests.id-made", statement: "Where the x-request-id is missing or unfit, another is made for each request.", server: requestIDMade},
 			{id: "requests.head", statement: "HEAD works where GET does, with the same status and type.", server: headWorks},
 			{id: "requests.unknown-parameters", statement: "Unknown query parameters are ignored.", server: unknownParameters},
+			{id: "requests.slashes", statement: "A slash at the end of a path, and slashes that stand twice, are taken.", server: slashesTaken},
+			{id: "options.allow", statement: "OPTIONS is 204 with the Allow of 405: every method that works. On an unknown path it is 404.", server: optionsAllow},
+			{id: "requests.gzip-body", statement: "A body may be compressed with gzip; one that is not what it says is 400.", server: gzipBody},
+			{id: "requests.content-encoding", statement: "A body of another Content-Encoding is 415.", server: otherEncoding},
 			{id: "requests.gzip", statement: "A long answer is compressed when gzip is asked for, and only then.", server: gzipWhenAsked},
 		}},
 		{"Ledger", []rule{

@@ -68,6 +68,7 @@ type call struct {
 	method        string // GET where empty
 	path          string
 	query         string // as it is sent
+	body          string // sent as JSON
 	header        map[string]string
 	authorization *string // instead of the token; an empty one is not sent
 	mayBeLong     bool    // whether an answer beyond maxBody is no breach
@@ -138,7 +139,7 @@ func (s *session) exchange(c call) (*exchange, error) {
 		x.method = http.MethodGet
 	}
 	s.requests++
-	req, err := http.NewRequestWithContext(s.ctx, x.method, s.options.URL+x.path, http.NoBody)
+	req, err := http.NewRequestWithContext(s.ctx, x.method, s.options.URL+x.path, strings.NewReader(c.body))
 	if err != nil {
 		return x, err
 	}
@@ -154,6 +155,9 @@ func (s *session) exchange(c call) (*exchange, error) {
 	}
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
+	}
+	if c.body != "" {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	for name, value := range c.header {
 		req.Header.Set(name, value)

@@ -1,0 +1,180 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	// earlyBody is the length, in bytes, up to which a body is read before the token is checked. A longer one is read after
+	// it, so that nobody without a good token makes the server hold more than this.
+	earlyBody = 64 << 10
+	// bodyTime is how long the whole of a body may take to arrive.
+	bodyTime = time.Minute
+)
+
+// requestBody is the JSON body of a request.
+type requestBody struct {
+	gzipped bool
+	text    []byte    // all of the body, decompressed; nil as long as rest is not
+	rest    io.Reader // the body from its first byte on, as it is sent; nil once it was read
+}
+
+// bodyKey is where the context of a request has its *requestBody until the guard takes it over.
+const bodyKey = "request body"
+
+// readEarly reads the body of a request and checks its syntax, if it is JSON and short. Of a longer body it reads no more than
+// it takes to see that.
+func (s *Server) readEarly(c echo.Context) error {
+	r := c.Request()
+	if r.Method == http.MethodGet || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	gzipped, err := checkMediaType(r.Header)
+	if err != nil {
+		return nil //nolint:nilerr // the guard of the operation reports it, after the token and the parameters
+	}
+	// It fails for a writer that has no deadline to set, such as a test's recorder, which has no slow sender either.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(s.bodyTime))
+
+	body := &requestBody{gzipped: gzipped, rest: r.Body}
+	c.Set(bodyKey, body)
+	limit := sentLimit(earlyBody, gzipped)
+	if r.ContentLength > limit {
+		return nil
+	}
+	sent, err := readUpTo(r.Body, limit, r.ContentLength)
+	switch {
+	case errors.Is(err, errLonger):
+		body.rest = io.MultiReader(bytes.NewReader(sent), r.Body)
+		return nil
+	case err != nil:
+		return unreadable(err)
+	case !gzipped:
+		return body.is(sent)
+	}
+	body.rest = bytes.NewReader(sent)
+	if err := body.read(earlyBody); !errors.Is(err, errLonger) {
+		return err
+	}
+	body.rest = bytes.NewReader(sent)
+	return nil
+}
+
+// readRest reads the body if readEarly has not, and refuses one of more than limit bytes. It tells whether it had to read.
+func readRest(c echo.Context, limit int64) (text []byte, late bool, err error) {
+	body, ok := c.Get(bodyKey).(*requestBody)
+	if !ok {
+		return nil, false, nil // there is none, or it is of another media type
+	}
+	if late = body.rest != nil; late {
+		err = errLonger
+		if c.Request().ContentLength <= sentLimit(limit, body.gzipped) {
+			err = body.read(limit)
+		}
+	}
+	if errors.Is(err, errLonger) || int64(len(body.text)) > limit {
+		err = &http.MaxBytesError{Limit: limit}
+	}
+	return body.text, late, err
+}
+
+// read reads the rest. It returns errLonger for a body of more than limit bytes.
+func (b *requestBody) read(limit int64) error {
+	from := b.rest
+	if b.gzipped {
+		// The bound ends a stream that goes on and on and unpacks to nothing.
+		bounded := http.MaxBytesReader(nil, io.NopCloser(from), sentLimit(limit, true))
+		unzip, err := gzip.NewReader(bounded)
+		if err != nil {
+			return unreadable(err)
+		}
+		from = unzip
+	}
+	text, err := readUpTo(from, limit, earlyBody)
+	if err != nil {
+		return unreadable(err)
+	}
+	return b.is(text)
+}
+
+// is checks the syntax of all of the body, and keeps it.
+func (b *requestBody) is(text []byte) error {
+	b.text, b.rest = text, nil
+	return checkSyntax(text)
+}
+
+// sentLimit is how long a body of at most limit bytes may be as it is sent: gzip makes a little longer what it cannot compress.
+func sentLimit(limit int64, gzipped bool) int64 {
+	if gzipped {
+		return limit + limit/64 + 1<<10
+	}
+	return limit
+}
+
+// errLonger says that a body goes on after as much of it as may be read.
+var errLonger = errors.New("the body is longer")
+
+// readUpTo reads to the end, or until it has more than limit bytes and returns errLonger with them. Only a short body gets room
+// for all that it announces.
+func readUpTo(from io.Reader, limit, announced int64) ([]byte, error) {
+	var read bytes.Buffer
+	read.Grow(int(min(max(announced, 0), earlyBody)) + bytes.MinRead)
+	_, err := read.ReadFrom(io.LimitReader(from, limit+1))
+	if err == nil && int64(read.Len()) > limit {
+		err = errLonger
+	}
+	return read.Bytes(), err
+}
+
+// unreadable finds the failure that goes with an error of reading a body.
+func unreadable(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || errors.Is(err, errLonger) {
+		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return requestTimeout.with("")
+	}
+	return badRequest.with("the body was cut off or is damaged: " + err.Error())
+}
+
+// checkMediaType refuses a body that is not JSON, or is encoded in another way than by gzip.
+func checkMediaType(header http.Header) (gzipped bool, err error) {
+	if !isJSON(header) {
+		return false, unsupportedMediaType.with("the Content-Type must be " + echo.MIMEApplicationJSON)
+	}
+	encodings := header[echo.HeaderContentEncoding]
+	switch {
+	case len(encodings) == 0:
+		return false, nil
+	case len(encodings) == 1 && strings.EqualFold(encodings[0], "gzip"):
+		return true, nil
+	case len(encodings) == 1 && strings.EqualFold(encodings[0], "identity"):
+		return false, nil
+	}
+	return false, unsupportedMediaType.with("the Content-Encoding must be gzip or identity")
+}
+
+func isJSON(header http.Header) bool {
+	if header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		return true // as most requests have it, without taking it apart
+	}
+	mediaType, params, err := mime.ParseMediaType(header.Get(echo.HeaderContentType))
+	charset := params["charset"]
+	return err == nil && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
+}
+
+// bodyOf returns the body of an operation's request; the guard before it has read it.
+func bodyOf(ctx context.Context) []byte {
+	return ctx.Value(operationKey{}).(*operationContext).body //nolint:errcheck // only the guard calls operations
+}
