@@ -161,7 +161,8 @@ func TestReplicaThatLags(t *testing.T) {
 	billed := time.Now()
 	for left := false; !left; {
 		asked := time.Now()
-		left = !f.read(0)
+		// On a busy machine the replica may be passed over for a moment before, since nobody has asked it for too long.
+		left = strings.Contains(f.log.String(), "replica is left out")
 		if got := f.usage(); got < f.bills && asked.Sub(billed) > maxLag {
 			t.Fatalf("an answer is %s old", asked.Sub(billed))
 		}
@@ -180,7 +181,7 @@ func TestReplicaThatLags(t *testing.T) {
 			t.Fatal("an answer came from the replica that was left out")
 		}
 	}
-	if text := f.log.String(); !strings.Contains(text, "replica is left out") || !strings.Contains(text, "behind") {
+	if text := f.log.String(); !strings.Contains(text, "behind") {
 		t.Errorf("the log says %q", text)
 	}
 
