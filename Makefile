@@ -56,8 +56,8 @@ UNCHECKED = $(if $(RACE),-gcflags=modernc.org/sqlite/lib=-race=false)
 TEST_FLAGS = -count=1 -vet=off -ldflags=-w -p 4 -parallel 4
 LONGEST = ./internal/store ./web ./internal/crashtest ./client
 # The tests that have a long form, which TEST_LONG asks for.
-LONG_FORMS = Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency
-LONG_PACKAGES = ./internal/crashtest ./internal/store ./internal/audit ./client ./web
+LONG_FORMS = Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency
+LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/audit ./client ./web
 
 .PHONY: test
 test: build bin/testprogress ## Run every test, with the race detector where there is a C compiler
@@ -95,18 +95,19 @@ check: check-generate check-format check-modules vet lint check-contract check-i
 	@echo 'make check: all of it holds.'
 
 .PHONY: generate
-generate: ## Make gen/ from openapi.yaml, and docs/cli.md from the commands
+generate: ## Make all that openapi.yaml generates, and docs/cli.md from the commands
 	go generate ./...
 
 # By checksum and not by git, so that it also tells in the middle of other work.
+GENERATED = $$(find . -name node_modules -prune -o -name '*.gen.go' -print) docs/api.md docs/cli.md
 .PHONY: check-generate
 check-generate:
-	@sums() { find gen -type f -exec cksum {} + | LC_ALL=C sort; }; \
+	@sums() { cksum $(GENERATED) | LC_ALL=C sort; }; \
 	before=$$(sums); \
 	echo 'go generate ./...'; \
 	go generate ./... || exit 1; \
 	if [ "$$before" != "$$(sums)" ]; then \
-		echo 'gen/ was not what openapi.yaml generates. It is now: look at the difference and commit it with the contract.' >&2; \
+		echo 'The generated files were not what openapi.yaml and the commands generate. They are now: look at the difference and commit it.' >&2; \
 		exit 1; \
 	fi
 
@@ -121,6 +122,7 @@ check-format:
 .PHONY: check-modules
 check-modules:
 	go mod tidy -diff
+	go -C tools mod tidy -diff
 	go -C testdata/consumer mod tidy -diff
 
 .PHONY: vet

@@ -80,7 +80,8 @@ func TestContractSchemas(t *testing.T) {
 			if property.Ref == "" && property.Value.Description == "" {
 				t.Errorf("%s.%s has no description", name, key)
 			}
-			if property.Ref == "" && (property.Value.Type.Is("object") || property.Value.Type.Is("array") && property.Value.Items.Ref == "") {
+			named := property.Ref != "" || len(property.Value.AllOf) == 1 && property.Value.AllOf[0].Ref != "" // which may be null
+			if !named && (property.Value.Type.Is("object") || property.Value.Type.Is("array") && property.Value.Items.Ref == "") {
 				t.Errorf("%s.%s has a schema without a name", name, key)
 			}
 			if property.Value.Type.Is("integer") && property.Value.Format != "int64" {

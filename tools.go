@@ -1,6 +1,9 @@
 // Package harmontbilling is the root of the module; run go generate here after a change to openapi.yaml.
 package harmontbilling
 
-//go:generate go tool oapi-codegen -config gen/models.yaml openapi.yaml
-//go:generate go tool oapi-codegen -config gen/httpclient.yaml openapi.yaml
-//go:generate go tool oapi-codegen -config gen/httpserver.yaml openapi.yaml
+// oapi-codegen is a requirement of tools/go.mod alone, so that importers of this module do not inherit what it needs.
+//
+//go:generate go run ./internal/contractgen .
+//go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/models.yaml openapi.yaml
+//go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/httpclient.yaml openapi.yaml
+//go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/httpserver.yaml openapi.yaml

@@ -88,7 +88,7 @@ func TestOperations(t *testing.T) {
 	// Two leases of one build, of which one still runs, and one of no build.
 	start := time.Date(2026, 6, 6, 10, 0, 0, 123_456_000, time.UTC)
 	build := client.Lease{
-		BuildID: new(uuid.New()), BuildNumber: new(int64(7)), BuildExternalID: new("gh-1"),
+		BuildID: new(uuid.New()), BuildNumber: new(int64(7)), BuildExternalID: new(uuid.New()),
 		PipelineID: new(uuid.New()), PipelineName: new("Data Sync"), PipelineSlug: new("data-sync"),
 		CPUCount: 2, MemoryGB: 4, DiskGB: 20,
 	}

@@ -60,54 +60,6 @@ func (e *Error) Is(target error) bool {
 // Code says what failed exactly. The API may add codes; a program falls back to [Error.Type] for one it does not know.
 type Code string
 
-// The documented codes, with the HTTP status of each.
-const (
-	CodeBadRequest                Code = "bad_request"                  // 400: the request is malformed
-	CodeUnauthorized              Code = "unauthorized"                 // 401: no token, or it is unknown, expired or revoked
-	CodeForbidden                 Code = "forbidden"                    // 403: the token's role is too low
-	CodeOrganizationNotFound      Code = "organization_not_found"       // 404: no such organization, or the token may not see it
-	CodeRouteNotFound             Code = "route_not_found"              // 404: not a path of the API; check the base URL
-	CodeMethodNotAllowed          Code = "method_not_allowed"           // 405
-	CodeRequestTimeout            Code = "request_timeout"              // 408: the body did not arrive in time
-	CodeLeaseConflict             Code = "lease_conflict"               // 409: a billed lease was sent with other contents
-	CodeIdempotencyKeyReused      Code = "idempotency_key_reused"       // 409: the key was used with another credit
-	CodeBodyTooLarge              Code = "body_too_large"               // 413: the request body is over the limit
-	CodeUnsupportedMediaType      Code = "unsupported_media_type"       // 415
-	CodeBillingUsageWindowInvalid Code = "billing_usage_window_invalid" // 422: To is not after From, or by more than 3 660 days
-	CodeCursorInvalid             Code = "cursor_invalid"               // 422: not a cursor of this list
-	CodeLimitInvalid              Code = "limit_invalid"                // 422
-	CodeLeaseInvalid              Code = "lease_invalid"                // 422: the message names the lease's index and the field
-	CodeAmountInvalid             Code = "amount_invalid"               // 422
-	CodeBodyInvalid               Code = "body_invalid"                 // 422: the message names the field
-	CodeRateLimited               Code = "rate_limited"                 // 429
-	CodeInternal                  Code = "internal"                     // 500: the server failed; its log has the cause under the request id
-	CodeUnavailable               Code = "unavailable"                  // 503: the database cannot be reached or is busy; try again later
-)
-
-// The documented codes as errors, for [errors.Is]: an [*Error] with the code is the error of the same name.
-var (
-	ErrBadRequest                error = codeError(CodeBadRequest)
-	ErrUnauthorized              error = codeError(CodeUnauthorized)
-	ErrForbidden                 error = codeError(CodeForbidden)
-	ErrOrganizationNotFound      error = codeError(CodeOrganizationNotFound)
-	ErrRouteNotFound             error = codeError(CodeRouteNotFound)
-	ErrMethodNotAllowed          error = codeError(CodeMethodNotAllowed)
-	ErrRequestTimeout            error = codeError(CodeRequestTimeout)
-	ErrLeaseConflict             error = codeError(CodeLeaseConflict)
-	ErrIdempotencyKeyReused      error = codeError(CodeIdempotencyKeyReused)
-	ErrBodyTooLarge              error = codeError(CodeBodyTooLarge)
-	ErrUnsupportedMediaType      error = codeError(CodeUnsupportedMediaType)
-	ErrBillingUsageWindowInvalid error = codeError(CodeBillingUsageWindowInvalid)
-	ErrCursorInvalid             error = codeError(CodeCursorInvalid)
-	ErrLimitInvalid              error = codeError(CodeLimitInvalid)
-	ErrLeaseInvalid              error = codeError(CodeLeaseInvalid)
-	ErrAmountInvalid             error = codeError(CodeAmountInvalid)
-	ErrBodyInvalid               error = codeError(CodeBodyInvalid)
-	ErrRateLimited               error = codeError(CodeRateLimited)
-	ErrInternal                  error = codeError(CodeInternal)
-	ErrUnavailable               error = codeError(CodeUnavailable)
-)
-
 type codeError Code
 
 func (c codeError) Error() string { return "harmont-billing: " + string(c) }

@@ -114,6 +114,41 @@ func ExampleClient_ListBillingTransactions() {
 	// more: true
 }
 
+func ExampleClient_GetBillingTransaction() {
+	c, stop := startBilling()
+	defer stop()
+	page, err := c.ListBillingTransactions(context.Background(), "acme", client.ListOptions{Limit: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	tx, err := c.GetBillingTransaction(context.Background(), "acme", page.Data[0].ID)
+	if errors.Is(err, client.ErrTransactionNotFound) {
+		log.Fatal("the ledger has no such entry")
+	} else if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(*tx.Lease.JobName, "cost", tx.Cost.Cents, "cents, so the balance is", tx.BalanceAfterCents)
+	// Output:
+	// Integration cost 25 cents, so the balance is 4963
+}
+
+func ExampleClient_ListBillingLeases() {
+	c, stop := startBilling()
+	defer stop()
+
+	// Was the lease of this job recorded, and what did it cost?
+	leases, err := c.ListBillingLeases(context.Background(), "acme", client.LeaseFilter{JobID: client.UUID{15: 1}}, client.ListOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, lease := range leases.Data {
+		fmt.Println(*lease.JobName, lease.State, lease.AmountCents)
+	}
+	// Output:
+	// Lint billed -12
+}
+
 func ExampleClient_GetBillingUsage() {
 	c, stop := startBilling()
 	defer stop()

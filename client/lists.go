@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -11,8 +10,16 @@ import (
 // maxPage is the most that the server puts on a page.
 const maxPage = 100
 
-// ErrTransactionNotFound is wrapped by the error of [Client.TransactionsSince] for an entry that the ledger does not have.
-var ErrTransactionNotFound = errors.New("no such transaction in this ledger")
+// notInLedger is the error of [Client.TransactionsSince] for an entry that the ledger does not have. It is found out by
+// walking the ledger, so it is no answer of the server.
+type notInLedger struct{ id UUID }
+
+func (e notInLedger) Error() string {
+	return "harmont-billing: no such transaction in this ledger: " + e.id.String()
+}
+
+// Is reports whether target is ErrTransactionNotFound.
+func (e notInLedger) Is(target error) bool { return target == ErrTransactionNotFound }
 
 // Transactions walks an organization's whole ledger, newest entry first: every entry that existed when the walk began,
 // exactly once. It asks for 100 entries at a time and holds no more than that. An error is the last thing that it yields.
@@ -66,7 +73,7 @@ func (c *Client) TransactionsSince(ctx context.Context, org string, after UUID, 
 			}
 		}
 		if !found {
-			fail(fmt.Errorf("harmont-billing: %w: %s", ErrTransactionNotFound, after))
+			fail(notInLedger{after})
 			return
 		}
 		for i, p := range slices.Backward(passed) {
@@ -103,6 +110,17 @@ func yieldBackward(page []Transaction, yield func(Transaction, error) bool) bool
 		}
 	}
 	return true
+}
+
+// Leases walks the leases that the filter selects, those that started last first, in the manner of [Client.Transactions].
+func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opts ...Option) iter.Seq2[LeaseRecord, error] {
+	return items(pages(func(page ListOptions) ([]LeaseRecord, *string, error) {
+		list, err := c.ListBillingLeases(ctx, org, filter, page, opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Data, list.NextCursor, nil
+	}))
 }
 
 // Organizations walks all organizations that the token can see, by slug, in the manner of [Client.Transactions].

@@ -83,6 +83,39 @@ func (c *Client) ListBillingTransactions(ctx context.Context, org string, page L
 	return do[TransactionList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
+// GetBillingTransaction reads one entry of an organization's ledger, with the balance after it. For the debit of a lease it
+// has the lease and the arithmetic of its cost, too. An id that the ledger does not have is [ErrTransactionNotFound].
+func (c *Client) GetBillingTransaction(ctx context.Context, org string, id UUID, opts ...Option) (*TransactionDetail, error) {
+	req, err := httpclient.NewGetBillingTransactionRequest(c.baseURL, org, id)
+	return do[TransactionDetail](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
+// LeaseFilter selects leases of a list; a field that is not set selects all.
+type LeaseFilter struct {
+	State   LeaseState // LeaseStateRunning or LeaseStateBilled; empty for both
+	LeaseID UUID       // the lease with this id
+	JobID   UUID       // the lease of this job
+}
+
+// ListBillingLeases reads one page of the leases that were recorded, those that started last first. With a LeaseID or a
+// JobID it tells whether a lease was recorded, and what it cost. NextCursor is nil exactly when no lease is left.
+// [Client.Leases] walks all pages.
+func (c *Client) ListBillingLeases(ctx context.Context, org string, filter LeaseFilter, page ListOptions, opts ...Option) (*LeaseList, error) {
+	var params gen.ListBillingLeasesParams
+	params.Limit, params.Cursor = page.params()
+	if filter.State != "" {
+		params.State = new(gen.ListBillingLeasesParamsState(filter.State))
+	}
+	if filter.LeaseID != (UUID{}) {
+		params.LeaseID = &filter.LeaseID
+	}
+	if filter.JobID != (UUID{}) {
+		params.JobID = &filter.JobID
+	}
+	req, err := httpclient.NewListBillingLeasesRequest(c.baseURL, org, &params)
+	return do[LeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
 // GetBillingUsage sums the leases that started in the window: count × seconds of each resource, and the cents that were
 // billed for them, positive. A lease that is still running adds 0.
 func (c *Client) GetBillingUsage(ctx context.Context, org string, window Window, opts ...Option) (*UsageResponse, error) {
@@ -129,8 +162,8 @@ func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts .
 // A lease is known by its JobID, or by its LeaseID where it has no job. One that has neither is sent with a new LeaseID,
 // which the result tells; leases stays as it is. A program that will send the lease again, be it to finish it or because
 // the call failed, gives it one of the two. Sending a lease again unchanged does nothing, so that a call that failed can be
-// repeated until it succeeds. A running lease may be sent again with other contents; a billed one with other contents is
-// refused with [ErrLeaseConflict]. [Recorder] does all this for leases that come one by one.
+// repeated until it succeeds. While a lease runs, texts and ids that were not known may be filled in; its start and
+// its counts stay as first recorded. Other contents, and any change of a billed lease, are refused with [ErrLeaseConflict]. [Recorder] does all this for leases that come one by one.
 //
 // The token needs the role write.
 func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, opts ...Option) ([]RecordedLease, error) {

@@ -63,6 +63,24 @@ func (e ErrorType) Valid() bool {
 	}
 }
 
+// Defines values for LeaseState.
+const (
+	LeaseStateBilled  LeaseState = "billed"
+	LeaseStateRunning LeaseState = "running"
+)
+
+// Valid indicates whether the value is a known member of the LeaseState enum.
+func (e LeaseState) Valid() bool {
+	switch e {
+	case LeaseStateBilled:
+		return true
+	case LeaseStateRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LeaseStatus.
 const (
 	LeaseStatusBilled    LeaseStatus = "billed"
@@ -105,6 +123,24 @@ func (e TransactionSource) Valid() bool {
 	case TransactionSourceStripeTopup:
 		return true
 	case TransactionSourceVMLeaseDebit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListBillingLeasesParamsState.
+const (
+	ListBillingLeasesParamsStateBilled  ListBillingLeasesParamsState = "billed"
+	ListBillingLeasesParamsStateRunning ListBillingLeasesParamsState = "running"
+)
+
+// Valid indicates whether the value is a known member of the ListBillingLeasesParamsState enum.
+func (e ListBillingLeasesParamsState) Valid() bool {
+	switch e {
+	case ListBillingLeasesParamsStateBilled:
+		return true
+	case ListBillingLeasesParamsStateRunning:
 		return true
 	default:
 		return false
@@ -154,7 +190,7 @@ type ErrorType string
 // its `lease_id` where it has no job. Texts hold at most 1 024 characters.
 type Lease struct {
 	// BuildExternalID The build's id in the system that asked for it.
-	BuildExternalID *string `json:"build_external_id,omitempty"`
+	BuildExternalID *openapi_types.UUID `json:"build_external_id,omitempty"`
 
 	// BuildID The build that the job belongs to.
 	BuildID *openapi_types.UUID `json:"build_id,omitempty"`
@@ -168,11 +204,16 @@ type Lease struct {
 	// DiskGB Disk of the machine, in gigabytes.
 	DiskGB int64 `json:"disk_gb"`
 
-	// DurationSeconds The seconds to bill. Where absent, the whole seconds between `started_at` and `finished_at`. Only a finished
-	// lease may have one.
+	// DurationSeconds The seconds to bill, at most 366 days. Where absent, the whole seconds between `started_at` and `finished_at`. A
+	// smaller number is kept; one that is greater than that interval rounded up is refused. Only a finished lease may
+	// have one.
 	DurationSeconds *int64 `json:"duration_seconds,omitempty"`
 
-	// FinishedAt When the lease finished, not before `started_at`; absent or null while it runs.
+	// FinishedAt When the lease finished, in the form of `started_at`, not before it and not more than ten minutes ahead of the
+	// server's clock; absent or null while the lease runs.
+	//
+	//
+	// Example: 2026-06-06T10:05:00Z
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 
 	// JobID The job that held the machine.
@@ -196,7 +237,11 @@ type Lease struct {
 	// PipelineSlug The pipeline's slug.
 	PipelineSlug *string `json:"pipeline_slug,omitempty"`
 
-	// StartedAt When the lease started, not before 1970. Usage counts the lease at this time.
+	// StartedAt When the lease started: RFC 3339 with any offset, or a bare date, which means midnight UTC. It is not before 1970
+	// and not more than ten minutes ahead of the server's clock. Usage counts the lease at this time.
+	//
+	//
+	// Example: 2026-06-06T10:00:00Z
 	StartedAt time.Time `json:"started_at"`
 
 	// StepKey The key of the pipeline's step.
@@ -205,6 +250,103 @@ type Lease struct {
 	// VMHandle The virtual machine.
 	VMHandle *string `json:"vm_handle,omitempty"`
 }
+
+// LeaseCost The arithmetic of the cost of one lease. Each resource costs count × price × seconds; the sum is rounded down to whole
+// cents once.
+type LeaseCost struct {
+	// Cents The cost in cents, which is the sum rounded down.
+	Cents int64 `json:"cents"`
+
+	// CPU What one resource of a machine cost.
+	CPU ResourceCost `json:"cpu"`
+
+	// DiskGB What one resource of a machine cost.
+	DiskGB ResourceCost `json:"disk_gb"`
+
+	// DurationSeconds The seconds that were billed.
+	DurationSeconds int64 `json:"duration_seconds"`
+
+	// MemoryGB What one resource of a machine cost.
+	MemoryGB ResourceCost `json:"memory_gb"`
+
+	// Microcents The sum over the resources, in millionths of a cent.
+	Microcents int64 `json:"microcents"`
+}
+
+// LeaseList A page of leases.
+type LeaseList struct {
+	// Data The leases, those that started last first.
+	Data []LeaseRecord `json:"data"`
+
+	// NextCursor The cursor of the next page; null exactly when no lease is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// LeaseRecord One lease as it is recorded.
+type LeaseRecord struct {
+	// AmountCents The lease's debit in cents, negative or 0; 0 while it runs.
+	AmountCents int64 `json:"amount_cents"`
+
+	// BuildExternalID The build's id in the system that asked for it; null when unknown.
+	BuildExternalID *openapi_types.UUID `json:"build_external_id"`
+
+	// BuildID The build that the job belongs to; null for none.
+	BuildID *openapi_types.UUID `json:"build_id"`
+
+	// BuildNumber The build's number within its pipeline; null when unknown.
+	BuildNumber *int64 `json:"build_number"`
+
+	// CPUCount CPUs of the machine.
+	CPUCount int64 `json:"cpu_count"`
+
+	// DiskGB Disk of the machine, in gigabytes.
+	DiskGB int64 `json:"disk_gb"`
+
+	// DurationSeconds The seconds that were billed; null while the lease runs.
+	DurationSeconds *int64 `json:"duration_seconds"`
+
+	// FinishedAt When the lease finished; null while it runs.
+	FinishedAt *time.Time `json:"finished_at"`
+
+	// JobID The job that held the machine; null for a lease without one.
+	JobID *openapi_types.UUID `json:"job_id"`
+
+	// JobName The job's name; null when unknown.
+	JobName *string `json:"job_name"`
+
+	// LeaseID The lease's id.
+	LeaseID openapi_types.UUID `json:"lease_id"`
+
+	// MemoryGB Memory of the machine, in gigabytes.
+	MemoryGB int64 `json:"memory_gb"`
+
+	// PipelineID The pipeline that the build belongs to; null for none.
+	PipelineID *openapi_types.UUID `json:"pipeline_id"`
+
+	// PipelineName The pipeline's name; null when unknown.
+	PipelineName *string `json:"pipeline_name"`
+
+	// PipelineSlug The pipeline's slug; null when unknown.
+	PipelineSlug *string `json:"pipeline_slug"`
+
+	// StartedAt When the lease started.
+	StartedAt time.Time `json:"started_at"`
+
+	// State `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may have more states.
+	State LeaseState `json:"state"`
+
+	// StepKey The key of the pipeline's step; null when unknown.
+	StepKey *string `json:"step_key"`
+
+	// TransactionID The ledger entry that bills the lease; null while it runs.
+	TransactionID *openapi_types.UUID `json:"transaction_id"`
+
+	// VMHandle The virtual machine; null when unknown.
+	VMHandle *string `json:"vm_handle"`
+}
+
+// LeaseState `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may have more states.
+type LeaseState string
 
 // LeaseStatus `running`, recorded and not yet finished; `billed`, finished and debited by this request; `duplicate`, already
 // recorded with the same contents, so that nothing was done.
@@ -271,6 +413,18 @@ type RecordedLeaseList struct {
 	Data []RecordedLease `json:"data"`
 }
 
+// ResourceCost What one resource of a machine cost.
+type ResourceCost struct {
+	// Count How many CPUs, or how many gigabytes.
+	Count int64 `json:"count"`
+
+	// Microcents count × price × seconds, in millionths of a cent.
+	Microcents int64 `json:"microcents"`
+
+	// MicrocentsPerSecond The price of one CPU or gigabyte for one second, in millionths of a cent.
+	MicrocentsPerSecond int64 `json:"microcents_per_second"`
+}
+
 // Transaction One entry of the ledger. Entries are never changed and never removed.
 type Transaction struct {
 	// AmountCents The amount in cents. Positive for a credit, negative or 0 for a debit.
@@ -284,6 +438,35 @@ type Transaction struct {
 
 	// ID The entry's id.
 	ID openapi_types.UUID `json:"id"`
+
+	// Source Where an entry comes from: `stripe_topup`, a payment; `coupon_redemption`, a coupon; `admin_grant`, a credit given
+	// by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
+	Source TransactionSource `json:"source"`
+}
+
+// TransactionDetail One entry of the ledger, with all that is known of its source.
+type TransactionDetail struct {
+	// AmountCents The amount in cents. Positive for a credit, negative or 0 for a debit.
+	AmountCents int64 `json:"amount_cents"`
+
+	// BalanceAfterCents The sum in cents of this entry and all entries before it.
+	BalanceAfterCents int64 `json:"balance_after_cents"`
+
+	// Cost How the amount of a debit was computed; null for an entry without a lease, and for a lease whose amount the
+	// prices of the server do not give, since it was billed at others.
+	Cost *LeaseCost `json:"cost"`
+
+	// CreatedAt When the entry was appended.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description A text for people; null when there is none.
+	Description *string `json:"description"`
+
+	// ID The entry's id.
+	ID openapi_types.UUID `json:"id"`
+
+	// Lease The lease that a debit bills; null for a credit, and for a debit that was taken over from another system.
+	Lease *LeaseRecord `json:"lease"`
 
 	// Source Where an entry comes from: `stripe_topup`, a payment; `coupon_redemption`, a coupon; `admin_grant`, a credit given
 	// by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
@@ -307,7 +490,7 @@ type TransactionSource string
 // pipeline fields are null.
 type UsageBreakdownBuild struct {
 	// BuildExternalID The build's id in the system that asked for it; null when unknown.
-	BuildExternalID *string `json:"build_external_id"`
+	BuildExternalID *openapi_types.UUID `json:"build_external_id"`
 
 	// BuildID The build; null for the group of leases without one.
 	BuildID *openapi_types.UUID `json:"build_id"`
@@ -421,24 +604,6 @@ type UsageSeriesResponse struct {
 	Data []UsageSeriesBucket `json:"data"`
 }
 
-// Cursor defines model for Cursor.
-type Cursor = string
-
-// From defines model for From.
-type From = string
-
-// IdempotencyKey defines model for IdempotencyKey.
-type IdempotencyKey = string
-
-// Limit defines model for Limit.
-type Limit = int64
-
-// Org defines model for Org.
-type Org = string
-
-// To defines model for To.
-type To = string
-
 // BadRequest The envelope of every answer outside 2xx.
 type BadRequest = Error
 
@@ -481,55 +646,77 @@ type ValidationFailed = Error
 // PostCreditParams defines parameters for PostCredit.
 type PostCreditParams struct {
 	// IdempotencyKey A name for this credit, chosen by the caller and unique within the organization, 1 to 255 characters.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+	IdempotencyKey string `json:"Idempotency-Key"`
 }
+
+// ListBillingLeasesParams defines parameters for ListBillingLeases.
+type ListBillingLeasesParams struct {
+	// State Only leases that are `running`, or only those that are finished and `billed`.
+	State *ListBillingLeasesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// LeaseID Only the lease with this id.
+	LeaseID *openapi_types.UUID `form:"lease_id,omitempty" json:"lease_id,omitempty"`
+
+	// JobID Only the lease of this job.
+	JobID *openapi_types.UUID `form:"job_id,omitempty" json:"job_id,omitempty"`
+
+	// Limit How many items a page holds, 1 to 100. An integer outside that range is moved to its nearer end.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, which had the same filters. Left out for the first page. Its contents are
+	// the server's own.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListBillingLeasesParamsState defines parameters for ListBillingLeases.
+type ListBillingLeasesParamsState string
 
 // ListBillingTransactionsParams defines parameters for ListBillingTransactions.
 type ListBillingTransactionsParams struct {
 	// Limit How many items a page holds, 1 to 100. An integer outside that range is moved to its nearer end.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the page before. Left out for the first page. Its contents are the server's own.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // GetBillingUsageParams defines parameters for GetBillingUsage.
 type GetBillingUsageParams struct {
 	// From The window's start, included: RFC 3339 with any offset, or a bare date, which means midnight UTC. A `+` in an
 	// offset must be sent as `%2B`.
-	From From `form:"from" json:"from"`
+	From string `form:"from" json:"from"`
 
 	// To The window's end, excluded, in the form of `from`. It lies after `from`, by at most 3 660 days.
-	To To `form:"to" json:"to"`
+	To string `form:"to" json:"to"`
 }
 
 // GetBillingUsageBreakdownParams defines parameters for GetBillingUsageBreakdown.
 type GetBillingUsageBreakdownParams struct {
 	// From The window's start, included: RFC 3339 with any offset, or a bare date, which means midnight UTC. A `+` in an
 	// offset must be sent as `%2B`.
-	From From `form:"from" json:"from"`
+	From string `form:"from" json:"from"`
 
 	// To The window's end, excluded, in the form of `from`. It lies after `from`, by at most 3 660 days.
-	To To `form:"to" json:"to"`
+	To string `form:"to" json:"to"`
 }
 
 // GetBillingUsageSeriesParams defines parameters for GetBillingUsageSeries.
 type GetBillingUsageSeriesParams struct {
 	// From The window's start, included: RFC 3339 with any offset, or a bare date, which means midnight UTC. A `+` in an
 	// offset must be sent as `%2B`.
-	From From `form:"from" json:"from"`
+	From string `form:"from" json:"from"`
 
 	// To The window's end, excluded, in the form of `from`. It lies after `from`, by at most 3 660 days.
-	To To `form:"to" json:"to"`
+	To string `form:"to" json:"to"`
 }
 
 // ListOrganizationsParams defines parameters for ListOrganizations.
 type ListOrganizationsParams struct {
 	// Limit How many items a page holds, 1 to 100. An integer outside that range is moved to its nearer end.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the page before. Left out for the first page. Its contents are the server's own.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // PostCreditJSONRequestBody defines body for PostCredit for application/json ContentType.

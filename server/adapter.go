@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -19,7 +20,7 @@ func (a *adapter) GetBillingBalance(ctx context.Context, _ httpserver.GetBilling
 	if err != nil {
 		return nil, err
 	}
-	return balanceResponse(head.BalanceCents), nil
+	return httpserver.GetBillingBalance200JSONResponse{Body: gen.BalanceResponse{BalanceCents: head.BalanceCents}}, nil
 }
 
 func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.ListBillingTransactionsRequestObject) (httpserver.ListBillingTransactionsResponseObject, error) {
@@ -27,7 +28,16 @@ func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.List
 	if err != nil {
 		return nil, err
 	}
-	return transactionList(page), nil
+	body := gen.TransactionList{Data: convertAll(page.Items, toAPITransaction), NextCursor: page.Next}
+	return httpserver.ListBillingTransactions200JSONResponse{Body: body}, nil
+}
+
+func (a *adapter) GetBillingTransaction(ctx context.Context, r httpserver.GetBillingTransactionRequestObject) (httpserver.GetBillingTransactionResponseObject, error) {
+	detail, err := a.service.Transaction(ctx, orgOf(ctx), billing.ID(r.ID))
+	if err != nil {
+		return nil, err
+	}
+	return httpserver.GetBillingTransaction200JSONResponse{Body: toAPITransactionDetail(&detail)}, nil
 }
 
 func (a *adapter) GetBillingUsage(ctx context.Context, r httpserver.GetBillingUsageRequestObject) (httpserver.GetBillingUsageResponseObject, error) {
@@ -39,7 +49,7 @@ func (a *adapter) GetBillingUsage(ctx context.Context, r httpserver.GetBillingUs
 	if err != nil {
 		return nil, err
 	}
-	return usageResponse(usage), nil
+	return httpserver.GetBillingUsage200JSONResponse{Body: toAPIUsage(usage)}, nil
 }
 
 func (a *adapter) GetBillingUsageSeries(ctx context.Context, r httpserver.GetBillingUsageSeriesRequestObject) (httpserver.GetBillingUsageSeriesResponseObject, error) {
@@ -51,7 +61,7 @@ func (a *adapter) GetBillingUsageSeries(ctx context.Context, r httpserver.GetBil
 	if err != nil {
 		return nil, err
 	}
-	return usageSeriesResponse(days), nil
+	return httpserver.GetBillingUsageSeries200JSONResponse{Body: gen.UsageSeriesResponse{Data: convertAll(days, toAPIDay)}}, nil
 }
 
 func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, r httpserver.GetBillingUsageBreakdownRequestObject) (httpserver.GetBillingUsageBreakdownResponseObject, error) {
@@ -63,15 +73,20 @@ func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, r httpserver.Get
 }
 
 func (a *adapter) RecordLeases(ctx context.Context, r httpserver.RecordLeasesRequestObject) (httpserver.RecordLeasesResponseObject, error) {
-	leases, err := fromAPILeases(r.Body.Leases)
+	results, err := a.service.RecordLeases(ctx, orgOf(ctx), convertAll(r.Body.Leases, fromAPILease))
 	if err != nil {
 		return nil, err
 	}
-	results, err := a.service.RecordLeases(ctx, orgOf(ctx), leases)
+	return httpserver.RecordLeases200JSONResponse{Body: gen.RecordedLeaseList{Data: convertAll(results, toAPIRecordedLease)}}, nil
+}
+
+func (a *adapter) ListBillingLeases(ctx context.Context, r httpserver.ListBillingLeasesRequestObject) (httpserver.ListBillingLeasesResponseObject, error) {
+	page, err := a.service.Leases(ctx, orgOf(ctx), fromAPILeaseFilter(r.Params), r.Params.Limit, r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	return recordedLeaseList(results), nil
+	body := gen.LeaseList{Data: convertAll(page.Items, toAPILeaseRecord), NextCursor: page.Next}
+	return httpserver.ListBillingLeases200JSONResponse{Body: body}, nil
 }
 
 func (a *adapter) PostCredit(ctx context.Context, r httpserver.PostCreditRequestObject) (httpserver.PostCreditResponseObject, error) {
@@ -79,7 +94,11 @@ func (a *adapter) PostCredit(ctx context.Context, r httpserver.PostCreditRequest
 	if err := a.service.PostCredit(ctx, orgOf(ctx), credit); err != nil {
 		return nil, err
 	}
-	return (*postedCredit)(credit), nil
+	answer := httpserver.PostCredit201JSONResponse{Body: toAPITransaction(&credit.Entry)}
+	if credit.Replayed {
+		answer.IdempotencyReplayed = &credit.Replayed
+	}
+	return answer, nil
 }
 
 func (a *adapter) ListOrganizations(ctx context.Context, r httpserver.ListOrganizationsRequestObject) (httpserver.ListOrganizationsResponseObject, error) {
@@ -87,5 +106,6 @@ func (a *adapter) ListOrganizations(ctx context.Context, r httpserver.ListOrgani
 	if err != nil {
 		return nil, err
 	}
-	return organizationListResponse(toAPIOrganizationList(page)), nil
+	body := gen.OrganizationList{Data: convertAll(page.Items, toAPIOrganization), NextCursor: page.Next}
+	return httpserver.ListOrganizations200JSONResponse{Body: body}, nil
 }

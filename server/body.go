@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/harmont-dev/harmont-billing/gen"
 )
 
 const (
@@ -143,15 +145,15 @@ func unreadable(err error) error {
 		return err
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return requestTimeout.with("")
+		return fail(gen.CodeRequestTimeout, "")
 	}
-	return badRequest.with("the body was cut off or is damaged: " + err.Error())
+	return fail(gen.CodeBadRequest, "the body was cut off or is damaged: "+err.Error())
 }
 
 // checkMediaType refuses a body that is not JSON, or is encoded in another way than by gzip.
 func checkMediaType(header http.Header) (gzipped bool, err error) {
 	if !isJSON(header) {
-		return false, unsupportedMediaType.with("the Content-Type must be " + echo.MIMEApplicationJSON)
+		return false, fail(gen.CodeUnsupportedMediaType, "the Content-Type must be "+echo.MIMEApplicationJSON)
 	}
 	encodings := header[echo.HeaderContentEncoding]
 	switch {
@@ -162,7 +164,7 @@ func checkMediaType(header http.Header) (gzipped bool, err error) {
 	case len(encodings) == 1 && strings.EqualFold(encodings[0], "identity"):
 		return false, nil
 	}
-	return false, unsupportedMediaType.with("the Content-Encoding must be gzip or identity")
+	return false, fail(gen.CodeUnsupportedMediaType, "the Content-Encoding must be gzip or identity")
 }
 
 func isJSON(header http.Header) bool {

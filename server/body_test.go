@@ -19,16 +19,16 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// postHead is the head of a request with a JSON body, as it is sent.
-func postHead(path, token string, headers ...string) string {
-	head := "POST /api/v0/billing/" + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
+// postHead is the head of a request that records leases, as it is sent.
+func postHead(token string, headers ...string) string {
+	head := "POST /api/v0/billing/leases/acme HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
 	if token != "" {
 		head += "Authorization: Bearer " + token + "\r\n"
 	}
 	return head + strings.Join(headers, "\r\n") + "\r\n\r\n"
 }
 
-// dial opens a connection whose reads end after ten seconds.
+// dial opens a connection whose reads end after fifty seconds, which is less than the server gives a body by itself.
 func (s *service) dial() *net.TCPConn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -36,14 +36,14 @@ func (s *service) dial() *net.TCPConn {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(50 * time.Second)); err != nil {
 		s.t.Fatal(err)
 	}
 	return conn.(*net.TCPConn)
 }
 
 // raw sends bytes as they are, and nothing after them.
-func (s *service) raw(text string) (*http.Response, contracttest.Envelope) {
+func (s *service) raw(text string) (rawAnswer, contracttest.Envelope) {
 	s.t.Helper()
 	conn := s.dial()
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -52,8 +52,15 @@ func (s *service) raw(text string) (*http.Response, contracttest.Envelope) {
 	return s.answer(conn)
 }
 
+// rawAnswer is what comes before the body of an answer.
+type rawAnswer struct {
+	StatusCode int
+	Header     http.Header
+	Close      bool // the connection is closed after it
+}
+
 // answer reads an answer and its envelope.
-func (s *service) answer(conn net.Conn) (res *http.Response, envelope contracttest.Envelope) {
+func (s *service) answer(conn net.Conn) (answer rawAnswer, envelope contracttest.Envelope) {
 	s.t.Helper()
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -72,7 +79,7 @@ func (s *service) answer(conn net.Conn) (res *http.Response, envelope contractte
 			s.t.Errorf("the x-request-id is %q: %s", id, body)
 		}
 	}
-	return res, envelope
+	return rawAnswer{res.StatusCode, res.Header, res.Close}, envelope
 }
 
 func zip(text string) string {
@@ -172,13 +179,14 @@ func TestBodyLimits(t *testing.T) {
 		{"leases/acme", leaseBody(), 16 << 20, 200},
 	} {
 		fits, tooLong := padded(c.body, c.limit), padded(c.body, c.limit+1)
+		zippedFits, zippedTooLong := zip(fits), zip(tooLong)
 		for _, transfer := range []string{"", "chunked"} {
 			plain := map[string]string{"Idempotency-Key": "k", "Transfer-Encoding": transfer}
 			s.post(c.path, token, fits, plain).want(c.status, "")
 			s.post(c.path, token, tooLong, plain).want(413, "body_too_large")
 			zipped := map[string]string{"Idempotency-Key": "k", "Transfer-Encoding": transfer, "Content-Encoding": "gzip"}
-			s.post(c.path, token, zip(fits), zipped).want(c.status, "")
-			s.post(c.path, token, zip(tooLong), zipped).want(413, "body_too_large")
+			s.post(c.path, token, zippedFits, zipped).want(c.status, "")
+			s.post(c.path, token, zippedTooLong, zipped).want(413, "body_too_large")
 		}
 	}
 }
@@ -198,7 +206,7 @@ func TestBombs(t *testing.T) {
 	token := s.withOrg("acme", server.RoleAdmin)
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
-	for range 256 {
+	for range 32 {
 		z.Write(make([]byte, 1<<20))
 	}
 	z.Close()
@@ -253,22 +261,22 @@ func TestSlowBodies(t *testing.T) {
 	token := s.withOrg("acme", server.RoleWrite)
 	long := padded("{", 80<<10)
 	for name, text := range map[string]string{
-		"short":           postHead("leases/acme", "", "Content-Length: 3") + "{}",
-		"long":            postHead("leases/acme", token, fmt.Sprintf("Content-Length: %d", len(long)+1)) + long,
-		"no length":       postHead("leases/acme", token, "Transfer-Encoding: chunked") + "2\r\n{}\r\n",
-		"long, no length": postHead("leases/acme", token, "Transfer-Encoding: chunked") + fmt.Sprintf("%x\r\n%s\r\n", len(long), long),
-		"gzip":            postHead("leases/acme", token, "Content-Encoding: gzip", "Content-Length: 20") + zip("{}")[:19],
-		"nothing at all":  postHead("leases/acme", token, "Content-Length: 1"),
+		"short":           postHead("", "Content-Length: 3") + "{}",
+		"long":            postHead(token, fmt.Sprintf("Content-Length: %d", len(long)+1)) + long,
+		"no length":       postHead(token, "Transfer-Encoding: chunked") + "2\r\n{}\r\n",
+		"long, no length": postHead(token, "Transfer-Encoding: chunked") + fmt.Sprintf("%x\r\n%s\r\n", len(long), long),
+		"gzip":            postHead(token, "Content-Encoding: gzip", "Content-Length: 20") + zip("{}")[:19],
+		"nothing at all":  postHead(token, "Content-Length: 1"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := *s
 			s.t = t
 			start := time.Now()
 			res, envelope := s.raw(text)
-			if res.StatusCode != 408 || envelope.Error.Code != "request_timeout" || !res.Close {
+			if res.StatusCode != http.StatusRequestTimeout || envelope.Error.Code != "request_timeout" || !res.Close {
 				t.Errorf("the answer is %d %+v", res.StatusCode, envelope)
 			}
-			if took := time.Since(start); took < patience || took > 5*time.Second {
+			if took := time.Since(start); took < patience || took > 30*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -278,23 +286,23 @@ func TestSlowBodies(t *testing.T) {
 	outside := httptest.NewServer(s.Handler())
 	t.Cleanup(outside.Close)
 	mounted.url = outside.URL
-	if res, _ := mounted.raw(postHead("leases/acme", token, "Content-Length: 3") + "{}"); res.StatusCode != 408 {
+	if res, _ := mounted.raw(postHead(token, "Content-Length: 3") + "{}"); res.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("mounted, a body that does not come is answered with %d", res.StatusCode)
 	}
 	// A body that nobody reads is waited for no longer, and the answer gets out.
 	for _, text := range []string{
-		postHead("leases/acme", "", "Content-Length: 100000") + "{",
+		postHead("", "Content-Length: 100000") + "{",
 		"GET /api/v0/billing/balance/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{",
 	} {
-		if res, envelope := s.raw(text); res.StatusCode != 401 || !res.Close {
+		if res, envelope := s.raw(text); res.StatusCode != http.StatusUnauthorized || !res.Close {
 			t.Errorf("%.20q with a body that nobody reads is answered with %d %+v", text, res.StatusCode, envelope)
 		}
 	}
 	// Where a body is cut off, nothing more can come.
 	for _, text := range []string{
-		postHead("leases/acme", token, "Content-Length: 3") + "{}",
-		postHead("leases/acme", token, "Transfer-Encoding: chunked") + "2\r\n{}\r\n",
-		postHead("leases/acme", token, fmt.Sprintf("Content-Length: %d", len(long)+1)) + long,
+		postHead(token, "Content-Length: 3") + "{}",
+		postHead(token, "Transfer-Encoding: chunked") + "2\r\n{}\r\n",
+		postHead(token, fmt.Sprintf("Content-Length: %d", len(long)+1)) + long,
 	} {
 		conn := s.dial()
 		if _, err := io.WriteString(conn, text); err != nil {
@@ -303,7 +311,7 @@ func TestSlowBodies(t *testing.T) {
 		if err := conn.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if res, envelope := s.answer(conn); res.StatusCode != 400 || envelope.Error.Code != "bad_request" {
+		if res, envelope := s.answer(conn); res.StatusCode != http.StatusBadRequest || envelope.Error.Code != "bad_request" {
 			t.Errorf("a body that is cut off is answered with %d %+v", res.StatusCode, envelope)
 		}
 	}
@@ -316,19 +324,19 @@ func TestSlowBodies(t *testing.T) {
 
 // The time that a long body takes is not that of the operation.
 func TestLateBody(t *testing.T) {
-	const timeout = time.Second
+	const timeout = 2 * time.Second
 	s := start(t, server.Config{RequestTimeout: timeout})
 	token := s.withOrg("acme", server.RoleWrite)
 	body := padded(leaseBody(), 2*earlyBody)
 	conn := s.dial()
-	if _, err := io.WriteString(conn, postHead("leases/acme", token, fmt.Sprintf("Content-Length: %d", len(body)))+body[:len(body)-1]); err != nil {
+	if _, err := io.WriteString(conn, postHead(token, fmt.Sprintf("Content-Length: %d", len(body)))+body[:len(body)-1]); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(timeout + timeout/4)
 	if _, err := io.WriteString(conn, body[len(body)-1:]); err != nil {
 		t.Fatal(err)
 	}
-	if res, envelope := s.answer(conn); res.StatusCode != 200 {
+	if res, envelope := s.answer(conn); res.StatusCode != http.StatusOK {
 		t.Errorf("a body that takes longer than the operation may is answered with %d %+v", res.StatusCode, envelope)
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	_ "modernc.org/sqlite" // a connection beside the server's
 
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
@@ -24,8 +26,8 @@ import (
 // books is a small ledger with fixed ids and times.
 const books = `
 {"type":"organization","slug":"acme","name":"Acme","id":"01990000-0000-7000-8000-000000000001","created_at":"2026-06-01T08:00:00Z"}
-{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a1","job_id":"01990000-0000-7000-8000-0000000000b1","job_name":"Integration","step_key":"integration","vm_handle":"vm-406d5a5b","build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"ext-7","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","duration_seconds":300,"amount_cents":-12}
-{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a2","job_id":"01990000-0000-7000-8000-0000000000b2","job_name":"Lint","step_key":"lint","vm_handle":null,"build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"ext-7","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:01.5Z"}
+{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a1","job_id":"01990000-0000-7000-8000-0000000000b1","job_name":"Integration","step_key":"integration","vm_handle":"vm-406d5a5b","build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","duration_seconds":300,"amount_cents":-12}
+{"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a2","job_id":"01990000-0000-7000-8000-0000000000b2","job_name":"Lint","step_key":"lint","vm_handle":null,"build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:01.5Z"}
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a3","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-07T00:00:00Z","finished_at":"2026-06-07T00:00:01Z","amount_cents":0}
 {"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e1","amount_cents":5000,"source":"stripe_topup","description":"Card","created_at":"2026-06-01T09:00:00Z","lease_id":null}
 {"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e2","amount_cents":-12,"source":"vm_lease_debit","description":null,"created_at":"2026-06-06T10:05:00.000001Z","lease_id":"01990000-0000-7000-8000-0000000000a1"}
@@ -46,11 +48,67 @@ func TestWire(t *testing.T) {
 		"breakdown":         "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-08",
 		"breakdown-empty":   "/billing/usage/acme/breakdown?from=2026-06-08&to=2026-06-09",
 		"organizations":     "/organizations",
+		"debit":             "/billing/transactions/acme/" + exampleID(s, token, "vm_lease_debit"),
+		"credit":            "/billing/transactions/acme/" + exampleID(s, token, "stripe_topup"),
+		"leases":            "/billing/leases/acme?limit=2",
+		"leases-running":    "/billing/leases/acme?state=running",
 		"error":             "/billing/balance/globex",
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, name, s.send(request{path: path, token: token}).body)
 		})
+	}
+}
+
+// exampleID is the id of an entry of the source in the ledger of acme.
+func exampleID(s *service, token, source string) string {
+	for _, entry := range s.ledger(token, "acme") {
+		if entry.Source == source {
+			return entry.ID
+		}
+	}
+	s.t.Fatalf("the ledger has no %s", source)
+	return ""
+}
+
+// Every operation that reads answers the parameters of the contract's examples, with the role that the contract names and no
+// lower one. So a new operation is called, and held against the contract, before it has a test of its own.
+func TestEveryReadAnswers(t *testing.T) {
+	s := start(t, server.Config{})
+	s.importText(books)
+	token := s.token(server.RoleRead, "acme")
+	values := map[string]string{"org": "acme", "id": exampleID(s, token, "vm_lease_debit")}
+	spec, err := httpserver.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	for path, item := range spec.Paths.Map() {
+		if item.Get == nil {
+			continue
+		}
+		reads++
+		query := url.Values{}
+		for _, p := range item.Get.Parameters {
+			value := values[p.Value.Name]
+			if value == "" && p.Value.Example != nil {
+				value = fmt.Sprint(p.Value.Example)
+			}
+			switch p.Value.In {
+			case openapi3.ParameterInPath:
+				path = strings.ReplaceAll(path, "{"+p.Value.Name+"}", url.PathEscape(value))
+			case openapi3.ParameterInQuery:
+				if p.Value.Required {
+					query.Set(p.Value.Name, value)
+				}
+			}
+		}
+		target := "/" + path + "?" + query.Encode() // the harness takes a path after two slashes as it is
+		s.send(request{path: target, token: token}).want(200, "")
+		s.send(request{path: target}).want(401, "unauthorized")
+	}
+	if reads < 8 {
+		t.Errorf("only %d operations that read were found", reads)
 	}
 }
 
@@ -103,7 +161,7 @@ func TestUnreadableRequests(t *testing.T) {
 		}
 	}
 	// What a handler answers is left alone.
-	if res, envelope := s.raw("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != 404 || envelope.Error.Code != "route_not_found" {
+	if res, envelope := s.raw("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != http.StatusNotFound || envelope.Error.Code != "route_not_found" {
 		t.Errorf("OPTIONS * is answered with %d %+v", res.StatusCode, envelope)
 	}
 }
@@ -157,6 +215,8 @@ func TestErrors(t *testing.T) {
 		{"unknown organization", request{path: "/billing/balance/none", token: read}, 404, "not_found", "organization_not_found", ""},
 		{"another's organization", request{path: "/billing/balance/globex", token: read}, 404, "not_found", "organization_not_found", ""},
 		{"slug in another case", request{path: "/billing/balance/Acme", token: read}, 404, "not_found", "organization_not_found", ""},
+		{"unknown transaction", request{path: "/billing/transactions/acme/01990000-0000-7000-8000-0000000000ff", token: read}, 404, "not_found", "transaction_not_found", ""},
+		{"no id of a transaction", request{path: "/billing/transactions/acme/1", token: read}, 404, "not_found", "transaction_not_found", ""},
 		{"unknown route", request{path: "/billing/nothing", token: read}, 404, "not_found", "route_not_found", ""},
 		{"route that goes on", request{path: "/billing/balance/acme/more", token: read}, 404, "not_found", "route_not_found", ""},
 		{"unknown method", request{method: "DELETE", path: "/billing/balance/acme", token: read}, 405, "invalid_request", "method_not_allowed", ""},
@@ -169,6 +229,9 @@ func TestErrors(t *testing.T) {
 
 		{"no window", request{path: "/billing/usage/acme", token: read}, 422, "validation_failed", "billing_usage_window_invalid", "from"},
 		{"foreign cursor", request{path: "/billing/transactions/acme?cursor=abc", token: read}, 422, "validation_failed", "cursor_invalid", "cursor"},
+		{"unknown state", request{path: "/billing/leases/acme?state=lost", token: read}, 422, "validation_failed", "lease_filter_invalid", "state: must be running or billed"},
+		{"no id of a lease", request{path: "/billing/leases/acme?lease_id=1", token: read}, 422, "validation_failed", "lease_filter_invalid", "lease_id"},
+		{"two states", request{path: "/billing/leases/acme?state=running&state=billed", token: read}, 422, "validation_failed", "lease_filter_invalid", "more than once"},
 		{"no integer", request{path: "/billing/transactions/acme?limit=ten", token: read}, 422, "validation_failed", "limit_invalid", "limit"},
 		{"lease out of bounds", request{method: "POST", path: "/billing/leases/acme", token: write, body: lease(`,"duration_seconds":1`)}, 422, "validation_failed", "lease_invalid", "leases[0]: duration_seconds"},
 		{"amount out of bounds", credit("k", `{"amount_cents":0,"source":"refund"}`), 422, "validation_failed", "amount_invalid", "amount_cents"},
@@ -222,7 +285,7 @@ func TestErrors(t *testing.T) {
 	t.Run("slow body", func(t *testing.T) {
 		s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(50 * time.Millisecond) })
 		token := s.withOrg("acme", server.RoleWrite)
-		res, envelope := s.raw(postHead("leases/acme", token, "Content-Length: 100") + `{"leases":`)
+		res, envelope := s.raw(postHead(token, "Content-Length: 100") + `{"leases":`)
 		if res.StatusCode != http.StatusRequestTimeout || envelope.Error.Type != "invalid_request" || !res.Close {
 			t.Errorf("a body that does not come is answered with %d, %+v", res.StatusCode, envelope)
 		}
@@ -304,13 +367,16 @@ func TestMethods(t *testing.T) {
 	const read, write = "GET, HEAD, OPTIONS", "POST, OPTIONS"
 	for path, methods := range map[string]string{
 		"/billing/balance/acme": read, "/billing/balance/acme/": read, "/billing/usage/acme/series": read, "/organizations": read,
-		"/billing/leases/acme": write, "/billing/credits/none": write,
+		"/billing/leases/acme": "GET, HEAD, POST, OPTIONS", "/billing/credits/none": write,
 		"//healthz": read, "//": read, "//docs/errors/": read, "//assets/app/main.js": read,
 	} {
 		for _, token := range []string{"", token} {
 			other := "POST"
-			if methods == write {
+			switch {
+			case methods == write:
 				other = "GET"
+			case methods != read:
+				other = "DELETE"
 			}
 			for _, method := range []string{other, "PUT"} {
 				if allow := s.send(request{method: method, path: path, token: token}).want(405, "method_not_allowed").header.Values("Allow"); len(allow) != 1 || allow[0] != methods {
@@ -323,7 +389,7 @@ func TestMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/nothing", "/billing/balance", "/billing/balance/acme/more", "/billing/balance/acme/%2F", "//nothing"} {
+	for _, path := range []string{"/nothing", "/billing/balance", "/billing/balance/acme/more", "//nothing"} {
 		for _, method := range []string{"OPTIONS", "PUT", "GET"} {
 			s.send(request{method: method, path: path}).want(404, "route_not_found")
 		}

@@ -1,47 +1,163 @@
 package server
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/google/uuid"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-func toAPIOrganizationList(page billing.Page[billing.Organization]) gen.OrganizationList {
-	list := gen.OrganizationList{Data: make([]gen.Organization, len(page.Items)), NextCursor: page.Next}
-	for i, o := range page.Items {
-		list.Data[i] = gen.Organization{Slug: o.Slug, Name: o.Name, CreatedAt: o.CreatedAt.Std()}
+// convertAll converts a list. It is never nil, so that it is never null in an answer.
+func convertAll[From, To any](from []From, convert func(*From) To) []To {
+	to := make([]To, len(from))
+	for i := range from {
+		to[i] = convert(&from[i])
 	}
-	return list
+	return to
 }
 
-// fromAPILeases takes over what is in the request; its bounds are checked by the service.
-func fromAPILeases(leases []gen.Lease) ([]billing.Lease, error) {
-	converted := make([]billing.Lease, len(leases))
-	for i, l := range leases {
-		if l.StartedAt.IsZero() {
-			return nil, leaseInvalid.with(fmt.Sprintf("leases[%d]: started_at is required", i))
-		}
-		converted[i] = billing.Lease{
-			ID: (*billing.ID)(l.LeaseID), JobID: (*billing.ID)(l.JobID),
-			JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
-			BuildID: (*billing.ID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: l.BuildExternalID,
-			PipelineID: (*billing.ID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
-			CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
-			StartedAt: billing.TimeOf(l.StartedAt), FinishedAt: fromAPITime(l.FinishedAt),
-			DurationSeconds: l.DurationSeconds,
+func toAPITransaction(e *billing.Entry) gen.Transaction {
+	return gen.Transaction{
+		ID: uuid.UUID(e.ID), AmountCents: e.AmountCents, Source: gen.TransactionSource(e.Source), Description: e.Description,
+		CreatedAt: e.CreatedAt.Std(),
+	}
+}
+
+func toAPITransactionDetail(d *billing.EntryDetail) gen.TransactionDetail {
+	detail := gen.TransactionDetail{
+		ID: uuid.UUID(d.Entry.ID), AmountCents: d.Entry.AmountCents, Source: gen.TransactionSource(d.Entry.Source),
+		Description: d.Entry.Description, CreatedAt: d.Entry.CreatedAt.Std(), BalanceAfterCents: d.Entry.BalanceAfterCents,
+		Lease: nil, Cost: nil,
+	}
+	if d.Lease != nil {
+		lease := toAPILeaseRecord(&billing.LeaseRecord{Lease: *d.Lease, EntryID: &d.Entry.ID})
+		detail.Lease = &lease
+	}
+	if d.Cost != nil {
+		detail.Cost = &gen.LeaseCost{
+			DurationSeconds: d.Cost.Seconds, CPU: toAPIResourceCost(d.Cost.CPU), MemoryGB: toAPIResourceCost(d.Cost.MemoryGB),
+			DiskGB: toAPIResourceCost(d.Cost.DiskGB), Microcents: d.Cost.MicroCents, Cents: d.Cost.Cents,
 		}
 	}
-	return converted, nil
+	return detail
+}
+
+func toAPIResourceCost(c billing.ResourceCost) gen.ResourceCost {
+	return gen.ResourceCost{Count: c.Count, MicrocentsPerSecond: c.Rate, Microcents: c.MicroCents}
+}
+
+func toAPILeaseRecord(r *billing.LeaseRecord) gen.LeaseRecord {
+	l := &r.Lease
+	return gen.LeaseRecord{
+		LeaseID: uuid.UUID(*l.ID), State: gen.LeaseState(l.State()), JobID: (*uuid.UUID)(l.JobID), JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
+		BuildID: (*uuid.UUID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: toAPIExternalID(l.BuildExternalID),
+		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
+		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, StartedAt: l.StartedAt.Std(), FinishedAt: toStd(l.FinishedAt),
+		DurationSeconds: l.DurationSeconds, AmountCents: debit(l), TransactionID: (*uuid.UUID)(r.EntryID),
+	}
+}
+
+// debit is what a lease owes in cents, which is nothing while it runs.
+func debit(l *billing.Lease) int64 {
+	if l.AmountCents == nil {
+		return 0
+	}
+	return *l.AmountCents
+}
+
+// toAPIExternalID converts the id of a build in another system. Books of an earlier version may have texts there that are
+// no UUIDs; callers decode a UUID, so these are unknown to them.
+func toAPIExternalID(text *string) *uuid.UUID {
+	if text == nil {
+		return nil
+	}
+	id, err := billing.ParseID(*text)
+	if err != nil {
+		return nil
+	}
+	return (*uuid.UUID)(&id)
+}
+
+func toAPIUsage(u billing.Usage) gen.UsageResponse {
+	return gen.UsageResponse{CPUSeconds: u.CPUSeconds, MemoryGBSeconds: u.MemoryGBSeconds, DiskGBSeconds: u.DiskGBSeconds, TotalCents: u.Cents}
+}
+
+func toAPIDay(d *billing.DayUsage) gen.UsageSeriesBucket {
+	return gen.UsageSeriesBucket{
+		Date: openapi_types.Date{Time: d.Day.Std()}, CPUSeconds: d.CPUSeconds, MemoryGBSeconds: d.MemoryGBSeconds,
+		DiskGBSeconds: d.DiskGBSeconds, TotalCents: d.Cents,
+	}
+}
+
+// toAPIBuild converts what a breakdown says of a build; its jobs follow one by one.
+func toAPIBuild(row *billing.BreakdownRow) gen.UsageBreakdownBuild {
+	l := &row.Lease
+	return gen.UsageBreakdownBuild{
+		BuildID: (*uuid.UUID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: toAPIExternalID(l.BuildExternalID),
+		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
+		TotalCents: row.Build.Cents, StartedAt: row.Build.StartedAt.Std(), FinishedAt: toStd(row.Build.FinishedAt),
+		JobCount: row.Build.Jobs, Jobs: nil,
+	}
+}
+
+// toAPIJob converts a lease of a breakdown. The time of its finish is kept where the caller says, since a breakdown has
+// millions of leases.
+func toAPIJob(l *billing.Lease, finished *time.Time) gen.UsageBreakdownJob {
+	job := gen.UsageBreakdownJob{
+		JobID: (*uuid.UUID)(l.JobID), JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
+		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, DurationSeconds: l.DurationSeconds, AmountCents: debit(l),
+		StartedAt: l.StartedAt.Std(), FinishedAt: nil,
+	}
+	if l.FinishedAt != nil {
+		*finished = l.FinishedAt.Std()
+		job.FinishedAt = finished
+	}
+	return job
+}
+
+func toAPIRecordedLease(r *billing.RecordedLease) gen.RecordedLease {
+	return gen.RecordedLease{LeaseID: uuid.UUID(r.ID), Status: gen.LeaseStatus(r.Status), AmountCents: r.AmountCents}
+}
+
+func toAPIOrganization(o *billing.Organization) gen.Organization {
+	return gen.Organization{Slug: o.Slug, Name: o.Name, URL: nil, CreatedAt: o.CreatedAt.Std()}
+}
+
+func fromAPILease(l *gen.Lease) billing.Lease {
+	return billing.Lease{
+		ID: (*billing.ID)(l.LeaseID), JobID: (*billing.ID)(l.JobID),
+		JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
+		BuildID: (*billing.ID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: fromAPIExternalID(l.BuildExternalID),
+		PipelineID: (*billing.ID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
+		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
+		StartedAt: billing.TimeOf(l.StartedAt), FinishedAt: fromAPITime(l.FinishedAt),
+		DurationSeconds: l.DurationSeconds,
+	}
+}
+
+func fromAPIExternalID(id *uuid.UUID) *string {
+	if id == nil {
+		return nil
+	}
+	return new(billing.ID(*id).String())
 }
 
 func fromAPITime(t *time.Time) *billing.Time {
 	if t == nil {
 		return nil
 	}
-	converted := billing.TimeOf(*t)
-	return &converted
+	return new(billing.TimeOf(*t))
+}
+
+func fromAPILeaseFilter(p gen.ListBillingLeasesParams) billing.LeaseFilter {
+	filter := billing.LeaseFilter{LeaseID: (*billing.ID)(p.LeaseID), JobID: (*billing.ID)(p.JobID)}
+	if p.State != nil {
+		filter.State = billing.LeaseState(*p.State)
+	}
+	return filter
 }
 
 func fromAPICredit(key string, body *gen.PostCreditRequest) *billing.PostCredit {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/labstack/echo/v4"
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
@@ -63,8 +65,9 @@ func withoutSlashes(path, api string) string {
 // OPTIONS.
 func routed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		route := c.Path()
-		if !strings.HasSuffix(route, "*") && strings.Count(echo.GetPath(c.Request()), "/") != strings.Count(route, "/") {
+		u, route := c.Request().URL, c.Path()
+		path := cmp.Or(u.RawPath, u.Path) // in RawPath, a slash that is part of a slug is escaped
+		if !strings.HasSuffix(route, "*") && strings.Count(path, "/") != strings.Count(route, "/") {
 			return echo.ErrNotFound
 		}
 		others, ok := c.Get(echo.ContextKeyHeaderAllow).(string)
@@ -96,10 +99,9 @@ func allowed(router string) string {
 
 // Values of headers, made once.
 var (
-	contentTypeJSON = []string{echo.MIMEApplicationJSON}
-	varyEncoding    = []string{echo.HeaderAcceptEncoding}
-	privately       = []string{"private, max-age=0, must-revalidate"}
-	noSniff         = []string{"nosniff"}
+	varyEncoding = []string{echo.HeaderAcceptEncoding}
+	privately    = []string{"private, max-age=0, must-revalidate"}
+	noSniff      = []string{"nosniff"}
 )
 
 // compressed compresses answers for those who accept it, where it is worth it. All others are spared the library's own
@@ -215,7 +217,7 @@ func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
-			return badRequest.with("the path is not valid UTF-8 or has a NUL character")
+			return fail(gen.CodeBadRequest, "the path is not valid UTF-8 or has a NUL character")
 		}
 		if r.URL.RawQuery != "" {
 			if err := checkQuery(r.URL); err != nil {
@@ -224,7 +226,7 @@ func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 			for _, values := range c.QueryParams() {
 				for _, value := range values {
 					if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-						return badRequest.with("the query is not valid UTF-8 or has a NUL character")
+						return fail(gen.CodeBadRequest, "the query is not valid UTF-8 or has a NUL character")
 					}
 				}
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/web"
 )
@@ -18,12 +19,12 @@ const errorsPath = "/docs/errors/"
 
 // servePages adds what people look at.
 func servePages(e *echo.Echo) {
-	pages := make([]web.Failure, len(failures))
-	for i, f := range failures {
-		pages[i] = web.Failure{Code: f.code, Type: string(f.kind), Status: f.status, Title: http.StatusText(f.status)}
-		if page, ok := web.ErrorPage(pages[i]); ok {
-			e.GET(errorsPath+f.code, sendFile(page))
+	pages := make([]web.Failure, len(gen.Errors))
+	for i, info := range gen.Errors {
+		pages[i] = web.Failure{
+			Code: info.Code, Type: string(info.Type), Status: info.Status, Title: http.StatusText(info.Status), What: info.What, Fix: info.Fix,
 		}
+		e.GET(errorsPath+info.Code, sendFile(web.ErrorPage(pages[i])))
 	}
 	e.GET(errorsPath, sendFile(web.ErrorIndex(pages)))
 	e.GET("/", sendFile(web.Usage))
@@ -92,7 +93,7 @@ func underBase(base string) echo.MiddlewareFunc {
 }
 
 // plainHost is a name or an address, with or without a port. What else net/http takes for a Host does not belong into a link.
-var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
+var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?$`)
 
 // docURLFor is what the doc_url of an error begins with. Unless it is configured, it leads to this server's own pages, at
 // the address by which the caller reached it.

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/labstack/echo/v4"
 
+	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
@@ -106,10 +107,9 @@ func (c *serverConn) Write(b []byte) (int, error) {
 	if docURL == "" { // which host was asked for is not known
 		docURL = c.server.ownDocURL(c.LocalAddr().String(), false)
 	}
-	body, err := json.Marshal(envelope(badRequest, "the request cannot be read: "+strings.ToLower(http.StatusText(status)), id, docURL))
-	if err != nil {
-		return 0, err
-	}
+	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
+	refusal := envelope(errorInfos[gen.CodeBadRequest], text, id, docURL)
+	body := httpserver.AppendError(nil, &refusal)
 	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n",
 		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id)
 	if _, err := c.Conn.Write(append([]byte(answer), body...)); err != nil {

@@ -132,10 +132,6 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Close() error { return s.service.Close() }
 
 func (s *Server) route(config Config) error {
-	guards, err := s.guards()
-	if err != nil {
-		return err
-	}
 	specJSON, err := httpserver.GetSpecJSON()
 	if err != nil {
 		return err
@@ -166,7 +162,7 @@ func (s *Server) route(config Config) error {
 	e.Use(routed)
 
 	httpserver.RegisterHandlersWithOptions(e, httpserver.NewStrictHandler(&adapter{s.service}, nil),
-		httpserver.RegisterHandlersOptions{OperationMiddlewares: guards})
+		httpserver.RegisterHandlersOptions{OperationMiddlewares: s.guards()})
 	e.GET("/healthz", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 	e.GET("/readyz", func(c echo.Context) error {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)

@@ -19,7 +19,7 @@ func TestReference(t *testing.T) {
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
-	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != 8 {
+	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != 10 {
 		t.Errorf("%d calls are shown", n)
 	}
 	p.accessible().shoot("reference")
@@ -101,7 +101,7 @@ func TestErrorPages(t *testing.T) {
 	p := open(t, look{}).visit(s.url + "/docs/errors/").accessible()
 	p.shoot("error-index")
 	links := eval[[]string](p, "[...document.querySelectorAll('dl a')].map((a) => a.href)")
-	if len(links) != 20 {
+	if len(links) != 22 {
 		t.Errorf("%d errors are listed", len(links))
 	}
 	for _, link := range links {

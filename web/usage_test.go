@@ -389,6 +389,17 @@ func TestDebitLeadsToLease(t *testing.T) {
 	if row := eval[string](p, "document.activeElement.innerText"); !strings.Contains(row, "Job 21") || !strings.Contains(row, "vm-21") {
 		t.Errorf("the debit of job 21 leads to %q", row)
 	}
+	// What it cost is worked out beside the ledger.
+	p.until("document.querySelector('#transactions .cost')")
+	arithmetic := eval[[][]string](p, "[...document.querySelectorAll('#transactions .cost tr')].map((r) => [...r.cells].map((c) => c.innerText))")
+	p.same("the arithmetic", fmt.Sprintf("%q", arithmetic), fmt.Sprintf("%q", [][]string{
+		{"Resource", "× price", "× seconds", "= cost"},
+		{"2 CPUs", "10,000", "300", "6,000,000"}, {"4 GB of memory", "5,000", "300", "6,000,000"}, {"20 GB of disk", "100", "300", "600,000"},
+		{"Sum, which is 12 cents rounded down", "12,600,000"},
+	}))
+	if text := p.text("#transactions .detail p"); !strings.Contains(text, "The balance after it is") {
+		t.Errorf("the detail says %q", text)
+	}
 	p.accessible()
 
 	p.click("[data-days='7']").until(loaded)
@@ -404,6 +415,31 @@ func TestDebitLeadsToLease(t *testing.T) {
 	// The way there is in the browser's history.
 	p.do(chromedp.NavigateBack())
 	p.until("document.querySelector('[data-days=\"7\"]').ariaPressed === 'true'").until(loaded)
+}
+
+// A debit of another system has no lease to lead to, and a failure is told where it was asked for.
+func TestDebitDetails(t *testing.T) {
+	s := serve(t, server.Config{})
+	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-time.Hour), 1000) +
+		`{"type":"entry","org":"acme","id":"01990000-0004-7000-8f00-000000000001","amount_cents":-5,"source":"vm_lease_debit","description":"May","created_at":"` +
+		time.Now().UTC().Format(time.RFC3339) + `","lease_id":null}` + "\n")
+	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
+	p.click("#transactions tr[aria-rowindex='2'] button.link").until("document.querySelector('#transactions .detail').innerText.includes('history of another system')")
+	if text := p.text("#transactions .detail"); !strings.Contains(text, "The balance after it is $9.59.") {
+		t.Errorf("the detail says %q", text)
+	}
+	p.accessible().shoot("debit-of-another-system")
+	p.expect("500")
+	p.interceptAPI(func(url string) string {
+		if strings.Contains(url, "/transactions/acme/") {
+			return `500 {"error":{"type":"server_error","code":"internal","message":"it failed","doc_url":"x","request_id":"12345678901234567890"}}`
+		}
+		return ""
+	})
+	p.click("#transactions tr[aria-rowindex='3'] button.link").until("document.querySelector('#transactions .detail [role=alert]')")
+	if text := p.text("#transactions .detail"); !strings.Contains(text, "It failed.") || !strings.Contains(text, "12345678901234567890") {
+		t.Errorf("the failure is told as %q", text)
+	}
 }
 
 func TestWindows(t *testing.T) {

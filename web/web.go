@@ -75,13 +75,14 @@ func Asset(name string) (File, bool) {
 	return file(name, body, assetPolicy), err == nil
 }
 
-// Failure is one error of the API.
+// Failure is one error of the API, as the contract describes it.
 type Failure struct {
 	Code   string
 	Type   string
 	Status int
-	// Title is the status in words.
-	Title string
+	Title  string   // the status in words
+	What   string   // what happened, in a sentence; code stands between backticks
+	Fix    []string // what to do, in order
 }
 
 var errorPages = template.Must(template.New("").Funcs(template.FuncMap{"marked": marked}).
@@ -100,30 +101,11 @@ func marked(text string) template.HTML {
 	return template.HTML(b.String())
 }
 
-// ErrorPage says what happened and how to mend it. The page of a code without advice is false.
-func ErrorPage(f Failure) (File, bool) {
-	advice, known := advices[f.Code]
-	if !known {
-		return File{}, false
-	}
-	return render("error.html", struct {
-		Failure
-		Advice
-	}{f, advice}), true
-}
+// ErrorPage says what happened and how to mend it.
+func ErrorPage(f Failure) File { return render("error.html", f) }
 
 // ErrorIndex lists the errors.
-func ErrorIndex(failures []Failure) File {
-	type row struct {
-		Failure
-		Advice
-	}
-	rows := make([]row, len(failures))
-	for i, f := range failures {
-		rows[i] = row{f, advices[f.Code]}
-	}
-	return render("errors.html", rows)
-}
+func ErrorIndex(failures []Failure) File { return render("errors.html", failures) }
 
 func render(name string, data any) File {
 	var body bytes.Buffer

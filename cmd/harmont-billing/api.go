@@ -20,8 +20,8 @@ import (
 // clientCommands are the commands that ask a server, which may be far away.
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
-		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), runwayCommand(), explainCommand(),
-		checkCommand(), loginCommand(), logoutCommand(), configCommand(),
+		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), leasesCommand(), runwayCommand(),
+		explainCommand(), checkCommand(), loginCommand(), logoutCommand(), configCommand(),
 	}
 }
 

@@ -53,7 +53,7 @@ func breakdownRecords(builds []client.UsageBreakdownBuild) [][]string {
 	for _, b := range builds {
 		for _, j := range b.Jobs {
 			records = append(records, []string{
-				orEmpty(b.BuildID, client.UUID.String), orEmpty(b.BuildNumber, number), orEmptyText(b.BuildExternalID),
+				orEmpty(b.BuildID, client.UUID.String), orEmpty(b.BuildNumber, number), orEmpty(b.BuildExternalID, client.UUID.String),
 				orEmpty(b.PipelineID, client.UUID.String), orEmptyText(b.PipelineName), orEmptyText(b.PipelineSlug),
 				orEmpty(j.JobID, client.UUID.String), orEmptyText(j.JobName), orEmptyText(j.StepKey), orEmptyText(j.VMHandle),
 				number(j.CPUCount), number(j.MemoryGB), number(j.DiskGB),
@@ -119,7 +119,7 @@ func buildName(b client.UsageBreakdownBuild) string {
 	if b.BuildNumber != nil {
 		return pipeline + " #" + number(*b.BuildNumber)
 	}
-	return pipeline + " " + cmp.Or(orEmptyText(b.BuildExternalID), b.BuildID.String())
+	return pipeline + " " + cmp.Or(orEmpty(b.BuildExternalID, client.UUID.String), b.BuildID.String())
 }
 
 func jobName(j client.UsageBreakdownJob) string {

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -19,26 +17,41 @@ import (
 
 func explainCommand() *cobra.Command {
 	var rates *server.Rates
+	var pricesGiven func() bool
 	cmd := askAbout(&cobra.Command{
 		Use:   "explain [ORG] TRANSACTION_ID",
 		Short: "Trace a ledger entry to its source",
 		Long: `Shows where one entry of the ledger comes from: of a debit the job, build,
-pipeline and machine, and the arithmetic of its cost. The entry is looked for
-from the newest one on; 'harmont-billing transactions --ids' lists the ids.
+pipeline and machine, and the arithmetic of its cost. 'harmont-billing
+transactions --ids' lists the ids.
 
-The server does not tell its prices. The arithmetic uses the standard ones, or
-those of the flags, and says so where the amount charged differs from what they
-give.`,
+The arithmetic uses the prices of the server. Where they do not give the amount
+charged, and where the flags give other prices, it uses the standard prices or
+those of the flags, and says whether they give the amount charged.`,
 		Example: `  harmont-billing explain acme 01994f00-0000-7000-8000-000000000004
   harmont-billing explain acme 01994f00-0000-7000-8000-000000000004 -o json`,
 	}, []string{"TRANSACTION_ID"}, func(ctx context.Context, q *question) error {
-		e, err := explain(ctx, q, uuid.MustParse(q.args[0]), *rates)
-		if err != nil {
+		id := uuid.MustParse(q.args[0])
+		entry, err := q.GetBillingTransaction(ctx, q.org, id)
+		if errors.Is(err, client.ErrTransactionNotFound) {
+			return fmt.Errorf("the ledger of %s has no entry %s", q.org, id)
+		} else if err != nil {
 			return err
 		}
-		return errors.Join(e.write(q.out), e.problem)
-	}, client.WithTimeout(breakdownTimeout), client.WithMaxResponseBytes(breakdownMaxBytes))
+		e := &explanation{entry: entry}
+		switch {
+		case entry.Cost != nil && !pricesGiven():
+			e.cost = costOf(entry)
+		case entry.Lease != nil && entry.Lease.DurationSeconds != nil:
+			e.cost = newLeaseCost(entry.Lease, *rates)
+		}
+		return e.write(q.out)
+	})
 	rates = ratesFlags(cmd)
+	pricesGiven = func() bool {
+		flags := cmd.Flags()
+		return flags.Changed("price-cpu") || flags.Changed("price-memory-gb") || flags.Changed("price-disk-gb")
+	}
 	known := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := known(cmd, args); err != nil {
@@ -54,101 +67,8 @@ give.`,
 
 // explanation is what is known of an entry.
 type explanation struct {
-	entry   client.Transaction
-	lease   *tracedLease // nil for what is not the debit of a lease that was found
-	cost    *leaseCost   // nil also for a lease without a duration
-	problem error        // why there is no lease where there should be one
-}
-
-type tracedLease struct {
-	build client.UsageBreakdownBuild
-	job   client.UsageBreakdownJob
-}
-
-func explain(ctx context.Context, q *question, id uuid.UUID, rates server.Rates) (*explanation, error) {
-	entry, err := findEntry(ctx, q, id)
-	if err != nil {
-		return nil, err
-	}
-	e := &explanation{entry: *entry}
-	if entry.Source != client.TransactionSourceVMLeaseDebit {
-		return e, nil
-	}
-	described, ok := parseDescription(orEmptyText(entry.Description))
-	if !ok {
-		e.problem = errors.New("the entry's description names no lease, so it cannot be traced")
-		return e, nil
-	}
-	second := described.started.Truncate(time.Second)
-	breakdown, err := q.GetBillingUsageBreakdown(ctx, q.org, client.Window{From: second, To: second.Add(time.Second)})
-	if err != nil {
-		return nil, err
-	}
-	e.lease, e.problem = described.find(breakdown.Data, entry.AmountCents)
-	if e.lease != nil && e.lease.job.DurationSeconds != nil {
-		e.cost = newLeaseCost(e.lease.job, rates)
-	}
-	return e, nil
-}
-
-func findEntry(ctx context.Context, q *question, id uuid.UUID) (*client.Transaction, error) {
-	for tx, err := range q.Transactions(ctx, q.org) {
-		if err != nil {
-			return nil, err
-		}
-		if tx.ID == id {
-			return &tx, nil
-		}
-	}
-	return nil, fmt.Errorf("the ledger of %s has no entry %s", q.org, id)
-}
-
-// description is what the text of a debit says.
-type description struct {
-	job     *uuid.UUID // nil for a lease without a job
-	started time.Time
-}
-
-var descriptionForm = regexp.MustCompile(`^VM lease (of job )?([0-9a-f-]{36}) started (\S+)$`)
-
-func parseDescription(text string) (d description, ok bool) {
-	found := descriptionForm.FindStringSubmatch(text)
-	if found == nil {
-		return d, false
-	}
-	id, errID := uuid.Parse(found[2])
-	started, errTime := time.Parse(time.RFC3339, found[3])
-	if found[1] != "" {
-		d.job = &id
-	}
-	d.started = started
-	return d, errors.Join(errID, errTime) == nil
-}
-
-// find finds the lease among those that started in the same second. One without a job is known there by its start and its
-// amount alone.
-func (d description) find(builds []client.UsageBreakdownBuild, amount int64) (*tracedLease, error) {
-	var found []tracedLease
-	for _, b := range builds {
-		for _, j := range b.Jobs {
-			same := j.JobID == nil && j.AmountCents == amount
-			if d.job != nil {
-				same = j.JobID != nil && *j.JobID == *d.job
-			}
-			if same && j.StartedAt.Equal(d.started) {
-				found = append(found, tracedLease{b, j})
-			}
-		}
-	}
-	switch {
-	case len(found) == 0:
-		return nil, errors.New("the breakdown of the second in which the lease started does not show it")
-	case len(found) > 1:
-		return nil, fmt.Errorf("%d leases without a job started at that moment for that amount; the breakdown does not tell which is meant", len(found))
-	case found[0].job.AmountCents != amount:
-		return &found[0], fmt.Errorf("the breakdown has %s for this lease, and the ledger %s", money(found[0].job.AmountCents), money(amount))
-	}
-	return &found[0], nil
+	entry *client.TransactionDetail
+	cost  *leaseCost // nil for an entry without a lease
 }
 
 // leaseCost is the arithmetic of a lease's cost. Only the result has to fit 64 bits.
@@ -171,14 +91,21 @@ type costLine struct {
 	of string // the resource for people
 }
 
-func newLeaseCost(j client.UsageBreakdownJob, rates server.Rates) *leaseCost {
-	c := &leaseCost{SumMicrocents: new(big.Int), ChargedCents: -j.AmountCents}
+// costOf is the arithmetic that the server tells.
+func costOf(entry *client.TransactionDetail) *leaseCost {
+	return newLeaseCost(entry.Lease, server.Rates{
+		CPU: entry.Cost.CPU.MicrocentsPerSecond, MemoryGB: entry.Cost.MemoryGB.MicrocentsPerSecond, DiskGB: entry.Cost.DiskGB.MicrocentsPerSecond,
+	})
+}
+
+func newLeaseCost(l *client.LeaseRecord, rates server.Rates) *leaseCost {
+	c := &leaseCost{SumMicrocents: new(big.Int), ChargedCents: -l.AmountCents}
 	for _, line := range []costLine{
-		{Resource: "cpu", of: "CPU", Count: j.CPUCount, Microcents: rates.CPU},
-		{Resource: "memory_gb", of: "GB of memory", Count: j.MemoryGB, Microcents: rates.MemoryGB},
-		{Resource: "disk_gb", of: "GB of disk", Count: j.DiskGB, Microcents: rates.DiskGB},
+		{Resource: "cpu", of: "CPU", Count: l.CPUCount, Microcents: rates.CPU},
+		{Resource: "memory_gb", of: "GB of memory", Count: l.MemoryGB, Microcents: rates.MemoryGB},
+		{Resource: "disk_gb", of: "GB of disk", Count: l.DiskGB, Microcents: rates.DiskGB},
 	} {
-		line.Seconds = *j.DurationSeconds
+		line.Seconds = *l.DurationSeconds
 		line.Cost = big.NewInt(line.Count)
 		line.Cost.Mul(line.Cost, big.NewInt(line.Microcents)).Mul(line.Cost, big.NewInt(line.Seconds))
 		c.SumMicrocents.Add(c.SumMicrocents, line.Cost)
@@ -214,25 +141,24 @@ func (e *explanation) facts(out *output) {
 		{"Amount", money(e.entry.AmountCents)},
 		{"Source", string(e.entry.Source) + ": " + describeSource(e.entry.Source)},
 	}
-	if e.lease == nil {
+	if l := e.entry.Lease; l == nil {
 		rows = append(rows, []string{"Description", orEmptyText(e.entry.Description)})
-	} else { // it says no more than what follows
-		b, j := e.lease.build, e.lease.job
-		machine := fmt.Sprintf("%s, %d GB of memory, %d GB of disk", count(j.CPUCount, "CPU", "CPUs"), j.MemoryGB, j.DiskGB)
+	} else { // the description says no more than what follows
+		machine := fmt.Sprintf("%s, %d GB of memory, %d GB of disk", count(l.CPUCount, "CPU", "CPUs"), l.MemoryGB, l.DiskGB)
 		length, finished := "running", ""
-		if j.DurationSeconds != nil {
-			length = fmt.Sprintf("%s (%s)", duration(*j.DurationSeconds), count(*j.DurationSeconds, "second", "seconds"))
+		if l.DurationSeconds != nil {
+			length = fmt.Sprintf("%s (%s)", duration(*l.DurationSeconds), count(*l.DurationSeconds, "second", "seconds"))
 		}
-		if j.FinishedAt != nil {
-			finished = toSecond(*j.FinishedAt) + " UTC"
+		if l.FinishedAt != nil {
+			finished = toSecond(*l.FinishedAt) + " UTC"
 		}
 		rows = append(rows,
-			[]string{"Pipeline", facts(orEmptyText(b.PipelineName), orEmptyText(b.PipelineSlug), orEmpty(b.PipelineID, client.UUID.String))},
-			[]string{"Build", facts(orEmpty(b.BuildNumber, func(n int64) string { return "#" + number(n) }),
-				orEmptyText(b.BuildExternalID), orEmpty(b.BuildID, client.UUID.String))},
-			[]string{"Job", facts(orEmptyText(j.JobName), orEmptyText(j.StepKey), orEmpty(j.JobID, client.UUID.String))},
-			[]string{"VM", facts(orEmptyText(j.VMHandle), machine)},
-			[]string{"Started", toSecond(j.StartedAt) + " UTC"},
+			[]string{"Pipeline", facts(orEmptyText(l.PipelineName), orEmptyText(l.PipelineSlug), orEmpty(l.PipelineID, client.UUID.String))},
+			[]string{"Build", facts(orEmpty(l.BuildNumber, func(n int64) string { return "#" + number(n) }),
+				orEmpty(l.BuildExternalID, client.UUID.String), orEmpty(l.BuildID, client.UUID.String))},
+			[]string{"Job", facts(orEmptyText(l.JobName), orEmptyText(l.StepKey), orEmpty(l.JobID, client.UUID.String))},
+			[]string{"VM", facts(orEmptyText(l.VMHandle), machine)},
+			[]string{"Started", toSecond(l.StartedAt) + " UTC"},
 			[]string{"Finished", finished},
 			[]string{"Billed for", length},
 		)
@@ -311,7 +237,7 @@ func (e *explanation) object() any {
 		PipelineSlug    *string      `json:"pipeline_slug"`
 		BuildID         *client.UUID `json:"build_id"`
 		BuildNumber     *int64       `json:"build_number"`
-		BuildExternalID *string      `json:"build_external_id"`
+		BuildExternalID *client.UUID `json:"build_external_id"`
 		JobID           *client.UUID `json:"job_id"`
 		JobName         *string      `json:"job_name"`
 		StepKey         *string      `json:"step_key"`
@@ -331,14 +257,13 @@ func (e *explanation) object() any {
 		Entry: entry{e.entry.ID.String(), e.entry.AmountCents, string(e.entry.Source), e.entry.Description, timestamp(e.entry.CreatedAt)},
 		Cost:  e.cost,
 	}
-	if e.lease != nil {
-		b, j := e.lease.build, e.lease.job
+	if l := e.entry.Lease; l != nil {
 		answer.Lease = &lease{
-			b.PipelineID, b.PipelineName, b.PipelineSlug, b.BuildID, b.BuildNumber, b.BuildExternalID, j.JobID, j.JobName, j.StepKey,
-			j.VMHandle, j.CPUCount, j.MemoryGB, j.DiskGB, j.DurationSeconds, timestamp(j.StartedAt), nil,
+			l.PipelineID, l.PipelineName, l.PipelineSlug, l.BuildID, l.BuildNumber, l.BuildExternalID, l.JobID, l.JobName, l.StepKey,
+			l.VMHandle, l.CPUCount, l.MemoryGB, l.DiskGB, l.DurationSeconds, timestamp(l.StartedAt), nil,
 		}
-		if j.FinishedAt != nil {
-			answer.Lease.FinishedAt = new(timestamp(*j.FinishedAt))
+		if l.FinishedAt != nil {
+			answer.Lease.FinishedAt = new(timestamp(*l.FinishedAt))
 		}
 	}
 	return answer

@@ -17,7 +17,7 @@ func TestExplain(t *testing.T) {
 "entry":{"id":"01800000-0000-7000-8000-000000000003","amount_cents":-12,"source":"vm_lease_debit",
 "description":"VM lease of job 10000000-0000-4000-8000-000000000001 started 2024-06-06T10:00:00.123456Z","created_at":"2024-06-06T10:05:00.123456Z"},
 "lease":{"pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app",
-"build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"ext-7",
+"build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007",
 "job_id":"10000000-0000-4000-8000-000000000001",
 "job_name":"単体テスト 🚀 and a name for which no terminal of eighty columns has room, and one of a hundred and twenty neither",
 "step_key":"unit","vm_handle":"vm-1","cpu_count":2,"memory_gb":4,"disk_gb":20,"duration_seconds":300,
@@ -51,63 +51,76 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestExplainSaysWhatItCannotTrace looks at answers that this server would not give, and descriptions of other programs.
-func TestExplainSaysWhatItCannotTrace(t *testing.T) {
+// TestExplainOfAnotherServer looks at answers that this server gives seldom.
+func TestExplainOfAnotherServer(t *testing.T) {
 	const id = "01800000-0000-7000-8000-000000000003"
-	job := func(jobID, started string, cents int) string {
-		return fmt.Sprintf(`{"job_id":%s,"job_name":null,"step_key":null,"vm_handle":"vm-1","cpu_count":1000000000,"memory_gb":1000000000,"disk_gb":1,`+
-			`"duration_seconds":1000000000,"amount_cents":%d,"started_at":%q,"finished_at":"2034-06-06T10:00:00.000000Z"}`, jobID, cents, started)
+	lease := func(count int, seconds string) string {
+		return fmt.Sprintf(`{"lease_id":"00000000-0000-4000-8000-000000000001","state":"billed","job_id":null,"job_name":null,"step_key":null,"vm_handle":"vm-1",`+
+			`"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,`+
+			`"cpu_count":%d,"memory_gb":%d,"disk_gb":1,"started_at":"2024-06-06T10:00:00.000000Z","finished_at":"2024-06-06T10:05:00.000000Z",`+
+			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q}`, count, count, seconds, id)
 	}
-	const start = "2024-06-06T10:00:00.123456Z"
-	const jobID = `"10000000-0000-4000-8000-000000000001"`
+	const cost = `{"duration_seconds":300,"cpu":{"count":1,"microcents_per_second":16666,"microcents":4999800},` +
+		`"memory_gb":{"count":1,"microcents_per_second":0,"microcents":0},"disk_gb":{"count":1,"microcents_per_second":1,"microcents":300},"microcents":5000100,"cents":5}`
 	for _, tt := range []struct {
-		name, description string
-		jobs              []string
-		stdout, stderr    string // in them
+		name, description, lease, cost string
+		args                           []string
+		stdout                         []string // parts of it
 	}{
-		{"another program's description", `"VM lease 1"`, nil, "Description  VM lease 1", "names no lease"},
-		{"no description", `null`, nil, "vm_lease_debit", "names no lease"},
-		{"an impossible time", `"VM lease of job 10000000-0000-4000-8000-000000000001 started 2024-06-31T10:00:00Z"`, nil, "", "names no lease"},
-		{"no such lease", `"VM lease of job 10000000-0000-4000-8000-000000000001 started ` + start + `"`, nil, "", "does not show it"},
-		{
-			"the job at another moment", `"VM lease of job 10000000-0000-4000-8000-000000000001 started ` + start + `"`,
-			[]string{job(jobID, "2024-06-06T10:00:00.123457Z", -5)}, "", "does not show it",
-		},
-		{
-			"another amount", `"VM lease of job 10000000-0000-4000-8000-000000000001 started ` + start + `"`, []string{job(jobID, start, -6)},
-			"vm-1", "the breakdown has -$0.06 for this lease, and the ledger -$0.05",
-		},
-		{
-			"two leases without a job", `"VM lease 00000000-0000-4000-8000-000000000001 started ` + start + `"`,
-			[]string{job("null", start, -5), job("null", start, -5)}, "", "2 leases without a job started at that moment for that amount",
-		},
-		{
-			"one of two by its amount, and a sum beyond 64 bits", `"VM lease 00000000-0000-4000-8000-000000000001 started ` + start + `"`,
-			[]string{job("null", start, -6), job("null", start, -5), job(jobID, start, -5)}, " 15000000000100000000000\n", "",
-		},
+		{"history of another system", `"May 2024"`, "null", "null", nil, []string{"Description  May 2024"}},
+		{"no description", "null", "null", "null", nil, []string{"vm_lease_debit"}},
+		{"prices of the server's own", "null", lease(1, "300"), cost, nil, []string{"16666", "Charged were 5 cents, as these prices give."}},
+		{"other prices, on demand", "null", lease(1, "300"), cost, []string{"--price-cpu=1"}, []string{"Charged were 5 cents, which is not what these prices give"}},
+		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "1000000000"), "null", nil, []string{" 15000000000100000000000\n", "which is not what these prices give"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasSuffix(r.URL.Path, "/breakdown") {
-					if q := r.URL.Query(); q.Get("from") != "2024-06-06T10:00:00.000000Z" || q.Get("to") != "2024-06-06T10:00:01.000000Z" {
-						t.Errorf("it asked for %v", q)
-					}
-					_, _ = fmt.Fprintf(w, `{"data":[{"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,`+
-						`"total_cents":0,"started_at":%q,"finished_at":null,"job_count":%d,"jobs":[%s]}]}`, start, len(tt.jobs), strings.Join(tt.jobs, ","))
-					return
+				if r.URL.Path != "/api/v0/billing/transactions/acme/"+id {
+					t.Errorf("it asked for %s", r.URL)
 				}
-				_, _ = io.WriteString(w, `{"data":[{"id":"`+id+`","amount_cents":-5,"source":"vm_lease_debit","description":`+tt.description+
-					`,"created_at":"2024-06-06T10:05:00.000000Z"}],"next_cursor":null}`)
+				_, _ = io.WriteString(w, `{"id":"`+id+`","amount_cents":-5,"source":"vm_lease_debit","description":`+tt.description+
+					`,"created_at":"2024-06-06T10:05:00.000000Z","balance_after_cents":-5,"lease":`+tt.lease+`,"cost":`+tt.cost+`}`)
 			})
 			p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
-			r := p.run("explain", "acme", id)
-			if (r.status == exitOK) != (tt.stderr == "") || !strings.Contains(r.stderr, tt.stderr) || !strings.Contains(r.stdout, tt.stdout) ||
-				!strings.Contains(r.stdout, "Amount") {
-				t.Errorf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+			args := append([]string{"explain", "acme", id}, tt.args...)
+			r := p.run(args...)
+			for _, part := range append(tt.stdout, "Amount") {
+				if r.status != exitOK || !strings.Contains(r.stdout, part) {
+					t.Errorf("status %d, and %q is not in\n%s%s", r.status, part, r.stdout, r.stderr)
+				}
 			}
-			if j := p.run("explain", "acme", id, "-o", "json"); j.status != r.status || !json.Valid([]byte(j.stdout)) {
+			if j := p.run(append(args, "-o", "json")...); j.status != exitOK || !json.Valid([]byte(j.stdout)) {
 				t.Errorf("json, status %d: %s", j.status, j.stdout)
 			}
 		})
+	}
+}
+
+func TestLeases(t *testing.T) {
+	p := onTraced(t)
+	const job = "10000000-0000-4000-8000-000000000001"
+	one := p.ok("leases", "acme", "--job", job, "-o", "csv")
+	if lines := strings.Split(one, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "00000000-0000-4000-8000-000000000001,billed,"+job+",") ||
+		!strings.HasSuffix(lines[1], ",300,-12,01800000-0000-7000-8000-000000000003") {
+		t.Errorf("the lease of the job is\n%s", one)
+	}
+	equal(t, "by its own id", p.ok("leases", "--lease", "00000000-0000-4000-8000-000000000001", "-o", "csv"), one)
+	if running := p.ok("leases", "--state", "running", "-o", "ndjson"); strings.Contains(running, `"state":"billed"`) || !strings.Contains(running, `"state":"running"`) {
+		t.Errorf("those that run are\n%s", running)
+	}
+	if few := p.ok("leases", "--limit", "1"); !strings.Contains(few, "1 lease, and there are more") {
+		t.Errorf("one lease is\n%s", few)
+	}
+	r := p.run("leases", "--job", "10000000-0000-4000-8000-0000000000ff")
+	if r.status != 1 || !strings.Contains(r.stderr, "no such lease is recorded") {
+		t.Errorf("an unknown job: status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	for args, want := range map[string]string{
+		"--job x": "must be a UUID", "--lease {" + job + "}": "must be a UUID", "--limit 101": "must be a whole number from 1 to 100",
+		"--limit 0": "must be a whole number from 1 to 100", "--state lost": "running",
+	} {
+		if r := p.run(append([]string{"leases"}, strings.Fields(args)...)...); r.status != 2 || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: status %d, %s", args, r.status, r.stderr)
+		}
 	}
 }

@@ -466,24 +466,3 @@ func TestFullDisk(t *testing.T) {
 		})
 	}
 }
-
-// Scripts compare exit statuses with numbers, so the numbers are part of what callers rely on.
-func TestExitStatuses(t *testing.T) {
-	p := newProgram(t, "HARMONT_API_URL=http://127.0.0.1:1", "HARMONT_TOKEN=hmt_x")
-	for _, tt := range []struct {
-		args []string
-		want int
-	}{
-		{[]string{"version"}, 0},
-		{[]string{"help", "balance"}, 0},
-		{[]string{"balance", "acme"}, 1}, // nothing listens there
-		{[]string{"verify", "--database", "sqlite:missing.db"}, 1},
-		{[]string{"balance", "--unknown-flag"}, 2},
-		{[]string{"no-such-command"}, 2},
-		{[]string{"series", "acme", "--last", "-1d"}, 2},
-	} {
-		if r := p.run(tt.args...); r.status != tt.want {
-			t.Errorf("%q exits with %d, want %d: %s", tt.args, r.status, tt.want, r.stderr)
-		}
-	}
-}

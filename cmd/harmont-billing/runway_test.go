@@ -101,8 +101,8 @@ func TestRunway(t *testing.T) {
 		for ago, name := range []string{"today", "yesterday", "", "", "", "", "", "", "", "nine days ago"} {
 			if name != "" {
 				start := today.AddDate(0, 0, -ago)
-				fmt.Fprintf(&records, `{"org":"acme","lease_id":"00000000-0000-4000-8000-%012d","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":%q,"finished_at":%q,"duration_seconds":36000}`+"\n",
-					start.Unix(), timestamp(start), timestamp(start)) // 1 512 cents
+				fmt.Fprintf(&records, `{"org":"acme","lease_id":"00000000-0000-4000-8000-%012d","cpu_count":10000,"memory_gb":100000,"disk_gb":9120000,"started_at":%q,"finished_at":%q}`+"\n",
+					start.Unix(), timestamp(start), timestamp(start.Add(time.Second))) // 1 512 cents
 			}
 		}
 		records.WriteString(`{"org":"acme","amount_cents":10000,"source":"refund","description":null,"idempotency_key":"1"}` + "\n")

@@ -19,8 +19,8 @@ import (
 // tracedBooks are an organization's books with descriptions that name their leases, and names that are wide, long and hostile.
 // The years are far from now, so that nothing of it is recent.
 const tracedBooks = `{"type":"organization","slug":"acme","name":"Acme","id":"01800000-0000-7000-8000-000000000001","created_at":"2024-06-01T00:00:00.000000Z"}
-{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000001","job_id":"10000000-0000-4000-8000-000000000001","job_name":"単体テスト 🚀 and a name for which no terminal of eighty columns has room, and one of a hundred and twenty neither","step_key":"unit","vm_handle":"vm-1","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"ext-7","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z","duration_seconds":300,"amount_cents":-12}
-{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000002","job_id":"10000000-0000-4000-8000-000000000002","job_name":"\u001b[2J\u009b5m\u202e\r\nEnd","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"ext-7","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":8,"memory_gb":16,"disk_gb":80,"started_at":"2024-06-06T10:06:00.000000Z","finished_at":"2024-06-06T11:08:03.000000Z","duration_seconds":3723,"amount_cents":-999}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000001","job_id":"10000000-0000-4000-8000-000000000001","job_name":"単体テスト 🚀 and a name for which no terminal of eighty columns has room, and one of a hundred and twenty neither","step_key":"unit","vm_handle":"vm-1","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z","duration_seconds":300,"amount_cents":-12}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000002","job_id":"10000000-0000-4000-8000-000000000002","job_name":"\u001b[2J\u009b5m\u202e\r\nEnd","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":8,"memory_gb":16,"disk_gb":80,"started_at":"2024-06-06T10:06:00.000000Z","finished_at":"2024-06-06T11:08:03.000000Z","duration_seconds":3723,"amount_cents":-999}
 {"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000003","vm_handle":"vm-3","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2024-06-07T09:00:00.000000Z","finished_at":"2024-06-07T09:00:24.000000Z","duration_seconds":24,"amount_cents":-1}
 {"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000004","job_id":"10000000-0000-4000-8000-000000000004","step_key":"lint","build_id":"20000000-0000-4000-8000-000000000002","cpu_count":1,"memory_gb":2,"disk_gb":3,"started_at":"2024-06-07T10:00:00.000000Z"}
 {"type":"entry","id":"01800000-0000-7000-8000-000000000002","org":"acme","amount_cents":2000,"source":"stripe_topup","description":"Top-up by card \u001b]0;title\u0007","created_at":"2024-06-01T00:00:00.000000Z","lease_id":null}
@@ -46,6 +46,9 @@ var session = []string{
 	"series --from 2024-06-03 --to 2024-06-08",
 	"breakdown --from 2024-06-01 --to 2024-07-01",
 	"runway",
+	"leases",
+	"leases --state running",
+	"leases --job 10000000-0000-4000-8000-000000000001",
 	"explain 01800000-0000-7000-8000-000000000003",
 	"explain 01800000-0000-7000-8000-000000000004",
 	"explain 01800000-0000-7000-8000-000000000005",

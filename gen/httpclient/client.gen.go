@@ -15,6 +15,7 @@ import (
 
 	. "github.com/harmont-dev/harmont-billing/gen"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
@@ -96,7 +97,7 @@ type ClientInterface interface {
 	// The sum of every entry in the organization's ledger. It is 0 before the first entry and may be negative.
 	//
 	// Corresponds with GET /api/v0/billing/balance/{org} (the `GetBillingBalance` operationId).
-	GetBillingBalance(ctx context.Context, org Org, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetBillingBalance(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PostCreditWithBody Post a credit
 	//
@@ -107,7 +108,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-	PostCreditWithBody(ctx context.Context, org Org, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PostCreditWithBody(ctx context.Context, org string, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PostCredit Post a credit
 	//
@@ -118,33 +119,43 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-	PostCredit(ctx context.Context, org Org, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PostCredit(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBillingLeases List recorded leases
+	//
+	// The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
+	// whether a lease was recorded and what it cost.
+	//
+	// Corresponds with GET /api/v0/billing/leases/{org} (the `ListBillingLeases` operationId).
+	ListBillingLeases(ctx context.Context, org string, params *ListBillingLeasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RecordLeasesWithBody Record leases and bill those that finished
 	//
 	// Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-	// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-	// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-	// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-	// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+	// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+	// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+	// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+	// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+	// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-	RecordLeasesWithBody(ctx context.Context, org Org, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RecordLeasesWithBody(ctx context.Context, org string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RecordLeases Record leases and bill those that finished
 	//
 	// Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-	// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-	// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-	// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-	// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+	// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+	// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+	// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+	// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+	// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-	RecordLeases(ctx context.Context, org Org, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RecordLeases(ctx context.Context, org string, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListBillingTransactions List the ledger
 	//
@@ -152,7 +163,15 @@ type ClientInterface interface {
 	// yields every entry that existed at the start exactly once and in order, however many are appended meanwhile.
 	//
 	// Corresponds with GET /api/v0/billing/transactions/{org} (the `ListBillingTransactions` operationId).
-	ListBillingTransactions(ctx context.Context, org Org, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListBillingTransactions(ctx context.Context, org string, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBillingTransaction Trace a ledger entry to its source
+	//
+	// One entry of the ledger and the balance after it. For the debit of a lease also the lease, with its build, pipeline
+	// and machine, and the arithmetic of its cost.
+	//
+	// Corresponds with GET /api/v0/billing/transactions/{org}/{id} (the `GetBillingTransaction` operationId).
+	GetBillingTransaction(ctx context.Context, org string, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBillingUsage Sum the usage of a window
 	//
@@ -160,7 +179,7 @@ type ClientInterface interface {
 	// A lease that is still running adds 0.
 	//
 	// Corresponds with GET /api/v0/billing/usage/{org} (the `GetBillingUsage` operationId).
-	GetBillingUsage(ctx context.Context, org Org, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetBillingUsage(ctx context.Context, org string, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBillingUsageBreakdown Trace the usage of a window to builds and jobs
 	//
@@ -170,7 +189,7 @@ type ClientInterface interface {
 	// answer and is streamed; a connection that closes early means that the answer is incomplete.
 	//
 	// Corresponds with GET /api/v0/billing/usage/{org}/breakdown (the `GetBillingUsageBreakdown` operationId).
-	GetBillingUsageBreakdown(ctx context.Context, org Org, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetBillingUsageBreakdown(ctx context.Context, org string, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBillingUsageSeries Sum the usage of a window per day
 	//
@@ -179,7 +198,7 @@ type ClientInterface interface {
 	// `getBillingUsage` of the same window, so a bucket at an edge holds only the part of its day inside the window.
 	//
 	// Corresponds with GET /api/v0/billing/usage/{org}/series (the `GetBillingUsageSeries` operationId).
-	GetBillingUsageSeries(ctx context.Context, org Org, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetBillingUsageSeries(ctx context.Context, org string, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOrganizations List the organizations that the token can see
 	//
@@ -194,7 +213,7 @@ type ClientInterface interface {
 // The sum of every entry in the organization's ledger. It is 0 before the first entry and may be negative.
 //
 // Corresponds with GET /api/v0/billing/balance/{org} (the `GetBillingBalance` operationId).
-func (c *Client) GetBillingBalance(ctx context.Context, org Org, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetBillingBalance(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBillingBalanceRequest(c.Server, org)
 	if err != nil {
 		return nil, err
@@ -215,7 +234,7 @@ func (c *Client) GetBillingBalance(ctx context.Context, org Org, reqEditors ...R
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-func (c *Client) PostCreditWithBody(ctx context.Context, org Org, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PostCreditWithBody(ctx context.Context, org string, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPostCreditRequestWithBody(c.Server, org, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -236,8 +255,26 @@ func (c *Client) PostCreditWithBody(ctx context.Context, org Org, params *PostCr
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-func (c *Client) PostCredit(ctx context.Context, org Org, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PostCredit(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPostCreditRequest(c.Server, org, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBillingLeases List recorded leases
+//
+// The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
+// whether a lease was recorded and what it cost.
+//
+// Corresponds with GET /api/v0/billing/leases/{org} (the `ListBillingLeases` operationId).
+func (c *Client) ListBillingLeases(ctx context.Context, org string, params *ListBillingLeasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBillingLeasesRequest(c.Server, org, params)
 	if err != nil {
 		return nil, err
 	}
@@ -251,15 +288,16 @@ func (c *Client) PostCredit(ctx context.Context, org Org, params *PostCreditPara
 // RecordLeasesWithBody Record leases and bill those that finished
 //
 // Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-func (c *Client) RecordLeasesWithBody(ctx context.Context, org Org, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) RecordLeasesWithBody(ctx context.Context, org string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRecordLeasesRequestWithBody(c.Server, org, contentType, body)
 	if err != nil {
 		return nil, err
@@ -274,15 +312,16 @@ func (c *Client) RecordLeasesWithBody(ctx context.Context, org Org, contentType 
 // RecordLeases Record leases and bill those that finished
 //
 // Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-func (c *Client) RecordLeases(ctx context.Context, org Org, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) RecordLeases(ctx context.Context, org string, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRecordLeasesRequest(c.Server, org, body)
 	if err != nil {
 		return nil, err
@@ -300,8 +339,26 @@ func (c *Client) RecordLeases(ctx context.Context, org Org, body RecordLeasesJSO
 // yields every entry that existed at the start exactly once and in order, however many are appended meanwhile.
 //
 // Corresponds with GET /api/v0/billing/transactions/{org} (the `ListBillingTransactions` operationId).
-func (c *Client) ListBillingTransactions(ctx context.Context, org Org, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) ListBillingTransactions(ctx context.Context, org string, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListBillingTransactionsRequest(c.Server, org, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBillingTransaction Trace a ledger entry to its source
+//
+// One entry of the ledger and the balance after it. For the debit of a lease also the lease, with its build, pipeline
+// and machine, and the arithmetic of its cost.
+//
+// Corresponds with GET /api/v0/billing/transactions/{org}/{id} (the `GetBillingTransaction` operationId).
+func (c *Client) GetBillingTransaction(ctx context.Context, org string, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBillingTransactionRequest(c.Server, org, id)
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +375,7 @@ func (c *Client) ListBillingTransactions(ctx context.Context, org Org, params *L
 // A lease that is still running adds 0.
 //
 // Corresponds with GET /api/v0/billing/usage/{org} (the `GetBillingUsage` operationId).
-func (c *Client) GetBillingUsage(ctx context.Context, org Org, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetBillingUsage(ctx context.Context, org string, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBillingUsageRequest(c.Server, org, params)
 	if err != nil {
 		return nil, err
@@ -338,7 +395,7 @@ func (c *Client) GetBillingUsage(ctx context.Context, org Org, params *GetBillin
 // answer and is streamed; a connection that closes early means that the answer is incomplete.
 //
 // Corresponds with GET /api/v0/billing/usage/{org}/breakdown (the `GetBillingUsageBreakdown` operationId).
-func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org Org, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org string, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBillingUsageBreakdownRequest(c.Server, org, params)
 	if err != nil {
 		return nil, err
@@ -357,7 +414,7 @@ func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org Org, params *
 // `getBillingUsage` of the same window, so a bucket at an edge holds only the part of its day inside the window.
 //
 // Corresponds with GET /api/v0/billing/usage/{org}/series (the `GetBillingUsageSeries` operationId).
-func (c *Client) GetBillingUsageSeries(ctx context.Context, org Org, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetBillingUsageSeries(ctx context.Context, org string, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBillingUsageSeriesRequest(c.Server, org, params)
 	if err != nil {
 		return nil, err
@@ -387,7 +444,7 @@ func (c *Client) ListOrganizations(ctx context.Context, params *ListOrganization
 }
 
 // NewGetBillingBalanceRequest constructs an http.Request for the GetBillingBalance method
-func NewGetBillingBalanceRequest(server string, org Org) (*http.Request, error) {
+func NewGetBillingBalanceRequest(server string, org string) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -421,7 +478,7 @@ func NewGetBillingBalanceRequest(server string, org Org) (*http.Request, error) 
 }
 
 // NewPostCreditRequest calls the generic PostCredit builder with application/json body
-func NewPostCreditRequest(server string, org Org, params *PostCreditParams, body PostCreditJSONRequestBody) (*http.Request, error) {
+func NewPostCreditRequest(server string, org string, params *PostCreditParams, body PostCreditJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
@@ -432,7 +489,7 @@ func NewPostCreditRequest(server string, org Org, params *PostCreditParams, body
 }
 
 // NewPostCreditRequestWithBody constructs an http.Request for the PostCredit method, with any body, and a specified content type
-func NewPostCreditRequestWithBody(server string, org Org, params *PostCreditParams, contentType string, body io.Reader) (*http.Request, error) {
+func NewPostCreditRequestWithBody(server string, org string, params *PostCreditParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -480,8 +537,117 @@ func NewPostCreditRequestWithBody(server string, org Org, params *PostCreditPara
 	return req, nil
 }
 
+// NewListBillingLeasesRequest constructs an http.Request for the ListBillingLeases method
+func NewListBillingLeasesRequest(server string, org string, params *ListBillingLeasesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "org", org, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v0/billing/leases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LeaseID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lease_id", *params.LeaseID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "job_id", *params.JobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRecordLeasesRequest calls the generic RecordLeases builder with application/json body
-func NewRecordLeasesRequest(server string, org Org, body RecordLeasesJSONRequestBody) (*http.Request, error) {
+func NewRecordLeasesRequest(server string, org string, body RecordLeasesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
@@ -492,7 +658,7 @@ func NewRecordLeasesRequest(server string, org Org, body RecordLeasesJSONRequest
 }
 
 // NewRecordLeasesRequestWithBody constructs an http.Request for the RecordLeases method, with any body, and a specified content type
-func NewRecordLeasesRequestWithBody(server string, org Org, contentType string, body io.Reader) (*http.Request, error) {
+func NewRecordLeasesRequestWithBody(server string, org string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -528,7 +694,7 @@ func NewRecordLeasesRequestWithBody(server string, org Org, contentType string, 
 }
 
 // NewListBillingTransactionsRequest constructs an http.Request for the ListBillingTransactions method
-func NewListBillingTransactionsRequest(server string, org Org, params *ListBillingTransactionsParams) (*http.Request, error) {
+func NewListBillingTransactionsRequest(server string, org string, params *ListBillingTransactionsParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -600,8 +766,49 @@ func NewListBillingTransactionsRequest(server string, org Org, params *ListBilli
 	return req, nil
 }
 
+// NewGetBillingTransactionRequest constructs an http.Request for the GetBillingTransaction method
+func NewGetBillingTransactionRequest(server string, org string, id openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "org", org, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v0/billing/transactions/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetBillingUsageRequest constructs an http.Request for the GetBillingUsage method
-func NewGetBillingUsageRequest(server string, org Org, params *GetBillingUsageParams) (*http.Request, error) {
+func NewGetBillingUsageRequest(server string, org string, params *GetBillingUsageParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -666,7 +873,7 @@ func NewGetBillingUsageRequest(server string, org Org, params *GetBillingUsagePa
 }
 
 // NewGetBillingUsageBreakdownRequest constructs an http.Request for the GetBillingUsageBreakdown method
-func NewGetBillingUsageBreakdownRequest(server string, org Org, params *GetBillingUsageBreakdownParams) (*http.Request, error) {
+func NewGetBillingUsageBreakdownRequest(server string, org string, params *GetBillingUsageBreakdownParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -731,7 +938,7 @@ func NewGetBillingUsageBreakdownRequest(server string, org Org, params *GetBilli
 }
 
 // NewGetBillingUsageSeriesRequest constructs an http.Request for the GetBillingUsageSeries method
-func NewGetBillingUsageSeriesRequest(server string, org Org, params *GetBillingUsageSeriesParams) (*http.Request, error) {
+func NewGetBillingUsageSeriesRequest(server string, org string, params *GetBillingUsageSeriesParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -912,7 +1119,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v0/billing/balance/{org} (the `GetBillingBalance` operationId).
-	GetBillingBalanceWithResponse(ctx context.Context, org Org, reqEditors ...RequestEditorFn) (*GetBillingBalanceHTTPResponse, error)
+	GetBillingBalanceWithResponse(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*GetBillingBalanceHTTPResponse, error)
 
 	// PostCreditWithBodyWithResponse Post a credit
 	//
@@ -923,7 +1130,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-	PostCreditWithBodyWithResponse(ctx context.Context, org Org, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error)
+	PostCreditWithBodyWithResponse(ctx context.Context, org string, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error)
 
 	// PostCreditWithResponse Post a credit
 	//
@@ -934,33 +1141,45 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-	PostCreditWithResponse(ctx context.Context, org Org, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error)
+	PostCreditWithResponse(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error)
+
+	// ListBillingLeasesWithResponse List recorded leases
+	//
+	// The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
+	// whether a lease was recorded and what it cost.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v0/billing/leases/{org} (the `ListBillingLeases` operationId).
+	ListBillingLeasesWithResponse(ctx context.Context, org string, params *ListBillingLeasesParams, reqEditors ...RequestEditorFn) (*ListBillingLeasesHTTPResponse, error)
 
 	// RecordLeasesWithBodyWithResponse Record leases and bill those that finished
 	//
 	// Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-	// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-	// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-	// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-	// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+	// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+	// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+	// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+	// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+	// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-	RecordLeasesWithBodyWithResponse(ctx context.Context, org Org, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error)
+	RecordLeasesWithBodyWithResponse(ctx context.Context, org string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error)
 
 	// RecordLeasesWithResponse Record leases and bill those that finished
 	//
 	// Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-	// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-	// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-	// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-	// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+	// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+	// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+	// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+	// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+	// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-	RecordLeasesWithResponse(ctx context.Context, org Org, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error)
+	RecordLeasesWithResponse(ctx context.Context, org string, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error)
 
 	// ListBillingTransactionsWithResponse List the ledger
 	//
@@ -970,7 +1189,17 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v0/billing/transactions/{org} (the `ListBillingTransactions` operationId).
-	ListBillingTransactionsWithResponse(ctx context.Context, org Org, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*ListBillingTransactionsHTTPResponse, error)
+	ListBillingTransactionsWithResponse(ctx context.Context, org string, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*ListBillingTransactionsHTTPResponse, error)
+
+	// GetBillingTransactionWithResponse Trace a ledger entry to its source
+	//
+	// One entry of the ledger and the balance after it. For the debit of a lease also the lease, with its build, pipeline
+	// and machine, and the arithmetic of its cost.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v0/billing/transactions/{org}/{id} (the `GetBillingTransaction` operationId).
+	GetBillingTransactionWithResponse(ctx context.Context, org string, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetBillingTransactionHTTPResponse, error)
 
 	// GetBillingUsageWithResponse Sum the usage of a window
 	//
@@ -980,7 +1209,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v0/billing/usage/{org} (the `GetBillingUsage` operationId).
-	GetBillingUsageWithResponse(ctx context.Context, org Org, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*GetBillingUsageHTTPResponse, error)
+	GetBillingUsageWithResponse(ctx context.Context, org string, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*GetBillingUsageHTTPResponse, error)
 
 	// GetBillingUsageBreakdownWithResponse Trace the usage of a window to builds and jobs
 	//
@@ -992,7 +1221,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v0/billing/usage/{org}/breakdown (the `GetBillingUsageBreakdown` operationId).
-	GetBillingUsageBreakdownWithResponse(ctx context.Context, org Org, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*GetBillingUsageBreakdownHTTPResponse, error)
+	GetBillingUsageBreakdownWithResponse(ctx context.Context, org string, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*GetBillingUsageBreakdownHTTPResponse, error)
 
 	// GetBillingUsageSeriesWithResponse Sum the usage of a window per day
 	//
@@ -1003,7 +1232,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v0/billing/usage/{org}/series (the `GetBillingUsageSeries` operationId).
-	GetBillingUsageSeriesWithResponse(ctx context.Context, org Org, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*GetBillingUsageSeriesHTTPResponse, error)
+	GetBillingUsageSeriesWithResponse(ctx context.Context, org string, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*GetBillingUsageSeriesHTTPResponse, error)
 
 	// ListOrganizationsWithResponse List the organizations that the token can see
 	//
@@ -1392,6 +1621,169 @@ func (r PostCreditHTTPResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PostCreditHTTPResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListBillingLeasesHTTPResponse200Headers the declared response headers of an HTTP 200 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse200Headers struct {
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponse400Headers the declared response headers of an HTTP 400 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse400Headers struct {
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponse401Headers the declared response headers of an HTTP 401 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      string
+}
+
+// ListBillingLeasesHTTPResponse404Headers the declared response headers of an HTTP 404 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse404Headers struct {
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponse422Headers the declared response headers of an HTTP 422 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse422Headers struct {
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponse429Headers the declared response headers of an HTTP 429 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse429Headers struct {
+	RetryAfter int64
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponse500Headers the declared response headers of an HTTP 500 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse500Headers struct {
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponse503Headers the declared response headers of an HTTP 503 response for ListBillingLeases
+type ListBillingLeasesHTTPResponse503Headers struct {
+	RetryAfter int64
+	XRequestID string
+}
+
+// ListBillingLeasesHTTPResponseDefaultHeaders the declared response headers of an HTTP default response for ListBillingLeases
+type ListBillingLeasesHTTPResponseDefaultHeaders struct {
+	XRequestID string
+}
+
+type ListBillingLeasesHTTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LeaseList
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *ValidationFailed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *RateLimited
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Unexpected
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListBillingLeasesHTTPResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListBillingLeasesHTTPResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListBillingLeasesHTTPResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListBillingLeasesHTTPResponse404Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ListBillingLeasesHTTPResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListBillingLeasesHTTPResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListBillingLeasesHTTPResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListBillingLeasesHTTPResponse503Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListBillingLeasesHTTPResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON200() *LeaseList {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON422() *ValidationFailed {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON429() *RateLimited {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListBillingLeasesHTTPResponse) GetJSONDefault() *Unexpected {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBillingLeasesHTTPResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBillingLeasesHTTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBillingLeasesHTTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBillingLeasesHTTPResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1788,6 +2180,155 @@ func (r ListBillingTransactionsHTTPResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListBillingTransactionsHTTPResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetBillingTransactionHTTPResponse200Headers the declared response headers of an HTTP 200 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse200Headers struct {
+	XRequestID string
+}
+
+// GetBillingTransactionHTTPResponse400Headers the declared response headers of an HTTP 400 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse400Headers struct {
+	XRequestID string
+}
+
+// GetBillingTransactionHTTPResponse401Headers the declared response headers of an HTTP 401 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      string
+}
+
+// GetBillingTransactionHTTPResponse404Headers the declared response headers of an HTTP 404 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse404Headers struct {
+	XRequestID string
+}
+
+// GetBillingTransactionHTTPResponse429Headers the declared response headers of an HTTP 429 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse429Headers struct {
+	RetryAfter int64
+	XRequestID string
+}
+
+// GetBillingTransactionHTTPResponse500Headers the declared response headers of an HTTP 500 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse500Headers struct {
+	XRequestID string
+}
+
+// GetBillingTransactionHTTPResponse503Headers the declared response headers of an HTTP 503 response for GetBillingTransaction
+type GetBillingTransactionHTTPResponse503Headers struct {
+	RetryAfter int64
+	XRequestID string
+}
+
+// GetBillingTransactionHTTPResponseDefaultHeaders the declared response headers of an HTTP default response for GetBillingTransaction
+type GetBillingTransactionHTTPResponseDefaultHeaders struct {
+	XRequestID string
+}
+
+type GetBillingTransactionHTTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransactionDetail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *RateLimited
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Unexpected
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBillingTransactionHTTPResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetBillingTransactionHTTPResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBillingTransactionHTTPResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetBillingTransactionHTTPResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetBillingTransactionHTTPResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetBillingTransactionHTTPResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetBillingTransactionHTTPResponse503Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetBillingTransactionHTTPResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON200() *TransactionDetail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON429() *RateLimited {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetBillingTransactionHTTPResponse) GetJSONDefault() *Unexpected {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBillingTransactionHTTPResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBillingTransactionHTTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBillingTransactionHTTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBillingTransactionHTTPResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2439,7 +2980,7 @@ func (r ListOrganizationsHTTPResponse) ContentType() string {
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v0/billing/balance/{org} (the `GetBillingBalance` operationId).
-func (c *ClientWithResponses) GetBillingBalanceWithResponse(ctx context.Context, org Org, reqEditors ...RequestEditorFn) (*GetBillingBalanceHTTPResponse, error) {
+func (c *ClientWithResponses) GetBillingBalanceWithResponse(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*GetBillingBalanceHTTPResponse, error) {
 	rsp, err := c.GetBillingBalance(ctx, org, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2456,7 +2997,7 @@ func (c *ClientWithResponses) GetBillingBalanceWithResponse(ctx context.Context,
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-func (c *ClientWithResponses) PostCreditWithBodyWithResponse(ctx context.Context, org Org, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error) {
+func (c *ClientWithResponses) PostCreditWithBodyWithResponse(ctx context.Context, org string, params *PostCreditParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error) {
 	rsp, err := c.PostCreditWithBody(ctx, org, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2473,7 +3014,7 @@ func (c *ClientWithResponses) PostCreditWithBodyWithResponse(ctx context.Context
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
-func (c *ClientWithResponses) PostCreditWithResponse(ctx context.Context, org Org, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error) {
+func (c *ClientWithResponses) PostCreditWithResponse(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error) {
 	rsp, err := c.PostCredit(ctx, org, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2481,18 +3022,35 @@ func (c *ClientWithResponses) PostCreditWithResponse(ctx context.Context, org Or
 	return ParsePostCreditHTTPResponse(rsp)
 }
 
+// ListBillingLeasesWithResponse List recorded leases
+//
+// The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
+// whether a lease was recorded and what it cost.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v0/billing/leases/{org} (the `ListBillingLeases` operationId).
+func (c *ClientWithResponses) ListBillingLeasesWithResponse(ctx context.Context, org string, params *ListBillingLeasesParams, reqEditors ...RequestEditorFn) (*ListBillingLeasesHTTPResponse, error) {
+	rsp, err := c.ListBillingLeases(ctx, org, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBillingLeasesHTTPResponse(rsp)
+}
+
 // RecordLeasesWithBodyWithResponse Record leases and bill those that finished
 //
 // Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-func (c *ClientWithResponses) RecordLeasesWithBodyWithResponse(ctx context.Context, org Org, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error) {
+func (c *ClientWithResponses) RecordLeasesWithBodyWithResponse(ctx context.Context, org string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error) {
 	rsp, err := c.RecordLeasesWithBody(ctx, org, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2503,15 +3061,16 @@ func (c *ClientWithResponses) RecordLeasesWithBodyWithResponse(ctx context.Conte
 // RecordLeasesWithResponse Record leases and bill those that finished
 //
 // Takes 1 to 1 000 leases, all of them or none. A lease is known by its `job_id`, or by its `lease_id` where it has
-// no job. Without `finished_at` it is running and may be sent again with other contents; with `finished_at` it is
-// billed: one ledger entry of source `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged
-// does nothing, so a request whose answer was lost can simply be repeated; sending a billed lease with other
-// contents is refused with `lease_conflict`. An answer means that the leases are on disk.
+// no job. Without `finished_at` it is running; with `finished_at` it is billed: one ledger entry of source
+// `vm_lease_debit`, also when the cost is 0. Sending a lease again unchanged does nothing, so a request whose answer was
+// lost can simply be repeated. While a lease runs, texts and ids that are null may be filled in, and what a request
+// leaves out stays as it is; another start, another count, or another value of what is known is refused with
+// `lease_conflict`, and so is any change of a billed lease. An answer means that the leases are on disk.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v0/billing/leases/{org} (the `RecordLeases` operationId).
-func (c *ClientWithResponses) RecordLeasesWithResponse(ctx context.Context, org Org, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error) {
+func (c *ClientWithResponses) RecordLeasesWithResponse(ctx context.Context, org string, body RecordLeasesJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordLeasesHTTPResponse, error) {
 	rsp, err := c.RecordLeases(ctx, org, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2527,12 +3086,28 @@ func (c *ClientWithResponses) RecordLeasesWithResponse(ctx context.Context, org 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v0/billing/transactions/{org} (the `ListBillingTransactions` operationId).
-func (c *ClientWithResponses) ListBillingTransactionsWithResponse(ctx context.Context, org Org, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*ListBillingTransactionsHTTPResponse, error) {
+func (c *ClientWithResponses) ListBillingTransactionsWithResponse(ctx context.Context, org string, params *ListBillingTransactionsParams, reqEditors ...RequestEditorFn) (*ListBillingTransactionsHTTPResponse, error) {
 	rsp, err := c.ListBillingTransactions(ctx, org, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseListBillingTransactionsHTTPResponse(rsp)
+}
+
+// GetBillingTransactionWithResponse Trace a ledger entry to its source
+//
+// One entry of the ledger and the balance after it. For the debit of a lease also the lease, with its build, pipeline
+// and machine, and the arithmetic of its cost.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v0/billing/transactions/{org}/{id} (the `GetBillingTransaction` operationId).
+func (c *ClientWithResponses) GetBillingTransactionWithResponse(ctx context.Context, org string, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetBillingTransactionHTTPResponse, error) {
+	rsp, err := c.GetBillingTransaction(ctx, org, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBillingTransactionHTTPResponse(rsp)
 }
 
 // GetBillingUsageWithResponse Sum the usage of a window
@@ -2543,7 +3118,7 @@ func (c *ClientWithResponses) ListBillingTransactionsWithResponse(ctx context.Co
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v0/billing/usage/{org} (the `GetBillingUsage` operationId).
-func (c *ClientWithResponses) GetBillingUsageWithResponse(ctx context.Context, org Org, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*GetBillingUsageHTTPResponse, error) {
+func (c *ClientWithResponses) GetBillingUsageWithResponse(ctx context.Context, org string, params *GetBillingUsageParams, reqEditors ...RequestEditorFn) (*GetBillingUsageHTTPResponse, error) {
 	rsp, err := c.GetBillingUsage(ctx, org, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2561,7 +3136,7 @@ func (c *ClientWithResponses) GetBillingUsageWithResponse(ctx context.Context, o
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v0/billing/usage/{org}/breakdown (the `GetBillingUsageBreakdown` operationId).
-func (c *ClientWithResponses) GetBillingUsageBreakdownWithResponse(ctx context.Context, org Org, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*GetBillingUsageBreakdownHTTPResponse, error) {
+func (c *ClientWithResponses) GetBillingUsageBreakdownWithResponse(ctx context.Context, org string, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*GetBillingUsageBreakdownHTTPResponse, error) {
 	rsp, err := c.GetBillingUsageBreakdown(ctx, org, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -2578,7 +3153,7 @@ func (c *ClientWithResponses) GetBillingUsageBreakdownWithResponse(ctx context.C
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v0/billing/usage/{org}/series (the `GetBillingUsageSeries` operationId).
-func (c *ClientWithResponses) GetBillingUsageSeriesWithResponse(ctx context.Context, org Org, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*GetBillingUsageSeriesHTTPResponse, error) {
+func (c *ClientWithResponses) GetBillingUsageSeriesWithResponse(ctx context.Context, org string, params *GetBillingUsageSeriesParams, reqEditors ...RequestEditorFn) (*GetBillingUsageSeriesHTTPResponse, error) {
 	rsp, err := c.GetBillingUsageSeries(ctx, org, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -3068,6 +3643,202 @@ func ParsePostCreditHTTPResponse(rsp *http.Response) (*PostCreditHTTPResponse, e
 	return response, nil
 }
 
+// ParseListBillingLeasesHTTPResponse parses an HTTP response from a ListBillingLeasesWithResponse call
+func ParseListBillingLeasesHTTPResponse(rsp *http.Response) (*ListBillingLeasesHTTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBillingLeasesHTTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LeaseList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Unexpected
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListBillingLeasesHTTPResponse200Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListBillingLeasesHTTPResponse400Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListBillingLeasesHTTPResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListBillingLeasesHTTPResponse404Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 422:
+		var headers ListBillingLeasesHTTPResponse422Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListBillingLeasesHTTPResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListBillingLeasesHTTPResponse500Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListBillingLeasesHTTPResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	case true:
+		var headers ListBillingLeasesHTTPResponseDefaultHeaders
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRecordLeasesHTTPResponse parses an HTTP response from a RecordLeasesWithResponse call
 func ParseRecordLeasesHTTPResponse(rsp *http.Response) (*RecordLeasesHTTPResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3532,6 +4303,185 @@ func ParseListBillingTransactionsHTTPResponse(rsp *http.Response) (*ListBillingT
 		response.Headers503 = &headers
 	case true:
 		var headers ListBillingTransactionsHTTPResponseDefaultHeaders
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetBillingTransactionHTTPResponse parses an HTTP response from a GetBillingTransactionWithResponse call
+func ParseGetBillingTransactionHTTPResponse(rsp *http.Response) (*GetBillingTransactionHTTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBillingTransactionHTTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransactionDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Unexpected
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBillingTransactionHTTPResponse200Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetBillingTransactionHTTPResponse400Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBillingTransactionHTTPResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetBillingTransactionHTTPResponse404Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetBillingTransactionHTTPResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetBillingTransactionHTTPResponse500Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetBillingTransactionHTTPResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	case true:
+		var headers GetBillingTransactionHTTPResponseDefaultHeaders
 		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

@@ -8,7 +8,6 @@ import (
 	"compress/flate"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,33 +16,41 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	. "github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/internal/wire"
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetBillingBalance Read the balance
 	// (GET /api/v0/billing/balance/{org})
-	GetBillingBalance(ctx echo.Context, org Org) error
+	GetBillingBalance(ctx echo.Context, org string) error
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
-	PostCredit(ctx echo.Context, org Org, params PostCreditParams) error
+	PostCredit(ctx echo.Context, org string, params PostCreditParams) error
+	// ListBillingLeases List recorded leases
+	// (GET /api/v0/billing/leases/{org})
+	ListBillingLeases(ctx echo.Context, org string, params ListBillingLeasesParams) error
 	// RecordLeases Record leases and bill those that finished
 	// (POST /api/v0/billing/leases/{org})
-	RecordLeases(ctx echo.Context, org Org) error
+	RecordLeases(ctx echo.Context, org string) error
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
-	ListBillingTransactions(ctx echo.Context, org Org, params ListBillingTransactionsParams) error
+	ListBillingTransactions(ctx echo.Context, org string, params ListBillingTransactionsParams) error
+	// GetBillingTransaction Trace a ledger entry to its source
+	// (GET /api/v0/billing/transactions/{org}/{id})
+	GetBillingTransaction(ctx echo.Context, org string, id openapi_types.UUID) error
 	// GetBillingUsage Sum the usage of a window
 	// (GET /api/v0/billing/usage/{org})
-	GetBillingUsage(ctx echo.Context, org Org, params GetBillingUsageParams) error
+	GetBillingUsage(ctx echo.Context, org string, params GetBillingUsageParams) error
 	// GetBillingUsageBreakdown Trace the usage of a window to builds and jobs
 	// (GET /api/v0/billing/usage/{org}/breakdown)
-	GetBillingUsageBreakdown(ctx echo.Context, org Org, params GetBillingUsageBreakdownParams) error
+	GetBillingUsageBreakdown(ctx echo.Context, org string, params GetBillingUsageBreakdownParams) error
 	// GetBillingUsageSeries Sum the usage of a window per day
 	// (GET /api/v0/billing/usage/{org}/series)
-	GetBillingUsageSeries(ctx echo.Context, org Org, params GetBillingUsageSeriesParams) error
+	GetBillingUsageSeries(ctx echo.Context, org string, params GetBillingUsageSeriesParams) error
 	// ListOrganizations List the organizations that the token can see
 	// (GET /api/v0/organizations)
 	ListOrganizations(ctx echo.Context, params ListOrganizationsParams) error
@@ -58,7 +65,7 @@ type ServerInterfaceWrapper struct {
 func (w *ServerInterfaceWrapper) GetBillingBalance(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -74,7 +81,7 @@ func (w *ServerInterfaceWrapper) GetBillingBalance(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) PostCredit(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -87,7 +94,7 @@ func (w *ServerInterfaceWrapper) PostCredit(ctx echo.Context) error {
 	headers := ctx.Request().Header
 	// ------------- Required header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
+		var IdempotencyKey string
 		n := len(valueList)
 		if n != 1 {
 			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
@@ -108,11 +115,64 @@ func (w *ServerInterfaceWrapper) PostCredit(ctx echo.Context) error {
 	return err
 }
 
+// ListBillingLeases converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBillingLeases(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBillingLeasesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "lease_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lease_id", ctx.QueryParams(), &params.LeaseID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lease_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "job_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "job_id", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBillingLeases(ctx, org, params)
+	return err
+}
+
 // RecordLeases converts echo context to params.
 func (w *ServerInterfaceWrapper) RecordLeases(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -128,7 +188,7 @@ func (w *ServerInterfaceWrapper) RecordLeases(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListBillingTransactions(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -156,11 +216,35 @@ func (w *ServerInterfaceWrapper) ListBillingTransactions(ctx echo.Context) error
 	return err
 }
 
+// GetBillingTransaction converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBillingTransaction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetBillingTransaction(ctx, org, id)
+	return err
+}
+
 // GetBillingUsage converts echo context to params.
 func (w *ServerInterfaceWrapper) GetBillingUsage(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -192,7 +276,7 @@ func (w *ServerInterfaceWrapper) GetBillingUsage(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetBillingUsageBreakdown(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -224,7 +308,7 @@ func (w *ServerInterfaceWrapper) GetBillingUsageBreakdown(ctx echo.Context) erro
 func (w *ServerInterfaceWrapper) GetBillingUsageSeries(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "org" -------------
-	var org Org
+	var org string
 
 	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -326,9 +410,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/api/v0/billing/balance/:org", wrapper.GetBillingBalance, options.OperationMiddlewares["getBillingBalance"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/transactions/:org", wrapper.ListBillingTransactions, options.OperationMiddlewares["listBillingTransactions"]...)
+	router.GET(options.BaseURL+"/api/v0/billing/transactions/:org/:id", wrapper.GetBillingTransaction, options.OperationMiddlewares["getBillingTransaction"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org", wrapper.GetBillingUsage, options.OperationMiddlewares["getBillingUsage"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org/series", wrapper.GetBillingUsageSeries, options.OperationMiddlewares["getBillingUsageSeries"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org/breakdown", wrapper.GetBillingUsageBreakdown, options.OperationMiddlewares["getBillingUsageBreakdown"]...)
+	router.GET(options.BaseURL+"/api/v0/billing/leases/:org", wrapper.ListBillingLeases, options.OperationMiddlewares["listBillingLeases"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/leases/:org", wrapper.RecordLeases, options.OperationMiddlewares["recordLeases"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/credits/:org", wrapper.PostCredit, options.OperationMiddlewares["postCredit"]...)
 	router.GET(options.BaseURL+"/api/v0/organizations", wrapper.ListOrganizations, options.OperationMiddlewares["listOrganizations"]...)
@@ -455,1395 +541,207 @@ type ValidationFailedJSONResponse struct {
 	Headers ValidationFailedResponseHeaders
 }
 
+// GetBillingBalanceRequestObject is the request of GetBillingBalance, checked against the contract.
 type GetBillingBalanceRequestObject struct {
-	Org Org `json:"org"`
+	Org string `json:"org"`
 }
 
+// GetBillingBalanceResponseObject is an answer of GetBillingBalance. Errors are returned as errors instead.
 type GetBillingBalanceResponseObject interface {
 	VisitGetBillingBalanceResponse(w http.ResponseWriter) error
 }
 
-type GetBillingBalance200ResponseHeaders struct {
-	XRequestID string
-}
-
+// GetBillingBalance200JSONResponse is the answer with the status 200.
 type GetBillingBalance200JSONResponse struct {
-	Body    BalanceResponse
-	Headers GetBillingBalance200ResponseHeaders
+	Body BalanceResponse
 }
 
-func (response GetBillingBalance200JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitGetBillingBalanceResponse writes the answer.
+func (r GetBillingBalance200JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendBalanceResponse(b, &r.Body) })
 }
 
-type GetBillingBalance400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response GetBillingBalance400JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingBalance401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response GetBillingBalance401JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingBalance404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetBillingBalance404JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingBalance429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response GetBillingBalance429JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingBalance500JSONResponse struct{ InternalJSONResponse }
-
-func (response GetBillingBalance500JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingBalance503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response GetBillingBalance503JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingBalancedefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response GetBillingBalancedefaultJSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// PostCreditRequestObject is the request of PostCredit, checked against the contract.
 type PostCreditRequestObject struct {
-	Org    Org `json:"org"`
+	Org    string `json:"org"`
 	Params PostCreditParams
 	Body   *PostCreditJSONRequestBody
 }
 
+// PostCreditResponseObject is an answer of PostCredit. Errors are returned as errors instead.
 type PostCreditResponseObject interface {
 	VisitPostCreditResponse(w http.ResponseWriter) error
 }
 
-type PostCredit201ResponseHeaders struct {
-	IdempotencyReplayed *bool
-	XRequestID          string
-}
-
+// PostCredit201JSONResponse is the answer with the status 201.
 type PostCredit201JSONResponse struct {
-	Body    Transaction
-	Headers PostCredit201ResponseHeaders
+	Body                Transaction
+	IdempotencyReplayed *bool // the header Idempotency-Replayed
 }
 
-func (response PostCredit201JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
+// VisitPostCreditResponse writes the answer.
+func (r PostCredit201JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
+	if r.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*r.IdempotencyReplayed))
 	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
+	return wire.Write(w, 201, func(b []byte) []byte { return AppendTransaction(b, &r.Body) })
 }
 
-type PostCredit400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response PostCredit400JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+// ListBillingLeasesRequestObject is the request of ListBillingLeases, checked against the contract.
+type ListBillingLeasesRequestObject struct {
+	Org    string `json:"org"`
+	Params ListBillingLeasesParams
 }
 
-type PostCredit401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response PostCredit401JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
+// ListBillingLeasesResponseObject is an answer of ListBillingLeases. Errors are returned as errors instead.
+type ListBillingLeasesResponseObject interface {
+	VisitListBillingLeasesResponse(w http.ResponseWriter) error
 }
 
-type PostCredit403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response PostCredit403JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+// ListBillingLeases200JSONResponse is the answer with the status 200.
+type ListBillingLeases200JSONResponse struct {
+	Body LeaseList
 }
 
-type PostCredit404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response PostCredit404JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitListBillingLeasesResponse writes the answer.
+func (r ListBillingLeases200JSONResponse) VisitListBillingLeasesResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendLeaseList(b, &r.Body) })
 }
 
-type PostCredit408JSONResponse struct{ RequestTimeoutJSONResponse }
-
-func (response PostCredit408JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit409JSONResponse struct{ ConflictJSONResponse }
-
-func (response PostCredit409JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit413JSONResponse struct{ BodyTooLargeJSONResponse }
-
-func (response PostCredit413JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit415JSONResponse struct {
-	UnsupportedMediaTypeJSONResponse
-}
-
-func (response PostCredit415JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response PostCredit422JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response PostCredit429JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit500JSONResponse struct{ InternalJSONResponse }
-
-func (response PostCredit500JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCredit503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response PostCredit503JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PostCreditdefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response PostCreditdefaultJSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// RecordLeasesRequestObject is the request of RecordLeases, checked against the contract.
 type RecordLeasesRequestObject struct {
-	Org  Org `json:"org"`
+	Org  string `json:"org"`
 	Body *RecordLeasesJSONRequestBody
 }
 
+// RecordLeasesResponseObject is an answer of RecordLeases. Errors are returned as errors instead.
 type RecordLeasesResponseObject interface {
 	VisitRecordLeasesResponse(w http.ResponseWriter) error
 }
 
-type RecordLeases200ResponseHeaders struct {
-	XRequestID string
-}
-
+// RecordLeases200JSONResponse is the answer with the status 200.
 type RecordLeases200JSONResponse struct {
-	Body    RecordedLeaseList
-	Headers RecordLeases200ResponseHeaders
+	Body RecordedLeaseList
 }
 
-func (response RecordLeases200JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitRecordLeasesResponse writes the answer.
+func (r RecordLeases200JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendRecordedLeaseList(b, &r.Body) })
 }
 
-type RecordLeases400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response RecordLeases400JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response RecordLeases401JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RecordLeases403JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response RecordLeases404JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases408JSONResponse struct{ RequestTimeoutJSONResponse }
-
-func (response RecordLeases408JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases409JSONResponse struct{ ConflictJSONResponse }
-
-func (response RecordLeases409JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases413JSONResponse struct{ BodyTooLargeJSONResponse }
-
-func (response RecordLeases413JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases415JSONResponse struct {
-	UnsupportedMediaTypeJSONResponse
-}
-
-func (response RecordLeases415JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response RecordLeases422JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response RecordLeases429JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases500JSONResponse struct{ InternalJSONResponse }
-
-func (response RecordLeases500JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeases503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RecordLeases503JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RecordLeasesdefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response RecordLeasesdefaultJSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// ListBillingTransactionsRequestObject is the request of ListBillingTransactions, checked against the contract.
 type ListBillingTransactionsRequestObject struct {
-	Org    Org `json:"org"`
+	Org    string `json:"org"`
 	Params ListBillingTransactionsParams
 }
 
+// ListBillingTransactionsResponseObject is an answer of ListBillingTransactions. Errors are returned as errors instead.
 type ListBillingTransactionsResponseObject interface {
 	VisitListBillingTransactionsResponse(w http.ResponseWriter) error
 }
 
-type ListBillingTransactions200ResponseHeaders struct {
-	XRequestID string
-}
-
+// ListBillingTransactions200JSONResponse is the answer with the status 200.
 type ListBillingTransactions200JSONResponse struct {
-	Body    TransactionList
-	Headers ListBillingTransactions200ResponseHeaders
+	Body TransactionList
 }
 
-func (response ListBillingTransactions200JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitListBillingTransactionsResponse writes the answer.
+func (r ListBillingTransactions200JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendTransactionList(b, &r.Body) })
 }
 
-type ListBillingTransactions400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response ListBillingTransactions400JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+// GetBillingTransactionRequestObject is the request of GetBillingTransaction, checked against the contract.
+type GetBillingTransactionRequestObject struct {
+	Org string             `json:"org"`
+	ID  openapi_types.UUID `json:"id"`
 }
 
-type ListBillingTransactions401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response ListBillingTransactions401JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
+// GetBillingTransactionResponseObject is an answer of GetBillingTransaction. Errors are returned as errors instead.
+type GetBillingTransactionResponseObject interface {
+	VisitGetBillingTransactionResponse(w http.ResponseWriter) error
 }
 
-type ListBillingTransactions404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response ListBillingTransactions404JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
+// GetBillingTransaction200JSONResponse is the answer with the status 200.
+type GetBillingTransaction200JSONResponse struct {
+	Body TransactionDetail
 }
 
-type ListBillingTransactions422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response ListBillingTransactions422JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitGetBillingTransactionResponse writes the answer.
+func (r GetBillingTransaction200JSONResponse) VisitGetBillingTransactionResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendTransactionDetail(b, &r.Body) })
 }
 
-type ListBillingTransactions429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response ListBillingTransactions429JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillingTransactions500JSONResponse struct{ InternalJSONResponse }
-
-func (response ListBillingTransactions500JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillingTransactions503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ListBillingTransactions503JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillingTransactionsdefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response ListBillingTransactionsdefaultJSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// GetBillingUsageRequestObject is the request of GetBillingUsage, checked against the contract.
 type GetBillingUsageRequestObject struct {
-	Org    Org `json:"org"`
+	Org    string `json:"org"`
 	Params GetBillingUsageParams
 }
 
+// GetBillingUsageResponseObject is an answer of GetBillingUsage. Errors are returned as errors instead.
 type GetBillingUsageResponseObject interface {
 	VisitGetBillingUsageResponse(w http.ResponseWriter) error
 }
 
-type GetBillingUsage200ResponseHeaders struct {
-	XRequestID string
-}
-
+// GetBillingUsage200JSONResponse is the answer with the status 200.
 type GetBillingUsage200JSONResponse struct {
-	Body    UsageResponse
-	Headers GetBillingUsage200ResponseHeaders
+	Body UsageResponse
 }
 
-func (response GetBillingUsage200JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitGetBillingUsageResponse writes the answer.
+func (r GetBillingUsage200JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendUsageResponse(b, &r.Body) })
 }
 
-type GetBillingUsage400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response GetBillingUsage400JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsage401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response GetBillingUsage401JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsage404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetBillingUsage404JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsage422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response GetBillingUsage422JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsage429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response GetBillingUsage429JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsage500JSONResponse struct{ InternalJSONResponse }
-
-func (response GetBillingUsage500JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsage503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response GetBillingUsage503JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsagedefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response GetBillingUsagedefaultJSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// GetBillingUsageBreakdownRequestObject is the request of GetBillingUsageBreakdown, checked against the contract.
 type GetBillingUsageBreakdownRequestObject struct {
-	Org    Org `json:"org"`
+	Org    string `json:"org"`
 	Params GetBillingUsageBreakdownParams
 }
 
+// GetBillingUsageBreakdownResponseObject is an answer of GetBillingUsageBreakdown. Errors are returned as errors instead.
 type GetBillingUsageBreakdownResponseObject interface {
 	VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error
 }
 
-type GetBillingUsageBreakdown200ResponseHeaders struct {
-	XRequestID string
-}
-
-type GetBillingUsageBreakdown200JSONResponse struct {
-	Body    UsageBreakdownResponse
-	Headers GetBillingUsageBreakdown200ResponseHeaders
-}
-
-func (response GetBillingUsageBreakdown200JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response GetBillingUsageBreakdown400JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response GetBillingUsageBreakdown401JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetBillingUsageBreakdown404JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response GetBillingUsageBreakdown422JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response GetBillingUsageBreakdown429JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown500JSONResponse struct{ InternalJSONResponse }
-
-func (response GetBillingUsageBreakdown500JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdown503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response GetBillingUsageBreakdown503JSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageBreakdowndefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response GetBillingUsageBreakdowndefaultJSONResponse) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// GetBillingUsageSeriesRequestObject is the request of GetBillingUsageSeries, checked against the contract.
 type GetBillingUsageSeriesRequestObject struct {
-	Org    Org `json:"org"`
+	Org    string `json:"org"`
 	Params GetBillingUsageSeriesParams
 }
 
+// GetBillingUsageSeriesResponseObject is an answer of GetBillingUsageSeries. Errors are returned as errors instead.
 type GetBillingUsageSeriesResponseObject interface {
 	VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error
 }
 
-type GetBillingUsageSeries200ResponseHeaders struct {
-	XRequestID string
-}
-
+// GetBillingUsageSeries200JSONResponse is the answer with the status 200.
 type GetBillingUsageSeries200JSONResponse struct {
-	Body    UsageSeriesResponse
-	Headers GetBillingUsageSeries200ResponseHeaders
+	Body UsageSeriesResponse
 }
 
-func (response GetBillingUsageSeries200JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitGetBillingUsageSeriesResponse writes the answer.
+func (r GetBillingUsageSeries200JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendUsageSeriesResponse(b, &r.Body) })
 }
 
-type GetBillingUsageSeries400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response GetBillingUsageSeries400JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeries401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response GetBillingUsageSeries401JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeries404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetBillingUsageSeries404JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeries422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response GetBillingUsageSeries422JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeries429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response GetBillingUsageSeries429JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeries500JSONResponse struct{ InternalJSONResponse }
-
-func (response GetBillingUsageSeries500JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeries503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response GetBillingUsageSeries503JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillingUsageSeriesdefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response GetBillingUsageSeriesdefaultJSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
+// ListOrganizationsRequestObject is the request of ListOrganizations, checked against the contract.
 type ListOrganizationsRequestObject struct {
 	Params ListOrganizationsParams
 }
 
+// ListOrganizationsResponseObject is an answer of ListOrganizations. Errors are returned as errors instead.
 type ListOrganizationsResponseObject interface {
 	VisitListOrganizationsResponse(w http.ResponseWriter) error
 }
 
-type ListOrganizations200ResponseHeaders struct {
-	XRequestID string
-}
-
+// ListOrganizations200JSONResponse is the answer with the status 200.
 type ListOrganizations200JSONResponse struct {
-	Body    OrganizationList
-	Headers ListOrganizations200ResponseHeaders
+	Body OrganizationList
 }
 
-func (response ListOrganizations200JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizations400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response ListOrganizations400JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizations401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response ListOrganizations401JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizations422JSONResponse struct{ ValidationFailedJSONResponse }
-
-func (response ListOrganizations422JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizations429JSONResponse struct{ RateLimitedJSONResponse }
-
-func (response ListOrganizations429JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizations500JSONResponse struct{ InternalJSONResponse }
-
-func (response ListOrganizations500JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizations503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ListOrganizations503JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOrganizationsdefaultJSONResponse struct {
-	Body       Error
-	Headers    UnexpectedResponseHeaders
-	StatusCode int
-}
-
-func (response ListOrganizationsdefaultJSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("x-request-id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
+// VisitListOrganizationsResponse writes the answer.
+func (r ListOrganizations200JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendOrganizationList(b, &r.Body) })
 }
 
 // StrictServerInterface represents all server handlers.
@@ -1854,12 +752,18 @@ type StrictServerInterface interface {
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
 	PostCredit(ctx context.Context, request PostCreditRequestObject) (PostCreditResponseObject, error)
+	// ListBillingLeases List recorded leases
+	// (GET /api/v0/billing/leases/{org})
+	ListBillingLeases(ctx context.Context, request ListBillingLeasesRequestObject) (ListBillingLeasesResponseObject, error)
 	// RecordLeases Record leases and bill those that finished
 	// (POST /api/v0/billing/leases/{org})
 	RecordLeases(ctx context.Context, request RecordLeasesRequestObject) (RecordLeasesResponseObject, error)
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
 	ListBillingTransactions(ctx context.Context, request ListBillingTransactionsRequestObject) (ListBillingTransactionsResponseObject, error)
+	// GetBillingTransaction Trace a ledger entry to its source
+	// (GET /api/v0/billing/transactions/{org}/{id})
+	GetBillingTransaction(ctx context.Context, request GetBillingTransactionRequestObject) (GetBillingTransactionResponseObject, error)
 	// GetBillingUsage Sum the usage of a window
 	// (GET /api/v0/billing/usage/{org})
 	GetBillingUsage(ctx context.Context, request GetBillingUsageRequestObject) (GetBillingUsageResponseObject, error)
@@ -1887,7 +791,7 @@ type strictHandler struct {
 }
 
 // GetBillingBalance operation middleware
-func (sh *strictHandler) GetBillingBalance(ctx echo.Context, org Org) error {
+func (sh *strictHandler) GetBillingBalance(ctx echo.Context, org string) error {
 	var request GetBillingBalanceRequestObject
 
 	request.Org = org
@@ -1912,7 +816,7 @@ func (sh *strictHandler) GetBillingBalance(ctx echo.Context, org Org) error {
 }
 
 // PostCredit operation middleware
-func (sh *strictHandler) PostCredit(ctx echo.Context, org Org, params PostCreditParams) error {
+func (sh *strictHandler) PostCredit(ctx echo.Context, org string, params PostCreditParams) error {
 	var request PostCreditRequestObject
 
 	request.Org = org
@@ -1960,8 +864,34 @@ func (sh *strictHandler) PostCredit(ctx echo.Context, org Org, params PostCredit
 	return nil
 }
 
+// ListBillingLeases operation middleware
+func (sh *strictHandler) ListBillingLeases(ctx echo.Context, org string, params ListBillingLeasesParams) error {
+	var request ListBillingLeasesRequestObject
+
+	request.Org = org
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBillingLeases(ctx.Request().Context(), request.(ListBillingLeasesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBillingLeases")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListBillingLeasesResponseObject); ok {
+		return validResponse.VisitListBillingLeasesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // RecordLeases operation middleware
-func (sh *strictHandler) RecordLeases(ctx echo.Context, org Org) error {
+func (sh *strictHandler) RecordLeases(ctx echo.Context, org string) error {
 	var request RecordLeasesRequestObject
 
 	request.Org = org
@@ -2009,7 +939,7 @@ func (sh *strictHandler) RecordLeases(ctx echo.Context, org Org) error {
 }
 
 // ListBillingTransactions operation middleware
-func (sh *strictHandler) ListBillingTransactions(ctx echo.Context, org Org, params ListBillingTransactionsParams) error {
+func (sh *strictHandler) ListBillingTransactions(ctx echo.Context, org string, params ListBillingTransactionsParams) error {
 	var request ListBillingTransactionsRequestObject
 
 	request.Org = org
@@ -2034,8 +964,34 @@ func (sh *strictHandler) ListBillingTransactions(ctx echo.Context, org Org, para
 	return nil
 }
 
+// GetBillingTransaction operation middleware
+func (sh *strictHandler) GetBillingTransaction(ctx echo.Context, org string, id openapi_types.UUID) error {
+	var request GetBillingTransactionRequestObject
+
+	request.Org = org
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBillingTransaction(ctx.Request().Context(), request.(GetBillingTransactionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBillingTransaction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetBillingTransactionResponseObject); ok {
+		return validResponse.VisitGetBillingTransactionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetBillingUsage operation middleware
-func (sh *strictHandler) GetBillingUsage(ctx echo.Context, org Org, params GetBillingUsageParams) error {
+func (sh *strictHandler) GetBillingUsage(ctx echo.Context, org string, params GetBillingUsageParams) error {
 	var request GetBillingUsageRequestObject
 
 	request.Org = org
@@ -2061,7 +1017,7 @@ func (sh *strictHandler) GetBillingUsage(ctx echo.Context, org Org, params GetBi
 }
 
 // GetBillingUsageBreakdown operation middleware
-func (sh *strictHandler) GetBillingUsageBreakdown(ctx echo.Context, org Org, params GetBillingUsageBreakdownParams) error {
+func (sh *strictHandler) GetBillingUsageBreakdown(ctx echo.Context, org string, params GetBillingUsageBreakdownParams) error {
 	var request GetBillingUsageBreakdownRequestObject
 
 	request.Org = org
@@ -2087,7 +1043,7 @@ func (sh *strictHandler) GetBillingUsageBreakdown(ctx echo.Context, org Org, par
 }
 
 // GetBillingUsageSeries operation middleware
-func (sh *strictHandler) GetBillingUsageSeries(ctx echo.Context, org Org, params GetBillingUsageSeriesParams) error {
+func (sh *strictHandler) GetBillingUsageSeries(ctx echo.Context, org string, params GetBillingUsageSeriesParams) error {
 	var request GetBillingUsageSeriesRequestObject
 
 	request.Org = org
@@ -2142,133 +1098,195 @@ func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganiza
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1rkhs3muBVEOzdsKRJsviod/0qyXK3emzLIZVGEW06mGDiIwkrE2ADyGKxHRWxt9gb7BX2AHOTPckG",
-	"PiCfTBafku0ZTUx3q5KJ14fv/crfWpFM5lKAMLp1/VtrBpSBwn++YZDMpQERLd/BPKZLYPYxAx0pPjdc",
-	"itZ16ycFGoQJyIKbGTEzIPc0ToEYlUJAFjMQ+JAKvQBFuCZmRg2RE0IFAapiDopENI6L8ZomQD7BstMK",
-	"WjqaQULtqmY5h9Z1ayxlDFS0Hh+D1jv4ZwravPl2dVc/0gTsUlwT5d4i3G1Eg7oH9Y0msZx2yN0McHV8",
-	"IheChA9tP6DNWWj32e8SI0m/2yVzxYWh4xjI7ftXb96QaEYVjQwoTbgeCohmEtgNkWYGasE1lNYjCf0E",
-	"mkgBnaFoBS27BlcWngin0jkT+vA9iKmZta773W7QSrgo/g4yMGijuJh6KBi1vJ0YUKtgwMdkJhckoWJJ",
-	"NERSMI37ysCS0CUZ220KQ+iUctF5cnsTqRJqWtctLsz5aQv3x5M0aV338s1xYWAKCnf38ePH29TMQBge",
-	"UQMNW4wXdKlJ+BKoAhU+vToIu9LPLfdy65dVeDwGrTlVNAHjkfhVqrRsAI29+VDAgxlF+AbetQXMnE6B",
-	"jGEiFXTI9zAxRKaGTKTCXydcaYPvdMgbo0kkhbGkQ6iCKn7JBYKS28X+mYJatoKWoIndrVuxCb1L9/qd",
-	"kknzthdcMLn4RhNtqDIB4SKKUwbsmrz77hUZDAZXjpjslcvJRIMJiFSEkrHdJKMGCZNHM5IAFZoknAk+",
-	"nRny4e5Vh9yS8N9CSy1UDIUbTpJUmwJLNAn/Z/9l6DAZHmgyj+3e+93+ebt73u727rrda/z/f6wBwMSe",
-	"7amLXgVHiRn9Oywb8IjYuf09cU0iBYybgEQzqUGQ8RJvx9E6oYKRVPB/poCQ8qxBqikV/F/UzhiQHpL9",
-	"2VmJzDuV83bHl5eT8eS0DTA4b59e9S/aFC6j9gDGvYsLdg4X51fZ+R1XLQBQOk3bHmdbjnB2VuEIvSaG",
-	"8D1PuFkF0N8yLsANJJpQh+gzGTPtD9vrdjvkVhBPvxbvNWfgOLaiYgqWfyfyHph9nRtNBBIiAcEqsDnr",
-	"Nt97jFsrH47BhKaxcUNWmEsDQ3mrps1UUb49SxtxOg1IRDW0NQjNDb+H6v3RKIHsfubUzIptSjXdETvv",
-	"5AZSBcECAg+OUINMGNkDW74TWoIILUchMQdNKPJt9zSwuEsNSaQ2ZEDOz7uE0aVupr6LbajPyJ1O92hf",
-	"1nMpNCBHfUmZl7z2L88A7T/pfB5bLs+lOPlVWxj8VmzwtxYo5RhxJBmKcspGXgq1ghaT0ShVsaUVY+b6",
-	"+uRkRlUihekwuD9hMtInOIE+qY5LQGs6xWPNgIwlW1okFdJYPYQz8vf3b3+8JqmAhzlEBpi9CQtyLuap",
-	"8XAAbUacWZLuXV2dTrrj9kXUg/YFO5+0r+jZoD2YnE96UX98SXvdMlriEvlmLKQKMP4PBZPWdesvJ4V+",
-	"deJ+1SevERQI2lWcyRUWTRIaWxQBRp6FpWOHzy0mlzS1stKybm3/+kmhNeH6LyVb3kn5PVVTOPA+JVuO",
-	"jJSjGOfa6UrrQ5tvFX+1/J0K0uueXp5dnJPx0oD+Q99jtnt5D06HQC4YWDnKDVlQ7cSqVCQVcxp9crdd",
-	"gcgxL/yVFJOYRwcSLy8E2OgTLEcKUg1sp0tfO0X58rkmNVmJELNvZkoO6tsI5cPQIMoAc4T7vyVjHsfA",
-	"SAxUQ3HJuGW34VxzfBbiS6Ns/fC5U9cEKUHIGkSrBx6KZ2EzGMPnHfKjtKrNFFePZlZ+Myc1joNI30k1",
-	"5oyBOAyTJvk0uyBPeVSVWRj5CQSZUW/myNhSImU3Xi20pqYAYJpQlnBxGMoUuzgSz3Cb1wC6QSMdpwaV",
-	"LjyTtaSlJLFckGdhvo9jMoo3woASND6QUWSz7MQaikHVy/XW9ITy2Cmh3q9QtvQPu1K3wgj8LR3lVqu7",
-	"fhZmx7NEao3IWE5zhI1oqoGkgnlhkWsD7Hg3+6M038lUsMNutoycIyHNaIJz7nLPa6cobl1IotNoViGF",
-	"w264WOdI11veGmESnPoJD1yjVC+YUkKX+JMGsKL/Wdh8/vD5jRu0kCSiwo4Y2yliNhR0TpU5Jhd/Rw2g",
-	"xQgHooOiBkaxn2kXJKgNLBG8lM5i9Yc7UM2rrHNUfj3LxPvKjsmzsLzsCntG51079949fW+5n+8xOOjG",
-	"3Z93PAGZHqgGZtdh/GQ73fvK2Aatn3GGJEOV4veAdjNHs/0Pru8379uiQ/XUa/S0AF1UKA+kEBAha7Hq",
-	"Syw1HFESfBA0NTOp+L8OJf+0PNMuaFAbWOAA9Rb82PmYHKl5MY+ei4OQoLLscTBAgXM9uK2iEs/RjE/F",
-	"JyEXIiDwMLc7t78ouJfO1CvvxLJ+55p13mgNmTdD0xUN4OPHj+26c/2pu6/74g9jIx8Evac8puMYDsac",
-	"fKIdEac0blVP5JHTkq15pKji8ZJUh/zBtERGDR1ba7GQ+QpoNEN/oSbjVC8RpTQGJOSE6DmNwCFQdirL",
-	"Tm7JQnEDqG1IlSsdM3oPxNBPIIZiHtMIboiCOVBjWY/DU00nsKJb/B4i6kPurjsMtRIwM8lQs6JxLBc7",
-	"sqbG4TXvxJyiTW6tEE3++vouIH97ffstkSJe/uGk1K1YeueDNUVSBbkjGmOuIO4hlnM4pnjR6XwulQH2",
-	"AzBO7/BohzGLfMZRYqccIbh24xtrpqiykFduj2275zwAtrLbP6IiUnaCh/UdhyiXrMZKSZid8bWIJONi",
-	"Gnr0QA/r9F98jgyHWYlh0NnUDLvw+TEtkv+wMMENf4cG84FeaR7HXExHqb3akYvHjDzgd/NRPz1R2Wxx",
-	"6BJz8IGcUrhzT0y5z2Eycl6E4zgp81C5iw9POMQsi4NnWJRwra2IkCqTO2NrpOprEj4FkjAgoYtzF0+G",
-	"IkRDqPyO832WHtBEpqJ4xa7rvOHZE5e14eGNUV9N+BFt4hywPtoVUxHBOx8BQwxkjFsQ0vgnJeegDAfd",
-	"up7QWMMqx63HJcduPstj56XRv7X8D6Moy8Rp8COlGC2Ee1BLEgObYujVqCXycRzYIT/ClBprc2DuTSKV",
-	"cz8zGFsL1JG2C447Q2KboGsRLPy5ts8iBUOOf4XIWMH/Cmd/L1MVNSR8fJz5UDy+ZTFsyu9BdEiIDtnR",
-	"VFFhfNRTEAshaqS6IaGCSSosiiRSwNKNImMafcKwrs8MKc2BFGeHNOSJBK3XGZ/Y4TbtHWRCsrgI74LM",
-	"ouX9h4fVy8250kZC/RYM5fEK1N0ETdDGUa+Q2a2CmprM6wgPNDLx0uLHgljeqLPUH8oYsBtCyVzJqaIJ",
-	"mdA41ghZYiQJkcNjYoUU6LfKXVzWqum06sC1mh88GBCaj2NoZzdTDdvWrL6yO3+tU1DJ1EDNTdigoK36",
-	"FarxlVawPnq1EohcqyxsEAdV1mf3UGZ8+Z6Kv6tsL9tK8WfNS1bykJeNml8yhPBotBt+I74sME6lpJiu",
-	"onHk0WwjFiM+PpbE628NsmcKhI6tTHF+DgaruPRYEqyrU2iwWkHksn7mIOcxZmUhYjtHCqEG06AsLtxk",
-	"CK7JVFr2Eto1w8ZFy6K6iRM7mv9G1/IFG+cyXundCDTUjuuE79ENIV8Ao4BsZa9r+UOmeK+e5BN3+RC5",
-	"ReDcDwwibnnETC5KnEHPZBozNEtNmevWFdkn6btMwCWaXFVxVpC+YnU3MfXvLVHtiPRvBZB7rkxKY5LQ",
-	"aMYFkJnVg8ZLZHi/ynGHhL/K8SjTRjzpsrDsjbp2oX0M93KNrBGzzrjR+WhUvcfLocCHxTQL5zsyqJYL",
-	"6Za8gwejMT8rz/7pkW7/tJyPhjpPTY1IecxGlv9a9rAWgfG1bzThLDcBl9pA4pK9qP4EDKmK4z2XUtB6",
-	"3f5p0BJp7D0/Lnto5SbcNp5c3S1ll/5VjskYYimmmhhZUUrSFLnfluuJNBmDevrE7p0s78/exJzPIeYC",
-	"GrWhNSvn2lHQiubpKLLMe3XdVz990Jk+7XGrcZGEPvgk2m72f09n1gYtxvWn0XS8uua3XH+qrYnq4ZRP",
-	"KSbLHG0HqXLk6tOK1+isWc6xxJSIDvmIyE7HLmvc7nIxk3Hx4hjMAkCQELNbgY2oCdEbHk644HrmnnTI",
-	"WxEv0WZxD4fC0Z7l/ejqynOtdzxrd5s7L22lSe3ySe9uR9m7AXFevYlVycunu/HQsNzBLm1ZcIz8QKWi",
-	"el2MGmj7CMhGmnBcp/laLMkh/SGrW4ef21KfXcklF65Zy9IdTWA/XpIxyubZ8VfkZDckoQyyVF8fdF+U",
-	"0G2vsyWQSLVsJLUf8KcvQmwZj1oLhuyFgqs6JnsgX83XXX+92SsH3XG+jo7T6cZ17Ev7rVOQ3Ua69a9W",
-	"yLZ3ddHtkA/oeUCer0sDEO5co7K5lmobdgRza4SsUc8gx6/y+Q3M9zv/fTKaUcHiNXdZU4T2WaOmvxbS",
-	"sUxKhfyqXEmT/oo63XtDTdogYUKVCsHFNAyIgkgqBgxlhb2yJZic9944ZxVYHSx7hi9mbhFkGkUO0Q0J",
-	"Wer8jBAGhMYKKFsORb5ItVopy+ULiJaOAEUppstyUZTpy37X3ox0UYlsuUbF9m05++UgF1SDUaeAbiSJ",
-	"So4LBqrdqO3xfD0DyQs3vAnXSCVr2QKO5gIDMbop439lrkaDtKGEYAFjtFJvMqkMIgvldlq70gEewEPB",
-	"bSEoQ74J88uX/j136fa7XLwzseWkci69igCMGroZIBpdchnnxSKSTVZtBWtzS7hFlaJLRImi/Kp5ffdb",
-	"xgDt6+UL8S4tdzECnVOaxDAxu98OgqC6oaYb+Ulq47ybpQqIna7Eez2NJHOpzepdeDfQE05g90bh8D2W",
-	"Nl9eaNXVYizsCxoN1tuk+4nl3Fn8FD5VHMv1K6xALp+x6RbfIRNHuaL3u0c31t6iEwhWQsSovkvR4NpH",
-	"9UA/ob7mFVik2+26+AbKlcKk0cZKK2+qx1wb59lHb74UEaAws7oHxSwZy/MZqK0p1TlOHvHq3rgBvQxp",
-	"sr/r9FuDvz/keoAD28c9gz7JMUQWHJaVCQ+VfUgnMxVQ6OcUFBCRhUykIt0b0n3CAFuhsG4TMW1rsQR5",
-	"6Ye1XJoU9CYF1mtCG+/TK02NFzXC2f1kQRV2G69wD2FUu8Zcad5aHL0VQBToNHZsCGg08+Thp/OaG5pf",
-	"3OgdCaCKoo8bcB232ASmO0WFptEeapo9H8byCvCwKagOeS2MwppAZSWgNWl9jqBTdPGJAqzKPIY4IT9J",
-	"pzohmGleR1uhEf8b0tFWMcRgOy3TAcCql3Q+B8GAoT/fHXIqwUelJkom2D8AXzcy1w6210Z3E3dlDdAU",
-	"iX6O128Ubuv4AG4f+cB2lL+VjCxh4BpBWQ431aRlFS4bFdTSWgfpp6VQNoedFFQ/xKLnArRx5flbE32Z",
-	"Wj+7ekpkzLJ4/WdXVFexoInoFBRUFMkENFLWNQnt4nMYGTlP59b8JXO6TEBYsziS6VyKkQIGCU6Fv7un",
-	"N/UYfsY+XLB+KFZi+vfJyIkjZCVh4EOB2lRk/ZPB/4phXd44hpdqm7WYX8kQqG7g6ZQBdPu8VEA/MbkQ",
-	"L1Mesz2YvHPLobpmtBeCmWLnwsgdchvH2S/GCc5YiqnldEL6CVzpuAAyVTKdB2Qxk7o0+VDkDkHM6vHy",
-	"I43jLxI02s9k3ips5KfOGnLg8R0TQXgtuJlhntKeruxjBJLWnH6P2NKTcQbUJalxfM++Z4W5RRPnc9do",
-	"JwAr7wat5BnVuRPssOjCmrBX3moCd2ERz+2kWZN+0iy1M6yNKugAmerOfL9KyH+X4ybuv9HjnuFB7dad",
-	"auQI8VBk3N37vi/h7e5/33elpzzwKNKxKZQ2zv/ejNLb63lGGhpvkVOXLfCNV4h1kVJ3k2m66N2t6ME7",
-	"m4b1XLqM3dX4TtDAkasYWceN+g1WT16BepWrlAnZk1uTQrFKMrtLvtxcoysJF1YxwLSHA6x6uRDbWvZF",
-	"zGZPA/8YMf8vGt4/ZiTfZYkp8D0ObspB620g+9kj7TdfMoxeYfu+3cOBbH/bcPq+LPhzhLSfRLDdo66f",
-	"P366L/B2i6AeJXbkMbCEGKVjl3cUbBFuXSH2VWfAOlmxWTDsmSZfOMKdeHB2kJUKKAd38QjggH0dAk0W",
-	"3t6+QJzsAIBgZnEZHg2h23m6nmejIPrP/53x7cCqOgmwog9RHggvQF8yQjex7rUya/2O/pqxELuUffuL",
-	"bi8nhy036N7/olt8Ulv9mCX2NC1WFshV1TWS2mmuc1nExHfaV0NGR8E7VqG6igjVg62llfegOOiXafQJ",
-	"zCH0UoIR6iqenxEp0GHy4e4VYRRrZnx7QzgKge1DMY0tUe1h/CZXxGCjL/sQuvs9COmzUQajy29yn9qX",
-	"owh/MZ+ZMI4pSsgcVIZf20bfxkiYRfQNaajsfwlyxXdK53o3oVuh/T1FrlUGIUoVN8v3dm7v28T2Ebep",
-	"mTWkj936IgXUiK6J6ytMZokZ/b//9X/CDrkt2k5gbmlWBSWVi79XEmTQqesqa5WM4ZqECihzpVOuVOyv",
-	"r++CoQixPj8s0gcyjKUWaeM48G70MEsT8V70/IW8yMX1k8B1IypcxwBsK+GcvAhhLIJ1/ZJziM2MmbuK",
-	"UC4mcg1B0WriGJEL0Lnbtabm6rxJLDpCX73x7jm7M5eBiygTYbR7Ym2yIt7QGYqhuCUvXiAUXrzADgfb",
-	"FGWg5cDzJD/tuxj4zntSRHCNu8F4whjcinY0egmGoqHt7zca98GmoF68yGpheBaObEsRLzvkVXYbCkqR",
-	"2m+0L57OwliYxvHiha+XxHMNhSlcTjSO83ctCP7yl7+QH6SA5VC8doWFPjSrsRegb8rrvc5ykrk4MMxU",
-	"qCQumd5160WC13wqgJHz07ZzjeA0lUMMRcYIAwcaXfGb/AuUtJTg7DMLTD0U4SSWUj17ltsblr33uqTb",
-	"7ZJ/Iznvs0/P/EPP/NyL3ef2f+u2CPnP/+tyYOx/nofuiC6vFoYCc2CoYkRRAzogSqaCASNWV3dJMJar",
-	"+VzcPDZun+k0yUF8xxMYCvvf2tBkrl2ra9e/wd5o3kObC5TCmOmp+QOZKBdQozFhfMqNveHKLHnTp7wG",
-	"oejA7WIy6RxjOBiVqc8W2Ovybbl5pGQGErunTzA3N+UG3i4fyJFjpX13dkqs+tI5Jq2UqJKIKkwrWOn+",
-	"EJAQB4eOeis1rtkgWm+U7/hNzCPwAsq3Gv7hzZ3PdiwK7OUchIs3d6SanvhBJwl3jJ8b7Gf8N1eGT166",
-	"Oktr5oLSjj11O71O175sp6Jz3rpuDTrdzsAKM2pmyPZP6Jyf3Hezsv0TT4Ynv0k1fbQvTMFsUWXtw7WN",
-	"nCLL0HiDNNrNcsSLNvFusIWiL7XNyMrKRhcF5VK8Ya1ruxt/Ul9w3qp1Xe53u7s1QqjVk59e9nr9rXsG",
-	"1Kve13WacK95CnUtrrwC7jDmeK1ETt35m0bkcDoptabGIb3NQyodsHDQ6eZBeQNFO6B/tXlAucveY9A6",
-	"2+Ywef9NHDDY6ih5ITBel2+tvnlc3m0Hdag0Sahatq5b74C62qBxjpOGTjVGLjxZ/pL1+bG6WduqPdgV",
-	"juIxy19i+Ll5F8UrJ2/VtPX4y2OwQrpe+ylId595g5bVpBpyfVCyO72gSM59gtrz5Myw1pg4rBUFYAON",
-	"TLJkPw1FJcnL8QlsSoslbuUps2+uXOO3VMKb1fa/XuFRMMn7IQ/FuobAHfLvsCzEiXNYa4KJBVSXFBnC",
-	"NX4GwPN8942IvKooz1+RAiW64/xVZjbP06RbuyJB7TMP9t48y3gp2XI3DlgNHZ1hPmtNz4XYaoX+4os8",
-	"qOtKlsjWXHM1PXwN33Tr3ZSSqH/gLy1O/P392x8ztRP772Apu0zmCrRu+jbKQzuhD22LDG3XCf3aN0Z/",
-	"XJEfvcOhV07iK773cX7X818c6Lhc83+0NgK63APnvN0dn9H2xbjXb19OBtA+Y73JVdSFi4te7+BLqSR5",
-	"NV9HRch7Oq8Kria63CTAmj6fdFhbtC8nA7eQNkX7772kZvdyC6lZ7VSKw7YQtnmHezugt8VRKt9AwEFn",
-	"2wCtobcZ6gP9zYNXelz911YkLGPMkwHXaRF5S5OctdX1Ctex/bFBRXAOlM+jIdzhp7uK+oy8ZANrPlCO",
-	"J3ntR24nb+gBQZ5oATEUWQ+Ij96fVil9z6S+qyEsmxfFR7yaPjTgFYiGuYbC+Uyufcpl0VgK20wi+23I",
-	"1aSxlsUX3tDLYu2gDnkPguHWMmMct5QKn7g+FFkHoRkXU/TE0rx7rstj9LrHAhUU1JAE0TyZx0vn5Jqj",
-	"HLqxJ/YrVb+3kJ9+KPLvLNQ0JVL/7MITSk/mn1PwlNqjSnVFrQP0lqxc6OfGxMxWHwan/cEla4/Hk6h9",
-	"2u9Ce3zau2pfnEGPdrunbNAft8qplC3WG0B/3D1t907Puu3Ts+5Z+3JAz9oRjKPzs7MrCpeDegrSda+S",
-	"5dIvpaT0u7W0jLoqcOY/PpRlTrQiRnsXF+OoPThj0D7tR2ft8dm43x50L84nF1Fv0D8fl8Pb1/jxganK",
-	"ur2XEhZOa5l5ravx5eXZVTRoX0CPtU8vLwfty15v0gZKzwf9q8HVeDJYSZe6bn1LDSXvlyJaSZ3CQAtt",
-	"a/dbOXWhSeX5RzkW70ME+b5LuQKt+6R92j1nZ/Rs7Myc7dSXpmK1NWqMw5uSVnl+TLXy/OLiot9r0Ct3",
-	"9Eu4AMPPdQWz3euX66Zal1eXvcF5dNYe9LuD9ml0Dm06oKftAYv6V73u+aTfvygqmK6zQuqdIVsuaWqA",
-	"a61uqSg7CgqnEANVK0L6M7o9vqp8X1W+o/qOKpEtwVBCE4PiHQVrJkL21wcxjtaoD5rC6NNbuHwbXT3N",
-	"xUVB9uVEajVabPVBvpNxLBdWD6l+UTQVhsdeXRNpHA/F0tVilH3LCAv8WAiwzJHqUp+zAqKivteX9QZk",
-	"JhfgPisrlqiWZPVyqLlg4mOThhJznbmZS2ax3tlL4z4x+RhsfNF/fdW5cT6X1HjKK3H2lFfiP37w+uKW",
-	"wmaXxr2506JWYWSBdkzXisWrY7hTfqnVu9l59/GxrBOkbwXk9X5r3Sz/NeMDX4VDXThYJClhwe8UV8Cs",
-	"mA3S4R04cmnn4VgvyYD56HTxWceGlDOvI85oPGnLOYgs/Sb8eaJkEhAjn4edocicBjiWa6KNlZW5hc+Y",
-	"Nasb+HkRNfzg24LuBhr8xvQWbPxOHoGFV3LpLvDj5iuZa/ZxtzHDrHd6an+p5IH1znpbs6hqNu66D7Wl",
-	"SUMS51cG9d+OQb1PE0SClcS5359VnYyz/PQnVdp9uVHgKmpdSzT0CBVNzSj2+ZlClmxmFI3wM4yuo61P",
-	"6iCYN68xw6uiOmedGddV+HHVWA4duMq/cqbhzVCYrCfGWGGG3nhJOOuQ23JvWW0UZSz2WS7+sHomFxq/",
-	"z1ItwMbMGG5cgNdlUfkRLh9tKLxv0Hfa0UYBTVzn9NJHunBh/EyXxoMu675EPwu3a1osiMHAFrw9r0r4",
-	"YzP5XE//fT2XG92TJXW6VMjcywqO1xga6/2hqyV0g2539318Bm/pJgdmaQd7+DH/YN7Y0mEqmkK719/B",
-	"M7impmldEpRjd1/Vhq9qw50ViM2KAzbAdphiBQiymd9fl9CYdr9WkWhK+/eVKa4Jkyu6MHjS0D4Js+yp",
-	"/KmRYUDG0sysvItTBqypagCzjPVQ2GUYXRZ9PHC35fRjbLpr5TN6xrKyD/tPn62d6ztOlLv9a2tFkXSe",
-	"O9Ws0hLWZGyYETHmb2XaB4YnPRRcWrw1WrEzv9cjsLrUqjKY2q5xP6vFRZtlvCuC+JMI+CZzDsuZSny5",
-	"dRwTr7ZYw0oXTSs1r1JfoburYKhV42wwJbNSma8S4ash2VSB9YWFQKVgaeuYSMl8cfVQC1oURAUuKOEs",
-	"RquzNYRIGiMRbyt7+RPFIJp99b277uWKFur129vIFe07jZZGeRNo52c/yPm+0iZ6g/d9pRv0n4wtfeUy",
-	"6/3pTxItJlFBOYu/yg2e4Dvl2kpn3peqKn/+xSKw+96GI92m5jHK+cmzjyQwGaUJfmqMamIXcbWAebXQ",
-	"CRKs32h9Rl+eEmSRWqtR5xzW1WdWO957Msw4rOUaW3E8WgVdaaoq6B5/efz/AQAA//8=",
+	"7H39ktu2lueroHR3y0mGkiX1p9V/dRxnru8kcSpuj6smnWpCJCThNgnoEmCrlZSr9i32DfYV9gHmTfZJ",
+	"tnAOAIIU9dVqO/a9XTVTN1aTBHAAnO/zO390EpnPpWBCq87oj86M0ZQV8J+vU5bPpWYiWf7C5hldstT8",
+	"nDKVFHyuuRSdUefngikmdEQWXM+InjFyR7OSEV2ULCKLGRPwIxVqwQrCFdEzqomcECoIo0XGWUESmmXV",
+	"+4rmjNyyZa8TdVQyYzk1o+rlnHVGnbGUGaOi8+FD1PmF/aNkSr/+bnVWP9GcmaG4IgU+RThORLHijhXP",
+	"FMnktEeuZgxGh1/kQpD4vmtf6PI0NvMc9omWZNjvk3nBhabjjJHLty9fvybJjBY00axQhKtrwZKZZOkF",
+	"kXrGigVXLBiP5PSWKSIF612LTtQxY/DC0BPoFKwzp/c/MDHVs85o2O9HnZyL6t+RI4PSBRdTSwVdLC8n",
+	"mhWrZICfyUwuSE7FkiiWSJEqmJcjS06XZGymKTShU8pFb+P0JrLIqe6MOlzo0+MOzI/nZd4ZDfzkuNBs",
+	"ygqY3fv37y9LPWNC84Rq1jLFbEGXisTfMlqwIt48OhNmpF87+HDnt1V6fDCvq7kUisEZ/pam9piYfyVS",
+	"aCbgP+l8npkpcSme/12ZqfzRYfc0n2cwSVYUssBXUjh3NL2xJOtEnVQmN2WRdUadmdZzNXr+fEaLXArd",
+	"S9nd81Qm6jl8QD2vv5czpejUfM9swVimS3MjhNTm0vCU/O3tm59GpBTsfs4SzVLCRGrOIBfzUlvKMKVv",
+	"eNoZdfqDFy+OJ/1x9ywZsO5ZejrpvqAnR92jyelkkAzH53TQ7wSbAkP4yRhKVYT9HwWbdEadvzyvmMFz",
+	"/Kt6/gpIAaStb91VcIy4IjnNzOlgKfkqDpYdf232NGAr4Q1bN7Z9/Hl1xWH8b2W6vJLyB1pM2YH7KdPl",
+	"jZbyJoNv7bWlzVfbdxX+Whh2J8igf3x+cnZKxkvN1Ge9j2728g7mzkjGc64jQhXhmiyoQk4hC1KKOU1u",
+	"cbdrFHnMDX8pxSTjyYGXl1eC7OaWLW8KViqW7rXpaz8Rbj5XJJCZ3f9gS6CYeRLFGxUgHIDKhx2DxBHm",
+	"Efb/khQskUXKUpIxqli1zTBpnLKlviJfxfDQjZtB/HVkjgMVJKCRkd+rS74WX8XthIy/7pGfpJ5xMYXR",
+	"kxkVU5aisHyco/S9LMY8TZk47CxN/Gf2OT7hW3V2oeUtE2RGrVSWmbmLNL1A5QU0I8FYqghNcy4OOzTV",
+	"LB6Ja+DkFWM4e1lMqeC/Ay0jMi414VrhmoziJyXJ5IJ8Fft5PCareC00KwTNDmQV7it7MYfqpfrmWuVv",
+	"QnnGUqNGWjU4VEwP21Ic4YbZXXqUXa3P+qvYLc9c0tcaNGd/YBNaKkZKkVpx4fWB9PF29iepv5elSA/b",
+	"2fBw3gipbybwzX32ee0nql0XkqgymdWuwmE7XI3zSNsbTo2kkqECyu65ArleMSVjGpg/KcaM8P8qbl9/",
+	"/PUFvrSQJKHCvDE2n8jSa0HntNCPycV/oZr9YFQSduBxKKhmN5n90j6HoPFicOGlRDPLLu5ARa82zqPy",
+	"65kT7yszJl/F4bAr7Blsza43NjfvmzdLP0QH7Tj+84rnTJYHKoJuO7T92F77vvJui96f8hSuDC0KfsfA",
+	"58Bz9vlr/O3zNsehvuo1elpEqEhRHkghWAKsxagvmVTsESXBO0FLPZMF//3Q61+GX9rnGDRerM4AtTb8",
+	"GHwT9qpZMQ/ejIMOQW3YxzkBBUPnA04VlHgOhnwpboVciIiw+7mZuflLwe4kGnvhTAzrX8y4kXcTs/2K",
+	"OX+GoisawPv377tNX9CmvW+6jg5jI+8EvaM8o+OMHXxy/If2PDjBe6t6Ik9QSzbmUUELni1J/ZXPTEtM",
+	"qaZjYy1WMr9gNJkZbsAVGZdqCUdKEVmCw1fNacLwALlVGXZySRYF1wy0DVl4pWNG7xjR9JaJazHPaMIu",
+	"SMHmjGrDevCcKjphK7rFnyGi3nmH3WFHK2d6JlPQrGiWycWerKn19YZ/Yk7BJjdWiCL//uoqIn99dfkd",
+	"kSJbfnZS6lIsrfPBmCJlwSLvxKc5I0zcsUzO2WOKF1XO57LQLP2RpZxewdIOYxb+ize5+eQNkGs/vrHm",
+	"E3UW8hLn2DVzJnmp4EKuzPZzVERCN3jcnHEMcslorJTEbo2vRCJTLqaxPR7gY53+zufAcFIjMTQ4m9pp",
+	"F3/9mBbJfxqawIS/B4P5QL80zzIupjel2dqbBRepXNxYwu/npd78odBsweOScUYoxIsmhcwPOyl3niY3",
+	"6EV4HDflnBY0Z2aKsiCUTDjLUqt5+FOUc6WMiJCFkztjY6SqEYk3kSSOSJyUhZJF9cu1iMEQCp9B32fw",
+	"A81lKapHzLjoD3e/YJDR0psICEzyR7SJPWFtvCujImG/2BgYnMA05YaENPu5kHNWaM5UZzShmWKrHLfm",
+	"HXimyBi/Z3jsPHj7j479w03iAsctfqQyN/Rnd6xYkoylU1YQJnSxBD4OL/bIT2xKtbE5IFScywLdzykb",
+	"GwsUr3ZSsNT8y8xiJQDZEnSsAoi/NuZZRQzl+O8s0Ubwv4Svv5VlkbTEJ9/PlmjYwFPmhE35HRM9EoND",
+	"9mZaUKHjiIyXhApiKES1LC5IXLBJKcwRyaVgS3yLjGlya1bhApnBN+DGmVdawppR55XjE3vsptkDJySr",
+	"jbAuSFlqxVNGhvf3q5vrudLWi/od05RnK1THD7RRG956CcxuldRUO68ju6eJzpbmfCyI4Y3KRappmrL0",
+	"glAyL+S0oDmZ0CxTQFmiJYmBw5OJuf8C/FbexWWsml5nHXHtSvYjMUx5AaGSQorpKiUTu9KthASSfAg4",
+	"/B8t7G/KCB0btoamdspal+N5++onFDOCKWFAnzmT84z1yGvMAkBbnlBNqFiC/X/haKzIVJoTHpsx49ZB",
+	"Q2nRxgzw2D1TjQyL1m9pq3dtJRooaM2zZ9UjoHxFjIqytbmuPaJO91tdyS3HoLxXStECTlnCzTGdyUVw",
+	"ONVMllkKlpEOL35Tl4qaHokwYhS6mn3gL2qRslHTrVkz/Nr4yg9Gnu156N8IRu54oUuakZwmMy4YmRlR",
+	"PF7Cnfu7HPdI/Hc5vnEC0UrNNA4dIiOML0PEkSu4ncJ8gmvl3wbtb7y8FvBj9ZkFui80aIZC4pBX7F4b",
+	"+mepOcS5VJoMSH94HCTqoNhtSLKSZ+kNu8cgx9oDDI89U4Sn3gpZKs1yTGii6palcKu4rompsgR9S5SZ",
+	"9T1gTsvKRuAsNg6OI5mR/y7HZMwyKaaKaHnAeKLMx22JQ+GC8RmI5nIBuzPnc5ZxwVrl8ZqRvXyOOsm8",
+	"vEmM1rQ67suf3ymn0dmj1TpITu9t1lG/b7Ok1mYhRZ2Uq9ub6Xh1uO+4um0MB7rJlE8p5GrsMPgu45cF",
+	"XlObgLVGXXLZWZIYTTXyh/jo9JSkdKl65D0cezrGjDsz68VMZtWrY6YXjAkSK03B6KE6BtdsPOGCqxn+",
+	"0iOX10LlkPbmdtdcQDbXF3CB4ZwZTadgVDv7Cn8UmhV3NCOFYUcsJeUcr/SkVCztkTciW4JmjqPZ253T",
+	"5bUAh45PgFtP1KPB6XB4XCNqf5dTFaywTbWweYg4IfesdyiY6ZiDEBIuIujWmkhkNYaO5hfQUZEkRmPl",
+	"otRMEWqUc3uWroXPMkwymdxe2C0zzMwsxEiMjAXzKUphWZM3DTvD/vC02zf/dzXoj/ono37/v7Ze7Khz",
+	"353Krv3RyPDeFQYg7rvmX0rTfI6vfog6yGTbT6NhMbDlwNnX3cdduY0ZyZg+a8cyfIbm8PEgA3LQHx7v",
+	"8HUnF9q/Dn8Fxn1BcpoyI2OC4PwiuFMPWlvOclksW/nLj/CngznMNv7i+PFaErgHKgmCAuVAGeLHXb+1",
+	"7pGD9tePo7JyunUc89DDxqku/1YOYh8dkV++f0mOjo5euGwns9sTxTQmRZExLcBV7tXEnFGhSM5Twacz",
+	"Td5dvQQF3Pq/LLcZvDjrX4vdGQ6p85seeQfOBhCyKpg1bD5XoNxv4Td9y28O4S9Ks/nNLVuu0aOZvxnh",
+	"7mk2f9ju3eU3MyrSbM1JbGisDxmjYWhUekzIBCp1o3agVgwNQzLQy7vW9VdzLXnd/KXE1OU97X5acD3L",
+	"meaJo3FiVAk5AQEPQ/XIK5rMSMEUuD7gAYVnhvz3/ybzgifM/IdVLjDJQ5U5CHwr/lOjs2uJasi1ACcL",
+	"kSJhbYr2BlcRTM45hdxV4coPGY7XzjEDXaFV49xmT/5iyQD0ruuMe722n6qH7oOCgca3xsG1eWk16bPP",
+	"THOeFHKb9+7Op3XhywqEV86zjEuhZ6CrU9i1vafeuEwrhMNdW3ezgtlHnfW+PbhCP/C9r5B1tsgJXhW1",
+	"6thJqaYb9A1l1HOprMS1fIBkVGky4YUCcnHNcrVt22AFv0B+buUa6dCioEvzb8Hu9Q06rtfcLPibYwLm",
+	"cVjaBSqi1s2GzlchK2s8YxOY434cEYhSn9TaXbFr2t/1YEWZslFgl7u8ukXWNb/hjDvVELzNAf8Rzikt",
+	"C9K/IH2rsHONmvpGla31lj66j+HCGRJMuHyNT+12sFMw8xHygXbBY3ghtpHi0zomPqkj4jG9Dg1RdLHB",
+	"Ut3G6j+OsV6bUdtVNGp21+bb7WSR7m37BkeeuloJrmcQaPzIlvGaU/5otnHb5D+JqfuxLdvHYFP7G7oP",
+	"3a79Td2HjrS/sbv2srV9W7OdNJu32qb2PdRWfOjydUGFopCpuuF2VDFrPGCGNwYG9VaWtOsB2892fdia",
+	"G7qaZwxuuzxPDJhSsC/hJAO9oSHD21Sd+jVu3qbmmY/2s6vrsiRqsyNqeuDKzq9VUN/q1oLluCiF4GIa",
+	"R1XZnPPULJkOxFWMkjSOKn+4edCmNvTID+Bcv2OF4lJgfBuc5ODvgT1xTmEbNLQjGyLDl9dH9MzcS/Xx",
+	"Jo8+1KqI6YLEaYmJTiyOCM0KRtPltfCD1Kv7XTFhRJTEiyWCpPLURwnWLtzssx2ulQhvwvKbg3JgWkL6",
+	"EBXZwjhrRTaQKY9v7c5D14sa85cwgN/KgdeKD3ibC8gEVRFJqGJdxYTixuBp/VZrOkKzkuiZIgs2Dm3L",
+	"w9iT5QWWRWDcPqB8260NN/0gmz9c116mf+1FyAlyzuidbP3aqf3oxr74+Ib+z1JpTK8KQBj22hKbdqUl",
+	"mUv0muxr4+MTVcbZThHdLTGXFd9tPQuw08xdXE3E0WZvqjscrc9YeFgkw2ezbTpvtcy35hY3pKb9Ytsu",
+	"oycH5I562D7ju2aXUWAYCZKRQGOvbzp62DZ73wbmawPS7/cxARPkjg9HG/EqvJMl4yqMskiRMBB2XGEF",
+	"gnnOiLFiP68dWEz0/jW+MHCHyv27eb/b9DO1geAsfUjyDmSsjVliyFGLBnzO7rNdjdjIo1PkNGU7mbTK",
+	"a0o72Sql2qZIlysq59YtfICwamyjt0h2FldvBHj1ywzZEKPJzF4P+zmr2YEJz7Xa8wLUj+iHLWcdpthO",
+	"piBo8QAKSVHFLjBW4RLWklZxssb791eHoPTy53cKKxLcL4d4NzaFYNbG4R4vAhNO4GbOCmsyrfE6wDQs",
+	"x3j58ztDBLd2n22LH/hoMSJvFLZOu0bPtsN0VRl+Dwg7oBfA37V0yooeeSV0wZkitDDq1h0rXEUsWlXw",
+	"S8Fyefew+ERTdyE/S9TTrQsStaMGw7V/A6a8U8Z8tJtJgwQwtgydz5lIjQn7WttFTiWzOdiTQuYA7oZe",
+	"E+lV0d1Nn/10p9Dc0FVZKyoOWzWldUIFpr+7Z3Q3hSs4gWu0Lvh6u+pVp8tWaygY60Gp7WvOvAX6M/qZ",
+	"SxPEzF05ATGBk/2cD7urCIFip231K242SASuLEnM7TYkYPb++yzBXS+ck2dZ9mbSGf26g/aBcfvfohbR",
+	"pCvqAa9FfQy8DjKfl9rHTiYI1GRvso1c2EgG1vDXQhsQwLYfhrRGEAKqnnREUgnuoym/YxFR3CjPdnR0",
+	"1hjTBur0rDdrzZWsTu5DudE/M3/JvKq/+4lxWQO/ReuUZhtXtgcGnNu1EJe7ctXJwCcxWEideQRpIpbv",
+	"Y0Umhq17u+z2n8s529mBo7e9qFvY64H5JT7GwPfLM7GvGIa4YHvnlYTK0MfPK5FZ6gMpH9vptHpU2rhI",
+	"wSpOmMicKTjAIxKbwefsRst5OY8jQsmcLnMm9AWJE1nOpbgpWMpy+BT8HX+9aBYEutuDlX/XYqVA8C6/",
+	"QdMR7lQctWfpbawkrDnJw4nDyW1M1lyPWrlhfQKb6w8hofTbgtHbVC7EtyXPHpK6g7FZcK1oZQ1W54TB",
+	"etweucwy9xcMuUEk1yiSQtoPYLa+YGRayHIeWUHlP34tfFQYSoStel5m2Scp//mEqTkBszYzAnJUSWsH",
+	"5yZ8Xtk5G3NGQKRRjXzQPGf0FnNsMIlCgY8vyCFxHvAZVT7AdVgyyTbXAczCHEScyQPcBeYLa9NEVARM",
+	"dm85UL/Yf5PjFWkQde67SheM5g6SeZfEDHcyGucAtQi8qocez3+1rAwQ+gCZrmxKafsh310R1lLTbIcS",
+	"fjfAM2sNqKqC/8IphRDLrdlmezt6m6X7HzHHIFz5xnyC6mrbC9imcqxeooemtYL91iyuNaoDlLge4KM3",
+	"JvqOfvpdsv02uuuf8iif8iitWPoCMyY/eZLjx83E+7RpdX9CItseWWvbM8u2p4+tlRXbBcMDUXmqsDaK",
+	"B7SUjFQAObiPzwBeeKjLoM0G3EFZ3DXWB58/gEQA6xRSqCW8Ny/Xc3EQTWGcTZV5ztKqCKpe1e7FWDXY",
+	"ntE3e+rWz+jfHVMxQ5mnP+n0/AXZcYL4/Ced4kb99b3LCG8bLBTRdWU2kQp12bmscuIOiloGh66NqqsH",
+	"ob6wtXflLSs4U9+WyS3Th9yXgEa1ajUpwMny7uolSSmAdgFiVH3HHn7BHnJjWjNyzWLsJFcEY6v7/5B7",
+	"92dcpI92M1K6fOb9cJ/uRtiN+cgX4zFFCZmzwp2vXbNrxnAxq+wauEOhjybyqvCUztV+Yrh29x+YXmPU",
+	"Q5aUBdfLt+bb1h8K+NWXpZ61pI9fWogq0JFGBPtwkVmub/7f//o/cY9cVrjXALXhEkNkgfl1tQRZcAQj",
+	"tGchMzYiccFoithtiFX376+uomsRA0BwXKUHuhNLzaHNssi63mOXJmo97/4BD3GGgNYwbkIFQhYDrjU6",
+	"hoHCgMKJ/cU8xWZazxGSkouJXHOhaD1xnMgFU94121B8LactKDpLX762LjwzMwQkgSOTMAzpch3EKHrX",
+	"4lpckm++ASp88w1ALO8CyQW2BPdJ/q6A1kZppUjYCGYDMYgxwxHN2+A3uBZ8NbX9mYJ5pFNWfPNNULeP",
+	"MdmuFNmyR1663ShYkEjwTFn0Vhf6gjTNb76x8ThY17XQlRMqiLcDCf7yl7+QH6Vgy2vxCpENbQKBgmZE",
+	"yHucZ1pOnNMDQlOVSoIASgVA38GFV3wqWEpOj7voLIHP1BZxLRwjjJA0quZJ+Z0V0twEtNgAVeFaxJNM",
+	"yuKrr7wFYtj7oE/6/T75N+J5n/n1xP5omR8+2P/a/G/TOiH//X8xx9X8/9exTVWgNloPOa60SElBNVNR",
+	"HbQBklwNV7Pl1D5dyfymytyT+Irn7FpcOXAPiNc4AGmzox4AhQuQwpAeovg9mRQYhKMZSfmUa7PDta/4",
+	"rhO+8qWCT8E4TjmHuA9Ecppfi8x2WUwVnhTSkcTMCaGsAvQVzPfF61jDXnGrBMw/5U/SCkYmSWgBmR4r",
+	"8NMRieHlGG9vDWTTvUSbjSWR32Q8YVZAoUOj8+PrK1vtUCH8yjkTNqtGFtPn9qXnOUfGzzXAt/wVcYDJ",
+	"twhyawxfLCzqjDr93qDXNw+bT9E574w6R71+78gIM6pnwPaf0zl/ftd3uMHP7TV8/ocsph/MA1Omd4B5",
+	"tSHeVk7hkuYQ7qbvkmbQMCiUDnJrLNanu1ZGNmLklEvxOu2MzGzsSi3iLazFwgMryI/YWq+isnLaVgBT",
+	"YeLQBLwJ3HzAUMoVpEA3oY2dKpsui98afSmH/f5+QNENvN3j88FguDOmchMVeB0SNz5mGQi2ALH2AR7o",
+	"x4NaP8b1t73h6fQ8aN4Jrwy2v1LrEAIvHW9/yTeYMi8MX2x/IexC9CHqnOyyGN+fDF442mkpvvsDbNeE",
+	"lpne5T3fjQBUvDLPabHsjDq/MIrV7GN/ZTSdKgi1WK7xW72yBf9GN8CUrm2J1QAiDVqkhV0tfnN9F8wt",
+	"6hotELr0UJx6kydZta7iSXObRtdIrgHlA1WXqn5oA0Py9SFxo31j3KhbBJBxJ/zcn65FLU0SWRk07gPk",
+	"xfCTro3yCNojxxerLRI9qMnEd428FuuaJvbIf7BlJfHQy64I5EtQFehahKseuXRy22KQ+Yp5n5YjBSgd",
+	"KJzq/HbuK7k+c0Ybrebz+XpJbKloc9qSmVRMODBAbAINO1YK/o+SuVyG1b6GUFk0PDlpFGlVi+mPz88n",
+	"48lxl7Gj0+7xi+FZl7LzpHvExoOzs/SUnZ2+cItF9lgtt3EAd24VfXJSaxU9aHF7NErWQpD6DsonuOPf",
+	"ynS5n2iqByFPoM6pYR+xzFgTlvZVYt6olpG0szhbLStcI9BwvIuguO5H/q25qH97++YnZ65A4wgAwJb5",
+	"vGBKtfWg3kQ889ec3nfNj11s8TuyHX8/rIj9weG0DfNj22D7eljB+F+drdsQtnY47fbHJ7R7Nh4Mu+eT",
+	"I9Y9SQeTF0mfnZ0NBgdvWS3dsH2zaqqjZc11faONlW7TO9qa2B/W7efTqS47KAlVV9sHKTv98x2UnXoD",
+	"PnhtBx3Jt242Lwx2WEqtuTe8dLIL0Vpa9oAaN9z+8krrln9u/c+wTZ+W+hjKX4hRv14RXOmbuNJAfW2L",
+	"o7Vdtxv11lGTIe+hffq/eU7f1Eex83KbQop+yB1s5DC8An52B4yxBSYQ849tVwaEbSXvjc4YYOHLogLb",
+	"N6ouyzJ1LRYzBkolDXp61yA/FlC9o7EQskXjy7hyJjaWZ39pih9gkYeEN3pyAIACrulsGW6AeaIGd+JQ",
+	"UHpujv8oWbGsJumQc6pp7YXV0ooAO+GZZkWAJdC6sConxNoh3NWStM0zrFH2U91adPIo03OFUzZ/rW12",
+	"PoPjo8/NZ+NCpMVdrpmEpAiEDOj3wVRy/mPnA3T++imU/0BFp3kcnb8QBWEirZ3tk/6avTBsqbZYz9rN",
+	"K9uqx8zSk4zm826IWhH86nONWqgUtrNqIY+5wnFQXxH77CBDJvTXObV5Zp0JYBgj4VWP/MAmGhpvucAH",
+	"msPmfWwe7qB/0JFew66WC4GMqI1qtuBjAwdYWW29n1fncB8cxvp+/a1RHiPKLNtZEa4K/lvU4DeCtQDP",
+	"/tN73J5UtaaqZg5IJa4zJ38/nruuzhmi5t2J2hnsI7j5ojVOvCt6y1SA4uKBXQAZBrhS7hFifLRtSx8h",
+	"sqGN0LVwfYTe26h8rWmKc8yhWLeeu7YnUNyPbAVXACAoJ7Y4+lqs1n7RTElfYmrh0BXp98hbJlIupl6P",
+	"o1PKBSmFwxlw3c1mXEwhSYP6zt62fhd9fguzwgyC41QQxfN5tsQA+ByBych7SAimQYJyBKWwGKfnaaBF",
+	"QdamjdFMMHzMRVSplX4O1yJj9I5hD2Cl6VJ54OaLqljUqL2R/yeER7F9gv3ljmYlw3BfWHG+6idFmroW",
+	"WTYipySGhH2HMwjz2qi3RcJf6xt1mQYF2+QdLQIEpC8hEPVAR5/DXfq1tWquM2RHx8Oj87Q7Hk+S7vGw",
+	"z7rj48GL7tkJG9B+/zg9Go5D6MhRJx0cseG4f9wdHJ/0u8cn/ZPu+RE96SZsnJyenLyg7PyoWf0xGtQK",
+	"DIZBNcCw38iIX9dExyWtd5KUDs7Oxkn36CRl3eNhctIdn4yH3aP+2enkLBkcDU/HYWbxqGNkwxS3vpZE",
+	"PDpuFEV1XozPz09eJEfdMzZIu8fn50fd88Fg0mWUnh4NXxy9GE+OVipVRp3vqKbk7VIkK1UrkNFGuwr/",
+	"FmaNr2veUWV/o/ro5x2kaXfu8u5x/zQ9oSfjzoffdlZk2lC/1nj28NwEbtjTT+eHPT07OxsOWhyxD9P9",
+	"mh7Z7mAYwlN1zl+cD45Ok5Pu0bB/1D1OTlmXHtHj7lGaDF8M+qeT4fCsAooaOeNwb7qHyFEtVG/AQ1Xo",
+	"TlEVm09Z0cB6+hKVzScf6ZOP9FFj5LUEQ5GCohD6iJyA+SIcqHWFyP/wafymkLbZ6jcNIJh38Z62hu3b",
+	"8S/aHKbfyyyTC6NE130bpdA8s1q70WivxRLhAsJUJthzdg+FtS4xBmtvHcZFBRdpUSIjMpMLyKUDV5PR",
+	"HR1GDaiXUHm3xeUaxMu+OMfrk5PtYCfbno40suJH+/y9aK2a1KbQ9smm0PZ//mjt1h0VsDDyPe6eJQPW",
+	"PUtPJ90X9OSoezQ5nQyS4ficDvph5LsBmGK29jHj84YHPUZM/iD/ZBPXaIuXcm2s/slT+S/kqaxOwZ/r",
+	"pPwYSYerusrzP3i6XmFZg5sIGoIOk2wnmkG3cPK95fAIzwDeKevry5SsvFAWedEIQ3CIRL5mG1uF+nJ0",
+	"N1K9B6Sr7GhTPKps6jBP5wtTOxqoeuRN0MlaSKMOvnv3+jvXVZJD71Qh8ZVGAt9ucqFlETzduIZ9o5ph",
+	"q5LqIhwuglskbysq5vGL8/MKrNL+CHIaG2pWPrgQyvi0QtBvhRcGkP06iof7UL/tS5s+1IrPcQTvhDAO",
+	"9vvH+030BOcZvjIY4ksfHkNXkRNoNbaLE9LnhmzWJ/ZRaypIyZbT8Lm6d9ds9lavb0CjR3P+7u/2+4zd",
+	"xQGBbPeuqtfOWjdys4nWrkdvrft5k7K9vwJrcY835Zs+VbR8ycrnVUETDFmGjdpkAET9UfXRdvH8cdRQ",
+	"KEnf4itz3RK6vhbS+i9Z6lCsXdlrG96DjQzMaDbpyjkTrvY9/nVSyDwiWn4d967FZYgdzBVRmmeZC4wT",
+	"mqaK9DcrmVDB/iWql0gQgEiCkDUXSVamLB1VVbC2osfVsWIcuypEdcEuDDPXSlHJJYn/Lcby2mthy2Dz",
+	"Emqxsa8JVST+n8Nv47Wt+wdX/SD61+YAMju5Dx1WI264hTdwHm+QIFucXZ5qTKQRYfdIMx+JQjTXCYnN",
+	"3GIoD82gaBYMJPwVemm58OEROT3tk5QuVTshznYhhJYfkQwHK+g1HJWzIVTUNFFLzM/9VnSRwfGx+UsN",
+	"A2RwMthZhNaRmNaIT1XmLQA+Tx6gfzkP0Nsyh0OwApryUWXvxgv40UXw87GDQds57X8fKRshlDP22bTO",
+	"Htcpk0Ld4ZQ5BBNtdKCUaHktgv4bBODZoAEEqwXIXMHjOiBZXrTickcIMBvC11xcC+1634wLgH0ZL8Hz",
+	"chk2jle6oGmaWegEu1g1kwuF6fc1JHCIAnGNJbkIzWHfQJCTa2HTtGx7Ngc1hzBFQjBQxnDgJJPmo2ah",
+	"y2Zal/0KN2Oa054xzXbQWTz43ZPy8qS8PCkv2wJ8f64XaV+fkPU4DRzQ+poI5Zfhm6p7mvZy/uydMvj5",
+	"erJqGnB3MNwjzW4Ncus65BSUtk/q8JM6jD6pVoWYaOlOitFfgM18wTpyO9bvJq1ZAWrhxtBpEzXRAnti",
+	"eynErNSskrgO2cX/qqWRt1LPvH7TBroIIG3qWphhjCz2SIww2xC9rRRagSYKmV4ONdP8pwW785o9Kq04",
+	"f0VompJy7pPEjHoeN7RJn/gDJXROz4YSDksFRBVkqUufcgWrjMyN0m6jumY+q9is27VZxJB8UmWfVNkn",
+	"VXabKtvmkMMoWaWBdB7HSdcYrGWks7aR2kdpjtDfVwVqYOlucQY6oNsn3efJFdiGn/zP4hKs4RjvnLse",
+	"OKAQJnlBK5zkCJPH0eeHEnYllb01Y/xNbS5bpPlTbvZTbvZO8q41uWlw1T9fMbLt9C9R5bMGu1UAAckW",
+	"8o8PSkoOj/guWcm1S/cFyqIn0bI+z3gjQ4XadhZmfdQ59d7C5hOkHAcw/Og1DQD4f/3NXBzkHuuMM9uG",
+	"21KCK5LKpMyNnYKYTzRF2HgPLP0cGIUlUPOLFio4CtOWvThHKP+KoL3q+jtx3s5TWzaN1resVzMRgy37",
+	"ALRLJMCZYzcLKH39vtRlwa5kxgoz4bfrWmvM5IJMaEGoudT11uXPFEkymdz6hOucLm08TBa20A/Mo6r/",
+	"BEARQOboh6jzHlSMH+n9d3TZMjLk2UgxBSwG6wDClSNBLUYsoMnCMMaUqsY4Oj3tf6h4ftjvzx2/0R+d",
+	"Cb83h/gtEymJQ391TKCzAgbRVlDwwZ0SoGvY/++Zk+qKk4+HQy987zy3uZkgu4k6ixlIh7B3PwI9yAkZ",
+	"G51M9chP0kHwmsM4l9ifErrwV7euWoaHKM6ZMjQagX8FHDRgroPbI5FllkJKN+BXUNA6XqmEzhkBmYqA",
+	"EdC7xFvyDleeq4YN34mQeNSi+yJu8N/evvnJ4k4Arv333fOqXcdP736ogb+GNOuH7U+AagFzCSjmQDpW",
+	"FoM9GOZUzyK7GumggY2ymBn1yNFwk8LbOBvgErM+M0A2A0cZVZXH5Ku4zX8Rf00QVZiijy18Kv56gxul",
+	"E3V+YBrGIRlnNTfCKIwFW+eNwqw9jEaL1Pkn8GerWtpNNi+bjTUGht/YakMfdoSd/22FRobsXCnAV0mo",
+	"CLYqIoAzbXHsufl9yoUCX5OaA0UQ4J6K0FkCWxfW3VZbdVUdfYAtVla9ZNjmDeCePQqL7ZgXYZBfL7hh",
+	"27IgKZ9MXEN+RJMR2pzVZxDTL+dzy9YziT0KFIPPWSyVCA4jnwpZYKNBM6fLn1+bv7OCiYTZ6L33GZlv",
+	"UUGsGvlQ+sMRBycdal8e2QZbQ/jRvMQH9qnpLQM2AwA4wGQsMk5F5qpSunEnJmzBwnQHc/HtvbywfNFW",
+	"i+RS6frCBke73XN3c6vMS6MrmKMLYMQIQzhxkBjGoHDAXx9WtI1q+j9TpZqGirDQOhbpkfE7s5kMrgy2",
+	"dzG7eek692NfdWVEQFOsXxBA7TEfM+xOSzzYhAq2eOj22lFtLY50tTmgsFgNxncMgh+NaQtEqIrkt90T",
+	"o1c5CY/KhSuFCsazB0cwho21sOLfHB6XrQPIU/57tvtQBMLLPOaaC1VPYPehi6ppkf0G9jMCqqtbI4mh",
+	"KLwohQqUENsb1ToEEMvRWNqyeZX61YkLcQMCGuM3FLPTr8OWj0sNrBSm7O+WZb4WGp1mGZB8De5qQH9p",
+	"gaM8nuwK2hTJsG0YE2kTQH9KOaiO3wcYTw6WPae3jFAi2ILcsmVEVJnMUPwUVKQyhyKuBmFeeMIESAcB",
+	"XVpg/akiABzlMQ2bQPwbVJcK+aDOTgIkFVzjhSGSLLQKevJD7yl7gnBQ6MJqGLCiE4ZNrgxlDYFeT2x8",
+	"aakiMuWWDboxODhg1hwrIJG9IlYXdecNbqd51W4W7H3FvBxdTwJVBl+9AUW0TtvaRzEEltASodg4drfK",
+	"5DQipUgtA6ymD9RsQFRsu+OoqFsot3lGE+Yhwzki2LThmNVVCyyFhMieoa05XujBcYh7Fw2AsOq+WAgx",
+	"c/CzrEfCe4B7bU+8i/sBYpk5P6B0WgcS7qxeyKodmAUFRgwPSyzDtCoAO9h+8K+b6Vs/0pXE33Mp2JKM",
+	"aXKLfCq4lr6BBSQGGp40KUUa73GFmgn/HpcQ4IUQkA6Gcfht6PyqpHIdZagGRRwcgQa2YNO2gaokMGo8",
+	"hi9AH1uEXix7DbD94J8OF5kq4BvqIdLr0qKb+npernRwoesqYbCeXbW7zSe6Kuf1WqDbDxBh1RoNMfzy",
+	"IxL7TCXzDx8aMv+wsSNLoyqfJr5oIhoqa5mAghs+aebxUhYFSwKcPITbc6zQdlYLGeLDyG+hHSuakIwm",
+	"t0YkAEkskjNz4XA0/lptUcG2n8Waw6dxCKkzpAPzud+HCaDGFMPrsRm5bhqdPMi0dp/zFcyhNd/D3qJ6",
+	"JlMIg9DMKPThnN8pRoI147MrWbDPFIkvzbux07wNjfGqFLLUvg13xS1OdtN9jRGL2DkK9Q/PRkPJg9OC",
+	"1awJ7VQrejljyS2ys6ycujNhxhm1GzZoC4ExygESs+YuNKrSiMRGY2uN7OyluyF7dMZsUwFryGMhUbMJ",
+	"H+mEJD72JA5DXBVxC4anYvUzcBzrMSZDcq9dc32Bf15IxCaCvWApoRm/ZbAPNadmRf33lPsmQxBE8nVm",
+	"uN74F6aLZffSWPr+MClQXmqcocETos73TCcz9JUV1hBHTQnMtgL8+pAerq0PD0fPAQtWMNVUdqTEJ1yH",
+	"wZCyw0rUNXy3K5r0zMltMON9u0Kw54NDABfPmF5IuwZc1zYl0TugYK1G9+RojcLyzJlz4yJarbXoXaq7",
+	"MZ8yuWhR90DXTjk6l2hRGD3BXBhuO+S7k3a+hyHb4J4tX3d94zyTsURaUMOb8fwhnQxrab/kMp+7wBmw",
+	"EK/D1NwQF2CvKGubIh6vvcVwb79lMw48e17I+2VEEss77Lzgyzhxf4C9WzjudsdUsa55KCYYksAdbr3F",
+	"yCbXssttd9nRaEY9lC9xtrGZAdCrvdi0jTXytMHT1kOZxMjrfRswjojj1bdCxjICLw/U2DacBw4BqJU4",
+	"ugYpsgdV2mHfkEh2HvXeBx8a4ZuWq2eZUnsj45hMJApRVyUDfMBJcvTu2ZM2y/VNHNLKHiuU0BXrTeSc",
+	"G4MCQabJ8Vmjbdh26WJMYfjeiMQz7PLZtTvqQigQrI0b9KcEbjPBeFLVmNknW4WbUTUMawTA2lzWmK6I",
+	"vvC69FM45sii6nm/qXdVYgfm1Igo13qZvAfqImtRzCk7ilZb6uNo25ip9TLvK59QqwZHD8SAZAH/Uzkf",
+	"qVki6OYX1uAz1MdFGrMd7c72XfT+GGsXB0axM0bBtjFXPn5ujIjl7/Ea850nQB/N8rksaMGzJQnIc1Ej",
+	"iMXnxmiHIU7Ntj/awbZPqaZjmwZbC1IkM5ZGcLzHpVqiz05KEOCgfVS6t5rThNltbMWo3HBHX6Ih2b1a",
+	"ztmINDMXYowwmO0BsHb39CuRyNR3eAGdI57+zucNi3dwsofYczpUypKMgqqkLHQxLtYhFmN5n3MjLegS",
+	"dYXxEsCNe50PHz78/wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -188,11 +188,12 @@ func (a *auditor) Entry(e *billing.Entry, leaseAmount *int64) error {
 	}
 	debit := e.Source == billing.SourceVMLeaseDebit
 	switch {
-	case debit != (e.LeaseID != nil) || debit != (e.AmountCents <= 0):
+	case !debit && e.LeaseID != nil || debit != (e.AmountCents <= 0):
 		a.off("%s: source %s with %d cents", where, e.Source, e.AmountCents)
-	case debit && leaseAmount == nil:
+	case e.LeaseID == nil: // a credit, or a debit of another system
+	case leaseAmount == nil:
 		a.off("%s: lease %s does not exist or is not billed", where, e.LeaseID)
-	case debit && *leaseAmount != e.AmountCents:
+	case *leaseAmount != e.AmountCents:
 		a.off("%s: it debits %d cents, lease %s was billed %d", where, e.AmountCents, e.LeaseID, *leaseAmount)
 	}
 	a.last = *e

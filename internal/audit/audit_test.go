@@ -124,7 +124,7 @@ var first, second, running, short = billing.ID{0x11}, billing.ID{0x12}, billing.
 func lease(id billing.ID, start billing.Time, seconds int64) billing.Lease {
 	return billing.Lease{
 		ID: &id, JobID: &billing.ID{0xff, id[0]}, JobName: new("test"), StepKey: new("step"), VMHandle: new("vm"),
-		BuildID: new(billing.ID{0xfe}), BuildNumber: new(int64(7)), BuildExternalID: new("external"),
+		BuildID: new(billing.ID{0xfe}), BuildNumber: new(int64(7)), BuildExternalID: new("00000000-0000-4000-8000-0000000000e1"),
 		PipelineID: new(billing.ID{0xfd}), PipelineName: new("pipeline"), PipelineSlug: new("slug"),
 		CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start + billing.Time(seconds)*billing.Second),
 	}
@@ -314,7 +314,7 @@ func TestTampering(t *testing.T) {
 			"leases, lease_id " + second.String() + ": it is finished and has 0 debits",
 		}, false},
 		{"a debit without a lease", run(entry(`lease_id = NULL`, 2)), []string{
-			"ledger_entries, seq 2: source vm_lease_debit with -12 cents", "lease_id " + first.String() + ": it is finished and has 0 debits",
+			"lease_id " + first.String() + ": it is finished and has 0 debits",
 		}, false},
 		{"a debit of a running lease", debit(running, -5), []string{
 			"leases, lease_id " + running.String() + ": it is running and has 1 debits",

@@ -14,7 +14,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-const leasesAtOnce = billing.MaxLeasesAtOnce
+const leasesAtOnce = billing.RecordLeasesRequestLeasesMaxItems
 
 // writtenHistory has the leases that a run writes, as dense as they come from a scheduler of a large organization: some
 // twenty a minute.

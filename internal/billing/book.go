@@ -49,7 +49,7 @@ type Book struct {
 	undo     []func()
 }
 
-// NewBook opens a book at its head. New entries are dated now, or as the newest entry where that is later.
+// NewBook opens a book at its head. New entries are dated now, or a microsecond after the newest entry where that is later.
 func NewBook(head Head, now Time) *Book {
 	return &Book{
 		Head: head, now: now,
@@ -191,12 +191,13 @@ func (b *Book) count(l Lease) error {
 	return nil
 }
 
-// nextTime is when an entry appended now is dated, so that dates never go back.
+// nextTime is when an entry appended now is dated: later than the entry before it, by a microsecond where the clock has not
+// moved on. So callers that sort entries by their dates get the order of the ledger.
 func (b *Book) nextTime() Time {
 	if b.Head.Seq == 0 {
 		return b.now
 	}
-	return max(b.now, b.Head.LastAt)
+	return max(b.now, min(b.Head.LastAt+1, maxTime))
 }
 
 // append gives the entry its place at the end of the ledger. It fails where the balance would overflow.

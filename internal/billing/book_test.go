@@ -34,7 +34,7 @@ func normalized(t *testing.T, change func(*Lease)) Lease {
 	t.Helper()
 	l := validLease()
 	change(&l)
-	if err := l.normalize(); err != nil {
+	if err := l.normalize(testNow); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -74,7 +74,8 @@ func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 	runningStill := running
 	runningStill.VMHandle = new("vm-2")
 	huge := normalized(t, func(l *Lease) {
-		l.CPUCount, l.DurationSeconds = MaxCount, new(int64(MaxDuration))
+		l.StartedAt, l.FinishedAt = 0, new(Time(LeaseDurationSecondsMaximum)*Second)
+		l.CPUCount = LeaseCPUCountMaximum
 	})
 	conflict := billed
 	conflict.CPUCount++
@@ -93,7 +94,7 @@ func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 			ErrLeaseConflict},
 		{"a conflict of ids", Head{}, record(normalized(t, unchanged), twoIDs), ErrLeaseConflict},
 		{"the same lease twice, unlike", Head{}, record(finish, func() Lease { l := finish; l.DiskGB++; return l }()), ErrLeaseConflict},
-		{"an overflow of the lifetime's CPU-seconds", Head{Lifetime: Usage{CPUSeconds: math.MaxInt64 - MaxCount*MaxDuration}},
+		{"an overflow of the lifetime's CPU-seconds", Head{Lifetime: Usage{CPUSeconds: math.MaxInt64 - LeaseCPUCountMaximum*LeaseDurationSecondsMaximum}},
 			record(normalized(t, unchanged), huge), ErrLeaseInvalid},
 		{"an overflow of the lifetime's cents", Head{Lifetime: Usage{Cents: math.MaxInt64 - 12}},
 			record(normalized(t, unchanged), finish), ErrLeaseInvalid},
@@ -201,7 +202,8 @@ func TestBookIgnoresWhatFailed(t *testing.T) {
 	}
 }
 
-func TestDatesNeverGoBack(t *testing.T) {
+// Each entry is dated after the one before it, so that their dates alone order them.
+func TestDatesAscend(t *testing.T) {
 	credit := func(key string) *PostCredit {
 		return &PostCredit{AmountCents: 1, Source: SourceRefund, IdempotencyKey: key}
 	}
@@ -212,14 +214,15 @@ func TestDatesNeverGoBack(t *testing.T) {
 	}{
 		{"an empty ledger", Head{}, 100},
 		{"an older entry", Head{Seq: 1, LastAt: 99}, 100},
-		{"a younger entry", Head{Seq: 1, LastAt: 101}, 101},
+		{"an entry of the same moment", Head{Seq: 1, LastAt: 100}, 101},
+		{"a younger entry", Head{Seq: 1, LastAt: 101}, 102},
 		{"a clock before 1970, and nothing before", Head{Seq: 0, LastAt: 101}, 100},
 	} {
 		b := NewBook(c.head, 100)
-		for _, key := range []string{"a", "b"} {
+		for i, key := range []string{"a", "b", "c"} {
 			op := credit(key)
-			if err := b.Apply(op); err != nil || op.Entry.CreatedAt != c.want {
-				t.Errorf("after %s, an entry is dated %d, %v; want %d", c.name, op.Entry.CreatedAt, err, c.want)
+			if err := b.Apply(op); err != nil || op.Entry.CreatedAt != c.want+Time(i) {
+				t.Errorf("after %s, an entry is dated %d, %v; want %d", c.name, op.Entry.CreatedAt, err, c.want+Time(i))
 			}
 		}
 	}

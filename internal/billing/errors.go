@@ -11,6 +11,7 @@ var (
 	ErrUnauthorized         = errors.New("unauthorized")
 	ErrOrganizationNotFound = errors.New("organization not found")
 	ErrTokenNotFound        = errors.New("token not found")
+	ErrEntryNotFound        = errors.New("entry not found")
 	ErrExists               = errors.New("already exists")
 	ErrWindowInvalid        = errors.New("window invalid")
 	ErrCursorInvalid        = errors.New("cursor invalid")

@@ -1,20 +1,22 @@
 package billing
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
-	"reflect"
 	"strings"
 	"unicode/utf8"
 )
 
-// Bounds of a lease and of a request that records leases.
+// Bounds of leases that another server has billed. They are those of earlier versions of the contract, so that the exports
+// of older books can be imported.
 const (
-	MaxCount        = 1_000_000_000 // CPUs or gigabytes
-	MaxDuration     = 1_000_000_000 // seconds, some 31 years
-	MaxText         = 1024          // characters
-	MaxLeasesAtOnce = 1000
+	billedMaxCount    = 1_000_000_000 // CPUs or gigabytes
+	billedMaxDuration = 1_000_000_000 // seconds
+	billedMaxText     = 1024          // characters of build_external_id, which need not be a UUID
 )
+
+var errNotUUID = errors.New("must be a UUID")
 
 // Lease is one virtual machine held by one job. Pointers are nil where the value is unknown.
 type Lease struct {
@@ -38,42 +40,94 @@ type Lease struct {
 	AmountCents     *int64 // its debit, negative or 0; nil until it is billed
 }
 
-// normalize checks the bounds of the lease and settles its duration. Every error is an ErrLeaseInvalid whose text begins
-// with the name of the field.
-func (l *Lease) normalize() error {
+// normalize checks a lease that is to be recorded, or billed, at the given time, and settles its duration. Every error is an
+// ErrLeaseInvalid whose text begins with the name of the field.
+func (l *Lease) normalize(now Time) error {
+	if err := l.checkFields(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum); err != nil {
+		return err
+	}
+	if l.BuildExternalID != nil {
+		id, err := ParseID(*l.BuildExternalID)
+		if err != nil {
+			return Faultf(ErrLeaseInvalid, "build_external_id %w", errNotUUID)
+		}
+		text := id.String()
+		l.BuildExternalID = &text
+	}
+	latest := now + LeaseFutureToleranceSeconds*Second
+	if l.StartedAt > latest || l.FinishedAt != nil && *l.FinishedAt > latest {
+		field := "started_at"
+		if l.StartedAt <= latest {
+			field = "finished_at"
+		}
+		return Faultf(ErrLeaseInvalid, "%s must not be more than %d seconds ahead of the server's clock", field, LeaseFutureToleranceSeconds)
+	}
+	if err := l.settleDuration(LeaseDurationSecondsMaximum); err != nil || l.FinishedAt == nil {
+		return err
+	}
+	if interval := int64((*l.FinishedAt - l.StartedAt).Ceil(Second) / Second); *l.DurationSeconds > interval {
+		return Faultf(ErrLeaseInvalid, "duration_seconds must not be greater than the %d seconds from started_at to finished_at", interval)
+	}
+	return nil
+}
+
+// normalizeBilled checks a lease that another server has billed, and settles its duration. Its errors are those of
+// normalize.
+func (l *Lease) normalizeBilled() error {
+	if err := l.checkFields(billedMaxCount, billedMaxCount, billedMaxCount); err != nil {
+		return err
+	}
+	if err := checkText("build_external_id", l.BuildExternalID, billedMaxText); err != nil {
+		return Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	return l.settleDuration(billedMaxDuration)
+}
+
+// checkFields checks what can be told of each field alone.
+func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 	if l.JobID == nil && l.ID == nil {
 		return Faultf(ErrLeaseInvalid, "job_id or lease_id is required")
 	}
 	for _, text := range []struct {
-		name  string
-		value *string
+		name      string
+		value     *string
+		maxLength int
 	}{
-		{"job_name", l.JobName}, {"step_key", l.StepKey}, {"vm_handle", l.VMHandle},
-		{"build_external_id", l.BuildExternalID}, {"pipeline_name", l.PipelineName}, {"pipeline_slug", l.PipelineSlug},
+		{"job_name", l.JobName, LeaseJobNameMaxLength}, {"step_key", l.StepKey, LeaseStepKeyMaxLength},
+		{"vm_handle", l.VMHandle, LeaseVMHandleMaxLength}, {"pipeline_name", l.PipelineName, LeasePipelineNameMaxLength},
+		{"pipeline_slug", l.PipelineSlug, LeasePipelineSlugMaxLength},
 	} {
-		if err := checkText(text.name, text.value); err != nil {
+		if err := checkText(text.name, text.value, text.maxLength); err != nil {
 			return Faultf(ErrLeaseInvalid, "%w", err)
 		}
 	}
 	for _, count := range []struct {
-		name  string
-		value int64
-	}{{"cpu_count", l.CPUCount}, {"memory_gb", l.MemoryGB}, {"disk_gb", l.DiskGB}} {
-		if count.value < 1 || count.value > MaxCount {
-			return Faultf(ErrLeaseInvalid, "%s must be 1 to %d", count.name, MaxCount)
+		name                    string
+		value, minimum, maximum int64
+	}{
+		{"cpu_count", l.CPUCount, LeaseCPUCountMinimum, maxCPUs}, {"memory_gb", l.MemoryGB, LeaseMemoryGBMinimum, maxMemoryGB},
+		{"disk_gb", l.DiskGB, LeaseDiskGBMinimum, maxDiskGB},
+	} {
+		if count.value < count.minimum || count.value > count.maximum {
+			return Faultf(ErrLeaseInvalid, "%s must be %d to %d", count.name, count.minimum, count.maximum)
 		}
 	}
 	if l.StartedAt < 0 || l.StartedAt > maxTime {
 		return Faultf(ErrLeaseInvalid, "started_at must be in the years 1970 to 9999")
 	}
+	if l.FinishedAt != nil && *l.FinishedAt > maxTime {
+		return Faultf(ErrLeaseInvalid, "finished_at must not be after the year 9999")
+	}
+	return nil
+}
+
+// settleDuration checks the finish and the duration, which where it is missing becomes the whole seconds in between.
+func (l *Lease) settleDuration(maximum int64) error {
 	if l.FinishedAt == nil {
 		if l.DurationSeconds != nil {
 			return Faultf(ErrLeaseInvalid, "duration_seconds is given, but finished_at is not")
 		}
 		return nil
-	}
-	if *l.FinishedAt > maxTime {
-		return Faultf(ErrLeaseInvalid, "finished_at must not be after the year 9999")
 	}
 	if *l.FinishedAt < l.StartedAt {
 		return Faultf(ErrLeaseInvalid, "finished_at must not be before started_at")
@@ -82,18 +136,19 @@ func (l *Lease) normalize() error {
 		between := int64((*l.FinishedAt - l.StartedAt) / Second)
 		l.DurationSeconds = &between
 	}
-	if *l.DurationSeconds < 0 || *l.DurationSeconds > MaxDuration {
-		return Faultf(ErrLeaseInvalid, "duration_seconds must be 0 to %d", MaxDuration)
+	if *l.DurationSeconds < LeaseDurationSecondsMinimum || *l.DurationSeconds > maximum {
+		return Faultf(ErrLeaseInvalid, "duration_seconds must be %d to %d", LeaseDurationSecondsMinimum, maximum)
 	}
 	return nil
 }
 
-func checkText(name string, text *string) error {
+// checkText checks a text of at most maxLength characters.
+func checkText(name string, text *string, maxLength int) error {
 	if text == nil {
 		return nil
 	}
-	if utf8.RuneCountInString(*text) > MaxText {
-		return fmt.Errorf("%s must have at most %d characters", name, MaxText)
+	if utf8.RuneCountInString(*text) > maxLength {
+		return fmt.Errorf("%s must have at most %d characters", name, maxLength)
 	}
 	// Not every database stores these.
 	if strings.IndexByte(*text, 0) >= 0 {
@@ -105,10 +160,65 @@ func checkText(name string, text *string) error {
 	return nil
 }
 
-// sameContents tells whether two leases with the same key say the same, apart from what they were billed.
-func (l Lease) sameContents(other Lease) bool {
-	l.AmountCents, other.AmountCents = nil, nil
-	return reflect.DeepEqual(l, other)
+// merge returns the stored lease with what a report about the same lease adds to it. What the report leaves out stays as it
+// is. Until the lease has finished, its texts and ids may be filled in where they are not known; nothing else changes, so
+// that no report can make a lease cheaper. It fails with ErrLeaseConflict.
+func (l Lease) merge(report Lease) (Lease, error) {
+	running := l.FinishedAt == nil
+	conflict := func(field string) error {
+		if running {
+			return Faultf(ErrLeaseConflict, "lease %s is running and was recorded with another %s", l.ID, field)
+		}
+		return Faultf(ErrLeaseConflict, "lease %s is billed and was recorded with another %s", l.ID, field)
+	}
+	for _, same := range []struct {
+		field string
+		same  bool
+	}{
+		{"started_at", l.StartedAt == report.StartedAt}, {"cpu_count", l.CPUCount == report.CPUCount},
+		{"memory_gb", l.MemoryGB == report.MemoryGB}, {"disk_gb", l.DiskGB == report.DiskGB},
+	} {
+		if !same.same {
+			return Lease{}, conflict(same.field)
+		}
+	}
+	for _, filled := range []struct {
+		field string
+		ok    bool
+	}{
+		{"job_name", fillIn(&l.JobName, report.JobName, running)}, {"step_key", fillIn(&l.StepKey, report.StepKey, running)},
+		{"vm_handle", fillIn(&l.VMHandle, report.VMHandle, running)}, {"build_id", fillIn(&l.BuildID, report.BuildID, running)},
+		{"build_number", fillIn(&l.BuildNumber, report.BuildNumber, running)},
+		{"build_external_id", fillIn(&l.BuildExternalID, report.BuildExternalID, running)},
+		{"pipeline_id", fillIn(&l.PipelineID, report.PipelineID, running)},
+		{"pipeline_name", fillIn(&l.PipelineName, report.PipelineName, running)},
+		{"pipeline_slug", fillIn(&l.PipelineSlug, report.PipelineSlug, running)},
+	} {
+		if !filled.ok {
+			return Lease{}, conflict(filled.field)
+		}
+	}
+	switch {
+	case running:
+		l.FinishedAt, l.DurationSeconds = report.FinishedAt, report.DurationSeconds
+	case report.FinishedAt == nil || *report.FinishedAt != *l.FinishedAt:
+		return Lease{}, conflict("finished_at")
+	case *report.DurationSeconds != *l.DurationSeconds:
+		return Lease{}, conflict("duration_seconds")
+	}
+	return l, nil
+}
+
+// fillIn puts a reported value where none is stored, if that is allowed, and reports whether the two agree then.
+func fillIn[T comparable](stored **T, reported *T, allowed bool) bool {
+	switch {
+	case reported == nil:
+		return true
+	case *stored == nil && allowed:
+		*stored = reported
+		return true
+	}
+	return *stored != nil && **stored == *reported
 }
 
 // usage is what a billed lease adds to the sums of its hour.

@@ -3,6 +3,7 @@ package billing
 import (
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -16,8 +17,11 @@ func validLease() Lease {
 	}
 }
 
+// testNow is the time of the server's clock.
+const testNow = 1_790_000_000 * Second
+
 func TestNormalizeAccepts(t *testing.T) {
-	text := strings.Repeat("é", MaxText)
+	text := strings.Repeat("é", LeaseJobNameMaxLength)
 	for _, c := range []struct {
 		name     string
 		change   func(*Lease)
@@ -30,13 +34,22 @@ func TestNormalizeAccepts(t *testing.T) {
 		{"a microsecond short of a second", func(l *Lease) { l.FinishedAt = new(l.StartedAt + Second - 1) }, 0},
 		{"a second", func(l *Lease) { l.FinishedAt = new(l.StartedAt + Second) }, 1},
 		{"billed for less than it took", func(l *Lease) { l.DurationSeconds = new(int64(0)) }, 0},
-		{"billed for more than it took", func(l *Lease) { l.DurationSeconds = new(int64(MaxDuration)) }, MaxDuration},
-		{"the longest", func(l *Lease) { l.FinishedAt = new(l.StartedAt + MaxDuration*Second) }, MaxDuration},
-		{"the largest", func(l *Lease) { l.CPUCount, l.MemoryGB, l.DiskGB = MaxCount, MaxCount, MaxCount }, 300},
+		{"billed for the whole interval", func(l *Lease) { l.DurationSeconds = new(int64(300)) }, 300},
+		{"billed for the interval rounded up", func(l *Lease) {
+			l.FinishedAt, l.DurationSeconds = new(l.StartedAt+299*Second+1), new(int64(300))
+		}, 300},
+		{"the longest", func(l *Lease) {
+			l.StartedAt, l.FinishedAt = 0, new(Time(LeaseDurationSecondsMaximum)*Second)
+		}, LeaseDurationSecondsMaximum},
+		{"the largest", func(l *Lease) {
+			l.CPUCount, l.MemoryGB, l.DiskGB = LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum
+		}, 300},
 		{"the first moment", func(l *Lease) { l.StartedAt, l.FinishedAt = 0, new(Time(0)) }, 0},
-		{"the last moment", func(l *Lease) { l.StartedAt, l.FinishedAt = maxTime, new(maxTime) }, 0},
+		{"as far ahead as a clock may be", func(l *Lease) {
+			l.StartedAt, l.FinishedAt = testNow+10*Minute, new(testNow+10*Minute)
+		}, 0},
 		{"long texts", func(l *Lease) {
-			l.JobName, l.StepKey, l.VMHandle, l.BuildExternalID, l.PipelineName, l.PipelineSlug = &text, &text, &text, &text, &text, &text
+			l.JobName, l.StepKey, l.VMHandle, l.PipelineName, l.PipelineSlug = &text, &text, &text, &text, &text
 		}, 300},
 		{"empty texts", func(l *Lease) { l.JobName, l.StepKey = new(""), new("") }, 300},
 		{"any number of a build", func(l *Lease) { l.BuildNumber = new(int64(math.MinInt64)) }, 300},
@@ -44,7 +57,7 @@ func TestNormalizeAccepts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := validLease()
 			c.change(&l)
-			if err := l.normalize(); err != nil {
+			if err := l.normalize(testNow); err != nil {
 				t.Fatal(err)
 			}
 			switch {
@@ -56,7 +69,7 @@ func TestNormalizeAccepts(t *testing.T) {
 				t.Errorf("duration_seconds is %v; want %d", l.DurationSeconds, c.duration)
 			}
 			before := l
-			if err := l.normalize(); err != nil || !l.sameContents(before) {
+			if err := l.normalize(testNow); err != nil || !reflect.DeepEqual(l, before) {
 				t.Errorf("normalized once more it is %+v, %v", l, err)
 			}
 		})
@@ -64,7 +77,7 @@ func TestNormalizeAccepts(t *testing.T) {
 }
 
 func TestNormalizeRefuses(t *testing.T) {
-	long := strings.Repeat("é", MaxText+1)
+	long := strings.Repeat("é", LeaseJobNameMaxLength+1)
 	for _, c := range []struct {
 		says   string
 		change func(*Lease)
@@ -73,61 +86,166 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"job_name must have at most", func(l *Lease) { l.JobName = &long }},
 		{"step_key must have at most", func(l *Lease) { l.StepKey = &long }},
 		{"vm_handle must have at most", func(l *Lease) { l.VMHandle = &long }},
-		{"build_external_id must have at most", func(l *Lease) { l.BuildExternalID = &long }},
+		{"build_external_id must be a UUID", func(l *Lease) { l.BuildExternalID = new("gh-1") }},
+		{"build_external_id must be a UUID", func(l *Lease) { l.BuildExternalID = new("") }},
 		{"pipeline_name must have at most", func(l *Lease) { l.PipelineName = &long }},
 		{"pipeline_slug must have at most", func(l *Lease) { l.PipelineSlug = &long }},
 		{"job_name must not contain a NUL", func(l *Lease) { l.JobName = new("a\x00b") }},
 		{"job_name must be valid UTF-8", func(l *Lease) { l.JobName = new("a\xff") }},
 		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = 0 }},
 		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = math.MinInt64 }},
-		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = MaxCount + 1 }},
+		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = LeaseCPUCountMaximum + 1 }},
 		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = -1 }},
 		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = math.MaxInt64 }},
+		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = LeaseMemoryGBMaximum + 1 }},
 		{"disk_gb must be 1", func(l *Lease) { l.DiskGB = 0 }},
-		{"disk_gb must be 1", func(l *Lease) { l.DiskGB = MaxCount + 1 }},
+		{"disk_gb must be 1", func(l *Lease) { l.DiskGB = LeaseDiskGBMaximum + 1 }},
 		{"started_at must be in the years", func(l *Lease) { l.StartedAt = -1 }},
 		{"started_at must be in the years", func(l *Lease) { l.StartedAt, l.FinishedAt = maxTime+1, nil }},
 		{"finished_at must not be before started_at", func(l *Lease) { l.FinishedAt = new(l.StartedAt - 1) }},
 		{"finished_at must not be after the year 9999", func(l *Lease) { l.FinishedAt = new(maxTime + 1) }},
 		{"duration_seconds is given, but finished_at is not", func(l *Lease) { l.FinishedAt, l.DurationSeconds = nil, new(int64(1)) }},
 		{"duration_seconds must be 0", func(l *Lease) { l.DurationSeconds = new(int64(-1)) }},
-		{"duration_seconds must be 0", func(l *Lease) { l.DurationSeconds = new(int64(MaxDuration + 1)) }},
-		{"duration_seconds must be 0", func(l *Lease) { l.FinishedAt = new(l.StartedAt + (MaxDuration+1)*Second) }},
+		{"duration_seconds must be 0", func(l *Lease) { l.StartedAt, l.FinishedAt = 0, new(Time(LeaseDurationSecondsMaximum+1)*Second) }},
+		{"duration_seconds must not be greater than the 300 seconds", func(l *Lease) { l.DurationSeconds = new(int64(301)) }},
+		{"duration_seconds must not be greater than the 300 seconds", func(l *Lease) { l.DurationSeconds = new(int64(300_000)) }}, // milliseconds
+		{"started_at must not be more than 600 seconds ahead", func(l *Lease) { l.StartedAt, l.FinishedAt = testNow+10*Minute+1, nil }},
+		{"finished_at must not be more than 600 seconds ahead", func(l *Lease) { l.FinishedAt = new(testNow + 10*Minute + 1) }},
 	} {
 		l := validLease()
 		c.change(&l)
-		if err := l.normalize(); !errors.Is(err, ErrLeaseInvalid) || !strings.HasPrefix(err.Error(), c.says) {
+		if err := l.normalize(testNow); !errors.Is(err, ErrLeaseInvalid) || !strings.HasPrefix(err.Error(), c.says) {
 			t.Errorf("got %v; want an ErrLeaseInvalid: %s", err, c.says)
 		}
 	}
 }
 
-// Every field but what was billed tells one lease from another.
-func TestSameContents(t *testing.T) {
+// A lease that another server has billed obeys the bounds of older books only.
+func TestNormalizeBilled(t *testing.T) {
 	l := validLease()
-	if err := l.normalize(); err != nil {
-		t.Fatal(err)
+	l.CPUCount, l.MemoryGB, l.DiskGB, l.BuildExternalID = billedMaxCount, billedMaxCount, billedMaxCount, new("gh-1")
+	l.DurationSeconds = new(int64(billedMaxDuration))
+	if err := l.normalizeBilled(); err != nil || *l.BuildExternalID != "gh-1" || *l.DurationSeconds != billedMaxDuration {
+		t.Errorf("it is %+v, %v", l, err)
 	}
-	for name, change := range map[string]func(*Lease){
-		"ID": func(l *Lease) { l.ID = new(NewID()) }, "JobID": func(l *Lease) { l.JobID = nil },
-		"JobName": func(l *Lease) { l.JobName = new("Lint") }, "StepKey": func(l *Lease) { l.StepKey = new("") },
-		"VMHandle": func(l *Lease) { l.VMHandle = new("vm") }, "BuildID": func(l *Lease) { l.BuildID = new(ID{}) },
-		"BuildNumber":     func(l *Lease) { l.BuildNumber = new(int64(0)) },
-		"BuildExternalID": func(l *Lease) { l.BuildExternalID = new("") }, "PipelineID": func(l *Lease) { l.PipelineID = new(ID{}) },
-		"PipelineName": func(l *Lease) { l.PipelineName = new("") }, "PipelineSlug": func(l *Lease) { l.PipelineSlug = new("") },
-		"CPUCount": func(l *Lease) { l.CPUCount++ }, "MemoryGB": func(l *Lease) { l.MemoryGB++ }, "DiskGB": func(l *Lease) { l.DiskGB++ },
-		"StartedAt": func(l *Lease) { l.StartedAt++ }, "FinishedAt": func(l *Lease) { l.FinishedAt = new(*l.FinishedAt + 1) },
-		"DurationSeconds": func(l *Lease) { l.DurationSeconds = new(*l.DurationSeconds + 1) },
+	for says, change := range map[string]func(*Lease){
+		"cpu_count must be 1":                 func(l *Lease) { l.CPUCount = billedMaxCount + 1 },
+		"duration_seconds must be 0":          func(l *Lease) { l.DurationSeconds = new(int64(billedMaxDuration + 1)) },
+		"build_external_id must have at most": func(l *Lease) { l.BuildExternalID = new(strings.Repeat("x", billedMaxText+1)) },
+		"finished_at must not be before":      func(l *Lease) { l.FinishedAt = new(l.StartedAt - 1) },
 	} {
-		other := l
-		change(&other)
-		if l.sameContents(other) {
-			t.Errorf("another %s makes no difference", name)
+		l := validLease()
+		change(&l)
+		if err := l.normalizeBilled(); !errors.Is(err, ErrLeaseInvalid) || !strings.HasPrefix(err.Error(), says) {
+			t.Errorf("got %v; want an ErrLeaseInvalid: %s", err, says)
 		}
 	}
-	copied := l
-	copied.ID, copied.JobName, copied.AmountCents = new(*l.ID), new(*l.JobName), new(int64(-1))
-	if !l.sameContents(copied) {
-		t.Error("a copy differs")
+}
+
+func TestNormalizeExternalID(t *testing.T) {
+	l := validLease()
+	l.BuildExternalID = new("2E34238D-BBFC-420E-B419-75E1A004D32B")
+	if err := l.normalize(testNow); err != nil || *l.BuildExternalID != "2e34238d-bbfc-420e-b419-75e1a004d32b" {
+		t.Errorf("build_external_id is %s, %v", *l.BuildExternalID, err)
+	}
+}
+
+// leaseChanges has a change of each field that a report may have beside the key.
+var leaseChanges = map[string]func(*Lease){
+	"job_name": func(l *Lease) { l.JobName = new("Lint") }, "step_key": func(l *Lease) { l.StepKey = new("lint") },
+	"vm_handle": func(l *Lease) { l.VMHandle = new("vm-2") }, "build_id": func(l *Lease) { l.BuildID = &ID{2} },
+	"build_number": func(l *Lease) { l.BuildNumber = new(int64(2)) }, "build_external_id": func(l *Lease) { l.BuildExternalID = new(ID{2}.String()) },
+	"pipeline_id": func(l *Lease) { l.PipelineID = &ID{2} }, "pipeline_name": func(l *Lease) { l.PipelineName = new("Two") },
+	"pipeline_slug": func(l *Lease) { l.PipelineSlug = new("two") },
+}
+
+// fixedChanges has the changes that no report may bring.
+var fixedChanges = map[string]func(*Lease){
+	"started_at": func(l *Lease) { l.StartedAt++ }, "cpu_count": func(l *Lease) { l.CPUCount-- }, "memory_gb": func(l *Lease) { l.MemoryGB-- },
+	"disk_gb": func(l *Lease) { l.DiskGB-- },
+}
+
+func TestMerge(t *testing.T) {
+	least := validLease()
+	least.JobName, least.FinishedAt = nil, nil
+	full := least
+	for _, change := range leaseChanges {
+		change(&full)
+	}
+	other := full
+	other.JobName, other.StepKey, other.VMHandle, other.PipelineName, other.PipelineSlug = new("x"), new("x"), new("x"), new("x"), new("x")
+	other.BuildID, other.BuildNumber, other.BuildExternalID, other.PipelineID = &ID{9}, new(int64(9)), new("x"), &ID{9}
+	finished := func(l Lease) Lease {
+		l.FinishedAt, l.DurationSeconds = new(l.StartedAt+300*Second), new(int64(300))
+		return l
+	}
+	pick := func(from Lease, field string) Lease {
+		l := least
+		switch field {
+		case "job_name":
+			l.JobName = from.JobName
+		case "step_key":
+			l.StepKey = from.StepKey
+		case "vm_handle":
+			l.VMHandle = from.VMHandle
+		case "build_id":
+			l.BuildID = from.BuildID
+		case "build_number":
+			l.BuildNumber = from.BuildNumber
+		case "build_external_id":
+			l.BuildExternalID = from.BuildExternalID
+		case "pipeline_id":
+			l.PipelineID = from.PipelineID
+		case "pipeline_name":
+			l.PipelineName = from.PipelineName
+		case "pipeline_slug":
+			l.PipelineSlug = from.PipelineSlug
+		}
+		return l
+	}
+	for field := range leaseChanges {
+		one := pick(full, field)
+		// While the lease runs, what was null is filled in, also by the report that finishes it.
+		if merged, err := least.merge(one); err != nil || !reflect.DeepEqual(merged, one) {
+			t.Errorf("%s is not filled in: %+v, %v", field, merged, err)
+		}
+		if merged, err := least.merge(finished(one)); err != nil || !reflect.DeepEqual(merged, finished(one)) {
+			t.Errorf("%s is not filled in at the finish: %+v, %v", field, merged, err)
+		}
+		// What is left out stays.
+		if merged, err := full.merge(one); err != nil || merged != full {
+			t.Errorf("a report with %s alone changes the lease: %+v, %v", field, merged, err)
+		}
+		if merged, err := finished(full).merge(finished(one)); err != nil || !reflect.DeepEqual(merged, finished(full)) {
+			t.Errorf("a repeated report with %s alone changes the billed lease: %+v, %v", field, merged, err)
+		}
+		// What is known never changes, and a billed lease is not filled in.
+		if _, err := full.merge(pick(other, field)); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
+			t.Errorf("another %s while it runs: %v", field, err)
+		}
+		if _, err := finished(least).merge(finished(one)); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is filled in once billed: %v", field, err)
+		}
+	}
+	for field, change := range fixedChanges {
+		changed := full
+		change(&changed)
+		for _, report := range []Lease{changed, finished(changed)} {
+			if _, err := full.merge(report); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
+				t.Errorf("another %s: %v", field, err)
+			}
+		}
+	}
+	longer := finished(full)
+	longer.FinishedAt = new(*longer.FinishedAt + 1)
+	shorter := finished(full)
+	shorter.DurationSeconds = new(int64(1))
+	for field, report := range map[string]Lease{"finished_at": longer, "duration_seconds": shorter} {
+		if _, err := finished(full).merge(report); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
+			t.Errorf("another %s: %v", field, err)
+		}
+	}
+	if _, err := finished(full).merge(full); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), "finished_at") {
+		t.Errorf("a billed lease that runs again: %v", err)
 	}
 }

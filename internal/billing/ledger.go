@@ -29,7 +29,7 @@ type Entry struct {
 	Source            Source
 	Description       *string
 	CreatedAt         Time // never before that of the entry before
-	LeaseID           *ID  // the lease that a debit bills
+	LeaseID           *ID  // the lease that a debit bills; nil for a credit, and for a debit taken over from another system
 	IdempotencyKey    *string
 }
 
@@ -40,9 +40,3 @@ type Head struct {
 	LastAt       Time  // when the newest entry was appended
 	Lifetime     Usage // the sum over all finished leases; no sum over a window can exceed it
 }
-
-// MaxCredit is the largest single credit, in cents.
-const MaxCredit = 1_000_000_000
-
-// MaxIdempotencyKey is the length of the longest idempotency key, in characters.
-const MaxIdempotencyKey = 255

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"time"
 	"unicode/utf8"
 )
 
@@ -71,26 +72,25 @@ func atLease(i int, err error) error {
 	return err
 }
 
-// admit settles which stored lease l is, and whether it may take l's contents. It returns l with the id it is stored
-// under, and whether nothing is to be done.
-func (b *Book) admit(l Lease) (admitted Lease, duplicate bool, err error) {
-	stored, known, err := b.findLease(l)
+// admit settles which stored lease a report is about, and what the lease is once the report has come in. Where that is what
+// is stored, the report is a duplicate and nothing is to be done.
+func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
+	stored, known, err := b.findLease(report)
 	if err != nil {
 		return Lease{}, false, err
 	}
-	if known {
-		l.ID = stored.ID
-		if l.sameContents(stored) {
-			return stored, true, nil
+	if !known {
+		if report.ID == nil {
+			id := NewID()
+			report.ID = &id
 		}
-		if stored.FinishedAt != nil {
-			return Lease{}, false, Faultf(ErrLeaseConflict, "lease %s is billed and was recorded with other contents", l.ID)
-		}
-	} else if l.ID == nil {
-		id := NewID()
-		l.ID = &id
+		return report, false, nil
 	}
-	return l, false, nil
+	merged, err := stored.merge(report)
+	if err != nil {
+		return Lease{}, false, err
+	}
+	return merged, merged == stored, nil
 }
 
 func (b *Book) record(l Lease, rates Rates) (RecordedLease, error) {
@@ -141,10 +141,10 @@ type PostCredit struct {
 }
 
 func checkIdempotencyKey(key string) error {
-	if n := utf8.RuneCountInString(key); n < 1 || n > MaxIdempotencyKey {
-		return Faultf(ErrInvalid, "the idempotency key must have 1 to %d characters", MaxIdempotencyKey)
+	if n := utf8.RuneCountInString(key); n < PostCreditIdempotencyKeyMinLength || n > PostCreditIdempotencyKeyMaxLength {
+		return Faultf(ErrInvalid, "the idempotency key must have %d to %d characters", PostCreditIdempotencyKeyMinLength, PostCreditIdempotencyKeyMaxLength)
 	}
-	if err := checkText("the idempotency key", &key); err != nil {
+	if err := checkText("the idempotency key", &key, PostCreditIdempotencyKeyMaxLength); err != nil {
 		return Faultf(ErrInvalid, "%w", err)
 	}
 	return nil
@@ -156,12 +156,12 @@ func (op *PostCredit) Validate() error {
 		return err
 	}
 	switch {
-	case op.AmountCents < 1 || op.AmountCents > MaxCredit:
-		return Faultf(ErrAmountInvalid, "amount_cents must be 1 to %d", MaxCredit)
+	case op.AmountCents < PostCreditRequestAmountCentsMinimum || op.AmountCents > PostCreditRequestAmountCentsMaximum:
+		return Faultf(ErrAmountInvalid, "amount_cents must be %d to %d", PostCreditRequestAmountCentsMinimum, PostCreditRequestAmountCentsMaximum)
 	case op.Source != SourceAdminGrant && op.Source != SourceRefund:
 		return Faultf(ErrInvalid, "source must be %s or %s", SourceAdminGrant, SourceRefund)
 	}
-	if err := checkText("description", op.Description); err != nil {
+	if err := checkText("description", op.Description, PostCreditRequestDescriptionMaxLength); err != nil {
 		return Faultf(ErrInvalid, "%w", err)
 	}
 	return nil
@@ -214,8 +214,9 @@ func (op *ImportLease) Validate() error {
 		case *amount > 0 || *amount == math.MinInt64:
 			return Faultf(ErrLeaseInvalid, "amount_cents of a lease is a debit and must not be above 0")
 		}
+		return op.Lease.normalizeBilled()
 	}
-	return op.Lease.normalize()
+	return op.Lease.normalize(TimeOf(time.Now()))
 }
 
 // Needs implements Operation.
@@ -237,16 +238,18 @@ func (op *ImportLease) Apply(b *Book) error {
 		return err
 	}
 	if duplicate {
-		if *l.AmountCents != *op.Lease.AmountCents {
+		if l.AmountCents == nil || *l.AmountCents != *op.Lease.AmountCents {
 			return Faultf(ErrLeaseConflict, "lease %s was billed %d cents, not %d", l.ID, *l.AmountCents, *op.Lease.AmountCents)
 		}
 		return nil
 	}
+	l.AmountCents = op.Lease.AmountCents
 	b.putLease(l)
 	return b.count(l)
 }
 
-// ImportEntry takes over an entry of another ledger, with its id and time.
+// ImportEntry takes over an entry of another ledger, with its id and time. A debit without a lease is history of another
+// system; nothing else makes one.
 type ImportEntry struct {
 	Entry Entry
 
@@ -261,14 +264,12 @@ func (op *ImportEntry) Validate() error {
 		return Faultf(ErrInvalid, "source is not one of a ledger")
 	case e.Source == SourceVMLeaseDebit && e.AmountCents > 0:
 		return Faultf(ErrAmountInvalid, "amount_cents of a debit must not be above 0")
-	case e.Source == SourceVMLeaseDebit && e.LeaseID == nil:
-		return Faultf(ErrInvalid, "lease_id is required for a debit")
 	case e.Source != SourceVMLeaseDebit && e.AmountCents <= 0:
 		return Faultf(ErrAmountInvalid, "amount_cents of a credit must be above 0")
 	case e.Source != SourceVMLeaseDebit && e.LeaseID != nil:
 		return Faultf(ErrInvalid, "lease_id must be null for a credit")
 	}
-	if err := checkText("description", e.Description); err != nil {
+	if err := checkText("description", e.Description, PostCreditRequestDescriptionMaxLength); err != nil {
 		return Faultf(ErrInvalid, "%w", err)
 	}
 	if e.IdempotencyKey != nil {

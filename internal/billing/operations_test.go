@@ -10,7 +10,7 @@ import (
 // A store may apply an operation to one book, give that up, and apply it to another.
 func TestOperationsAppliedAgain(t *testing.T) {
 	fresh := validLease()
-	if err := fresh.normalize(); err != nil {
+	if err := fresh.normalize(testNow); err != nil {
 		t.Fatal(err)
 	}
 	billed := fresh
@@ -68,18 +68,22 @@ func TestPostCreditValidate(t *testing.T) {
 		{"a refund", func(*PostCredit) {}, nil},
 		{"a grant", func(op *PostCredit) { op.Source = SourceAdminGrant }, nil},
 		{"the smallest", func(op *PostCredit) { op.AmountCents = 1 }, nil},
-		{"the largest", func(op *PostCredit) { op.AmountCents = MaxCredit }, nil},
-		{"a long key", func(op *PostCredit) { op.IdempotencyKey = strings.Repeat("é", MaxIdempotencyKey) }, nil},
-		{"a long description", func(op *PostCredit) { op.Description = new(strings.Repeat("é", MaxText)) }, nil},
+		{"the largest", func(op *PostCredit) { op.AmountCents = PostCreditRequestAmountCentsMaximum }, nil},
+		{"a long key", func(op *PostCredit) { op.IdempotencyKey = strings.Repeat("é", PostCreditIdempotencyKeyMaxLength) }, nil},
+		{"a long description", func(op *PostCredit) {
+			op.Description = new(strings.Repeat("é", PostCreditRequestDescriptionMaxLength))
+		}, nil},
 		{"nothing", func(op *PostCredit) { op.AmountCents = 0 }, ErrAmountInvalid},
 		{"a debit", func(op *PostCredit) { op.AmountCents = -1 }, ErrAmountInvalid},
 		{"the least", func(op *PostCredit) { op.AmountCents = math.MinInt64 }, ErrAmountInvalid},
-		{"too much", func(op *PostCredit) { op.AmountCents = MaxCredit + 1 }, ErrAmountInvalid},
+		{"too much", func(op *PostCredit) { op.AmountCents = PostCreditRequestAmountCentsMaximum + 1 }, ErrAmountInvalid},
 		{"no key", func(op *PostCredit) { op.IdempotencyKey = "" }, ErrInvalid},
-		{"too long a key", func(op *PostCredit) { op.IdempotencyKey = strings.Repeat("k", MaxIdempotencyKey+1) }, ErrInvalid},
+		{"too long a key", func(op *PostCredit) { op.IdempotencyKey = strings.Repeat("k", PostCreditIdempotencyKeyMaxLength+1) }, ErrInvalid},
 		{"a key with a NUL", func(op *PostCredit) { op.IdempotencyKey = "a\x00" }, ErrInvalid},
 		{"a key that is not UTF-8", func(op *PostCredit) { op.IdempotencyKey = "a\xff" }, ErrInvalid},
-		{"too long a description", func(op *PostCredit) { op.Description = new(strings.Repeat("d", MaxText+1)) }, ErrInvalid},
+		{"too long a description", func(op *PostCredit) {
+			op.Description = new(strings.Repeat("d", PostCreditRequestDescriptionMaxLength+1))
+		}, ErrInvalid},
 		{"a description with a NUL", func(op *PostCredit) { op.Description = new("\x00") }, ErrInvalid},
 		{"no source", func(op *PostCredit) { op.Source = "" }, ErrInvalid},
 		{"a source for machines", func(op *PostCredit) { op.Source = SourceStripeTopup }, ErrInvalid},
@@ -106,13 +110,13 @@ func TestImportEntryValidate(t *testing.T) {
 		{"no source", func(e *Entry) { e.Source = "" }, ErrInvalid},
 		{"an unknown source", func(e *Entry) { e.Source = "gift" }, ErrInvalid},
 		{"a debit that adds", func(e *Entry) { e.Source, e.AmountCents, e.LeaseID = SourceVMLeaseDebit, 1, new(ID) }, ErrAmountInvalid},
-		{"a debit without a lease", func(e *Entry) { e.Source, e.AmountCents = SourceVMLeaseDebit, -1 }, ErrInvalid},
+		{"a debit of another system", func(e *Entry) { e.Source, e.AmountCents = SourceVMLeaseDebit, -1 }, nil},
 		{"a credit of nothing", func(e *Entry) { e.AmountCents = 0 }, ErrAmountInvalid},
 		{"a credit that takes", func(e *Entry) { e.AmountCents = math.MinInt64 }, ErrAmountInvalid},
 		{"a credit with a lease", func(e *Entry) { e.LeaseID = new(ID) }, ErrInvalid},
 		{"an empty key", func(e *Entry) { e.IdempotencyKey = new("") }, ErrInvalid},
-		{"too long a key", func(e *Entry) { e.IdempotencyKey = new(strings.Repeat("k", MaxIdempotencyKey+1)) }, ErrInvalid},
-		{"too long a description", func(e *Entry) { e.Description = new(strings.Repeat("d", MaxText+1)) }, ErrInvalid},
+		{"too long a key", func(e *Entry) { e.IdempotencyKey = new(strings.Repeat("k", PostCreditIdempotencyKeyMaxLength+1)) }, ErrInvalid},
+		{"too long a description", func(e *Entry) { e.Description = new(strings.Repeat("d", PostCreditRequestDescriptionMaxLength+1)) }, ErrInvalid},
 	} {
 		op := ImportEntry{Entry: Entry{ID: NewID(), AmountCents: 500, Source: SourceStripeTopup, IdempotencyKey: new("key")}}
 		c.change(&op.Entry)

@@ -24,11 +24,14 @@ func (o Organization) Validate() error {
 	return checkName("name", o.Name)
 }
 
+// maxName is the length of the longest name of an organization or a token, in characters.
+const maxName = 255
+
 func checkName(field, name string) error {
-	if n := utf8.RuneCountInString(name); n < 1 || n > 255 {
-		return Faultf(ErrInvalid, "the %s must have 1 to 255 characters", field)
+	if n := utf8.RuneCountInString(name); n < 1 || n > maxName {
+		return Faultf(ErrInvalid, "the %s must have 1 to %d characters", field, maxName)
 	}
-	if err := checkText(field, &name); err != nil {
+	if err := checkText(field, &name, maxName); err != nil {
 		return Faultf(ErrInvalid, "%w", err)
 	}
 	return nil

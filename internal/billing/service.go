@@ -14,18 +14,12 @@ type Service struct {
 	Rates Rates
 }
 
-// Bounds of a page.
-const (
-	DefaultLimit = 50
-	MaxLimit     = 100
-)
-
-// clampLimit moves a page size into its bounds; nil is the default.
-func clampLimit(limit *int64) int {
+// clamp moves the size of a page to the nearer one of two bounds; nil is the default.
+func clamp(limit *int64, minimum, maximum, otherwise int64) int {
 	if limit == nil {
-		return DefaultLimit
+		return int(otherwise)
 	}
-	return int(min(max(*limit, 1), MaxLimit))
+	return int(min(max(*limit, minimum), maximum))
 }
 
 // Authenticate looks up what a token gives in an organization. It fails with ErrUnauthorized where the token is unknown,
@@ -65,7 +59,8 @@ func (s *Service) Transactions(ctx context.Context, org ID, limit *int64, cursor
 			return Page[Entry]{}, errCursor
 		}
 	}
-	entries, err := s.Entries(ctx, org, before, clampLimit(limit))
+	size := clamp(limit, ListBillingTransactionsLimitClampMinimum, ListBillingTransactionsLimitClampMaximum, ListBillingTransactionsLimitDefault)
+	entries, err := s.Entries(ctx, org, before, size)
 	if err != nil {
 		return Page[Entry]{}, err
 	}
@@ -93,7 +88,7 @@ func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, lim
 			return Page[Organization]{}, errCursor
 		}
 	}
-	size := clampLimit(limit)
+	size := clamp(limit, ListOrganizationsLimitClampMinimum, ListOrganizationsLimitClampMaximum, ListOrganizationsLimitDefault)
 	orgs, err := s.Organizations(ctx, after, size+1, &token)
 	if err != nil {
 		return Page[Organization]{}, err
@@ -125,14 +120,15 @@ func (s *Service) UsageSeries(ctx context.Context, org ID, w Window) ([]DayUsage
 	return series, nil
 }
 
-// RecordLeases records 1 to MaxLeasesAtOnce leases, all or none. It fails with ErrInvalid, ErrLeaseInvalid and
+// RecordLeases records leases, all or none, as many as the contract allows in one request. It fails with ErrInvalid, ErrLeaseInvalid and
 // ErrLeaseConflict.
 func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]RecordedLease, error) {
-	if len(leases) < 1 || len(leases) > MaxLeasesAtOnce {
-		return nil, Faultf(ErrInvalid, "leases must have 1 to %d items", MaxLeasesAtOnce)
+	if n := len(leases); n < RecordLeasesRequestLeasesMinItems || n > RecordLeasesRequestLeasesMaxItems {
+		return nil, Faultf(ErrInvalid, "leases must have %d to %d items", RecordLeasesRequestLeasesMinItems, RecordLeasesRequestLeasesMaxItems)
 	}
+	now := TimeOf(time.Now())
 	for i := range leases {
-		if err := leases[i].normalize(); err != nil {
+		if err := leases[i].normalize(now); err != nil {
 			return nil, atLease(i, err)
 		}
 	}

@@ -321,13 +321,13 @@ func TestRecordLeasesBounds(t *testing.T) {
 		}
 		return leases
 	}
-	for _, n := range []int{0, billing.MaxLeasesAtOnce + 1} {
+	for _, n := range []int{0, billing.RecordLeasesRequestLeasesMaxItems + 1} {
 		if _, err := s.RecordLeases(t.Context(), orgs[0].ID, many(n)); !errors.Is(err, billing.ErrInvalid) {
 			t.Errorf("%d leases: %v", n, err)
 		}
 	}
-	results, err := s.RecordLeases(t.Context(), orgs[0].ID, many(billing.MaxLeasesAtOnce))
-	if err != nil || len(results) != billing.MaxLeasesAtOnce {
+	results, err := s.RecordLeases(t.Context(), orgs[0].ID, many(billing.RecordLeasesRequestLeasesMaxItems))
+	if err != nil || len(results) != billing.RecordLeasesRequestLeasesMaxItems {
 		t.Errorf("%d leases were recorded, %v", len(results), err)
 	}
 	bad := many(3)
@@ -336,7 +336,7 @@ func TestRecordLeasesBounds(t *testing.T) {
 		t.Errorf("a bad lease gives %v", err)
 	}
 	head, err := s.Head(t.Context(), orgs[0].ID)
-	if err != nil || head.Seq != billing.MaxLeasesAtOnce {
+	if err != nil || head.Seq != billing.RecordLeasesRequestLeasesMaxItems {
 		t.Errorf("%d leases were billed, %v", head.Seq, err)
 	}
 }

@@ -37,6 +37,12 @@ type Store interface {
 	Head(ctx context.Context, org ID) (Head, error)
 	// Entries lists at most limit entries with a Seq below before, newest first.
 	Entries(ctx context.Context, org ID, before int64, limit int) ([]Entry, error)
+	// Entry returns the entry with the id, and the lease that it bills, nil where it names none. It fails with
+	// ErrEntryNotFound where the organization's ledger has no such entry.
+	Entry(ctx context.Context, org, id ID) (Entry, *Lease, error)
+	// RecordedLeases lists at most limit of the leases that the filter selects, those before the place, latest start first
+	// and then by descending id.
+	RecordedLeases(ctx context.Context, org ID, filter LeaseFilter, before LeasePlace, limit int) ([]LeaseRecord, error)
 	// Usage sums the finished leases that started in the window.
 	Usage(ctx context.Context, org ID, w Window) (Usage, error)
 	// UsageByDay sums them per UTC day, oldest first, leaving out days without any.

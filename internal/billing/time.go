@@ -133,9 +133,6 @@ func isTimestamp(s string) bool {
 	return offset[1:3] < "24" && offset[4:] < "60"
 }
 
-// MaxWindow is the longest window that a usage call answers.
-const MaxWindow = 3660 * Day
-
 // Window is the half-open span of time [From, To).
 type Window struct{ From, To Time }
 
@@ -155,8 +152,8 @@ func ParseWindow(from, to string) (Window, error) {
 	switch {
 	case w.To <= w.From:
 		return Window{}, Faultf(ErrWindowInvalid, "to must lie after from")
-	case w.To-w.From > MaxWindow:
-		return Window{}, Faultf(ErrWindowInvalid, "the window is longer than %d days", MaxWindow/Day)
+	case w.To-w.From > WindowMaxDays*Day:
+		return Window{}, Faultf(ErrWindowInvalid, "the window is longer than %d days", WindowMaxDays)
 	}
 	return w, nil
 }

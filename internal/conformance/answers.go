@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 )
 
 // The rules about every answer.
@@ -94,45 +97,23 @@ var unreadable = []int{
 	http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
 }
 
-// errorCodes says with which status and type a code comes.
-var errorCodes = map[string]struct {
-	status int
-	kind   string
-}{
-	"bad_request":                  {http.StatusBadRequest, "invalid_request"},
-	"unauthorized":                 {http.StatusUnauthorized, "unauthorized"},
-	"forbidden":                    {http.StatusForbidden, "forbidden"},
-	"organization_not_found":       {http.StatusNotFound, "not_found"},
-	"route_not_found":              {http.StatusNotFound, "not_found"},
-	"method_not_allowed":           {http.StatusMethodNotAllowed, "invalid_request"},
-	"request_timeout":              {http.StatusRequestTimeout, "invalid_request"},
-	"lease_conflict":               {http.StatusConflict, "conflict"},
-	"idempotency_key_reused":       {http.StatusConflict, "conflict"},
-	"body_too_large":               {http.StatusRequestEntityTooLarge, "invalid_request"},
-	"unsupported_media_type":       {http.StatusUnsupportedMediaType, "invalid_request"},
-	"billing_usage_window_invalid": {http.StatusUnprocessableEntity, "validation_failed"},
-	"cursor_invalid":               {http.StatusUnprocessableEntity, "validation_failed"},
-	"limit_invalid":                {http.StatusUnprocessableEntity, "validation_failed"},
-	"lease_invalid":                {http.StatusUnprocessableEntity, "validation_failed"},
-	"amount_invalid":               {http.StatusUnprocessableEntity, "validation_failed"},
-	"body_invalid":                 {http.StatusUnprocessableEntity, "validation_failed"},
-	"rate_limited":                 {http.StatusTooManyRequests, "rate_limited"},
-	"internal":                     {http.StatusInternalServerError, "server_error"},
-	"unavailable":                  {http.StatusServiceUnavailable, "server_error"},
-}
-
 func codeFits(x *exchange) error {
 	e, err := x.envelope()
 	if err != nil {
 		return err
 	}
-	want, known := errorCodes[e.Error.Code]
-	switch {
-	case !known:
-		return breachf(x, "the contract has no code %q", e.Error.Code)
-	case e.Error.Code == "bad_request" && e.Error.Type == want.kind && slices.Contains(unreadable, x.status):
-	case x.status != want.status || e.Error.Type != want.kind:
-		return breachf(x, "%s comes with %d %q, not %d %s", e.Error.Code, x.status, e.Error.Type, want.status, want.kind)
+	code := e.Error.Code
+	i := slices.IndexFunc(gen.Errors, func(info gen.ErrorInfo) bool { return info.Code == code })
+	if i < 0 {
+		return breachf(x, "the contract has no code %q", code)
+	}
+	want := &gen.Errors[i]
+	refusedUnread := code == gen.CodeBadRequest && slices.Contains(unreadable, x.status)
+	if x.status != want.Status && !refusedUnread || e.Error.Type != string(want.Type) {
+		return breachf(x, "%s comes with %d %q, not %d %s", code, x.status, e.Error.Type, want.Status, want.Type)
+	}
+	if x.operation != nil && !want.Route && !httpserver.Operations[x.operation.OperationID].Returns(code) {
+		return breachf(x, "%s does not declare the code %s", x.operation.OperationID, code)
 	}
 	return nil
 }
@@ -175,6 +156,28 @@ func listsMethods(x *exchange) error {
 	return nil
 }
 
+// Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of
+// the operation, empty for a request that the contract does not have.
+func Hold(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
+	x := &exchange{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, sent: req.Header, status: status, header: header, body: body}
+	if err := x.decompress(1 << 30); err != nil {
+		return "", err
+	}
+	x.examine()
+	if x.operation != nil {
+		operation = x.operation.OperationID
+	}
+	for _, r := range rules() {
+		if r.every == nil {
+			continue
+		}
+		if broken := r.every(x); broken != nil && !errors.Is(broken, errNotOfThisKind) {
+			err = errors.Join(err, fmt.Errorf("%s: %w", r.id, broken))
+		}
+	}
+	return operation, err
+}
+
 // answersToken tells whether the call had a token, whatever it is worth.
 func (x *exchange) answersToken() bool {
 	return len(x.sent.Values("Authorization")) > 0 && strings.HasPrefix(x.path, prefix+"/")
@@ -211,26 +214,4 @@ func variesByEncoding(x *exchange) error {
 		}
 	}
 	return breachf(x, "Vary is %q", vary)
-}
-
-// Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of
-// the operation, empty for a request that the contract does not have.
-func Hold(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
-	x := &exchange{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, sent: req.Header, status: status, header: header, body: body}
-	if err := x.decompress(1 << 30); err != nil {
-		return "", err
-	}
-	x.examine()
-	if x.operation != nil {
-		operation = x.operation.OperationID
-	}
-	for _, r := range rules() {
-		if r.every == nil {
-			continue
-		}
-		if broken := r.every(x); broken != nil && !errors.Is(broken, errNotOfThisKind) {
-			err = errors.Join(err, fmt.Errorf("%s: %w", r.id, broken))
-		}
-	}
-	return operation, err
 }

@@ -497,7 +497,7 @@ var faults = []fault{
 		}
 	}},
 	{rule: "options.allow", name: "405 has another list", answer: func(r *http.Request, a *answer) {
-		if a.status == http.StatusMethodNotAllowed && is(r, "/leases/no-such-organization") {
+		if a.status == http.StatusMethodNotAllowed && is(r, "/credits/no-such-organization") {
 			a.header.Set("Allow", "POST")
 		}
 	}},

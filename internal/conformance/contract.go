@@ -21,6 +21,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 )
 
@@ -63,9 +64,8 @@ func Operations() (ids []string) {
 
 // ErrorCodes lists the codes of errors in the contract.
 func ErrorCodes() (codes []string) {
-	list, _ := loadContract().Components.Schemas["ErrorCode"].Value.Extensions["x-extensible-enum"].([]any)
-	for _, code := range list {
-		codes = append(codes, fmt.Sprint(code))
+	for _, info := range gen.Errors {
+		codes = append(codes, info.Code)
 	}
 	return codes
 }

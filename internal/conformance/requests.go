@@ -107,16 +107,14 @@ func unknownRoute(s *session) error {
 
 // unknownMethod asks with GET what only takes POST, so that nothing can be written whatever the server does.
 func unknownMethod(s *session) error {
-	for _, path := range []string{"/billing/leases/", "/billing/credits/"} {
-		c := call{path: path + s.unknown()}
-		for _, c := range []call{c, c.anonymous()} {
-			x, err := s.refusedWrite(c, http.StatusMethodNotAllowed, "method_not_allowed")
-			if err != nil {
-				return err
-			}
-			if allow := x.header.Get("Allow"); !strings.Contains(allow, http.MethodPost) {
-				return breachf(x, "Allow is %q, and the path takes POST", allow)
-			}
+	c := call{path: "/billing/credits/" + s.unknown()}
+	for _, c := range []call{c, c.anonymous()} {
+		x, err := s.refusedWrite(c, http.StatusMethodNotAllowed, "method_not_allowed")
+		if err != nil {
+			return err
+		}
+		if allow := x.header.Get("Allow"); !strings.Contains(allow, http.MethodPost) {
+			return breachf(x, "Allow is %q, and the path takes POST", allow)
 		}
 	}
 	return nil
@@ -379,7 +377,7 @@ func optionsAllow(s *session) error {
 		return err
 	}
 	const readMethods, writeMethods = "GET, HEAD, OPTIONS", "POST, OPTIONS"
-	calls := append(reads(a.slug), call{path: "/organizations"}, leasesOf(s.unknown(), ""))
+	calls := append(reads(a.slug), call{path: "/organizations"}, call{method: http.MethodPost, path: "/billing/credits/" + s.unknown()})
 	for _, c := range calls {
 		want, other := readMethods, http.MethodPut
 		if c.method == http.MethodPost {

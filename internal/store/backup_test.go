@@ -151,8 +151,8 @@ func TestBackupTwiceAtOnce(t *testing.T) {
 func TestBackupCancelled(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
-	long := strings.Repeat("x", billing.MaxText)
-	leases := make([]billing.Lease, billing.MaxLeasesAtOnce)
+	long := strings.Repeat("x", billing.LeaseVMHandleMaxLength)
+	leases := make([]billing.Lease, billing.RecordLeasesRequestLeasesMaxItems)
 	for i := range leases {
 		leases[i] = lease()
 		leases[i].JobName, leases[i].StepKey, leases[i].VMHandle, leases[i].PipelineName = &long, &long, &long, &long

@@ -101,11 +101,20 @@ func sameLease(a, b billing.Lease) bool {
 		same(a.FinishedAt, b.FinishedAt) && same(a.DurationSeconds, b.DurationSeconds)
 }
 
-// settled returns the lease with its duration, and whether it is valid.
+// settled returns the lease with its duration, and whether it is valid. One that was billed elsewhere may be larger, and need not
+// name its build by a UUID.
 func settled(l billing.Lease) (billing.Lease, bool) {
+	billed := l.AmountCents != nil
+	latest := billing.TimeOf(time.Now().Add(10 * time.Minute))
+	longest, most := int64(31_622_400), int64(10_000)
+	if billed {
+		longest, most = 1_000_000_000, 1_000_000_000
+	}
 	switch {
 	case l.ID == nil && l.JobID == nil,
-		l.CPUCount < 1, l.CPUCount > 1_000_000_000, l.MemoryGB < 1, l.DiskGB < 1, l.StartedAt < 0,
+		l.CPUCount < 1, l.CPUCount > most, l.MemoryGB < 1, l.DiskGB < 1, l.StartedAt < 0,
+		!billed && l.StartedAt > latest, !billed && l.FinishedAt != nil && *l.FinishedAt > latest,
+		!billed && l.BuildExternalID != nil && !strings.HasPrefix(*l.BuildExternalID, "00000000-"),
 		l.FinishedAt == nil && l.DurationSeconds != nil,
 		l.FinishedAt == nil && l.AmountCents != nil,
 		l.AmountCents != nil && (*l.AmountCents > 0 || *l.AmountCents == math.MinInt64),
@@ -115,7 +124,23 @@ func settled(l billing.Lease) (billing.Lease, bool) {
 	if l.FinishedAt != nil && l.DurationSeconds == nil {
 		l.DurationSeconds = new(int64(*l.FinishedAt-l.StartedAt) / 1_000_000)
 	}
-	return l, l.DurationSeconds == nil || *l.DurationSeconds >= 0 && *l.DurationSeconds <= 1_000_000_000
+	if l.DurationSeconds == nil {
+		return l, true
+	}
+	tooLong := !billed && *l.DurationSeconds*1_000_000 >= int64(*l.FinishedAt-l.StartedAt)+1_000_000
+	return l, *l.DurationSeconds >= 0 && *l.DurationSeconds <= longest && !tooLong
+}
+
+// filled puts what a report says of a running lease where nothing is known, and tells whether they agree. What the report
+// leaves out is no disagreement.
+func filled[T comparable](known **T, reported *T, running bool) bool {
+	if reported == nil {
+		return true
+	}
+	if *known == nil && running {
+		*known = reported
+	}
+	return same(*known, reported)
 }
 
 func modelCost(l billing.Lease) *big.Int {
@@ -191,12 +216,34 @@ func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 		switch {
 		case l.ID != nil && !same(stored.ID, l.ID):
 			return 0, false, verdict{billing.ErrLeaseConflict}
-		case sameLease(stored, l) && (l.AmountCents == nil || same(stored.AmountCents, l.AmountCents)):
-			return at, true, nil
-		case stored.FinishedAt != nil:
+		case stored.StartedAt != l.StartedAt, stored.CPUCount != l.CPUCount, stored.MemoryGB != l.MemoryGB, stored.DiskGB != l.DiskGB:
 			return 0, false, verdict{billing.ErrLeaseConflict}
 		}
-		l.ID = stored.ID
+		merged, running := stored, stored.FinishedAt == nil
+		agree := true
+		for _, text := range [][2]**string{
+			{&merged.JobName, &l.JobName}, {&merged.StepKey, &l.StepKey}, {&merged.VMHandle, &l.VMHandle},
+			{&merged.BuildExternalID, &l.BuildExternalID}, {&merged.PipelineName, &l.PipelineName}, {&merged.PipelineSlug, &l.PipelineSlug},
+		} {
+			agree = filled(text[0], *text[1], running) && agree
+		}
+		agree = filled(&merged.BuildID, l.BuildID, running) && agree
+		agree = filled(&merged.PipelineID, l.PipelineID, running) && agree
+		agree = filled(&merged.BuildNumber, l.BuildNumber, running) && agree
+		if running {
+			merged.FinishedAt, merged.DurationSeconds = l.FinishedAt, l.DurationSeconds
+		}
+		if !agree || !same(merged.FinishedAt, l.FinishedAt) || !same(merged.DurationSeconds, l.DurationSeconds) {
+			return 0, false, verdict{billing.ErrLeaseConflict}
+		}
+		if sameLease(stored, merged) {
+			if l.AmountCents != nil && !same(stored.AmountCents, l.AmountCents) {
+				return 0, false, verdict{billing.ErrLeaseConflict}
+			}
+			return at, true, nil
+		}
+		merged.AmountCents = l.AmountCents
+		l = merged
 	} else {
 		at = len(o.leases)
 		o.leases = append(o.leases, l)
@@ -691,7 +738,10 @@ func (d *duel) lease() billing.Lease {
 	}
 	if build := rapid.IntRange(0, 3).Draw(d.T, "build"); build > 0 {
 		l.BuildID, l.BuildNumber, l.StepKey, l.VMHandle = smallID(3, build), new(int64(build)), new("step"), new("vm")
-		l.BuildExternalID, l.PipelineName, l.PipelineSlug = new("ünï"), new("Main"), new("main")
+		l.BuildExternalID, l.PipelineName, l.PipelineSlug = new("00000000-0000-4000-8000-000000000001"), new("Main"), new("main")
+		if !d.often("the build is known by a UUID", 20) {
+			l.BuildExternalID = new("ünï")
+		}
 		if build > 1 {
 			l.PipelineID = smallID(4, build)
 		}
@@ -702,13 +752,15 @@ func (d *duel) lease() billing.Lease {
 		l.DurationSeconds = draw(d, "duration_seconds", nil, nil, new(int64(seconds)), new(int64(seconds+1)))
 	}
 	if !d.often("it is believable", 30) {
-		l.CPUCount = 1_000_000_000
+		l.CPUCount = draw[int64](d, "how many", 10_000, 10_001, 1_000_000_000)
 		if l.FinishedAt != nil {
-			l.DurationSeconds = new(int64(1_000_000_000))
+			l.DurationSeconds = new(draw[int64](d, "how long", 31_622_400, 1_000_000_000))
 		}
 	}
 	if !d.often("it is right", 20) {
-		switch rapid.IntRange(1, 6).Draw(d.T, "what is wrong") {
+		switch rapid.IntRange(1, 7).Draw(d.T, "what is wrong") {
+		case 7:
+			l.StartedAt, l.FinishedAt, l.DurationSeconds = billing.TimeOf(time.Now().AddDate(1, 0, 0)), nil, nil
 		case 1:
 			l.ID, l.JobID = nil, nil
 		case 2:
@@ -733,6 +785,12 @@ func (d *duel) again(org *modelOrg) billing.Lease {
 	l.AmountCents = nil
 	if l.JobID != nil && d.often("lease_id is left out", 2) {
 		l.ID = nil
+	}
+	if !d.often("it is told whole", 3) {
+		l.JobName, l.StepKey, l.BuildID, l.PipelineName = nil, nil, nil, nil
+	}
+	if !d.often("it is told as it was", 8) {
+		l.JobName = new("another")
 	}
 	if l.FinishedAt == nil && d.often("it finishes", 3) {
 		l.FinishedAt = new(l.StartedAt + 300*billing.Second)
@@ -832,14 +890,14 @@ func (d *duel) learn(org *modelOrg, after modelOrg, begun billing.Time) {
 		if want.ID == (billing.ID{}) { // not an imported one
 			taken := slices.ContainsFunc(after.entries, func(e billing.Entry) bool { return e.ID == got.ID })
 			want.ID, want.CreatedAt = d.newID(got.ID, taken), got.CreatedAt
-			if got.CreatedAt < last || got.CreatedAt != last && (got.CreatedAt < begun || got.CreatedAt > now) {
+			if old+i > 0 && got.CreatedAt <= last || (old+i == 0 || got.CreatedAt != last+1) && (got.CreatedAt < begun || got.CreatedAt > now) {
 				d.Fatalf("entry %d is dated %s, the one before it %s; it was written from %s to %s", got.Seq, got.CreatedAt, last, begun, now)
 			}
 		}
 		last = want.CreatedAt
 		if want.Source == billing.SourceVMLeaseDebit && want.LeaseID == nil {
 			for _, l := range after.leases {
-				if l.JobID != nil && strings.HasPrefix(*want.Description, "VM lease of job "+l.JobID.String()) {
+				if l.JobID != nil && want.Description != nil && strings.HasPrefix(*want.Description, "VM lease of job "+l.JobID.String()) {
 					want.LeaseID = l.ID
 				}
 			}
@@ -941,7 +999,7 @@ func (d *duel) importedEntry(org *modelOrg) billing.Entry {
 			e.AmountCents = *l.AmountCents
 		}
 		if !d.often("of a lease that is there", 10) {
-			e.LeaseID = draw(d, "lease_id", nil, smallID(9, 9))
+			e.LeaseID = draw(d, "lease_id", nil, nil, smallID(9, 9)) // none: history of another system
 		}
 	}
 	return e
@@ -952,7 +1010,7 @@ func validEntry(e billing.Entry) (v verdict) {
 	debit := e.Source == billing.SourceVMLeaseDebit
 	if !slices.Contains([]billing.Source{
 		billing.SourceStripeTopup, billing.SourceCouponRedemption, billing.SourceAdminGrant, billing.SourceVMLeaseDebit, billing.SourceRefund,
-	}, e.Source) || debit != (e.LeaseID != nil) || e.IdempotencyKey != nil && *e.IdempotencyKey == "" {
+	}, e.Source) || !debit && e.LeaseID != nil || e.IdempotencyKey != nil && *e.IdempotencyKey == "" {
 		v = append(v, billing.ErrInvalid)
 	}
 	if debit != (e.AmountCents <= 0) {

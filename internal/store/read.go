@@ -46,7 +46,7 @@ func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) 
 
 // Entries implements billing.Store.
 func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit int) ([]billing.Entry, error) {
-	entries := make([]billing.Entry, 0, min(limit, billing.MaxLimit))
+	entries := make([]billing.Entry, 0, min(limit, billing.ListBillingTransactionsLimitClampMaximum))
 	err := s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
 			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, limit},
 		func(rows row) error {
@@ -58,6 +58,63 @@ func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit
 			return nil
 		})
 	return entries, s.fail(ctx, err)
+}
+
+// Entry implements billing.Store. Neither an entry nor the lease that it bills ever changes, so two statements see the same.
+func (s *Store) Entry(ctx context.Context, org, id billing.ID) (entry billing.Entry, lease *billing.Lease, err error) {
+	found := false
+	err = s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND entry_id = $2`, []any{org[:], id[:]},
+		func(rows row) error {
+			found = true
+			return scanEntry(rows, &entry)
+		})
+	if err != nil {
+		return billing.Entry{}, nil, s.fail(ctx, err)
+	}
+	if !found {
+		return billing.Entry{}, nil, billing.ErrEntryNotFound
+	}
+	if entry.LeaseID == nil {
+		return entry, nil, nil
+	}
+	err = s.reader.query(ctx, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND lease_id = $2`, []any{org[:], entry.LeaseID[:]},
+		func(rows row) error {
+			lease = new(billing.Lease)
+			return scanLease(rows, lease)
+		})
+	return entry, lease, s.fail(ctx, err)
+}
+
+// RecordedLeases implements billing.Store.
+func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billing.LeaseFilter, before billing.LeasePlace, limit int) ([]billing.LeaseRecord, error) {
+	text := `SELECT ` + leaseColumns + `, (SELECT entry_id FROM ledger_entries
+			WHERE ledger_entries.org_id = leases.org_id AND ledger_entries.lease_id = leases.lease_id)
+		FROM leases WHERE org_id = $1 AND started_at <= $2 AND (started_at < $2 OR lease_id < $3)`
+	args := []any{org[:], int64(before.StartedAt), before.ID[:], limit}
+	switch filter.State {
+	case billing.LeaseStateRunning:
+		text += ` AND finished_at IS NULL`
+	case billing.LeaseStateBilled:
+		text += ` AND finished_at IS NOT NULL`
+	}
+	if filter.LeaseID != nil {
+		args = append(args, filter.LeaseID[:])
+		text += fmt.Sprintf(` AND lease_id = $%d`, len(args))
+	}
+	if filter.JobID != nil {
+		args = append(args, filter.JobID[:])
+		text += fmt.Sprintf(` AND job_id = $%d`, len(args))
+	}
+	var leases []billing.LeaseRecord
+	err := s.reader.query(ctx, text+` ORDER BY started_at DESC, lease_id DESC LIMIT $4`, args, func(rows row) error {
+		var r billing.LeaseRecord
+		if err := scanLease(rows, &r.Lease, nullIDColumn{&r.EntryID}); err != nil {
+			return err
+		}
+		leases = append(leases, r)
+		return nil
+	})
+	return leases, s.fail(ctx, err)
 }
 
 // usageParts selects all that a window sums: the periods that lie in it, the longest that fit, and the leases of what is left at

@@ -289,6 +289,10 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		second(s.Grant(t.Context(), billing.TokenHash{1}, "acme")),
 		second(s.Head(t.Context(), org)),
 		second(s.Entries(t.Context(), org, 10, 10)),
+		second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{}, billing.LeasePlace{}, 10)),
+		second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{State: billing.LeaseStateRunning}, billing.LeasePlace{}, 10)),
+		second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{LeaseID: &billing.ID{}}, billing.LeasePlace{}, 10)),
+		second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{JobID: &billing.ID{}}, billing.LeasePlace{}, 10)),
 		second(s.Usage(t.Context(), org, w)),
 		second(s.UsageByDay(t.Context(), org, w)),
 	} {
@@ -470,7 +474,7 @@ func TestSQLiteFull(t *testing.T) {
 	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "before"))
 	onWriters(t, s, `PRAGMA max_page_count = 1`) // SQLite makes it what there is
-	long := strings.Repeat("x", billing.MaxText)
+	long := strings.Repeat("x", billing.LeaseVMHandleMaxLength)
 	seq, failed := int64(1), 0
 	var sent []*billing.PostCredit
 	for i := 0; failed < 5; i++ {

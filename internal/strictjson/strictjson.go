@@ -60,7 +60,7 @@ func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
 		if errors.Is(reason, jsontext.ErrDuplicateName) {
 			reason = ErrTwice
 		}
-		return &Error{field(syntactic.JSONPointer), reason}
+		return &Error{Field(syntactic.JSONPointer), reason}
 	}
 	semantic, ok := errors.AsType[*json.SemanticError](err)
 	if !ok {
@@ -69,13 +69,13 @@ func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
 	reason := semantic.Err
 	switch {
 	case reason == nil:
-		reason = fmt.Errorf("must not be %s", kinds[semantic.JSONKind])
+		reason = MustNotBe(semantic.JSONKind)
 	case errors.Is(reason, json.ErrUnknownName):
 		reason = ErrUnknownKey
 	case errors.Is(reason, strconv.ErrSyntax), errors.Is(reason, strconv.ErrRange):
 		reason = errors.New("must be an integer of at most 64 bits")
 	}
-	return &Error{field(semantic.JSONPointer), reason}
+	return &Error{Field(semantic.JSONPointer), reason}
 }
 
 // Plain takes the decoder's own name out of what it says about malformed JSON.
@@ -87,9 +87,13 @@ var kinds = map[jsontext.Kind]string{
 	'n': "null", 't': "true", 'f': "false", '"': "a string", '0': "a number", '{': "an object", '[': "an array",
 }
 
+// MustNotBe is the reason of a value of the wrong kind.
+func MustNotBe(kind jsontext.Kind) error { return fmt.Errorf("must not be %s", kinds[kind]) }
+
 var index = regexp.MustCompile(`\.(\d+)`)
 
-func field(pointer jsontext.Pointer) string {
+// Field writes a pointer as people do: leases[3].started_at.
+func Field(pointer jsontext.Pointer) string {
 	path := strings.ReplaceAll(strings.TrimPrefix(string(pointer), "/"), "/", ".")
 	return index.ReplaceAllString(path, "[$1]")
 }

@@ -36,7 +36,7 @@ func main() {
 func run(out io.Writer, args []string, interval time.Duration) (status int, err error) {
 	// An interrupt reaches go test as well, since it is in the same process group; this process stays to report the end.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...) //nolint:noctx // go test ends by itself
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
 	if err != nil {
@@ -249,11 +249,10 @@ func (p *progress) summarize() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.failures) > 0 {
-		text := "\nThese failed:\n"
+		p.print("\nThese failed:\n")
 		for _, id := range p.failures {
-			text += "      " + short(id.pkg) + " " + id.test + "\n"
+			p.print("      " + short(id.pkg) + " " + id.test + "\n")
 		}
-		p.print(text)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(p.skipped)) {
 		p.print(fmt.Sprintf("%d skipped: %s\n", p.skipped[reason], reason))

@@ -125,6 +125,25 @@ func TestExportWritesWhatImportReads(t *testing.T) {
 	same(t, "the export after importing once more", books, export(t, s))
 }
 
+// A debit without a lease is history of another system: it is taken over, exported and known again.
+func TestDebitsOfAnotherSystem(t *testing.T) {
+	s := open(t)
+	history := lines(
+		`{"type":"organization","slug":"acme","name":"acme","id":"0189a2b3-c4d5-7ef0-8123-000000000001","created_at":"2026-06-01T00:00:00.000000Z"}`,
+		`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000061","org":"acme","amount_cents":100,"source":"stripe_topup","description":null,"created_at":"2026-06-05T00:00:00.000000Z","lease_id":null}`,
+		`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000062","org":"acme","amount_cents":-30,"source":"vm_lease_debit","description":"May","created_at":"2026-06-06T00:00:00.000000Z","lease_id":null}`,
+		`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000063","org":"acme","amount_cents":0,"source":"vm_lease_debit","description":null,"created_at":"2026-06-06T00:00:00.000000Z","lease_id":null}`,
+	)
+	loadGood(t, s, history)
+	same(t, "the export", history, export(t, s))
+	if again := loadGood(t, s, history); again.Entries.New != 0 || again.Entries.Known != 3 {
+		t.Errorf("the same import again did %+v", again)
+	}
+	if h := head(t, s, "acme"); h.Seq != 3 || h.BalanceCents != 70 {
+		t.Errorf("the head is %+v", h)
+	}
+}
+
 // use fills books the way they are filled in use.
 func use(t *testing.T, s *billing.Service) {
 	t.Helper()
@@ -324,7 +343,7 @@ func TestBadLines(t *testing.T) {
 		{"an end before the start", `{"org":"acme",` + lease + `,"finished_at":"2026-06-05T00:00:00Z"}`, "finished_at must not be before"},
 		{"a lease billed before it ends", `{"org":"acme",` + lease + `,"amount_cents":-5}`, "finished_at is not"},
 		{"a lease that earns", `{"org":"acme",` + lease + `,"finished_at":"2026-06-07T00:00:00Z","amount_cents":5}`, "must not be above 0"},
-		{"a billed lease with other contents", `{"org":"acme","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T00:00:00Z","finished_at":"2026-06-06T00:05:00Z"}`, "other contents"},
+		{"a billed lease with other contents", `{"org":"acme","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T00:00:00Z","finished_at":"2026-06-06T00:05:00Z"}`, "was recorded with another started_at"},
 		{"a job under another lease", `{"org":"acme",` + lease + `,"job_id":"0189a2b3-c4d5-7ef0-8123-000000000021"}`, "is recorded as lease"},
 
 		{"an entry without an id", `{"type":"entry","org":"acme","amount_cents":5,"source":"refund","created_at":"2026-06-07T00:00:00Z"}`, "id, amount_cents and created_at are required"},
@@ -336,7 +355,7 @@ func TestBadLines(t *testing.T) {
 		{"an entry with a used key", `{` + entry + `,"amount_cents":5,"idempotency_key":"key"}`, "belongs to another entry"},
 		{"an entry that overflows", `{` + entry + `,"amount_cents":9223372036854775807}`, "64-bit"},
 		{"a credit that takes", `{` + entry + `,"amount_cents":-5}`, "must be above 0"},
-		{"a debit without a lease", `{` + strings.Replace(entry, "refund", "vm_lease_debit", 1) + `,"amount_cents":-5,"lease_id":null}`, "lease_id is required"},
+		{"a credit with a lease", `{` + entry + `,"amount_cents":5,"lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011"}`, "lease_id must be null for a credit"},
 		{"a debit of an unknown lease", `{` + strings.Replace(entry, "refund", "vm_lease_debit", 1) + `,"amount_cents":-5,"lease_id":"0189a2b3-c4d5-7ef0-8123-000000000077"}`, "is not recorded as billed"},
 		{"a debit of a running lease", `{` + strings.Replace(entry, "refund", "vm_lease_debit", 1) + `,"amount_cents":-5,"lease_id":"0189a2b3-c4d5-7ef0-8123-000000000012"}`, "is not recorded as billed"},
 		{"a second debit", `{` + strings.Replace(entry, "refund", "vm_lease_debit", 1) + `,"amount_cents":-13,"lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011"}`, "is debited by entry 0189a2b3-c4d5-7ef0-8123-000000000050"},

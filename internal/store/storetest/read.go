@@ -16,6 +16,8 @@ import (
 var readTests = []test{
 	{"Entries", testEntries},
 	{"EntriesWhileAppending", testEntriesWhileAppending},
+	{"EntryByID", testEntryByID},
+	{"RecordedLeases", testRecordedLeases},
 	{"Usage", testUsage},
 	{"Breakdown", testBreakdown},
 	{"BreakdownOrder", testBreakdownOrder},
@@ -84,6 +86,120 @@ func testEntriesWhileAppending(s *suite) {
 		s.record(acme, finished(someDay, 300), finished(someDay, 0))
 	}
 	s.same("the pages together", want, got)
+}
+
+// An entry is found by its id in its own ledger alone, a debit with its lease.
+func testEntryByID(s *suite) {
+	acme, globex := s.organization("acme"), s.organization("globex")
+	credit := s.credit(acme, 5, "key")
+	lease := finished(someDay, 300)
+	s.record(acme, lease, running(someDay))
+	imported := billing.Entry{ID: billing.NewID(), AmountCents: -7, Source: billing.SourceVMLeaseDebit, CreatedAt: endOfTime}
+	s.write(acme, &billing.ImportEntry{Entry: imported})
+	ledger := s.ledger(acme)
+	for i, want := range []*billing.Lease{nil, &lease, nil} {
+		entry, got, err := s.store.Entry(s.Context(), acme.ID, ledger[i].ID)
+		s.must(err)
+		s.same("the entry", ledger[i], entry)
+		if want != nil {
+			want.ID, want.AmountCents = ledger[i].LeaseID, new(int64(-12))
+		}
+		s.same("its lease", want, got)
+		_, _, err = s.store.Entry(s.Context(), globex.ID, ledger[i].ID)
+		s.wantError("an entry of another ledger", err, billing.ErrEntryNotFound)
+	}
+	s.same("the balance after the last", int64(5-12-7), ledger[2].BalanceAfterCents)
+	_, _, err := s.store.Entry(s.Context(), acme.ID, billing.NewID())
+	s.wantError("an unknown entry", err, billing.ErrEntryNotFound)
+
+	// The service adds the arithmetic, where its prices give the amount.
+	detail, err := s.service.Transaction(s.Context(), acme.ID, ledger[1].ID)
+	s.must(err)
+	if detail.Cost == nil || detail.Cost.Cents != 12 || detail.Cost.MicroCents != 12_600_000 {
+		s.Errorf("the cost is %+v", detail.Cost)
+	}
+	dear := service(s.store)
+	dear.Rates.CPU *= 2
+	detail, err = dear.Transaction(s.Context(), acme.ID, ledger[1].ID)
+	s.must(err)
+	if detail.Lease == nil || detail.Cost != nil {
+		s.Errorf("at other prices, the lease is %+v and its cost %+v", detail.Lease, detail.Cost)
+	}
+	detail, err = s.service.Transaction(s.Context(), acme.ID, credit.ID)
+	s.must(err)
+	if detail.Lease != nil || detail.Cost != nil || detail.Entry.ID != credit.ID {
+		s.Errorf("the credit is %+v", detail)
+	}
+}
+
+// Leases are listed as a naive filter and sort of all of them gives, in pages of any size, each with the entry that bills
+// it.
+func testRecordedLeases(s *suite) {
+	acme, globex := s.organization("acme"), s.organization("globex")
+	r := rand.New(rand.NewPCG(1, 2))
+	leases := anyLeases(r, 250)
+	s.record(acme, leases...)
+	s.record(globex, anyLeases(r, 20)...)
+	c, err := export(s.Context(), s.store)
+	s.must(err)
+	debits := map[billing.ID]*billing.ID{}
+	for _, e := range s.ledger(acme) {
+		debits[*e.LeaseID] = &e.ID
+	}
+	var all []billing.LeaseRecord
+	for _, l := range c.Leases["acme"] {
+		all = append(all, billing.LeaseRecord{Lease: l, EntryID: debits[*l.ID]})
+	}
+	slices.SortFunc(all, func(a, b billing.LeaseRecord) int {
+		return cmp.Or(cmp.Compare(b.Lease.StartedAt, a.Lease.StartedAt), bytes.Compare(b.Lease.ID[:], a.Lease.ID[:]))
+	})
+	picked := all[100].Lease
+	for what, filter := range map[string]billing.LeaseFilter{
+		"all": {}, "running": {State: billing.LeaseStateRunning}, "billed": {State: billing.LeaseStateBilled},
+		"a lease": {LeaseID: picked.ID}, "a job": {JobID: picked.JobID}, "a lease and its job": {LeaseID: picked.ID, JobID: picked.JobID},
+		"a lease of another job": {LeaseID: picked.ID, JobID: all[101].Lease.JobID}, "no such job": {JobID: new(billing.NewID())},
+		"a lease in another state": {LeaseID: picked.ID, State: map[bool]billing.LeaseState{
+			true: billing.LeaseStateBilled, false: billing.LeaseStateRunning,
+		}[picked.FinishedAt == nil]},
+	} {
+		var want []billing.LeaseRecord
+		for _, record := range all {
+			if (filter.State == "" || filter.State == record.Lease.State()) && (filter.LeaseID == nil || *filter.LeaseID == *record.Lease.ID) &&
+				(filter.JobID == nil || *filter.JobID == *record.Lease.JobID) {
+				want = append(want, record)
+			}
+		}
+		for _, limit := range []int64{1, 7, 100} {
+			var got []billing.LeaseRecord
+			for cursor, more := (*string)(nil), true; more; more = cursor != nil {
+				page, err := s.service.Leases(s.Context(), acme.ID, filter, &limit, cursor)
+				s.must(err)
+				if n := int64(len(page.Items)); n > limit || n < limit && page.Next != nil {
+					s.Fatalf("%s: a page of %d leases; the limit is %d", what, n, limit)
+				}
+				got, cursor = append(got, page.Items...), page.Next
+			}
+			s.same(what, want, got)
+		}
+	}
+	page, err := s.service.Leases(s.Context(), acme.ID, billing.LeaseFilter{}, new(int64(1)), nil)
+	s.must(err)
+	for what, ask := range map[string]func() error{
+		"a cursor of another organization": func() error {
+			_, err := s.service.Leases(s.Context(), globex.ID, billing.LeaseFilter{}, nil, page.Next)
+			return err
+		},
+		"a cursor of another filter": func() error {
+			_, err := s.service.Leases(s.Context(), acme.ID, billing.LeaseFilter{State: billing.LeaseStateRunning}, nil, page.Next)
+			return err
+		},
+		"a made-up cursor": func() error {
+			_, err := s.service.Leases(s.Context(), acme.ID, billing.LeaseFilter{}, nil, new("AAAA"))
+			return err
+		},
+	} {
+		s.wantError(what, ask(), billing.ErrCursorInvalid)
+	}
 }
 
 // anyLeases makes up leases of a few builds over some days. Many start at the same moment, on the hour or a microsecond

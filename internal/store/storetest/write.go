@@ -27,7 +27,7 @@ var writeTests = []test{
 	{"CreditsOfEverySize", testCreditsOfEverySize},
 	{"OperationsInOrder", testOperationsInOrder},
 	{"UnknownOrganization", testUnknownOrganization},
-	{"DatesNeverGoBack", testDatesNeverGoBack},
+	{"DatesAscend", testDatesAscend},
 	{"OverflowOfBalance", testOverflowOfBalance},
 	{"OverflowOfLifetime", testOverflowOfLifetime},
 	{"LargestDebit", testLargestDebit},
@@ -56,20 +56,43 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 		s.must(err)
 		s.same("what is stored", []billing.Lease{l}, c.Leases["acme"])
 	}
-	other := billing.Lease{
-		ID: start.ID, JobID: start.JobID, JobName: new("a"), StepKey: new("b"), VMHandle: new("c"), BuildID: new(billing.NewID()),
-		BuildNumber: new(int64(1)), BuildExternalID: new("d"), PipelineID: new(billing.NewID()), PipelineName: new("e"),
-		PipelineSlug: new("f"), CPUCount: 9, MemoryGB: 8, DiskGB: 7, StartedAt: start.StartedAt + billing.Hour,
-	}
-	s.same("corrected", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, other)[0])
-	stored(other, nil)
-	s.same("corrected back", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, start)[0])
-	stored(start, nil)
-	s.record(acme, other)
+	s.unchanged("what a running lease keeps", func() {
+		for what, change := range map[string]func(*billing.Lease){
+			"fewer CPUs":   func(l *billing.Lease) { l.CPUCount-- },
+			"less memory":  func(l *billing.Lease) { l.MemoryGB-- },
+			"less disk":    func(l *billing.Lease) { l.DiskGB-- },
+			"a late start": func(l *billing.Lease) { l.StartedAt += billing.Hour },
+		} {
+			done := start
+			done.FinishedAt = new(start.StartedAt + 2*billing.Hour)
+			for _, changed := range []billing.Lease{start, done} {
+				change(&changed)
+				_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{changed})
+				s.wantError(what, err, billing.ErrLeaseConflict)
+				s.wantError(what+", imported", s.try(acme, &billing.ImportLease{Lease: changed})[0], billing.ErrLeaseConflict)
+			}
+		}
+	})
+	known := start
+	known.JobName, known.StepKey, known.VMHandle, known.BuildID = new("a"), new("b"), new("c"), new(billing.NewID())
+	known.BuildNumber, known.BuildExternalID, known.PipelineID = new(int64(1)), new(billing.NewID().String()), new(billing.NewID())
+	s.same("filled in", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, s.record(acme, known)[0])
+	stored(known, nil)
+	s.unchanged("what is known of a running lease", func() {
+		s.same("left out", billing.RecordedLease{ID: first.ID, Status: billing.LeaseDuplicate}, s.record(acme, start)[0])
+		other := known
+		other.BuildNumber = new(int64(2))
+		_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{other})
+		s.wantError("another build number", err, billing.ErrLeaseConflict)
+	})
 
+	// The report of the finish leaves out what is known and adds what is not.
 	done := finish(start, 3600)
+	done.PipelineName, done.PipelineSlug = new("e"), new("f")
 	s.same("finished", billing.RecordedLease{ID: first.ID, Status: billing.LeaseBilled, AmountCents: -151}, s.record(acme, done)[0])
-	stored(done, new(int64(-151)))
+	all := finish(known, 3600)
+	all.PipelineName, all.PipelineSlug = done.PipelineName, done.PipelineSlug
+	stored(all, new(int64(-151)))
 	s.audit()
 	ledger := s.ledger(acme)
 	if len(ledger) != 1 || ledger[0].AmountCents != -151 || ledger[0].Source != billing.SourceVMLeaseDebit || *ledger[0].LeaseID != first.ID ||
@@ -80,6 +103,7 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 	s.unchanged("sending a billed lease again", func() {
 		duplicate := billing.RecordedLease{ID: first.ID, Status: billing.LeaseDuplicate, AmountCents: -151}
 		s.same("the same", duplicate, s.record(acme, done)[0])
+		s.same("with all that is known", duplicate, s.record(acme, all)[0])
 		defaulted := done
 		defaulted.DurationSeconds = nil
 		s.same("without the duration, which is the same", duplicate, s.record(acme, defaulted)[0])
@@ -90,7 +114,7 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 			"another end":         func(l *billing.Lease) { l.FinishedAt = new(*l.FinishedAt + 1) },
 			"another start":       func(l *billing.Lease) { l.StartedAt-- },
 			"another duration":    func(l *billing.Lease) { l.DurationSeconds = new(int64(3599)) },
-			"a name where none":   func(l *billing.Lease) { l.JobName = new("") },
+			"another name":        func(l *billing.Lease) { l.JobName = new("") },
 			"another duration, 0": func(l *billing.Lease) { l.DurationSeconds = new(int64(0)) },
 		} {
 			changed := done
@@ -111,12 +135,12 @@ func testLeaseFields(s *suite) {
 	acme := s.organization("acme")
 	full := billing.Lease{
 		ID: new(billing.NewID()), JobID: new(billing.NewID()), JobName: new("Ünit “Tests” 🧪\n\t'; --"), StepKey: new(""),
-		VMHandle: new(strings.Repeat("é", billing.MaxText)),
-		BuildID:  new(billing.ID), BuildNumber: new(int64(math.MaxInt64)), BuildExternalID: new("x"),
+		VMHandle: new(strings.Repeat("é", billing.LeaseVMHandleMaxLength)),
+		BuildID:  new(billing.ID), BuildNumber: new(int64(math.MaxInt64)), BuildExternalID: new("2e34238d-bbfc-420e-b419-75e1a004d32b"),
 		PipelineID:   &billing.ID{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
 		PipelineName: new("p"), PipelineSlug: new("s"),
-		CPUCount: billing.MaxCount, MemoryGB: 1, DiskGB: billing.MaxCount - 1, StartedAt: 1, FinishedAt: new(endOfTime),
-		DurationSeconds: new(int64(7)), AmountCents: new(int64(-70_700_000)),
+		CPUCount: billing.LeaseCPUCountMaximum, MemoryGB: 1, DiskGB: billing.LeaseDiskGBMaximum - 1, StartedAt: 1, FinishedAt: &someDay,
+		DurationSeconds: new(int64(7)), AmountCents: new(int64(-7_700)),
 	}
 	least := billing.Lease{
 		ID: new(billing.NewID()), BuildNumber: new(int64(math.MinInt64)), CPUCount: 1, MemoryGB: 1, DiskGB: 1, StartedAt: 0,
@@ -305,7 +329,7 @@ func testCredit(s *suite) {
 		return op, err
 	}
 	op := billing.PostCredit{
-		AmountCents: billing.MaxCredit, Source: billing.SourceRefund, Description: new("Für “alles”\n🎁"),
+		AmountCents: billing.PostCreditRequestAmountCentsMaximum, Source: billing.SourceRefund, Description: new("Für “alles”\n🎁"),
 		IdempotencyKey: strings.Repeat("Ключ ", 51),
 	}
 	first, err := post(acme, op)
@@ -429,17 +453,17 @@ func testUnknownOrganization(s *suite) {
 	})
 }
 
-func testDatesNeverGoBack(s *suite) {
+func testDatesAscend(s *suite) {
 	acme := s.organization("acme")
 	early := s.credit(acme, 1, "early")
 	s.write(acme, &billing.ImportEntry{Entry: billing.Entry{
 		ID: billing.NewID(), AmountCents: 1, Source: billing.SourceStripeTopup, CreatedAt: endOfTime,
 	}})
-	if late := s.credit(acme, 1, "late"); late.CreatedAt != endOfTime {
+	if late := s.credit(acme, 1, "late"); late.CreatedAt != endOfTime+1 {
 		s.Errorf("after an entry of %s there is one of %s", endOfTime, late.CreatedAt)
 	}
 	s.record(acme, finished(someDay, 300))
-	s.same("the newest entry's date", endOfTime, s.head(acme).LastAt)
+	s.same("the newest entry's date", endOfTime+2, s.head(acme).LastAt)
 	again := credit(1, "early")
 	s.must(s.service.PostCredit(s.Context(), acme.ID, again))
 	s.same("the first, sent again", early, again.Entry)
@@ -469,13 +493,22 @@ func testOverflowOfBalance(s *suite) {
 
 func testOverflowOfLifetime(s *suite) {
 	acme := s.organization("acme")
-	largest := func() billing.Lease {
-		l := finished(someDay, billing.MaxDuration)
-		l.CPUCount, l.MemoryGB, l.DiskGB = 1, billing.MaxCount, 1
-		return l
+	// Leases of another system may be as large as books of earlier versions had them.
+	take := func(memoryGB int64) {
+		l := billedAs(finished(someDay, 1_000_000_000), 0)
+		l.CPUCount, l.MemoryGB, l.DiskGB = 1, memoryGB, 1
+		s.write(acme, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
+			ID: billing.NewID(), Source: billing.SourceVMLeaseDebit, CreatedAt: someDay, LeaseID: l.ID,
+		}})
 	}
 	for range 9 {
-		s.record(acme, largest())
+		take(1_000_000_000)
+	}
+	take(223_372_036) // which leaves room for some 850 000 000 gigabytes × seconds
+	largest := func() billing.Lease {
+		l := finished(someDay-billing.LeaseDurationSecondsMaximum*billing.Second, billing.LeaseDurationSecondsMaximum)
+		l.MemoryGB = billing.LeaseMemoryGBMaximum
+		return l
 	}
 	s.unchanged("what would overflow the sums", func() {
 		_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 3600), largest()})

@@ -1,4 +1,4 @@
-/** @import { BalanceResponse, OrganizationList, TransactionList, Transaction, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+/** @import { BalanceResponse, OrganizationList, TransactionList, Transaction, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
 import { buildsOf } from './stream.js';
 
@@ -101,6 +101,15 @@ export class API {
    * @returns {Promise<TransactionList>}
    */
   transactions(org, page, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}`, page, signal); }
+
+  /**
+   * One entry with its lease and the arithmetic of its cost.
+   * @param {string} org
+   * @param {string} id
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<TransactionDetail>}
+   */
+  transaction(org, id, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}/${encodeURIComponent(id)}`, {}, signal); }
 
   /**
    * Every entry of the ledger, newest first.

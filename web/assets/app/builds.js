@@ -121,15 +121,15 @@ export class BuildsPanel {
 
   /**
    * Opens the build of a lease and brings the lease into view.
-   * @param {import('./transactions.js').LeaseReference} lease
+   * @param {import('#api').LeaseRecord} lease
    * @returns {boolean} whether it is among these builds
    */
   reveal(lease) {
     for (const build of this.#builds) {
       for (const job of build.jobs) {
-        if (job.started_at !== lease.startedAt || (lease.jobID ? job.job_id !== lease.jobID : job.job_id !== null)) continue;
-        // A lease without a job has no other name in a breakdown than when it started and what it cost.
-        if (!lease.jobID && BigInt(job.amount_cents) !== BigInt(lease.amount)) continue;
+        if (build.build_id !== lease.build_id || job.job_id !== lease.job_id || job.started_at !== lease.started_at) continue;
+        // A lease without a job has no other name in a breakdown than its machine, when it started and what it cost.
+        if (!lease.job_id && (job.vm_handle !== lease.vm_handle || BigInt(job.amount_cents) !== BigInt(lease.amount_cents))) continue;
         this.#open.add(build);
         this.#marked = job;
         this.#arrange();

@@ -158,10 +158,10 @@ async function attempt(panel, load, signal, again) {
   }
 }
 
-/** @param {import('./transactions.js').LeaseReference} lease */
+/** @param {import('#api').LeaseRecord} lease */
 async function goToLease(lease) {
-  if (!days.includes(lease.startedAt)) {
-    const date = lease.startedAt.slice(0, 10);
+  if (!days.includes(lease.started_at)) {
+    const date = lease.started_at.slice(0, 10);
     days = new Days(date, date);
     address();
     loadWindow();

@@ -1,12 +1,10 @@
-/** @import { Transaction } from '#api' */
+/** @import { LeaseRecord, Transaction, TransactionDetail } from '#api' */
 /** @import { API } from './api.js' */
 
 import { find, h, Panel } from './dom.js';
-import { counted, money, number, sources, time } from './format.js';
+import { counted, duration, money, number, sources, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
-
-/** @typedef {{ jobID: string | null, startedAt: string, amount: number | bigint }} LeaseReference */
 
 const columns = [
   { title: 'Time', class: 'when' }, { title: 'Source', class: 'source' }, { title: 'Description', class: 'name' }, { title: 'Amount', class: 'number amount' },
@@ -35,11 +33,12 @@ export class TransactionsPanel {
   /** @type {AbortSignal | undefined} */
   #signal;
 
-  /** @param {(lease: LeaseReference) => void} goTo called with the lease of a debit */
+  /** @param {(lease: LeaseRecord) => void} goTo called with the lease of a debit */
   constructor(goTo) {
     this.goTo = goTo;
     this.panel = new Panel('#transactions');
     this.count = find('.count', this.panel.element);
+    this.detail = find('.detail', this.panel.element);
     this.foot = find('.foot', this.panel.element);
     this.source = /** @type {HTMLSelectElement} */ (find('#source'));
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
@@ -64,6 +63,7 @@ export class TransactionsPanel {
     this.#error = null;
     this.#filling = false;
     this.csv.disabled = true;
+    this.detail.replaceChildren();
     this.panel.loading();
     this.#reset();
     await this.#page();
@@ -175,7 +175,6 @@ export class TransactionsPanel {
 
   /** @param {Transaction} entry */
   #cells(entry) {
-    const lease = leaseOf(entry);
     const credit = BigInt(entry.amount_cents) > 0n;
     const amount = credit ? `+${money(entry.amount_cents)}` : money(entry.amount_cents);
     const source = sources[entry.source] ?? entry.source;
@@ -183,12 +182,31 @@ export class TransactionsPanel {
       h('td', { class: 'when' }, time(entry.created_at)),
       h('td', { class: 'source' }, h('span', { class: `badge ${credit ? 'credit' : ''}` }, source)),
       h('td', { class: 'name', title: entry.description ?? '' },
-        lease ? h('button', { type: 'button', class: 'link', click: () => this.goTo(lease) },
-          lease.jobID ? `Job ${lease.jobID.slice(0, 8)}…${lease.jobID.slice(-4)}` : 'Lease without a job', h('span', { class: 'started' }, ', started ', time(lease.startedAt)))
+        entry.source === 'vm_lease_debit'
+          ? h('button', { type: 'button', class: 'link title', click: () => void this.#explain(entry) }, entry.description ?? 'Debit without a description')
           : h('span', { class: 'title' }, entry.description ?? '—'),
         h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
       h('td', { class: `number amount ${credit ? 'credit' : ''} ${amount.length > 11 ? 'long' : ''}`, title: amount }, amount),
     ];
+  }
+
+  /**
+   * Shows where a debit comes from, and leads to its lease.
+   * @param {Transaction} entry
+   */
+  async #explain(entry) {
+    const api = /** @type {API} */ (this.#api), signal = this.#signal;
+    try {
+      const detail = await api.transaction(this.#org, entry.id, signal);
+      if (signal?.aborted) return;
+      this.detail.replaceChildren(...explanation(detail));
+      if (detail.lease) this.goTo(detail.lease);
+    } catch (error) {
+      if (signal?.aborted) return;
+      const { title, message, requestID } = /** @type {any} */ (error);
+      this.detail.replaceChildren(h('p', { class: 'bad', role: 'alert' },
+        `${title ?? 'Something went wrong.'} ${message} ${requestID ? `Request ${requestID}.` : ''}`));
+    }
   }
 
   /** Writes all entries that match, also those that were not looked at yet. */
@@ -216,11 +234,25 @@ export class TransactionsPanel {
 }
 
 /**
- * @param {Transaction} entry
- * @returns {LeaseReference | null} the lease that its description names
+ * @param {TransactionDetail} detail
+ * @returns {HTMLElement[]} the balance after the entry, and the arithmetic of its cost
  */
-function leaseOf(entry) {
-  const match = /^VM lease (of job )?([0-9a-f-]{36}) started (\S+Z)$/.exec(entry.description ?? '');
-  if (entry.source !== 'vm_lease_debit' || !match) return null;
-  return { jobID: match[1] ? match[2] ?? null : null, startedAt: match[3] ?? '', amount: entry.amount_cents };
+function explanation(detail) {
+  const parts = [h('p', {}, `${money(detail.amount_cents)}, `, time(detail.created_at), `. The balance after it is ${money(detail.balance_after_cents)}.`)];
+  const { cost, lease } = detail;
+  if (!lease) parts.push(h('p', {}, 'This debit names no lease: it is history of another system.'));
+  else if (!cost) parts.push(h('p', {}, 'The prices of the server do not give this amount: the lease was billed at others.'));
+  else {
+    /** @type {[string, typeof cost.cpu][]} */
+    const resources = [['CPUs', cost.cpu], ['GB of memory', cost.memory_gb], ['GB of disk', cost.disk_gb]];
+    const rows = resources.map(([name, resource]) => h('tr', {},
+      h('th', { scope: 'row' }, `${number(resource.count)} ${name}`), h('td', { class: 'number' }, number(resource.microcents_per_second)),
+      h('td', { class: 'number' }, number(cost.duration_seconds)), h('td', { class: 'number' }, number(resource.microcents))));
+    parts.push(h('table', { class: 'cost' },
+      h('caption', {}, `The cost of ${duration(cost.duration_seconds)}, in millionths of a cent`),
+      h('thead', {}, h('tr', {}, ...['Resource', '× price', '× seconds', '= cost'].map((title, i) => h('th', { scope: 'col', class: i > 0 ? 'number' : null }, title)))),
+      h('tbody', {}, ...rows),
+      h('tfoot', {}, h('tr', {}, h('th', { scope: 'row', colspan: 3 }, `Sum, which is ${counted(cost.cents, 'cent')} rounded down`), h('td', { class: 'number' }, number(cost.microcents))))));
+  }
+  return parts;
 }

@@ -1,0 +1,98 @@
+// Code generated from openapi.yaml by contractgen. DO NOT EDIT.
+
+package httpserver
+
+import (
+	"math"
+
+	"github.com/harmont-dev/harmont-billing/internal/wire"
+)
+
+// Operations has what the contract says of each operation, by operationId.
+var Operations = map[string]*wire.Operation{
+	"getBillingBalance": {
+		ID: "getBillingBalance", Method: "GET", Path: "/api/v0/billing/balance/{org}", Role: "read",
+		InOrganization: true,
+		Errors:         []string{"bad_request", "unauthorized", "organization_not_found", "rate_limited", "internal", "unavailable"},
+	},
+	"listBillingTransactions": {
+		ID: "listBillingTransactions", Method: "GET", Path: "/api/v0/billing/transactions/{org}", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
+			{Name: "cursor", Code: "cursor_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "limit_invalid", "cursor_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"getBillingTransaction": {
+		ID: "getBillingTransaction", Method: "GET", Path: "/api/v0/billing/transactions/{org}/{id}", Role: "read",
+		InOrganization: true,
+		PathParameters: []wire.Parameter{
+			{Name: "id", Required: true, Code: "transaction_not_found", UUID: true},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "transaction_not_found", "rate_limited", "internal", "unavailable"},
+	},
+	"getBillingUsage": {
+		ID: "getBillingUsage", Method: "GET", Path: "/api/v0/billing/usage/{org}", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "from", Required: true, Code: "billing_usage_window_invalid"},
+			{Name: "to", Required: true, Code: "billing_usage_window_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "billing_usage_window_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"getBillingUsageSeries": {
+		ID: "getBillingUsageSeries", Method: "GET", Path: "/api/v0/billing/usage/{org}/series", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "from", Required: true, Code: "billing_usage_window_invalid"},
+			{Name: "to", Required: true, Code: "billing_usage_window_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "billing_usage_window_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"getBillingUsageBreakdown": {
+		ID: "getBillingUsageBreakdown", Method: "GET", Path: "/api/v0/billing/usage/{org}/breakdown", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "from", Required: true, Code: "billing_usage_window_invalid"},
+			{Name: "to", Required: true, Code: "billing_usage_window_invalid"},
+		},
+		Streamed: true,
+		Errors:   []string{"bad_request", "unauthorized", "organization_not_found", "billing_usage_window_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"listBillingLeases": {
+		ID: "listBillingLeases", Method: "GET", Path: "/api/v0/billing/leases/{org}", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "state", Code: "lease_filter_invalid", String: &wire.String{MinLength: 0, MaxLength: math.MaxInt, Values: []string{"running", "billed"}}},
+			{Name: "lease_id", Code: "lease_filter_invalid", UUID: true},
+			{Name: "job_id", Code: "lease_filter_invalid", UUID: true},
+			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
+			{Name: "cursor", Code: "cursor_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "limit_invalid", "cursor_invalid", "lease_filter_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"recordLeases": {
+		ID: "recordLeases", Method: "POST", Path: "/api/v0/billing/leases/{org}", Role: "write",
+		InOrganization: true,
+		MaxBodyBytes:   16777216,
+		Errors:         []string{"bad_request", "unauthorized", "forbidden", "organization_not_found", "request_timeout", "body_too_large", "unsupported_media_type", "lease_conflict", "lease_invalid", "body_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"postCredit": {
+		ID: "postCredit", Method: "POST", Path: "/api/v0/billing/credits/{org}", Role: "admin",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "Idempotency-Key", Header: true, Required: true, Code: "body_invalid", String: &wire.String{MinLength: 1, MaxLength: 255}},
+		},
+		MaxBodyBytes: 1048576,
+		Errors:       []string{"bad_request", "unauthorized", "forbidden", "organization_not_found", "request_timeout", "body_too_large", "unsupported_media_type", "idempotency_key_reused", "amount_invalid", "body_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"listOrganizations": {
+		ID: "listOrganizations", Method: "GET", Path: "/api/v0/organizations", Role: "read",
+		Parameters: []wire.Parameter{
+			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
+			{Name: "cursor", Code: "cursor_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "limit_invalid", "cursor_invalid", "rate_limited", "internal", "unavailable"},
+	},
+}

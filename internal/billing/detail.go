@@ -1,0 +1,167 @@
+package billing
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// EntryDetail is an entry of the ledger with all that is known of its source.
+type EntryDetail struct {
+	Entry Entry
+	Lease *Lease // the lease that a debit bills; nil where the entry names none
+	Cost  *Cost  // nil where there is no lease, and where the service's rates do not give the amount of the entry
+}
+
+// Cost is the arithmetic of the cost of one lease.
+type Cost struct {
+	Seconds    int64 // that were billed
+	CPU        ResourceCost
+	MemoryGB   ResourceCost
+	DiskGB     ResourceCost
+	MicroCents int64 // the sum over the resources
+	Cents      int64 // the sum rounded down
+}
+
+// ResourceCost is what one resource of a machine cost.
+type ResourceCost struct {
+	Count      int64 // CPUs or gigabytes
+	Rate       int64 // micro-cents for one of them and one second
+	MicroCents int64 // count × rate × seconds
+}
+
+// explain returns the arithmetic of a billed lease's cost, or nil where these rates do not give its amount or a part of the
+// arithmetic leaves the range of an int64.
+func (r Rates) explain(l *Lease) *Cost {
+	if l.DurationSeconds == nil || l.AmountCents == nil {
+		return nil
+	}
+	c := &Cost{
+		Seconds: *l.DurationSeconds,
+		CPU:     ResourceCost{Count: l.CPUCount, Rate: r.CPU}, MemoryGB: ResourceCost{Count: l.MemoryGB, Rate: r.MemoryGB},
+		DiskGB: ResourceCost{Count: l.DiskGB, Rate: r.DiskGB},
+	}
+	for _, part := range []*ResourceCost{&c.CPU, &c.MemoryGB, &c.DiskGB} {
+		perSecond, ok := multiply(part.Count, part.Rate)
+		if !ok {
+			return nil
+		}
+		if part.MicroCents, ok = multiply(perSecond, c.Seconds); !ok {
+			return nil
+		}
+		sum, err := add(c.MicroCents, part.MicroCents)
+		if err != nil {
+			return nil
+		}
+		c.MicroCents = sum
+	}
+	if c.Cents = c.MicroCents / microCents; c.Cents != -*l.AmountCents {
+		return nil
+	}
+	return c
+}
+
+// multiply multiplies two numbers that are not negative, and reports whether the product fits.
+func multiply(a, b int64) (product int64, ok bool) {
+	high, low := bits.Mul64(uint64(a), uint64(b))
+	return int64(low), high == 0 && low <= math.MaxInt64
+}
+
+// Transaction returns an entry of the organization's ledger. It fails with ErrEntryNotFound.
+func (s *Service) Transaction(ctx context.Context, org, id ID) (EntryDetail, error) {
+	entry, lease, err := s.Entry(ctx, org, id)
+	if err != nil {
+		return EntryDetail{}, err
+	}
+	detail := EntryDetail{Entry: entry, Lease: lease}
+	if lease != nil {
+		detail.Cost = s.Rates.explain(lease)
+	}
+	return detail, nil
+}
+
+// LeaseState says whether a lease has finished.
+type LeaseState string
+
+// The states of a lease.
+const (
+	LeaseStateRunning LeaseState = "running"
+	LeaseStateBilled  LeaseState = "billed"
+)
+
+// State returns the state of the lease.
+func (l *Lease) State() LeaseState {
+	if l.FinishedAt == nil {
+		return LeaseStateRunning
+	}
+	return LeaseStateBilled
+}
+
+// LeaseFilter selects leases. A field that is not set selects all.
+type LeaseFilter struct {
+	State   LeaseState
+	LeaseID *ID
+	JobID   *ID
+}
+
+// LeaseRecord is a stored lease, and the entry that bills it, nil while the lease runs.
+type LeaseRecord struct {
+	Lease   Lease
+	EntryID *ID
+}
+
+// LeasePlace is a place in the list of leases, which is ordered by start and then by id, latest first.
+type LeasePlace struct {
+	StartedAt Time
+	ID        ID
+}
+
+// endOfLeases is the place before which all leases are.
+var endOfLeases = LeasePlace{math.MaxInt64, ID(bytes.Repeat([]byte{0xff}, len(ID{})))}
+
+const leaseList = "leases"
+
+// Leases returns a page of the leases that the filter selects, those that started last first. It fails with
+// ErrCursorInvalid.
+func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit *int64, cursor *string) (Page[LeaseRecord], error) {
+	scope := filter.scope(org)
+	before := endOfLeases
+	if cursor != nil {
+		place, err := decodeCursor(leaseList, scope, *cursor)
+		if err != nil {
+			return Page[LeaseRecord]{}, err
+		}
+		if len(place) != 8+len(ID{}) {
+			return Page[LeaseRecord]{}, errCursor
+		}
+		before = LeasePlace{Time(binary.BigEndian.Uint64(place)), ID(place[8:])}
+	}
+	size := clamp(limit, ListBillingLeasesLimitClampMinimum, ListBillingLeasesLimitClampMaximum, ListBillingLeasesLimitDefault)
+	leases, err := s.RecordedLeases(ctx, org, filter, before, size+1)
+	if err != nil {
+		return Page[LeaseRecord]{}, err
+	}
+	page := Page[LeaseRecord]{Items: leases}
+	if len(leases) > size {
+		page.Items = leases[:size]
+		last := leases[size-1].Lease
+		next := encodeCursor(leaseList, scope, append(binary.BigEndian.AppendUint64(nil, uint64(last.StartedAt)), last.ID[:]...))
+		page.Next = &next
+	}
+	return page, nil
+}
+
+// scope binds a cursor to the organization and to the filter.
+func (f LeaseFilter) scope(org ID) []byte {
+	scope := slices.Concat(org[:], []byte(f.State))
+	for _, id := range []*ID{f.LeaseID, f.JobID} {
+		scope = append(scope, 0)
+		if id != nil {
+			scope = append(scope, id[:]...)
+		}
+	}
+	return scope
+}

@@ -1,0 +1,56 @@
+package billing
+
+import (
+	"math"
+	"reflect"
+	"testing"
+)
+
+func TestExplainCost(t *testing.T) {
+	l := validLease() // 2 CPUs, 4 GB and 20 GB for 300 seconds
+	l.DurationSeconds, l.AmountCents = new(int64(300)), new(int64(-12))
+	want := &Cost{
+		Seconds: 300, CPU: ResourceCost{2, 10_000, 6_000_000}, MemoryGB: ResourceCost{4, 5_000, 6_000_000},
+		DiskGB: ResourceCost{20, 100, 600_000}, MicroCents: 12_600_000, Cents: 12,
+	}
+	if got := StandardRates.explain(&l); !reflect.DeepEqual(got, want) {
+		t.Errorf("the cost is %+v, want %+v", got, want)
+	}
+	other := l
+	other.AmountCents = new(int64(-13))
+	if got := StandardRates.explain(&other); got != nil {
+		t.Errorf("a lease that was billed at other prices costs %+v", got)
+	}
+	running := l
+	running.DurationSeconds, running.AmountCents = nil, nil
+	if got := StandardRates.explain(&running); got != nil {
+		t.Errorf("a running lease costs %+v", got)
+	}
+	for name, rates := range map[string]Rates{
+		"a rate per second that overflows": {CPU: math.MaxInt64},
+		"a rate that overflows":            {CPU: math.MaxInt64 / 2},
+		"a sum that overflows":             {CPU: math.MaxInt64 / 600, MemoryGB: 1},
+	} {
+		if got := rates.explain(&l); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A cursor is good for the organization and the filter that it was made for.
+func TestLeaseFilterScope(t *testing.T) {
+	a, b := ID{1}, ID{2}
+	scopes := map[string]bool{}
+	filters := []LeaseFilter{
+		{}, {State: LeaseStateRunning}, {State: LeaseStateBilled}, {LeaseID: &a}, {LeaseID: &b}, {JobID: &a}, {JobID: &b},
+		{LeaseID: &a, JobID: &b}, {LeaseID: &b, JobID: &a}, {State: LeaseStateRunning, JobID: &a},
+	}
+	for _, org := range []ID{{3}, {4}} {
+		for _, f := range filters {
+			scopes[string(f.scope(org))] = true
+		}
+	}
+	if len(scopes) != 2*len(filters) {
+		t.Errorf("%d organizations and filters share %d scopes", 2*len(filters), len(scopes))
+	}
+}

@@ -1,0 +1,95 @@
+// Package wire reads and writes the JSON values of the API's contract. The code that is generated from the contract calls
+// it for each value, so that every encoder writes a kind of value in the same way, and every decoder takes the same forms.
+package wire
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	openapi_types "github.com/oapi-codegen/runtime/types"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// AppendString appends a JSON string. Bytes that are not UTF-8 are replaced; requests cannot bring them in.
+func AppendString(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}
+
+// AppendInteger appends a JSON number.
+func AppendInteger(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
+
+// AppendBoolean appends true or false.
+func AppendBoolean(b []byte, v bool) []byte { return strconv.AppendBool(b, v) }
+
+// AppendUUID appends the lower-case form of a UUID.
+func AppendUUID(b []byte, id uuid.UUID) []byte {
+	return append(billing.ID(id).AppendTo(append(b, '"')), '"')
+}
+
+// AppendTime appends a timestamp in UTC with six fractional digits.
+func AppendTime(b []byte, t time.Time) []byte {
+	return append(billing.TimeOf(t).AppendTo(append(b, '"')), '"')
+}
+
+// AppendDate appends the date of a day as YYYY-MM-DD.
+func AppendDate(b []byte, d openapi_types.Date) []byte {
+	return append(billing.TimeOf(d.Time).AppendDateTo(append(b, '"')), '"')
+}
+
+// AppendNullable appends null for nil, and else what the function appends.
+func AppendNullable[T any](b []byte, v *T, appendTo func([]byte, T) []byte) []byte {
+	if v == nil {
+		return append(b, "null"...)
+	}
+	return appendTo(b, *v)
+}
+
+// AppendNullableObject is AppendNullable for objects, whose functions take a pointer.
+func AppendNullableObject[T any](b []byte, v *T, appendTo func([]byte, *T) []byte) []byte {
+	if v == nil {
+		return append(b, "null"...)
+	}
+	return appendTo(b, v)
+}
+
+// AppendList appends an array. A nil list is an empty array.
+func AppendList[T any](b []byte, items []T, appendTo func([]byte, *T) []byte) []byte {
+	b = append(b, '[')
+	for i := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendTo(b, &items[i])
+	}
+	return append(b, ']')
+}
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBuffer is the capacity, in bytes, of the largest buffer that is kept for another answer.
+const maxBuffer = 256 << 10
+
+// contentTypeJSON is the value of the Content-Type header, made once for all answers.
+var contentTypeJSON = []string{"application/json"}
+
+// Write answers with the JSON that the function appends, in one call of w.Write.
+func Write(w http.ResponseWriter, status int, appendTo func([]byte) []byte) error {
+	buffer := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	*buffer = appendTo((*buffer)[:0])
+	SetContentType(w)
+	w.WriteHeader(status)
+	_, err := w.Write(*buffer)
+	if cap(*buffer) <= maxBuffer {
+		buffers.Put(buffer)
+	}
+	return err
+}
+
+// SetContentType declares the answer as JSON.
+func SetContentType(w http.ResponseWriter) { w.Header()["Content-Type"] = contentTypeJSON }

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/wire"
+)
+
+// breakdownStream writes the builds as their rows arrive, so that an answer of any length takes the same memory.
+type breakdownStream struct {
+	rows iter.Seq2[*billing.BreakdownRow, error]
+}
+
+const (
+	// streamChunk is about how many bytes are collected before they are sent.
+	streamChunk = 32 << 10
+	// streamStall is how long the receiver may take for one chunk.
+	streamStall = 30 * time.Second
+)
+
+// VisitGetBillingUsageBreakdownResponse returns an error as long as nothing was sent. After that it can only cut the
+// answer off, so that it is not taken for a complete one.
+func (s breakdownStream) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
+	control := http.NewResponseController(w)
+	var buf []byte
+	sent := false
+	send := func() error {
+		if !sent {
+			wire.SetContentType(w)
+			w.WriteHeader(http.StatusOK)
+			sent = true
+		}
+		// A recorder in a test has no deadline to set.
+		_ = control.SetWriteDeadline(time.Now().Add(streamStall))
+		_, err := w.Write(buf)
+		buf = buf[:0]
+		return err
+	}
+
+	buf = httpserver.AppendUsageBreakdownResponseUpToData(buf, nil)
+	var builds, jobsLeft int64
+	var finished time.Time
+	for row, err := range s.rows {
+		if err != nil {
+			if sent {
+				panic(http.ErrAbortHandler)
+			}
+			return err
+		}
+		if jobsLeft == 0 {
+			if builds++; builds > 1 {
+				buf = append(buf, ',')
+			}
+			build := toAPIBuild(row)
+			buf = httpserver.AppendUsageBreakdownBuildUpToJobs(buf, &build)
+			jobsLeft = row.Build.Jobs
+		} else {
+			buf = append(buf, ',')
+		}
+		job := toAPIJob(&row.Lease, &finished)
+		buf = httpserver.AppendUsageBreakdownJob(buf, &job)
+		if jobsLeft--; jobsLeft == 0 {
+			buf = httpserver.AppendUsageBreakdownBuildAfterJobs(buf, nil)
+		}
+		if len(buf) >= streamChunk {
+			if err := send(); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}
+	buf = httpserver.AppendUsageBreakdownResponseAfterData(buf, nil)
+	if err := send(); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
