@@ -1,0 +1,678 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
+)
+
+// These tests change the contract in a copy, generate the code anew, build the real program from it and ask it what the change
+// is about. Each change is tied to a question that tells the program of the contract from that of the copy. So nothing that the
+// document says can be said a second time by hand, where it would win over the document.
+
+// root is the folder of the module.
+const root = "../.."
+
+// mutation is one change of the contract.
+type mutation struct {
+	name   string
+	change func(doc *yaml.Node)
+	// ask is answered in one way by the program of the contract, want, and in another by that of the changed one, changed.
+	ask           question
+	want, changed answer
+}
+
+// question is a request to a server.
+type question struct {
+	method, path, key string
+	body              string
+	reader            bool // asked with a token of the role read
+}
+
+// answer is what tells one answer from another: the status, the error code, and how many items a list has.
+type answer struct {
+	status int
+	code   string
+	items  int
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %s, %d items", a.status, a.code, a.items) }
+
+// at finds a node by its path.
+func at(doc *yaml.Node, path ...string) *yaml.Node {
+	node := doc
+	if node.Kind == yaml.DocumentNode {
+		node = node.Content[0]
+	}
+	for _, key := range path {
+		var next *yaml.Node
+		for name, value := range pairs(node) {
+			if name == key {
+				next = value
+			}
+		}
+		if node.Kind == yaml.SequenceNode { // of parameters, by name
+			for _, item := range node.Content {
+				if name := at(item, "name"); name != nil && name.Value == key {
+					next = item
+				}
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		node = next
+	}
+	return node
+}
+
+// set changes a scalar.
+func set(value string, path ...string) func(*yaml.Node) {
+	return func(doc *yaml.Node) {
+		node := at(doc, path...)
+		node.Value = value
+		node.Tag, node.Style = "", 0
+	}
+}
+
+// remove removes a key.
+func remove(key string, path ...string) func(*yaml.Node) {
+	return func(doc *yaml.Node) {
+		node := at(doc, path...)
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == key {
+				node.Content = slices.Delete(node.Content, i, i+2)
+				return
+			}
+		}
+		panic(fmt.Sprintf("%v has no %s", path, key))
+	}
+}
+
+// toList adds a value to a list, or removes it where it is there.
+func toList(value string, path ...string) func(*yaml.Node) {
+	return func(doc *yaml.Node) {
+		node := at(doc, path...)
+		for i, item := range node.Content {
+			if item.Value == value {
+				node.Content = slices.Delete(node.Content, i, i+1)
+				return
+			}
+		}
+		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: value})
+	}
+}
+
+const (
+	leasesPath  = "/api/v0/billing/leases/{org}"
+	creditsPath = "/api/v0/billing/credits/{org}"
+	listPath    = "/api/v0/billing/transactions/{org}"
+	usagePath   = "/api/v0/billing/usage/{org}"
+	jobID       = "01990000-0000-7000-8000-%012d"
+)
+
+// lease is a good lease of a job, with some of its members changed.
+func lease(job int, changes map[string]any) map[string]any {
+	l := map[string]any{
+		"job_id": fmt.Sprintf(jobID, job), "cpu_count": 2, "memory_gb": 2, "disk_gb": 2,
+		"started_at": "2020-01-01T00:00:00Z", "finished_at": "2020-01-01T00:05:00Z",
+	}
+	maps.Copy(l, changes)
+	return l
+}
+
+func record(leases ...map[string]any) question {
+	body, err := json.Marshal(map[string]any{"leases": leases})
+	if err != nil {
+		panic(err)
+	}
+	return question{method: http.MethodPost, path: leasesPath, body: string(body)}
+}
+
+func credit(key string, body map[string]any) question {
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	return question{method: http.MethodPost, path: creditsPath, key: key, body: string(text)}
+}
+
+func get(path string) question {
+	return question{method: http.MethodGet, path: path, reader: true}
+}
+
+var (
+	recorded = answer{status: 200, items: 1}
+	created  = answer{status: 201}
+	found    = answer{status: 200}
+)
+
+func refused(code string) answer { return answer{status: 422, code: code} }
+
+// mutations are changes of all that a request is checked by. Every question has a job or a key of its own, so that they can be
+// asked of one server.
+func mutations(doc *yaml.Node) (all []mutation) {
+	job := 0
+	add := func(m mutation) { all = append(all, m) }
+	schema := func(path ...string) []string { return append([]string{"components", "schemas"}, path...) }
+	property := func(path ...string) []string { return append(schema("Lease", "properties"), path...) }
+
+	for _, name := range []string{"cpu_count", "memory_gb", "disk_gb", "duration_seconds"} {
+		most := at(doc, property(name, "maximum")...).Value
+		values := map[string]any{name: json.Number(most)}
+		if name == "duration_seconds" {
+			values["started_at"], values["finished_at"] = "2020-01-01T00:00:00Z", "2021-01-02T00:00:00Z"
+		}
+		job++
+		add(mutation{"maximum of " + name, set(less(most), property(name, "maximum")...), record(lease(job, values)), recorded, refused("lease_invalid")})
+		smallest := at(doc, property(name, "minimum")...).Value
+		job++
+		add(mutation{"minimum of " + name, set(more(smallest), property(name, "minimum")...), record(lease(job, map[string]any{name: json.Number(smallest)})), recorded, refused("lease_invalid")})
+	}
+	for _, name := range []string{"job_name", "step_key", "vm_handle", "pipeline_name", "pipeline_slug"} {
+		longest := at(doc, property(name, "maxLength")...).Value
+		job++
+		add(mutation{"maxLength of " + name, set(less(longest), property(name, "maxLength")...), record(lease(job, map[string]any{name: strings.Repeat("é", number(longest))})), recorded, refused("lease_invalid")})
+	}
+	for _, name := range []string{"job_id", "job_name", "build_number", "finished_at"} {
+		job++
+		without := lease(job, nil)
+		delete(without, name)
+		without["lease_id"] = fmt.Sprintf(jobID, 1_000_000+job)
+		add(mutation{"required " + name, toList(name, schema("Lease", "required")...), record(without), recorded, refused("lease_invalid")})
+	}
+	job++
+	add(mutation{"nullable of step_key", remove("nullable", property("step_key")...), record(lease(job, map[string]any{"step_key": nil})), recorded, refused("lease_invalid")})
+	job++
+	add(mutation{"pattern of vm_handle", func(doc *yaml.Node) {
+		node := at(doc, property("vm_handle")...)
+		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "pattern"}, &yaml.Node{Kind: yaml.ScalarNode, Value: "^vm-"})
+	}, record(lease(job, map[string]any{"vm_handle": "other"})), recorded, refused("lease_invalid")})
+	job++
+	add(mutation{"error code of a lease", set("amount_invalid", schema("Lease", "x-error-code")...), record(lease(job, map[string]any{"cpu_count": 0})), refused("lease_invalid"), refused("amount_invalid")})
+	job++
+	add(mutation{"additionalProperties of a lease", remove("additionalProperties", schema("Lease")...), record(lease(job, map[string]any{"color": "red"})), refused("body_invalid"), recorded})
+	add(mutation{"additionalProperties of leases", remove("additionalProperties", schema("RecordLeasesRequest")...), question{method: http.MethodPost, path: leasesPath,
+		body: `{"color":"red","leases":[` + text(lease(900, nil)) + `]}`}, refused("body_invalid"), recorded})
+	job++
+	add(mutation{"minItems of leases", set("2", schema("RecordLeasesRequest", "properties", "leases", "minItems")...), record(lease(job, nil)), recorded, refused("body_invalid")})
+	many := number(at(doc, schema("RecordLeasesRequest", "properties", "leases", "maxItems")...).Value)
+	full := make([]map[string]any, many)
+	for i := range full {
+		full[i] = lease(10_000+i, nil)
+	}
+	add(mutation{"maxItems of leases", set(less(fmt.Sprint(many)), schema("RecordLeasesRequest", "properties", "leases", "maxItems")...), record(full...), answer{status: 200, items: many}, refused("body_invalid")})
+	job++
+	add(mutation{"bytes of a body of leases", set("70000", "paths", leasesPath, "post", "requestBody", "x-max-body-bytes"),
+		question{method: http.MethodPost, path: leasesPath, body: `{"leases":[` + text(lease(job, nil)) + strings.Repeat(" ", 80_000) + `]}`}, recorded, answer{status: 413, code: "body_too_large"}})
+	job++
+	add(mutation{"role of recordLeases", set("admin", "paths", leasesPath, "post", "x-required-role"), record(lease(job, nil)), recorded, answer{status: 403, code: "forbidden"}})
+
+	amount := func(key string) []string { return schema("PostCreditRequest", "properties", "amount_cents", key) }
+	largest := at(doc, amount("maximum")...).Value
+	add(mutation{"maximum of amount_cents", set(less(largest), amount("maximum")...), credit("max", map[string]any{"amount_cents": json.Number(largest), "source": "refund"}), created, refused("amount_invalid")})
+	add(mutation{"minimum of amount_cents", set("2", amount("minimum")...), credit("min", map[string]any{"amount_cents": 1, "source": "refund"}), created, refused("amount_invalid")})
+	add(mutation{"error code of amount_cents", set("body_invalid", amount("x-error-code")...), credit("code", map[string]any{"amount_cents": 0, "source": "refund"}), refused("amount_invalid"), refused("body_invalid")})
+	add(mutation{"required description", toList("description", schema("PostCreditRequest", "required")...), credit("required", map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
+	add(mutation{"maxLength of description", set("1023", schema("PostCreditRequest", "properties", "description", "maxLength")...), credit("long", map[string]any{"amount_cents": 5, "source": "refund", "description": strings.Repeat("d", 1024)}), created, refused("body_invalid")})
+	add(mutation{"additionalProperties of a credit", remove("additionalProperties", schema("PostCreditRequest")...), credit("more", map[string]any{"amount_cents": 5, "source": "refund", "color": "red"}), refused("body_invalid"), created})
+	add(mutation{"sources of a credit", toList("refund", schema("CreditSource", "enum")...), credit("source", map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
+	add(mutation{"maxLength of Idempotency-Key", set("254", "paths", creditsPath, "post", "parameters", "Idempotency-Key", "schema", "maxLength"), credit(strings.Repeat("k", 255), map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
+	add(mutation{"minLength of Idempotency-Key", set("2", "paths", creditsPath, "post", "parameters", "Idempotency-Key", "schema", "minLength"), credit("k", map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
+	add(mutation{"role of postCredit", set("write", "paths", creditsPath, "post", "x-required-role"), question{method: http.MethodPost, path: creditsPath, key: "role", body: `{"amount_cents":5,"source":"refund"}`}, answer{status: 403, code: "forbidden"}, created})
+
+	for _, path := range []string{listPath, leasesPath} {
+		limit := func(key string) []string { return []string{"paths", path, "get", "parameters", "limit", "schema", key} }
+		add(mutation{"default of limit of " + path, set("20", limit("default")...), get(path), answer{status: 200, items: 50}, answer{status: 200, items: 20}})
+		add(mutation{"largest limit of " + path, set("90", limit("x-clamp-maximum")...), get(path + "?limit=1000"), answer{status: 200, items: 100}, answer{status: 200, items: 90}})
+		add(mutation{"smallest limit of " + path, set("3", limit("x-clamp-minimum")...), get(path + "?limit=0"), answer{status: 200, items: 1}, answer{status: 200, items: 3}})
+		add(mutation{"error code of limit of " + path, set("cursor_invalid", "paths", path, "get", "parameters", "limit", "x-error-code"), get(path + "?limit=x"), refused("limit_invalid"), refused("cursor_invalid")})
+	}
+	add(mutation{"states of leases", toList("billed", "paths", leasesPath, "get", "parameters", "state", "schema", "enum"), get(leasesPath + "?state=billed&limit=1"), recorded, refused("lease_filter_invalid")})
+	add(mutation{"minimum of limit", func(doc *yaml.Node) {
+		node := at(doc, "paths", "/api/v0/organizations", "get", "parameters", "limit", "schema")
+		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "minimum"}, &yaml.Node{Kind: yaml.ScalarNode, Value: "1"})
+	}, get("/api/v0/organizations?limit=0"), recorded, refused("limit_invalid")})
+	add(mutation{"role of getBillingBalance", set("write", "paths", "/api/v0/billing/balance/{org}", "get", "x-required-role"), get("/api/v0/billing/balance/{org}"), found, answer{status: 403, code: "forbidden"}})
+	add(mutation{"required from", remove("required", "paths", usagePath, "get", "parameters", "from"), get(usagePath + "?to=2020-01-02"), refused("billing_usage_window_invalid"), refused("billing_usage_window_invalid")})
+	add(mutation{"longest window", set("3659", "x-constants", "WindowMaxDays", "value"), get(usagePath + "?from=2010-01-01&to=2020-01-09"), found, refused("billing_usage_window_invalid")})
+	job++
+	add(mutation{"a clock ahead", set("60", "x-constants", "LeaseFutureToleranceSeconds", "value"),
+		record(lease(job, map[string]any{"started_at": time.Now().Add(5 * time.Minute).UTC().Format(time.RFC3339), "finished_at": nil})), recorded, refused("lease_invalid")})
+	add(mutation{"status of an error", set("410", "x-errors", "transaction_not_found", "status"), get(listPath + "/" + fmt.Sprintf(jobID, 5)), answer{status: 404, code: "transaction_not_found"}, answer{status: 410, code: "transaction_not_found"}})
+	return all
+}
+
+// exempt are changes that need not show, each with its reason.
+var exempt = map[string]string{
+	"required from": "the domain refuses a window without from with the same error code, since an empty text is no time either",
+	// It takes the status along, which the contract declares elsewhere; the generator refuses the document.
+	"status of an error": "the generator refuses a code whose status the operation does not declare",
+}
+
+func less(n string) string { return fmt.Sprint(number(n) - 1) }
+func more(n string) string { return fmt.Sprint(number(n) + 1) }
+
+func number(text string) (n int) {
+	if _, err := fmt.Sscan(text, &n); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func text(value any) string {
+	b, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// readContract parses the contract anew, so that each caller may change what it gets.
+func readContract(t *testing.T) *yaml.Node {
+	t.Helper()
+	written, err := os.ReadFile(filepath.Join(root, "openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := new(yaml.Node)
+	if err := yaml.Unmarshal(written, doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// generated writes the document and what it generates to a folder, and returns the folder. The generated files stand in for
+// those of the module where the folder is given to build.
+func generated(t *testing.T, doc *yaml.Node) (folder string, err error) {
+	t.Helper()
+	folder = t.TempDir()
+	written, err := yaml.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "openapi.yaml"), written, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder, generate(folder)
+}
+
+// withModels adds what oapi-codegen generates.
+func withModels(t *testing.T, folder string) {
+	t.Helper()
+	for _, name := range []string{"models", "httpclient", "httpserver"} {
+		config, err := os.ReadFile(filepath.Join(root, "gen", name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The configuration names the file to write, which is the one of the module.
+		own := bytes.Replace(config, []byte("output: gen/"), []byte("output: "+filepath.Join(folder, "gen")+"/"), 1)
+		if bytes.Equal(own, config) {
+			t.Fatalf("gen/%s.yaml names no output below gen/", name)
+		}
+		if err := os.MkdirAll(filepath.Join(folder, "gen", "httpclient"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name+".yaml"), own, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile=tools/go.mod", "oapi-codegen",
+			"-config", filepath.Join(folder, name+".yaml"), filepath.Join(folder, "openapi.yaml"))
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+}
+
+// build builds packages with the generated files of a folder.
+func build(t *testing.T, folder string, args ...string) error {
+	t.Helper()
+	module, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := map[string]string{}
+	err = filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && (strings.HasSuffix(path, ".go") || filepath.Base(path) == "openapi.yaml") {
+			name, err := filepath.Rel(folder, path)
+			if err != nil {
+				return err
+			}
+			replace[filepath.Join(module, name)] = path
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(overlay, []byte(text(map[string]any{"Replace": replace})), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-trimpath", "-overlay=" + overlay}, args...)...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// program is a running server of a program, with an organization, a token for each role, and more entries and leases than a
+// page holds.
+type program struct {
+	t      *testing.T
+	url    string
+	tokens map[string]string // by role
+}
+
+func serve(t *testing.T, binary string) *program {
+	t.Helper()
+	database := "sqlite:" + filepath.Join(t.TempDir(), "billing.db")
+	run := func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), binary, append(args, "--database", database)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, stderr.String())
+		}
+		return strings.TrimSpace(string(out))
+	}
+	p := &program{t: t, tokens: map[string]string{}}
+	run("", "org", "create", "acme")
+	for _, role := range []string{"read", "write", "admin"} {
+		p.tokens[role] = run("", "token", "create", "--name", role, "--role", role, "--org", "acme")
+	}
+	var lines strings.Builder
+	for i := range 120 {
+		fmt.Fprintf(&lines, `{"org":"acme","job_id":"%s","cpu_count":2,"memory_gb":2,"disk_gb":2,"started_at":"2019-01-01","finished_at":"2019-01-01T00:05:00Z"}`+"\n", fmt.Sprintf(jobID, 500_000+i))
+	}
+	run(lines.String(), "import", "-")
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, binary, "serve", "--database", database, "--listen", "127.0.0.1:0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := make(chan string, 1)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		var log strings.Builder
+		buffer := make([]byte, 4096)
+		for {
+			n, err := stderr.Read(buffer)
+			log.Write(buffer[:n])
+			if _, rest, found := strings.Cut(log.String(), "msg=serving address="); found && len(address) == 0 && p.url == "" {
+				if found, _, complete := strings.Cut(rest, " "); complete {
+					p.url = found
+					address <- found
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		reading.Wait()
+		_ = cmd.Wait()
+	})
+	select {
+	case <-address:
+	case <-time.After(time.Minute):
+		t.Fatal("the server does not serve")
+	}
+	return p
+}
+
+// ask sends a question and reads the answer.
+func (p *program) ask(q question) answer {
+	p.t.Helper()
+	path, query, _ := strings.Cut(q.path, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	target := p.url + strings.ReplaceAll(path, "{org}", "acme") + "?" + values.Encode()
+	req, err := http.NewRequestWithContext(p.t.Context(), q.method, target, strings.NewReader(q.body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	role := "write"
+	switch {
+	case q.reader:
+		role = "read"
+	case q.path == creditsPath && q.key != "role":
+		role = "admin"
+	}
+	req.Header.Set("Authorization", "Bearer "+p.tokens[role])
+	req.Header.Set("Content-Type", "application/json")
+	if q.key != "" {
+		req.Header.Set("Idempotency-Key", q.key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		p.t.Fatal(err)
+	}
+	var parsed struct {
+		Data  []json.RawMessage
+		Error struct{ Code string }
+	}
+	if err := json.Unmarshal(body, &parsed); err != nil {
+		p.t.Fatalf("%s: %v", body, err)
+	}
+	return answer{resp.StatusCode, parsed.Error.Code, len(parsed.Data)}
+}
+
+// place is what a change touches. Changes of one place, or of a place and of what it is checked with, are not made at once.
+func place(m mutation) string {
+	switch {
+	case strings.HasPrefix(m.name, "role of postCredit"):
+		return "role"
+	case m.ask.method == http.MethodGet:
+		return m.ask.path
+	}
+	return m.name
+}
+
+// apart are changes that stand alone, since the question of another one would be answered otherwise by them as well.
+var apart = []string{
+	"role of recordLeases", "role of postCredit", "minItems of leases", "required job_id", "required job_name", "required build_number",
+	"required finished_at", "required description", "sources of a credit", "error code of a lease", "additionalProperties of a lease",
+	"error code of amount_cents", "minimum of limit", "role of getBillingBalance", "bytes of a body of leases",
+}
+
+// groups makes groups of changes that do not get into one another's way.
+func groups(all []mutation) (out [][]mutation) {
+	var together []mutation
+	for _, m := range all {
+		if exempt[m.name] != "" {
+			continue
+		}
+		if slices.Contains(apart, m.name) {
+			out = append(out, []mutation{m})
+		} else {
+			together = append(together, m)
+		}
+	}
+	for i := 0; len(together) > 0; i++ {
+		var group, rest []mutation
+		taken := map[string]bool{}
+		for _, m := range together {
+			if p := place(m); taken[p] {
+				rest = append(rest, m)
+			} else {
+				taken[p] = true
+				group = append(group, m)
+			}
+		}
+		out, together = append(out, group), rest
+	}
+	return out
+}
+
+func TestMutations(t *testing.T) {
+	doc := readContract(t)
+	all := mutations(doc)
+	work := groups(all)
+	if !testlong.Asked() {
+		// Ten changes at once, other ones each time.
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		largest := slices.MaxFunc(work, func(a, b []mutation) int { return len(a) - len(b) })
+		random := rand.New(rand.NewPCG(seed, 0))
+		random.Shuffle(len(largest), func(i, j int) { largest[i], largest[j] = largest[j], largest[i] })
+		work = [][]mutation{largest[:10]}
+	}
+	binary := filepath.Join(t.TempDir(), "contract")
+	if err := build(t, t.TempDir(), "-o", binary, "./cmd/harmont-billing"); err != nil {
+		t.Fatal(err)
+	}
+	unchanged := serve(t, binary)
+	for _, group := range work {
+		names := make([]string, len(group))
+		changed := readContract(t)
+		for i, m := range group {
+			names[i] = m.name
+			m.change(changed)
+		}
+		folder, err := generated(t, changed)
+		if err != nil {
+			if len(group) > 1 {
+				t.Errorf("%q: %v", names, err)
+			}
+			continue // the generator names the place to continue
+		}
+		if testlong.Asked() {
+			withModels(t, folder)
+		}
+		mutated := filepath.Join(folder, "harmont-billing")
+		if err := build(t, folder, "-o", mutated, "./cmd/harmont-billing"); err != nil {
+			if len(group) > 1 {
+				t.Errorf("%q: %v", names, err)
+			}
+			continue // the compiler names the place to continue
+		}
+		p := serve(t, mutated)
+		for _, m := range group {
+			if got := unchanged.ask(m.ask); got != m.want {
+				t.Errorf("%s: the program of the contract answers %s, want %s", m.name, got, m.want)
+			}
+			if got := p.ask(m.ask); got != m.changed {
+				t.Errorf("%s: once it is changed, the answer is %s, want %s", m.name, got, m.changed)
+			}
+		}
+	}
+	t.Logf("%d of %d changes in %d programs", sum(work), len(all), len(work))
+}
+
+func sum(groups [][]mutation) (n int) {
+	for _, group := range groups {
+		n += len(group)
+	}
+	return n
+}
+
+// Each property that an answer may have is asked for by the compiler once it is removed from the contract, or the answers go
+// without it: the server makes values of the generated types and writes no key by hand.
+func TestRemovedProperties(t *testing.T) {
+	if !testlong.Asked() {
+		t.Skip("each removed property is a build of the server, so they are in make test-long")
+	}
+	d, err := load(filepath.Join(root, "openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed := 0
+	for _, name := range d.schemas {
+		if !d.responses[name] || len(d.properties[name]) < 2 {
+			continue
+		}
+		for _, key := range d.properties[name] {
+			removed++
+			changed := readContract(t)
+			remove(key, "components", "schemas", name, "properties")(changed)
+			if required := at(changed, "components", "schemas", name, "required"); required != nil {
+				toList(key, "components", "schemas", name, "required")(changed)
+			}
+			folder, err := generated(t, changed)
+			if err != nil {
+				continue // the generator names what is missing
+			}
+			withModels(t, folder)
+			if err := build(t, folder, "-o", os.DevNull, "./server"); err == nil {
+				t.Errorf("without %s.%s the server builds as before", name, key)
+			} else if !strings.Contains(err.Error(), goName(key)) {
+				t.Errorf("without %s.%s the compiler does not name it: %v", name, key, err)
+			}
+		}
+	}
+	if removed < 60 {
+		t.Errorf("only %d properties were removed", removed)
+	}
+}
+
+// Bounds of answers bind no code of the server, which has them from the domain; what holds any server against the contract
+// finds an answer that leaves them.
+func TestBoundsOfAnswers(t *testing.T) {
+	if !testlong.Asked() {
+		t.Skip("it builds the program once more, so it is in make test-long")
+	}
+	for name, change := range map[string]func(*yaml.Node){
+		"maximum":  set("-1000000", "components", "schemas", "UsageBreakdownBuild", "properties", "total_cents", "maximum"),
+		"minimum":  set("1", "components", "schemas", "UsageSeriesBucket", "properties", "cpu_seconds", "minimum"),
+		"nullable": remove("nullable", "components", "schemas", "Transaction", "properties", "description"),
+		"format":   set("date", "components", "schemas", "Transaction", "properties", "created_at", "format"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := readContract(t)
+			change(changed)
+			folder, err := generated(t, changed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			withModels(t, folder)
+			binary := filepath.Join(folder, "harmont-billing")
+			if err := build(t, folder, "-o", binary, "./cmd/harmont-billing"); err != nil {
+				return // the compiler names the place to continue
+			}
+			p := serve(t, binary)
+			cmd := exec.CommandContext(t.Context(), binary, "check", p.url)
+			cmd.Env = append(os.Environ(), "HARMONT_TOKEN="+p.tokens["read"], "HARMONT_API_URL="+p.url)
+			if out, err := cmd.CombinedOutput(); err == nil {
+				t.Errorf("the check finds nothing:\n%s", out)
+			}
+		})
+	}
+}
