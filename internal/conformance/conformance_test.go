@@ -280,6 +280,15 @@ func on(suffix string, change func(r *http.Request, a *answer)) func(*http.Reque
 	}
 }
 
+// onEntry is on for a single entry of the ledger.
+func onEntry(change func(r *http.Request, a *answer)) func(*http.Request, *answer) {
+	return func(r *http.Request, a *answer) {
+		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") && a.status == http.StatusOK {
+			change(r, a)
+		}
+	}
+}
+
 func (f fault) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.Clone(context.WithoutCancel(r.Context()))
@@ -529,6 +538,16 @@ var faults = []fault{
 	{rule: "ledger.order", name: "oldest first on a page", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
 	})},
+	{rule: "ledger.order", name: "entries of one time by their ids upwards", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for i, e := range list(body) {
+				if e := e.(map[string]any); i > 0 {
+					e["created_at"] = list(body)[0].(map[string]any)["created_at"]
+					e["id"] = "f" + e["id"].(string)[1:]
+				}
+			}
+		})
+	})},
 	{rule: "ledger.order", name: "an entry twice", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) {
 			if data := list(body); len(data) > 2 {
@@ -563,6 +582,67 @@ var faults = []fault{
 		a.edit(func(body map[string]any) { bump(body, "balance_cents", 1) })
 	})},
 	{rule: "ledger.signs", name: "debits that pay", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) { a.replace(`"amount_cents":-`, `"amount_cents":`) })},
+	{rule: "ledger.entry", name: "an amount that the list does not have", answer: onEntry(func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { bump(body, "amount_cents", 1) })
+	})},
+	{rule: "ledger.entry", name: "a balance that does not add up", answer: onEntry(func(r *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			amount, _ := body["amount_cents"].(json.Number).Int64()
+			bump(body, "balance_after_cents", amount)
+		})
+	})},
+	{rule: "ledger.entry", name: "the lease of another entry", answer: onEntry(func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if lease, ok := body["lease"].(map[string]any); ok {
+				lease["transaction_id"] = id(9, 9)
+			}
+		})
+	})},
+	{rule: "ledger.entry", name: "another price", answer: onEntry(func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if cost, ok := body["cost"].(map[string]any); ok {
+				bump(cost["cpu"], "microcents_per_second", 1)
+			}
+		})
+	})},
+	{rule: "ledger.entry", name: "rounded up", answer: onEntry(func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if cost, ok := body["cost"].(map[string]any); ok {
+				bump(cost, "cents", 1)
+			}
+		})
+	})},
+	{rule: "leases.list", name: "oldest first", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
+	})},
+	{rule: "leases.list", name: "no filter by state", ask: func(r *http.Request) {
+		if is(r, "/leases/acme") {
+			query(r, func(q map[string][]string) { delete(q, "state") })
+		}
+	}},
+	{rule: "leases.list", name: "no filter by lease", ask: func(r *http.Request) {
+		if is(r, "/leases/acme") {
+			query(r, func(q map[string][]string) { delete(q, "lease_id") })
+		}
+	}},
+	{rule: "leases.list", name: "no filter by job", ask: func(r *http.Request) {
+		if is(r, "/leases/acme") {
+			query(r, func(q map[string][]string) { delete(q, "job_id") })
+		}
+	}},
+	{rule: "leases.list", name: "small pages skip one", answer: on("/billing/leases/acme", func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("limit") == "7" && r.URL.Query().Has("cursor") {
+			a.edit(func(body map[string]any) { body["data"] = list(body)[1:] })
+		}
+	})},
+	{rule: "leases.list", name: "no cursor is followed", ask: func(r *http.Request) {
+		if is(r, "/leases/acme") {
+			query(r, func(q map[string][]string) { delete(q, "cursor") })
+		}
+	}},
+	{rule: "leases.list", name: "a running lease has an amount", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
+		a.replace(`"amount_cents":0`, `"amount_cents":-1`)
+	})},
 	{rule: "limits.default", name: "20", ask: func(r *http.Request) {
 		if is(r, "/transactions/acme") && !strings.Contains(r.URL.RawQuery, "limit") {
 			query(r, func(q map[string][]string) { q["limit"] = []string{"20"} })

@@ -135,6 +135,7 @@ func ledgerOrder(a *account) error {
 	}
 	seen := map[string]bool{}
 	var newer time.Time
+	var newerID string
 	for _, p := range l.pages {
 		for _, e := range p.Data {
 			if seen[e.ID] {
@@ -148,7 +149,10 @@ func ledgerOrder(a *account) error {
 			if !newer.IsZero() && created.After(newer) {
 				return breachf(p.x, "the entry %s comes after an older one", e.ID)
 			}
-			newer = created
+			if created.Equal(newer) && e.ID > newerID {
+				return breachf(p.x, "the entry %s comes after one of the same time with a smaller id", e.ID)
+			}
+			newer, newerID = created, e.ID
 		}
 	}
 	return a.unlessEmpty(l)
