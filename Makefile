@@ -53,11 +53,11 @@ RACE = $(shell CGO_ENABLED=1 go build -race runtime/race runtime/cgo 2>/dev/null
 UNCHECKED = $(if $(RACE),-gcflags=modernc.org/sqlite/lib=-race=false)
 # A result from the cache tells nothing, hence -count. make check runs vet. Tests of several packages run at once, since
 # many of them wait for a server or a disk; the packages that take longest begin first.
-TEST_FLAGS = -count=1 -vet=off -ldflags=-w -p 4 -parallel 4
-LONGEST = ./internal/store ./web ./internal/crashtest ./client
+TEST_FLAGS = -count=1 -vet=off -ldflags=-w -p 5 -parallel 4
+LONGEST = ./web ./client ./internal/conformance ./internal/store ./server ./cmd/harmont-billing ./internal/crashtest
 # The tests that have a long form, which TEST_LONG asks for.
-LONG_FORMS = Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency
-LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/audit ./client ./web
+LONG_FORMS = Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike
+LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/audit ./client ./server ./web
 
 .PHONY: test
 test: build bin/testprogress ## Run every test, with the race detector where there is a C compiler

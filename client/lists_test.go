@@ -58,8 +58,8 @@ func TestTransactionsSince(t *testing.T) {
 			requests := 0
 			busy := countRequests(&requests, func() {
 				if requests > 1 { // with the first one, the walk begins
-					ids = append(ids, post(t, c, next, next+30)...)
-					next += 30
+					ids = append(ids, post(t, c, next, next+7)...)
+					next += 7
 				}
 			})
 			want := slices.Clone(ids[test.after:])

@@ -263,7 +263,7 @@ func TestThroughAFaultyProxy(t *testing.T) {
 				builds += len(build.Jobs)
 			}
 			slices.Reverse(entries)
-			for n := 0; n < 2*int(faults) || lists == 0 || streams == 0; n++ {
+			for n := 0; n < testlong.Pick(1, 2)*int(faults) || lists == 0 || streams == 0; n++ {
 				var seen []client.Transaction
 				whole := true
 				for tx, err := range c.Transactions(t.Context(), "acme") {

@@ -77,7 +77,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// sharedBrowser starts the browser of all tests; each has its own profile in it.
+// sharedBrowser starts the browser of all tests; each has its own profile in it. It skips the test where there is no browser,
+// so a test calls it before it prepares anything.
 func sharedBrowser(t *testing.T) context.Context {
 	t.Helper()
 	shared.Lock()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
 // disk is a small file system of the test's own.
@@ -74,6 +75,9 @@ func (l *load) starve() {
 }
 
 func TestDiskFullSQLite(t *testing.T) {
+	if !testlong.Asked() {
+		t.Skip("it fills a disk several times, so it is in make test-long; make test has TestFileSizeLimitSQLite")
+	}
 	inParts(t, func(t *testing.T, rounds int) {
 		d := newDisk(t, "128m")
 		l := newLoad(t, "sqlite:"+filepath.Join(d.folder, "billing.db"), newRandom(t), "acme", "globex", "initech")

@@ -23,7 +23,7 @@ func TestTwoServersSameKeys(t *testing.T) {
 		token := prepare(t, database, orgs)
 		p := pair{t: t, servers: [2]*service{serve(t, database, token), serve(t, database, token)}}
 
-		times := testlong.Pick(150, 1000)
+		times := testlong.Pick(75, 1000)
 		l := load{t: t, random: random, leases: map[string]*lease{}} // for what it makes up
 		var requests []*request
 		for i := range times {
@@ -164,9 +164,9 @@ func TestTwoServersSameOrganizations(t *testing.T) {
 		l := newLoad(t, database, newRandom(t), "a", "b", "c", "d", "e", "f", "g", "h")
 		servers := []*service{l.serve(), l.serve()}
 		end := l.begin(servers...)
-		l.await(testlong.Pick(300, 1000))
+		l.await(testlong.Pick(150, 1000))
 		verify(t, database, l.orgs) // beside all that is being written
-		l.await(testlong.Pick(150, 500))
+		l.await(testlong.Pick(75, 500))
 		end()
 		l.conclude(1, servers...)
 		if strings.HasPrefix(database, "postgres:") {

@@ -28,7 +28,7 @@ import (
 // not occurred by then, but over no more than maxModelSteps.
 const maxModelSteps = 20_000
 
-var modelSteps = testlong.Pick(1_500, 10_000)
+var modelSteps = testlong.Pick(1_000, 10_000)
 
 // Every answer of a store is that of a model, which keeps the books in slices and adds up whatever it is asked for. Each
 // history of operations is on organizations of its own, and goes through two stores that have the database open, as two
