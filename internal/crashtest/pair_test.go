@@ -23,7 +23,7 @@ func TestTwoServersSameKeys(t *testing.T) {
 		token := prepare(t, database, orgs)
 		p := pair{t: t, servers: [2]*service{serve(t, database, token), serve(t, database, token)}}
 
-		times := testlong.Pick(75, 1000)
+		times := testlong.Pick(80, 1000)                             // half of them to each organization
 		l := load{t: t, random: random, leases: map[string]*lease{}} // for what it makes up
 		var requests []*request
 		for i := range times {
