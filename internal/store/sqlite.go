@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -83,6 +84,9 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if _, err := os.Stat(filepath.Dir(file)); err != nil {
 		return nil, fmt.Errorf("the folder of the database: %w", err)
 	}
+	if file, err = followLinks(file); err != nil {
+		return nil, err
+	}
 	source := "file:" + (&url.URL{Path: file}).EscapedPath()
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
 	open := func(connections int, extra string, more ...sqlitePragma) (*sql.DB, error) {
@@ -145,6 +149,20 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("watch %s: %w", file, err), s.Close())
 	}
 	return s, nil
+}
+
+// followLinks returns the file that a name leads to through symbolic links, which need not exist unless the name is a link
+// itself. SQLite keeps the log and its index beside that file, and not beside the link.
+func followLinks(name string) (string, error) {
+	file, err := filepath.EvalSymlinks(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if _, err := os.Lstat(name); err == nil {
+		return "", fmt.Errorf("%s is a symbolic link to a file that does not exist", name)
+	}
+	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
+	return filepath.Join(folder, filepath.Base(name)), err
 }
 
 // watchCommits lets what was read be kept until anybody commits.

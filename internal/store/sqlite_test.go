@@ -813,6 +813,56 @@ func TestSQLiteFileNames(t *testing.T) {
 	}
 }
 
+// A database behind a symbolic link is the one that the link leads to, with its log, whatever lies beside the link.
+func TestSQLiteLinks(t *testing.T) {
+	for _, leftOver := range []bool{false, true} {
+		t.Run(fmt.Sprintf("index left beside the link %t", leftOver), func(t *testing.T) {
+			file, link := newFile(t), filepath.Join(t.TempDir(), "link.db")
+			s := openFile(t, file)
+			org := createOrganization(t, s, "acme")
+			must(t, post(t, s, org, "before"))
+			if leftOver {
+				index, err := os.ReadFile(file + "-shm")
+				must(t, err)
+				must(t, os.WriteFile(link+"-shm", index, 0o600))
+			}
+			must(t, os.Symlink(file, link))
+			linked := openFile(t, link)
+			token := billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"acme"}}
+			must(t, s.CreateToken(t.Context(), token))
+			wantBalance(t, linked, org, 1, 1)
+			must(t, second(linked.Grant(t.Context(), token.Hash, "acme")))
+
+			must(t, post(t, s, org, "through the file"))
+			wantBalance(t, linked, org, 2, 2)
+			must(t, post(t, linked, org, "through the link"))
+			must(t, post(t, linked, org, "through the link again"))
+			wantBalance(t, s, org, 4, 4)
+			wantBalance(t, linked, org, 4, 4)
+			must(t, s.RevokeToken(t.Context(), token.Hash, 1))
+			grant, err := linked.Grant(t.Context(), token.Hash, "acme")
+			must(t, err)
+			if grant.RevokedAt == nil {
+				t.Error("a token that was revoked through the file is still admitted through the link")
+			}
+		})
+	}
+	t.Run("to a folder", func(t *testing.T) {
+		folder, link := t.TempDir(), filepath.Join(t.TempDir(), "folder")
+		must(t, os.Symlink(folder, link))
+		s := openFile(t, filepath.Join(link, "billing.db"))
+		must(t, post(t, s, createOrganization(t, s, "acme"), "key"))
+		must(t, second(os.Stat(filepath.Join(folder, "billing.db"))))
+	})
+	t.Run("to nothing", func(t *testing.T) {
+		link := filepath.Join(t.TempDir(), "link.db")
+		must(t, os.Symlink(filepath.Join(t.TempDir(), "none.db"), link))
+		if _, err := Open(t.Context(), "sqlite:"+link); err == nil || !strings.Contains(err.Error(), "is a symbolic link to a file that does not exist") {
+			t.Errorf("the error is %v", err)
+		}
+	})
+}
+
 // Connections are opened when they are needed, which may be in another working directory.
 func TestSQLiteWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
