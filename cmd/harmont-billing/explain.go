@@ -214,9 +214,9 @@ func (c *leaseCost) table(out *output) {
 	)
 	newTable(out, column{title: "COUNT", right: true}, column{title: "OF"}, column{title: "× MICROCENTS", right: true},
 		column{title: "× SECONDS", right: true}, column{title: "= MICROCENTS", right: true}).writeRows(rows)
-	charged := fmt.Sprintf("Charged were %s, as these prices give.", count(c.ChargedCents, "cent", "cents"))
+	charged := fmt.Sprintf("The entry charges %s, as these prices give.", count(c.ChargedCents, "cent", "cents"))
 	if !c.Matches {
-		charged = out.styled(red, fmt.Sprintf("Charged were %s, which is not what these prices give: the lease was billed at others.",
+		charged = out.styled(red, fmt.Sprintf("The entry charges %s, which is not what these prices give: the lease was billed at others.",
 			count(c.ChargedCents, "cent", "cents"))) + "\nSee --price-cpu, --price-memory-gb and --price-disk-gb."
 	}
 	out.text("\n" + charged + "\n")

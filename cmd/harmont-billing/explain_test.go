@@ -34,10 +34,10 @@ func TestExplain(t *testing.T) {
 `)
 
 	// 999 cents are what 8 CPUs cost for 3 723 seconds at 33 554 and the rest at 0.
-	if got := p.ok("explain", overcharged, "--price-cpu", "33554", "--price-memory-gb=0", "--price-disk-gb=0"); !strings.Contains(got, "Charged were 999 cents, as these prices give.\n") {
+	if got := p.ok("explain", overcharged, "--price-cpu", "33554", "--price-memory-gb=0", "--price-disk-gb=0"); !strings.Contains(got, "The entry charges 999 cents, as these prices give.\n") {
 		t.Error(got)
 	}
-	if got := p.ok("explain", overcharged); !strings.Contains(got, "Charged were 999 cents, which is not what these prices give") {
+	if got := p.ok("explain", overcharged); !strings.Contains(got, "The entry charges 999 cents, which is not what these prices give") {
 		t.Error(got)
 	}
 
@@ -69,8 +69,8 @@ func TestExplainOfAnotherServer(t *testing.T) {
 	}{
 		{"history of another system", `"May 2024"`, "null", "null", nil, []string{"Description  May 2024"}},
 		{"no description", "null", "null", "null", nil, []string{"vm_lease_debit"}},
-		{"prices of the server's own", "null", lease(1, "300"), cost, nil, []string{"16666", "Charged were 5 cents, as these prices give."}},
-		{"other prices, on demand", "null", lease(1, "300"), cost, []string{"--price-cpu=1"}, []string{"Charged were 5 cents, which is not what these prices give"}},
+		{"prices of the server's own", "null", lease(1, "300"), cost, nil, []string{"16666", "The entry charges 5 cents, as these prices give."}},
+		{"other prices, on demand", "null", lease(1, "300"), cost, []string{"--price-cpu=1"}, []string{"The entry charges 5 cents, which is not what these prices give"}},
 		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "1000000000"), "null", nil, []string{" 15000000000100000000000\n", "which is not what these prices give"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
