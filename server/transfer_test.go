@@ -35,7 +35,7 @@ func recentLeases(n int) string {
 // Everything that can be asked is answered alike by a copy of the database.
 func TestCopyAnswersAlike(t *testing.T) {
 	s := start(t, server.Config{})
-	s.importText(recentLeases(testlong.Pick(300, 10_000)))
+	s.importText(recentLeases(testlong.Pick(300, 3_000)))
 	s.importText(books)
 	token := s.token(server.RoleAdmin, "acme", "demo")
 	s.send(request{method: "POST", path: "/billing/credits/acme", token: token, body: `{"amount_cents":5,"source":"refund"}`, header: map[string]string{"Idempotency-Key": "k"}}).want(201, "")

@@ -148,6 +148,9 @@ func record(leases ...map[string]any) question {
 	return question{method: http.MethodPost, path: leasesPath, body: string(body)}
 }
 
+// inFiveMinutes stands in a body for the time five minutes after it is sent: minutes pass until the last program is built.
+const inFiveMinutes = "{in five minutes}"
+
 func credit(key string, body map[string]any) question {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -257,7 +260,7 @@ func mutations(doc *yaml.Node) (all []mutation) {
 	add(mutation{"longest window", set("3659", "x-constants", "WindowMaxDays", "value"), get(usagePath + "?from=2010-01-01&to=2020-01-09"), found, refused("billing_usage_window_invalid")})
 	job++
 	add(mutation{"a clock ahead", set("60", "x-constants", "LeaseFutureToleranceSeconds", "value"),
-		record(lease(job, map[string]any{"started_at": time.Now().Add(5 * time.Minute).UTC().Format(time.RFC3339), "finished_at": nil})), recorded, refused("lease_invalid")})
+		record(lease(job, map[string]any{"started_at": inFiveMinutes, "finished_at": nil})), recorded, refused("lease_invalid")})
 	add(mutation{"status of an error", set("410", "x-errors", "transaction_not_found", "status"), get(listPath + "/" + fmt.Sprintf(jobID, 5)), answer{status: 404, code: "transaction_not_found"}, answer{status: 410, code: "transaction_not_found"}})
 	return all
 }
@@ -460,8 +463,9 @@ func (p *program) ask(q question) answer {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	sent := strings.ReplaceAll(q.body, inFiveMinutes, time.Now().Add(5*time.Minute).UTC().Format(time.RFC3339))
 	target := p.url + strings.ReplaceAll(path, "{org}", "acme") + "?" + values.Encode()
-	req, err := http.NewRequestWithContext(p.t.Context(), q.method, target, strings.NewReader(q.body))
+	req, err := http.NewRequestWithContext(p.t.Context(), q.method, target, strings.NewReader(sent))
 	if err != nil {
 		p.t.Fatal(err)
 	}
