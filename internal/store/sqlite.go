@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -85,7 +84,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, fmt.Errorf("the folder of the database: %w", err)
 	}
 	if file, err = followLinks(file); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	source := "file:" + (&url.URL{Path: file}).EscapedPath()
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
@@ -155,14 +154,17 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 // itself. SQLite keeps the log and its index beside that file, and not beside the link.
 func followLinks(name string) (string, error) {
 	file, err := filepath.EvalSymlinks(name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return file, err
+	if err == nil {
+		return file, nil
 	}
 	if _, err := os.Lstat(name); err == nil {
-		return "", fmt.Errorf("%s is a symbolic link to a file that does not exist", name)
+		return name, errors.New("it is a symbolic link to a file that does not exist")
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
-	return filepath.Join(folder, filepath.Base(name)), err
+	if err != nil {
+		return name, err
+	}
+	return filepath.Join(folder, filepath.Base(name)), nil
 }
 
 // watchCommits lets what was read be kept until anybody commits.

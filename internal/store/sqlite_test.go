@@ -857,7 +857,7 @@ func TestSQLiteLinks(t *testing.T) {
 	t.Run("to nothing", func(t *testing.T) {
 		link := filepath.Join(t.TempDir(), "link.db")
 		must(t, os.Symlink(filepath.Join(t.TempDir(), "none.db"), link))
-		if _, err := Open(t.Context(), "sqlite:"+link); err == nil || !strings.Contains(err.Error(), "is a symbolic link to a file that does not exist") {
+		if _, err := Open(t.Context(), "sqlite:"+link); err == nil || !strings.Contains(err.Error(), "link.db: it is a symbolic link to a file that does not exist") {
 			t.Errorf("the error is %v", err)
 		}
 	})
