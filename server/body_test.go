@@ -95,10 +95,10 @@ func zip(text string) string {
 	return b.String()
 }
 
-// zipPadded compresses a body that padded makes longer. The padding consists of equal gzip members, since compressing all
-// of a large body takes seconds under the race detector.
+// zipPadded compresses a body that is padded to size bytes. Each whole MiB of padding repeats one gzip member, since
+// compressing all of a large body takes seconds under the race detector; a smaller body is a single member.
 func zipPadded(body string, size int) string {
-	const member = 1 << 18
+	const member = 1 << 20
 	rest := size - len(body)
 	return zip(body+strings.Repeat(" ", rest%member)) + strings.Repeat(zip(strings.Repeat(" ", member)), rest/member)
 }

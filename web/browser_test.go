@@ -77,8 +77,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// sharedBrowser starts the browser of all tests; each has its own profile in it. It skips the test where there is no browser,
-// so a test calls it before it prepares anything.
+// sharedBrowser starts the browser of all tests; each has its own profile in it. It skips the test where there is no browser.
 func sharedBrowser(t *testing.T) context.Context {
 	t.Helper()
 	shared.Lock()
@@ -423,8 +422,10 @@ type service struct {
 	url string
 }
 
+// serve starts a server for the browser, which it asks for first: a test that is skipped prepares nothing.
 func serve(t *testing.T, config server.Config) *service {
 	t.Helper()
+	sharedBrowser(t)
 	if config.Database == "" {
 		config.Database = "sqlite:" + filepath.Join(t.TempDir(), "billing.db")
 	}

@@ -16,7 +16,6 @@ import (
 
 // The reference shows every call, and makes one with the token of whoever is signed in.
 func TestReference(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")

@@ -152,7 +152,6 @@ func (p *tab) same(what, got, want string) {
 }
 
 func TestSignIn(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url).until("document.querySelector('#sign-in').checkVisibility()")
 	p.accessible().shoot("signed-out")
@@ -183,7 +182,6 @@ func TestSignIn(t *testing.T) {
 
 // Every figure on the page is what the API answers.
 func TestFigures(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	first, end := p.window()
@@ -267,7 +265,6 @@ func TestFigures(t *testing.T) {
 
 // The bars are the API's days, and both views of them answer to the pointer and to the keyboard.
 func TestChart(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
 	first, end := p.window()
@@ -338,7 +335,6 @@ func uuid(org string, kind rune, n int) string {
 
 // A credit does not disappear behind any number of debits, and paging ends at the first entry.
 func TestTransactions(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 350, time.Now().UTC().Truncate(time.Second).Add(-48*time.Hour), 1000))
 	token := s.token("acme")
@@ -385,7 +381,6 @@ func TestTransactions(t *testing.T) {
 
 // A debit leads to its lease, also to one outside the window that is shown.
 func TestDebitLeadsToLease(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 30, time.Now().UTC().Truncate(24*time.Hour).Add(-240*time.Hour), 1000))
 	token := s.token("acme")
@@ -425,7 +420,6 @@ func TestDebitLeadsToLease(t *testing.T) {
 
 // A debit of another system has no lease to lead to, and a failure is told where it was asked for.
 func TestDebitDetails(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-time.Hour), 1000) +
 		`{"type":"entry","org":"acme","id":"01990000-0004-7000-8f00-000000000001","amount_cents":-5,"source":"vm_lease_debit","description":"May","created_at":"` +
@@ -450,7 +444,6 @@ func TestDebitDetails(t *testing.T) {
 }
 
 func TestWindows(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -40)
 	s.books(history("acme", 20, start, 1000))
@@ -482,7 +475,6 @@ func TestWindows(t *testing.T) {
 
 // A balance below zero is red and says since when.
 func TestNegativeBalance(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -20).Add(-31 * time.Minute)
 	s.books(history("acme", 150, start, 300)) // 25 debits of 12 cents use it up, a minute before the day ends
@@ -499,7 +491,6 @@ func TestNegativeBalance(t *testing.T) {
 
 // Integers of 64 bits are shown to the cent.
 func TestLargeAmounts(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 0, time.Now().UTC().Truncate(time.Second), 9_223_372_036_854_775_807))
 	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
@@ -510,7 +501,6 @@ func TestLargeAmounts(t *testing.T) {
 }
 
 func TestOrganizations(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	now := time.Now().UTC().Truncate(time.Second).Add(-24 * time.Hour)
 	s.books(history("acme", 3, now, 1000) + history("globex", 0, now, 5000))
@@ -541,7 +531,6 @@ func TestOrganizations(t *testing.T) {
 
 // As long as there is no answer, each panel shows that it waits for one.
 func TestLoading(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1000))
 	p := open(t, look{})
@@ -560,7 +549,6 @@ func TestLoading(t *testing.T) {
 
 // Each panel says what went wrong, with what to ask for, and can be tried again by itself.
 func TestErrors(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{})
 	const failed = `{"error":{"type":"server_error","code":"unavailable","message":"the service is temporarily unavailable","doc_url":"x","request_id":"id-of-this-request-1"}}`
@@ -639,7 +627,6 @@ func TestErrors(t *testing.T) {
 
 // A token that is revoked while the page is open signs the reader out.
 func TestSignedOutBy401(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1000))
 	secret, token, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "test", Role: server.RoleRead, Organizations: []string{"acme"}})
@@ -662,7 +649,6 @@ func TestSignedOutBy401(t *testing.T) {
 
 // What others named is text, on the page and in spreadsheets.
 func TestCSV(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	at := time.Now().UTC().Truncate(time.Second).Add(-24 * time.Hour)
 	hostile := `=HYPERLINK(\"http://evil.example/\",\"x\")`
@@ -714,7 +700,6 @@ func TestCSV(t *testing.T) {
 
 // Everything can be reached and done without a pointer.
 func TestKeyboard(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	s.books(history("acme", 5, time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1000))
 	p := open(t, look{}).visit(s.url).until("document.querySelector('#sign-in').checkVisibility()")
@@ -765,7 +750,6 @@ func TestKeyboard(t *testing.T) {
 
 // At the width of a small phone nothing has to be scrolled sideways; in the dark it is dark.
 func TestNarrowAndDark(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{width: 360, height: 740, dark: true}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("#builds tr[aria-rowindex='3'] .expand").until("document.querySelector('#builds tr.job')")
@@ -804,7 +788,6 @@ func TestNarrowAndDark(t *testing.T) {
 // 10 000 builds scroll without a task that holds the page up. It is the page's own time that is measured, since another
 // program may have the processor meanwhile.
 func TestManyBuilds(t *testing.T) {
-	sharedBrowser(t)
 	s := serve(t, server.Config{})
 	builds := testlong.Pick(3_000, 10_000)
 	s.books(history("acme", builds, time.Now().UTC().Truncate(time.Second).Add(-8*24*time.Hour), 1000))
@@ -848,7 +831,6 @@ func TestManyBuilds(t *testing.T) {
 
 // The figures are there within a second. A machine may be busy for a while, but not each time.
 func TestFirstPaint(t *testing.T) {
-	sharedBrowser(t)
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	size := eval[int64](p, `performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))

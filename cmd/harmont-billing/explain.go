@@ -214,10 +214,12 @@ func (c *leaseCost) table(out *output) {
 	)
 	newTable(out, column{title: "COUNT", right: true}, column{title: "OF"}, column{title: "× MICROCENTS", right: true},
 		column{title: "× SECONDS", right: true}, column{title: "= MICROCENTS", right: true}).writeRows(rows)
-	charged := fmt.Sprintf("The entry charges %s, as these prices give.", count(c.ChargedCents, "cent", "cents"))
-	if !c.Matches {
-		charged = out.styled(red, fmt.Sprintf("The entry charges %s, which is not what these prices give: the lease was billed at others.",
-			count(c.ChargedCents, "cent", "cents"))) + "\nSee --price-cpu, --price-memory-gb and --price-disk-gb."
+	charged := "The entry charges " + count(c.ChargedCents, "cent", "cents")
+	if c.Matches {
+		charged += ", as these prices give."
+	} else {
+		charged = out.styled(red, charged+", which is not what these prices give: the lease was billed at other prices.") +
+			"\nSee --price-cpu, --price-memory-gb and --price-disk-gb."
 	}
 	out.text("\n" + charged + "\n")
 }

@@ -280,7 +280,7 @@ func on(suffix string, change func(r *http.Request, a *answer)) func(*http.Reque
 	}
 }
 
-// onEntry is on for a single entry of the ledger.
+// onEntry changes the answers to getBillingTransaction.
 func onEntry(change func(r *http.Request, a *answer)) func(*http.Request, *answer) {
 	return func(r *http.Request, a *answer) {
 		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") && a.status == http.StatusOK {
@@ -585,7 +585,7 @@ var faults = []fault{
 	{rule: "ledger.entry", name: "an amount that the list does not have", answer: onEntry(func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { bump(body, "amount_cents", 1) })
 	})},
-	{rule: "ledger.entry", name: "a balance that does not add up", answer: onEntry(func(r *http.Request, a *answer) {
+	{rule: "ledger.entry", name: "a balance that does not add up", answer: onEntry(func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) {
 			amount, _ := body["amount_cents"].(json.Number).Int64()
 			bump(body, "balance_after_cents", amount)
@@ -842,6 +842,23 @@ func TestPlantedFaults(t *testing.T) {
 	for _, r := range whole.Rules {
 		if !planted[r.Rule] {
 			t.Errorf("no fault is planted for %s", r.Rule)
+		}
+	}
+}
+
+// A server may lack calls that were added to the documented five; their rules are skipped, with the reason.
+func TestMissingCalls(t *testing.T) {
+	s := open(t, sqlite(t))
+	missing := fault{answer: func(r *http.Request, a *answer) {
+		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") {
+			a.fail(http.StatusNotFound, "not_found", "route_not_found")
+		}
+	}}
+	for _, rule := range []string{"ledger.entry", "leases.list"} {
+		for _, r := range check(t, missing.wrap(s.handler), s.token, "acme", rule).Rules {
+			if r.Rule == rule && (r.Status != conformance.Skipped || r.Reason != "the server does not have this call") {
+				t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)
+			}
 		}
 	}
 }

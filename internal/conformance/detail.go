@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -43,18 +42,6 @@ type cost struct {
 	DiskGB          resourceCost `json:"disk_gb"`
 	Microcents      int64        `json:"microcents"`
 	Cents           int64        `json:"cents"`
-}
-
-// optional is want for a call that a server may lack.
-func (s *session) optional(c call, into any) (*exchange, error) {
-	x, err := s.send(c)
-	if err != nil {
-		return nil, err
-	}
-	if x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found") {
-		return x, skip("the server does not have this call")
-	}
-	return s.want(c, into)
 }
 
 func entryOf(slug, id string) call {
@@ -221,8 +208,8 @@ func (p leasePage) inOrder() error {
 	return nil
 }
 
-// leasePages reads the newest leases again in two small pages. Leases that are recorded meanwhile may come between, so only
-// the order of those that were seen before is compared.
+// leasePages reads the first two small pages and compares them with newest. The server may record other leases between the
+// requests, so leases that are not in newest are ignored.
 func (a *account) leasePages(newest []recorded) error {
 	places := map[string]int{}
 	for i, l := range newest {

@@ -122,8 +122,8 @@ func unknownMethod(s *session) error {
 
 // refusedWrite sends a request to a path for writing that must fail. Not every server of this API has one.
 func (s *session) refusedWrite(c call, status int, code string) (*exchange, error) {
-	x, e, err := s.refused(c, status, code)
-	if e.Error.Code == "route_not_found" || x != nil && x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found") {
+	x, _, err := s.refused(c, status, code)
+	if x.lacksCall() {
 		return x, skip("the server does not take leases or credits")
 	}
 	return x, err

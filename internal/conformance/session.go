@@ -198,7 +198,7 @@ func (s *session) want(c call, into any) (*exchange, error) {
 		return nil, err
 	}
 	if x.status != http.StatusOK {
-		return nil, breachf(x, "the status is %d, not 200", x.status)
+		return x, breachf(x, "the status is %d, not 200", x.status)
 	}
 	if into != nil && x.method != http.MethodHead {
 		if err := json.Unmarshal(x.body, into); err != nil {
@@ -206,6 +206,20 @@ func (s *session) want(c call, into any) (*exchange, error) {
 		}
 	}
 	return x, nil
+}
+
+// lacksCall reports whether the server answered that it does not have the call.
+func (x *exchange) lacksCall() bool {
+	return x != nil && x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found")
+}
+
+// optional is want for a call that a server may lack; the rule is skipped then.
+func (s *session) optional(c call, into any) (*exchange, error) {
+	x, err := s.want(c, into)
+	if x.lacksCall() {
+		return x, skip("the server does not have this call")
+	}
+	return x, err
 }
 
 // refused sends a request that must fail, with a status and a code.

@@ -84,7 +84,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, fmt.Errorf("the folder of the database: %w", err)
 	}
 	if file, err = followLinks(file); err != nil {
-		return nil, fmt.Errorf("open %s: %w", file, err)
+		return nil, err
 	}
 	source := "file:" + (&url.URL{Path: file}).EscapedPath()
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
@@ -150,19 +150,19 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	return s, nil
 }
 
-// followLinks returns the file that a name leads to through symbolic links, which need not exist unless the name is a link
-// itself. SQLite keeps the log and its index beside that file, and not beside the link.
+// followLinks returns the path of a file without symbolic links. The file need not exist, unless the name itself is a link.
+// SQLite keeps the write-ahead log and its index beside the file that a link leads to, so both must be looked for there.
 func followLinks(name string) (string, error) {
 	file, err := filepath.EvalSymlinks(name)
 	if err == nil {
 		return file, nil
 	}
-	if _, err := os.Lstat(name); err == nil {
-		return name, errors.New("it is a symbolic link to a file that does not exist")
+	if _, statErr := os.Lstat(name); statErr == nil {
+		return "", fmt.Errorf("open %s: the symbolic link leads nowhere: %w", name, err)
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
 	if err != nil {
-		return name, err
+		return "", fmt.Errorf("open %s: %w", name, err)
 	}
 	return filepath.Join(folder, filepath.Base(name)), nil
 }
