@@ -157,7 +157,8 @@ func followLinks(name string) (string, error) {
 	if err == nil {
 		return file, nil
 	}
-	if _, statErr := os.Lstat(name); statErr == nil {
+	// The file may have been made meanwhile, by another process that opens it.
+	if info, statErr := os.Lstat(name); statErr == nil && info.Mode()&os.ModeSymlink != 0 {
 		return "", fmt.Errorf("open %s: the symbolic link leads nowhere: %w", name, err)
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
