@@ -309,14 +309,16 @@ func (p *tab) holds(expression string) bool {
 // until waits for an expression to become true.
 func (p *tab) until(expression string) *tab {
 	p.t.Helper()
-	for end := time.Now().Add(patience); !p.holds(expression); {
+	// The waits grow, so that a browser which is busy is not kept busy by being asked.
+	wait := 5 * time.Millisecond
+	for end := time.Now().Add(patience); !p.holds(expression); wait = min(2*wait, 80*time.Millisecond) {
 		if time.Now().After(end) {
-			p.shoot("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
+			p.picture("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
 			p.t.Fatalf("it never came true that %s; the page has\n%s", expression, eval[string](p, "document.body.innerText"))
 		}
 		select {
 		case <-p.t.Context().Done():
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(wait):
 		}
 	}
 	return p
@@ -359,8 +361,16 @@ func (p *tab) press(keys string) *tab {
 // screenshots is where pictures of the pages are kept, for people to look at.
 const screenshots = "screenshots"
 
-// shoot takes a picture of the whole page.
+// shoot takes a picture of the whole page where pictures are asked for, since drawing it takes longer than most checks.
 func (p *tab) shoot(name string) {
+	p.t.Helper()
+	if picturesAsked() {
+		p.picture(name)
+	}
+}
+
+// picture takes a picture of the whole page.
+func (p *tab) picture(name string) {
 	p.t.Helper()
 	size := eval[struct{ W, H int64 }](p, "({W: innerWidth, H: document.documentElement.scrollHeight})")
 	beyond := true
@@ -451,13 +461,38 @@ func serve(t *testing.T, config server.Config) *service {
 	return &service{t, s, "http://" + listener.Addr().String() + config.BasePath}
 }
 
+// demoBooks is a database with 90 days of usage, for every test to copy.
+var demoBooks = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "harmont-billing-demo-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "billing.db")
+	s, err := server.Open(context.Background(), server.Config{Database: "sqlite:" + file})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.FillDemo(context.Background(), "acme", "Acme"), s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+})
+
 // demo is a server with 90 days of usage.
-func demo(t *testing.T) (s *service, token string) {
+func demo(t *testing.T, config server.Config) (s *service, token string) {
 	t.Helper()
-	s = serve(t, server.Config{})
-	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
+	sharedBrowser(t)
+	books, err := demoBooks()
+	if err != nil {
 		t.Fatal(err)
 	}
+	file := filepath.Join(t.TempDir(), "billing.db")
+	if err := os.WriteFile(file, books, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config.Database = "sqlite:" + file
+	s = serve(t, config)
 	token = s.token("acme")
 	return s, token
 }

@@ -16,7 +16,7 @@ import (
 
 // The reference shows every call, and makes one with the token of whoever is signed in.
 func TestReference(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
 	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != 10 {
@@ -45,11 +45,7 @@ func tryBalance(p *tab) {
 
 // Below a path, behind a proxy, every page and every call finds its way; outside the path there is nothing.
 func TestBasePathBehindProxy(t *testing.T) {
-	s := serve(t, server.Config{BasePath: "/billing"})
-	if err := s.FillDemo(t.Context(), "acme", "Acme"); err != nil {
-		t.Fatal(err)
-	}
-	token := s.token("acme")
+	s, token := demo(t, server.Config{BasePath: "/billing"})
 	target, err := url.Parse(strings.TrimSuffix(s.url, "/billing"))
 	if err != nil {
 		t.Fatal(err)

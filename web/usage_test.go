@@ -152,7 +152,7 @@ func (p *tab) same(what, got, want string) {
 }
 
 func TestSignIn(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url).until("document.querySelector('#sign-in').checkVisibility()")
 	p.accessible().shoot("signed-out")
 	p.expect("401")
@@ -182,7 +182,7 @@ func TestSignIn(t *testing.T) {
 
 // Every figure on the page is what the API answers.
 func TestFigures(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	first, end := p.window()
 	if n := end.Sub(first) / (24 * time.Hour); n != 30 || time.Until(end) > 24*time.Hour {
@@ -265,7 +265,7 @@ func TestFigures(t *testing.T) {
 
 // The bars are the API's days, and both views of them answer to the pointer and to the keyboard.
 func TestChart(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
 	first, end := p.window()
 	days := get[page[bucket]](s, token, fmt.Sprintf("billing/usage/acme/series?from=%s&to=%s", first.Format(time.DateOnly), end.Format(time.DateOnly))).Data[:7]
@@ -549,7 +549,7 @@ func TestLoading(t *testing.T) {
 
 // Each panel says what went wrong, with what to ask for, and can be tried again by itself.
 func TestErrors(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{})
 	const failed = `{"error":{"type":"server_error","code":"unavailable","message":"the service is temporarily unavailable","doc_url":"x","request_id":"id-of-this-request-1"}}`
 	var failing atomic.Bool
@@ -750,7 +750,7 @@ func TestKeyboard(t *testing.T) {
 
 // At the width of a small phone nothing has to be scrolled sideways; in the dark it is dark.
 func TestNarrowAndDark(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{width: 360, height: 740, dark: true}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("#builds tr[aria-rowindex='3'] .expand").until("document.querySelector('#builds tr.job')")
 	p.click("[data-view=resources]").click("[data-custom]")
@@ -831,7 +831,7 @@ func TestManyBuilds(t *testing.T) {
 
 // The figures are there within a second. A machine may be busy for a while, but not each time.
 func TestFirstPaint(t *testing.T) {
-	s, token := demo(t)
+	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	size := eval[int64](p, `performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
 		.filter((e) => !e.name.includes('/api/')).reduce((sum, e) => sum + e.encodedBodySize, 0)`)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
 // deadline is when a client gives up on a request. The server promises to answer long before.
@@ -209,7 +210,7 @@ func (l *load) next() *request {
 	case n < 98:
 		l.fill(r, 2+l.random.IntN(12))
 	default:
-		l.fill(r, 150)
+		l.fill(r, testlong.Pick(50, 150))
 	}
 	if r.leases == nil && r.key == "" { // nothing was there to finish
 		l.fill(r, 2)

@@ -63,10 +63,11 @@ func TestPostgreSQLUnreachable(t *testing.T) {
 	network.resume()
 	end = l.begin(cutOff)
 	eventually(t, "the server to recover", func() bool { return l.count().inARow >= 20*clients })
-	l.setTroubled(false)
+	// A connection that has idled since may still be found dead by its next request, which is told so.
 	l.await(clients)
 	end()
 	endOther()
+	l.setTroubled(false)
 	l.conclude(1, cutOff, other)
 }
 

@@ -38,6 +38,7 @@ var shared struct {
 	sync.Mutex
 	cluster *Cluster
 	err     error
+	free    []string // databases of the cluster that are empty and used by no test
 }
 
 // Main runs the tests of a package and stops the cluster that they started, if they did.
@@ -50,7 +51,7 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// Database creates an empty database and returns its URL. It is dropped when the test ends. The database is on the server
+// Database returns the URL of an empty database that no other test uses until this one ends. The database is on the server
 // of TEST_DATABASE_URL, or on a private cluster which the first call starts from the PostgreSQL programs on this machine;
 // where there is neither, the test is skipped. The package's TestMain must run Main.
 func Database(t testing.TB) string {
@@ -59,14 +60,7 @@ func Database(t testing.TB) string {
 	if base == "" {
 		base, where = sharedCluster(t).URL("postgres"), "a private cluster"
 	}
-	db, err := sql.Open("pgx", base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "test_" + strings.ToLower(rand.Text())
-	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
+	db := connect(t, base)
 	report(t, func() string {
 		var version string
 		if err := db.QueryRowContext(t.Context(), "SHOW server_version").Scan(&version); err != nil {
@@ -75,12 +69,72 @@ func Database(t testing.TB) string {
 		version, _, _ = strings.Cut(version, " ")
 		return "sqlite, postgresql " + version + " (" + where + ")"
 	})
+	if os.Getenv(urlEnv) == "" {
+		return reused(t, db, base)
+	}
+	name := create(t, db)
+	t.Cleanup(func() { execute(t, db, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return withDatabase(t, base, name)
+}
+
+// reused returns a database of the private cluster. Creating a database copies several megabytes, so one that an earlier
+// test is done with is emptied and used again.
+func reused(t testing.TB, db *sql.DB, base string) string {
+	t.Helper()
+	shared.Lock()
+	name := ""
+	if last := len(shared.free) - 1; last >= 0 {
+		name, shared.free = shared.free[last], shared.free[:last]
+	}
+	shared.Unlock()
+	if name == "" {
+		name = create(t, db)
+	}
+	database := withDatabase(t, base, name)
 	t.Cleanup(func() {
-		if _, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			t.Error(err)
+		db := connect(t, database)
+		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		if execute(t, db, `DROP SCHEMA public CASCADE; CREATE SCHEMA public`) {
+			shared.Lock()
+			shared.free = append(shared.free, name)
+			shared.Unlock()
 		}
-		db.Close()
 	})
+	return database
+}
+
+func create(t testing.TB, db *sql.DB) (name string) {
+	t.Helper()
+	name = "test_" + strings.ToLower(rand.Text())
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// connect opens a pool that is closed when the test ends.
+func connect(t testing.TB, database string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// execute runs statements in a cleanup and reports whether they succeeded.
+func execute(t testing.TB, db *sql.DB, statements string) bool {
+	t.Helper()
+	_, err := db.ExecContext(context.Background(), statements)
+	if err != nil {
+		t.Error(err)
+	}
+	return err == nil
+}
+
+func withDatabase(t testing.TB, base, name string) string {
+	t.Helper()
 	u, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +148,7 @@ func sharedCluster(t testing.TB) *Cluster {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
-		shared.cluster, shared.err = create((*Cluster).initialize)
+		shared.cluster, shared.err = newCluster((*Cluster).initialize, NoSync)
 	}
 	giveUp(t, shared.err)
 	return shared.cluster
@@ -138,30 +192,34 @@ func giveUp(t testing.TB, err error) {
 
 // Cluster is a PostgreSQL server of the test's own, which it may stop and start again.
 type Cluster struct {
-	bin    string // the folder of PostgreSQL's programs
-	folder string
-	kept   bool // whether the folder outlives the server
-	port   int
-	guard  *exec.Cmd
-	ours   io.Closer // what the guard waits for to be closed
+	bin     string // the folder of PostgreSQL's programs
+	folder  string
+	kept    bool // whether the folder outlives the server
+	port    int
+	guard   *exec.Cmd
+	ours    io.Closer // what the guard waits for to be closed
+	options []string  // of the server
 }
 
-// Start starts a cluster for one test, and skips the test where there is no PostgreSQL.
-func Start(t testing.TB) *Cluster {
+// NoSync is the option of a server that does not wait for the disk. It is for tests that are not about what outlives a crash.
+const NoSync = "-c fsync=off"
+
+// Start starts a cluster with the options for one test, and skips the test where there is no PostgreSQL.
+func Start(t testing.TB, options ...string) *Cluster {
 	t.Helper()
-	c, err := create((*Cluster).initialize)
+	c, err := newCluster((*Cluster).initialize, options...)
 	giveUp(t, err)
 	t.Cleanup(c.remove)
 	return c
 }
 
-// Replica starts a cluster that follows this one, for one test.
+// Replica starts a cluster that follows this one and has its options, for one test.
 func (c *Cluster) Replica(t testing.TB) *Cluster {
 	t.Helper()
-	replica, err := create(func(replica *Cluster) error {
+	replica, err := newCluster(func(replica *Cluster) error {
 		return replica.run("pg_basebackup", "--dbname="+c.URL("postgres"), "--pgdata="+replica.data(),
 			"--write-recovery-conf", "--checkpoint=fast", "--no-sync")
-	})
+	}, c.options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,9 +250,9 @@ func Keep(folder string) (c *Cluster, err error) {
 	return c, nil
 }
 
-// create starts a cluster whose data fill brings.
-func create(fill func(*Cluster) error) (c *Cluster, err error) {
-	c = new(Cluster)
+// newCluster starts a cluster whose data fill brings, with the options of the server.
+func newCluster(fill func(*Cluster) error, options ...string) (c *Cluster, err error) {
+	c = &Cluster{options: options}
 	if c.bin, err = programs(); err != nil {
 		return nil, err
 	}
@@ -289,8 +347,10 @@ func (c *Cluster) URL(database string) string {
 
 // Start starts the server and waits until it answers.
 func (c *Cluster) Start() error {
-	options := fmt.Sprintf("-h 127.0.0.1 -p %d -k %s -c max_connections=200 -c wal_retrieve_retry_interval=200ms", c.port, c.folder)
-	return c.run("pg_ctl", "--pgdata="+c.data(), "--log="+filepath.Join(c.folder, "log"), "--wait", "--options="+options, "start")
+	options := append([]string{fmt.Sprintf("-h 127.0.0.1 -p %d -k %s -c max_connections=200 -c wal_retrieve_retry_interval=200ms",
+		c.port, c.folder)}, c.options...)
+	return c.run("pg_ctl", "--pgdata="+c.data(), "--log="+filepath.Join(c.folder, "log"), "--wait",
+		"--options="+strings.Join(options, " "), "start")
 }
 
 // Stop stops the server in one of pg_ctl's modes; immediate is like pulling the plug.

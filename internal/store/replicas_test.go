@@ -33,7 +33,7 @@ const flockDatabase = "books"
 func newFlock(t *testing.T, replicas int) *flock {
 	t.Helper()
 	t.Parallel() // these tests mostly wait
-	f := &flock{T: t, primary: pgtest.Start(t), log: new(safeLog)}
+	f := &flock{T: t, primary: pgtest.Start(t, pgtest.NoSync), log: new(safeLog)}
 	_, err := rawPostgreSQL(t, f.primary.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
 	must(t, err)
 	for range replicas {
@@ -280,7 +280,7 @@ func TestReplicaWithoutPrimary(t *testing.T) {
 func TestReplicaThatIsNone(t *testing.T) {
 	f := newFlock(t, 1)
 	f.on(f.primary, `CREATE DATABASE other`)
-	other := pgtest.Start(t)
+	other := pgtest.Start(t, pgtest.NoSync)
 	_, err := rawPostgreSQL(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
 	must(t, err)
 	othersReplica := other.Replica(t)
