@@ -153,13 +153,13 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 // followLinks returns the path of a file without symbolic links. The file need not exist, unless the name itself is a link.
 // SQLite keeps the write-ahead log and its index beside the file that a link leads to, so both must be looked for there.
 func followLinks(name string) (string, error) {
-	file, err := filepath.EvalSymlinks(name)
-	if err == nil {
+	// Whether the name exists is asked once, since another process may create the file at any moment.
+	if _, err := os.Lstat(name); err == nil {
+		file, err := filepath.EvalSymlinks(name)
+		if err != nil {
+			return "", fmt.Errorf("open %s: the symbolic link leads nowhere: %w", name, err)
+		}
 		return file, nil
-	}
-	// The file may have been made meanwhile, by another process that opens it.
-	if info, statErr := os.Lstat(name); statErr == nil && info.Mode()&os.ModeSymlink != 0 {
-		return "", fmt.Errorf("open %s: the symbolic link leads nowhere: %w", name, err)
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Dir(name))
 	if err != nil {

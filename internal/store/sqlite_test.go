@@ -864,6 +864,30 @@ func TestSQLiteLinks(t *testing.T) {
 	})
 }
 
+// A file that another process creates while its name is resolved is not taken for a symbolic link. The name is resolved again
+// and again until the file is there, so that some creations fall between two steps of it.
+func TestSQLiteCreatedMeanwhile(t *testing.T) {
+	folder, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	for i := range 300 {
+		file := filepath.Join(folder, fmt.Sprint(i))
+		created := make(chan error, 1)
+		go func() { created <- os.WriteFile(file, nil, 0o600) }()
+		for done := false; !done; {
+			select {
+			case err := <-created:
+				must(t, err)
+				done = true
+			default:
+			}
+			resolved, err := followLinks(file)
+			if err != nil || resolved != file {
+				t.Fatalf("%s leads to %q, %v", file, resolved, err)
+			}
+		}
+	}
+}
+
 // Connections are opened when they are needed, which may be in another working directory.
 func TestSQLiteWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
