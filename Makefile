@@ -54,24 +54,24 @@ UNCHECKED = $(if $(RACE),$(NO_POINTER_CHECKS) '-gcflags=modernc.org/sqlite/lib=-
 # The race detector brings checks of pointer arithmetic, which these packages do all the time.
 NO_POINTER_CHECKS = $(patsubst %,-gcflags=%=-d=checkptr=0,modernc.org/libc modernc.org/memory github.com/klauspost/compress/flate)
 # A result from the cache tells nothing, hence -count. make check runs vet. Tests of several packages run at once, since
-# many of them wait for a server or a disk; the packages that take longest begin first. A higher GOGC trades memory for
-# processor time.
-TEST_FLAGS = -count=1 -vet=off -ldflags=-s
+# many of them wait for a server or a disk; the packages that take longest begin first.
+TEST_FLAGS = -count=1 -vet=off -ldflags=-s -p 5 -parallel 4
 LONGEST = ./internal/store ./web ./client ./internal/conformance ./server ./cmd/harmont-billing ./internal/crashtest
 # The tests that have a long form, which TEST_LONG asks for.
 LONG_FORMS = Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike
 LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/audit ./client ./server ./web
 
+# A high GOGC spends memory to save the processor time of garbage collection.
 .PHONY: test
 test: build bin/testprogress ## Run every test, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo 'No C compiler that works, so this is WITHOUT the race detector.';) \
 	GOGC=400 $(if $(RACE),CGO_ENABLED=1) TEST_BINARY='$(CURDIR)/bin/harmont-billing' \
-		bin/testprogress $(RACE) $(UNCHECKED) $(TEST_FLAGS) -p 4 -parallel 8 -timeout 20m $(LONGEST) ./...
+		bin/testprogress $(RACE) $(UNCHECKED) $(TEST_FLAGS) -timeout 20m $(LONGEST) ./...
 
 .PHONY: test-long
 test-long: build bin/testprogress ## Run the long forms of tests: many kills, 10 000 steps of the model, fuzzing, leaks
 	@$(if $(RACE),CGO_ENABLED=1) TEST_BINARY='$(CURDIR)/bin/harmont-billing' TEST_LONG=1 \
-		bin/testprogress $(RACE) $(TEST_FLAGS) -p 5 -parallel 4 -timeout 40m -run '$(LONG_FORMS)' $(LONG_PACKAGES)
+		bin/testprogress $(RACE) $(TEST_FLAGS) -timeout 40m -run '$(LONG_FORMS)' $(LONG_PACKAGES)
 	$(MAKE) fuzz
 
 .PHONY: bin/testprogress

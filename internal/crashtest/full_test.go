@@ -2,7 +2,6 @@ package crashtest
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -166,7 +165,7 @@ func answers(t *testing.T, database string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return open(t, database).PingContext(ctx) == nil
+	return pgtest.Connect(t, database).PingContext(ctx) == nil
 }
 
 // exhaustLog has PostgreSQL go from one file of its log to the next until there is no room for one, at which it gives up
@@ -175,7 +174,7 @@ func exhaustLog(t *testing.T, database string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	db := open(t, database)
+	db := pgtest.Connect(t, database)
 	eventually(t, "PostgreSQL to give up", func() bool {
 		// Without anything new in it, a file is not left for the next.
 		_, err := db.ExecContext(ctx, `SELECT pg_logical_emit_message(false, 'crashtest', ''), pg_switch_wal()`)
@@ -184,14 +183,4 @@ func exhaustLog(t *testing.T, database string) {
 		}
 		return err != nil
 	})
-}
-
-func open(t *testing.T, database string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("pgx", database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
 }

@@ -28,7 +28,7 @@ var window = client.Window{
 	To:   time.Date(2026, 6, 4, 0, 0, 0, 0, time.UTC),
 }
 
-// load is what clients have sent to servers of one database, and what was acknowledged.
+// load writes to the servers of one database with several clients, and records what was sent and what was acknowledged.
 type load struct {
 	t        *testing.T
 	database string
@@ -42,18 +42,18 @@ type load struct {
 	leases   map[string]*lease   // by handle
 	open     map[string][]*lease // by organization: acknowledged as running and not yet sent as finished
 	counts   counts
-	want     int           // how many acknowledgements close reached
-	reached  chan struct{} // nil where nobody waits
+	want     int           // the number of acknowledgements at which reached is closed
+	reached  chan struct{} // nil unless await is waiting
 }
 
-// counts is what became of the attempts to send.
+// counts is the number of attempts to send, by their outcome.
 type counts struct {
 	sent         int // attempts
 	acknowledged int
 	again        int // attempts with a request that was sent before
 	broken       int // attempts that ended with the connection
 	unavailable  int // attempts answered with 503
-	refused      int // attempts with a running lease that was finished meanwhile
+	refused      int // attempts answered with lease_conflict, since they contain a lease as running that was finished later
 	inARow       int // acknowledged since the last attempt that was not
 }
 
@@ -91,7 +91,7 @@ func (r *request) String() string {
 	return b.String()
 }
 
-// lease is what is known of a lease across requests.
+// lease is the state of one lease, which several requests may contain.
 type lease struct {
 	latest client.Lease // as last sent
 	opener *request     // the request that it first was in
@@ -102,7 +102,8 @@ type lease struct {
 // finished tells whether the lease was sent as finished.
 func (l *lease) finished() bool { return l.latest.FinishedAt != nil }
 
-// newLoad makes the organizations of a load. Its choices follow from those of the test, and then are its own.
+// newLoad creates the organizations and a token, and returns a load that writes to them. The load has a random source of its
+// own, whose seed is drawn from that of the test.
 func newLoad(t *testing.T, database string, random *rand.Rand, orgs ...string) *load {
 	t.Helper()
 	return &load{
@@ -153,8 +154,8 @@ func (l *load) count() counts {
 	return l.counts
 }
 
-// await waits until n more requests are acknowledged, and not a moment longer: what is acknowledged too early is lost only
-// to a crash that follows at once.
+// await waits until n more requests are acknowledged and returns immediately then: a server that acknowledges a write too
+// early loses it only if it is killed right after the acknowledgement.
 func (l *load) await(n int) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -182,12 +183,12 @@ func (l *load) setTroubled(troubled bool) {
 	l.troubled = troubled
 }
 
-// next decides what to send.
+// next returns the request to send next: a new one, or one that was sent before.
 func (l *load) next() *request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.requests); n > 0 && l.random.IntN(6) == 0 {
-		// Again, whatever became of it; half of the time one that is probably under way.
+		// Any earlier request is sent again, whatever its outcome. Half of the time it is a recent one, which may still be in flight.
 		r := l.requests[l.random.IntN(n)]
 		if l.random.IntN(2) == 0 {
 			r = l.requests[n-1-l.random.IntN(min(n, clients))]
@@ -392,7 +393,7 @@ func (r *request) repeats(i int) bool {
 	return (&request{leases: r.leases[:i]}).has(*r.leases[i].VMHandle)
 }
 
-// cost is what a finished lease costs at Harmont's rates.
+// cost returns the cents that a finished lease costs at Harmont's rates, rounded down.
 func cost(l *client.Lease) int64 {
 	seconds := int64(l.FinishedAt.Sub(l.StartedAt) / time.Second)
 	return (l.CPUCount*10_000 + l.MemoryGB*5_000 + l.DiskGB*100) * seconds / 1_000_000

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// roundsEnv is how often each test breaks what it tests.
+	// roundsEnv sets how many times each test injects its fault.
 	roundsEnv = "SOAK_ROUNDS"
-	// seedEnv repeats the choices of an earlier run; what the operating system makes of them differs each time.
+	// seedEnv sets the seed of the random choices, to repeat those of an earlier run. The timing still differs between runs.
 	seedEnv = "SOAK_SEED"
 )
 
@@ -36,7 +36,7 @@ var program string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// What is set for the tests' own garbage collector must not reach the servers, whose memory is checked.
+	// The tests check how much memory the servers use, so the servers run with the default setting of the garbage collector.
 	os.Unsetenv("GOGC")
 	var err error
 	if program, err = testbinary.Path(); err != nil {
@@ -67,8 +67,8 @@ func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// inParts runs the test for as many rounds as are asked for, a few at a time and each time from the beginning: what is there
-// is read and checked after each round, which takes ever longer.
+// inParts runs the test for all rounds in parts of at most 20 rounds, each part on a new database. Every round reads and
+// checks the whole ledger, so one database for all rounds would make each round slower than the one before.
 func inParts(t *testing.T, test func(t *testing.T, rounds int)) {
 	const part = 20
 	rounds := uint64(testlong.Pick(1, 10))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
@@ -184,7 +185,7 @@ func checkNoDeadlocks(t *testing.T, database string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	db := open(t, database)
+	db := pgtest.Connect(t, database)
 	eventually(t, "connections to end", func() bool {
 		var others int
 		err := db.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity

@@ -60,7 +60,7 @@ func Database(t testing.TB) string {
 	if base == "" {
 		base, where = sharedCluster(t).URL("postgres"), "a private cluster"
 	}
-	db := connect(t, base)
+	db := Connect(t, base)
 	report(t, func() string {
 		var version string
 		if err := db.QueryRowContext(t.Context(), "SHOW server_version").Scan(&version); err != nil {
@@ -92,7 +92,7 @@ func reused(t testing.TB, db *sql.DB, base string) string {
 	}
 	database := withDatabase(t, base, name)
 	t.Cleanup(func() {
-		db := connect(t, database)
+		db := Connect(t, database)
 		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		if execute(t, db, `DROP SCHEMA public CASCADE; CREATE SCHEMA public`) {
 			shared.Lock()
@@ -112,8 +112,8 @@ func create(t testing.TB, db *sql.DB) (name string) {
 	return name
 }
 
-// connect opens a pool that is closed when the test ends.
-func connect(t testing.TB, database string) *sql.DB {
+// Connect opens a pool of connections to the database, which is closed when the test ends.
+func Connect(t testing.TB, database string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", database)
 	if err != nil {

@@ -16,9 +16,7 @@ import (
 // table that is not spread yet.
 func standInCitus(t *testing.T, database string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("pgx", database)
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
+	db := pgtest.Connect(t, database)
 	for _, text := range []string{
 		`CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY)`,
 		`CREATE TABLE calls (number BIGINT GENERATED ALWAYS AS IDENTITY, call TEXT NOT NULL)`,

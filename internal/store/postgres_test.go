@@ -45,14 +45,6 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func rawPostgreSQL(t *testing.T, database string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("pgx", database)
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 // tableColumn is one column of one table. Types are those of SQLite: PostgreSQL has more of them for the same values.
 type tableColumn struct {
 	Table, Name, Type string
@@ -99,7 +91,7 @@ func TestDialectsHaveTheSameTables(t *testing.T) {
 	file, database := newFile(t), pgtest.Database(t)
 	openFile(t, file)
 	open(t, database)
-	sqlite, postgres := sqliteColumns(t, openRaw(t, file)), postgresColumns(t, rawPostgreSQL(t, database))
+	sqlite, postgres := sqliteColumns(t, openRaw(t, file)), postgresColumns(t, pgtest.Connect(t, database))
 	if len(sqlite) < 50 {
 		t.Errorf("SQLite has %d columns", len(sqlite))
 	}
@@ -130,7 +122,7 @@ func TestDialectsHaveTheSameMigrations(t *testing.T) {
 // the organization has none. So are those that foreign keys refer to.
 func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 	database := pgtest.Database(t)
-	s, raw := open(t, database), rawPostgreSQL(t, database)
+	s, raw := open(t, database), pgtest.Connect(t, database)
 	fill := func(slug string) billing.ID {
 		org := createOrganization(t, s, slug)
 		leases := make([]billing.Lease, 1000)
@@ -202,7 +194,7 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 		{"PostgreSQL", func(t *testing.T) *sql.DB {
 			database := pgtest.Database(t)
 			open(t, database)
-			return rawPostgreSQL(t, database)
+			return pgtest.Connect(t, database)
 		}, `SELECT c.relname, 'index ' || i.relname, coalesce(a.attname, 'an expression')
 			FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
 			LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0]
@@ -265,7 +257,7 @@ func TestPostgreSQLOpenedAtOnce(t *testing.T) {
 	for _, s := range stores {
 		must(t, s.Close())
 	}
-	versions := column[int](t, rawPostgreSQL(t, database), `SELECT version_id FROM goose_db_version WHERE version_id > 0`)
+	versions := column[int](t, pgtest.Connect(t, database), `SELECT version_id FROM goose_db_version WHERE version_id > 0`)
 	slices.Sort(versions)
 	if len(versions) == 0 || len(slices.Compact(slices.Clone(versions))) < len(versions) {
 		t.Errorf("the migrations were applied as %v", versions)
@@ -279,7 +271,7 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 	running := lease()
 	running.FinishedAt, running.DurationSeconds = nil, nil
 	must(t, errors.Join(first(s.Write(t.Context(), org, credit(100, "key"), record(lease(), running)))...))
-	raw := rawPostgreSQL(t, database)
+	raw := pgtest.Connect(t, database)
 	dump := func() []string {
 		return append(column[string](t, raw, `SELECT CAST(l AS TEXT) FROM leases l ORDER BY lease_id`),
 			column[string](t, raw, `SELECT CAST(e AS TEXT) FROM ledger_entries e ORDER BY seq`)...)
@@ -411,7 +403,7 @@ func TestPostgreSQLSerializationFailure(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
 	org := createOrganization(t, s, "acme")
-	raw := rawPostgreSQL(t, database)
+	raw := pgtest.Connect(t, database)
 	tries := 0
 	must(t, s.transact(t.Context(), func(t tx) error {
 		ctx := context.Background()
@@ -440,7 +432,7 @@ func TestPostgreSQLWriteBesideMigration(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
 	org := createOrganization(t, s, "acme")
-	raw := rawPostgreSQL(t, database)
+	raw := pgtest.Connect(t, database)
 	migrated := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -473,7 +465,7 @@ func TestPostgreSQLCancelled(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
 	org := createOrganization(t, s, "acme")
-	raw := rawPostgreSQL(t, database)
+	raw := pgtest.Connect(t, database)
 	all := billing.Window{From: 0, To: billing.Day}
 	for name, call := range map[string]func(context.Context) error{
 		"Head":          func(ctx context.Context) error { return second(s.Head(ctx, org)) },
@@ -572,7 +564,7 @@ func TestPostgreSQLAway(t *testing.T) {
 // Whatever keeps the database from being opened, the error says what it is, and not what the password is.
 func TestPostgreSQLOpenRefuses(t *testing.T) {
 	cluster := pgtest.Start(t)
-	raw := rawPostgreSQL(t, cluster.URL("postgres"))
+	raw := pgtest.Connect(t, cluster.URL("postgres"))
 	for _, text := range []string{`CREATE ROLE clerk LOGIN PASSWORD 'hunter1'`, `CREATE DATABASE empty`} {
 		_, err := raw.Exec(text)
 		must(t, err)
@@ -593,7 +585,7 @@ func TestPostgreSQLOpenRefuses(t *testing.T) {
 		return u.String()
 	}
 	eventually(t, "the rules to hold", func() bool {
-		db := rawPostgreSQL(t, at("clerk", "", "postgres"))
+		db := pgtest.Connect(t, at("clerk", "", "postgres"))
 		return db.PingContext(t.Context()) != nil
 	})
 	for _, c := range []struct{ name, database, says string }{

@@ -34,7 +34,7 @@ func newFlock(t *testing.T, replicas int) *flock {
 	t.Helper()
 	t.Parallel() // these tests mostly wait
 	f := &flock{T: t, primary: pgtest.Start(t, pgtest.NoSync), log: new(safeLog)}
-	_, err := rawPostgreSQL(t, f.primary.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
+	_, err := pgtest.Connect(t, f.primary.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
 	must(t, err)
 	for range replicas {
 		f.replicas = append(f.replicas, f.primary.Replica(t))
@@ -155,7 +155,7 @@ func TestReplicaThatLags(t *testing.T) {
 
 	f.on(f.replicas[0], `SELECT pg_wal_replay_pause()`)
 	eventually(t, "the replica to stand still", func() bool {
-		return column[string](t, rawPostgreSQL(t, f.replicas[0].URL("postgres")), `SELECT pg_get_wal_replay_pause_state()`)[0] == "paused"
+		return column[string](t, pgtest.Connect(t, f.replicas[0].URL("postgres")), `SELECT pg_get_wal_replay_pause_state()`)[0] == "paused"
 	})
 	f.bill()
 	billed := time.Now()
@@ -281,7 +281,7 @@ func TestReplicaThatIsNone(t *testing.T) {
 	f := newFlock(t, 1)
 	f.on(f.primary, `CREATE DATABASE other`)
 	other := pgtest.Start(t, pgtest.NoSync)
-	_, err := rawPostgreSQL(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
+	_, err := pgtest.Connect(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
 	must(t, err)
 	othersReplica := other.Replica(t)
 	for range 8 { // so that its log is longer

@@ -57,7 +57,7 @@ func TestUpgrade(t *testing.T) {
 			dump, err := os.ReadFile(name + ".sql")
 			must(t, err)
 			database := pgtest.Database(t)
-			restore(t, rawPostgreSQL(t, database), string(dump))
+			restore(t, pgtest.Connect(t, database), string(dump))
 			upgraded(t, open(t, database), want)
 		})
 	}
