@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"io"
-	"time"
 
-	"github.com/harmont-dev/harmont-billing/internal/demo"
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
@@ -23,16 +21,4 @@ func (s *Server) Import(ctx context.Context, r io.Reader, report func(line int, 
 // database gives the same answers, ids and times included.
 func (s *Server) Export(ctx context.Context, w io.Writer) error {
 	return transfer.Export(ctx, s.service, w)
-}
-
-// FillDemo makes up an organization with 90 days of believable usage up to now, in an empty database.
-func (s *Server) FillDemo(ctx context.Context, slug, name string) error {
-	if _, err := s.CreateOrganization(ctx, slug, name); err != nil {
-		return err
-	}
-	org, err := s.service.OrganizationBySlug(ctx, slug)
-	if err != nil {
-		return err
-	}
-	return demo.Fill(ctx, s.service, org.ID, time.Now())
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	made "github.com/harmont-dev/harmont-billing/internal/demo"
 	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 	"github.com/harmont-dev/harmont-billing/server"
 )
@@ -469,11 +470,12 @@ var demoBooks = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(folder)
 	file := filepath.Join(folder, "billing.db")
-	s, err := server.Open(context.Background(), server.Config{Database: "sqlite:" + file})
+	ctx := context.Background()
+	s, err := server.Open(ctx, server.Config{Database: "sqlite:" + file})
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.FillDemo(context.Background(), "acme", "Acme"), s.Close()); err != nil {
+	if err := errors.Join(made.Fill(ctx, s, "acme", "Acme", time.Now()), s.Close()); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(file)

@@ -13,9 +13,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/harmont-dev/harmont-billing/internal/demo"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -150,7 +152,7 @@ func runDemo(ctx context.Context, out io.Writer, listen string, chosen bool) err
 	logger := newLogger(os.Stderr, "text", "warn")
 	config := server.Config{Database: "sqlite:" + filepath.Join(folder, "demo.db"), Logger: logger}
 	return withServer(ctx, config, func(s *server.Server) error {
-		if err := s.FillDemo(ctx, "acme", "Acme"); err != nil {
+		if err := demo.Fill(ctx, s, "acme", "Acme", time.Now()); err != nil {
 			return err
 		}
 		token, _, err := s.CreateToken(ctx, server.TokenOptions{Name: "demo", Role: server.RoleAdmin, Organizations: []string{"acme"}})

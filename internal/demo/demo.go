@@ -2,8 +2,11 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
 // Days is how far the history goes back.
@@ -54,37 +58,57 @@ var pipelines = []pipeline{
 	}},
 }
 
-// Fill writes the last Days days up to now into an organization's empty books. The same now gives the same books, but for
-// ids.
-func Fill(ctx context.Context, service *billing.Service, org billing.ID, now time.Time) error {
-	d := &maker{random: rand.New(rand.NewPCG(90, 2)), service: service, now: billing.TimeOf(now)}
-	leases := d.leases()
-	ops, err := d.ledger(leases)
-	if err != nil {
+// Importer is what books are imported into.
+type Importer interface {
+	Import(ctx context.Context, records io.Reader, report func(line int, err error)) (transfer.Summary, error)
+}
+
+// Fill imports an organization with the last Days days of usage up to now. The same now gives the same books, but for ids.
+func Fill(ctx context.Context, into Importer, slug, name string, now time.Time) error {
+	d := &maker{random: rand.New(rand.NewPCG(90, 2)), now: billing.TimeOf(now)}
+	d.org = billing.Organization{ID: billing.NewID(), Slug: slug, Name: name, CreatedAt: d.now}
+	d.makeLeases()
+	if err := d.bill(); err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(ops, 1000) {
-		errs, err := service.Write(ctx, org, chunk...)
-		if err != nil {
+	var records bytes.Buffer
+	if err := transfer.Export(ctx, d, &records); err != nil {
+		return err
+	}
+	var bad error
+	_, err := into.Import(ctx, &records, func(_ int, err error) { bad = errors.Join(bad, err) })
+	return errors.Join(err, bad)
+}
+
+// maker makes up books, and holds them for the export.
+type maker struct {
+	random  *rand.Rand
+	now     billing.Time
+	org     billing.Organization
+	leases  []billing.Lease
+	entries []billing.Entry
+}
+
+// Export implements transfer.Books.
+func (d *maker) Export(_ context.Context, sink billing.ExportSink) error {
+	if err := sink.Organization(d.org); err != nil {
+		return err
+	}
+	for i := range d.leases {
+		if err := sink.Lease(d.org, &d.leases[i]); err != nil {
 			return err
 		}
-		for _, err := range errs {
-			if err != nil {
-				return err
-			}
+	}
+	for i := range d.entries {
+		if err := sink.Entry(d.org, &d.entries[i]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-type maker struct {
-	random  *rand.Rand
-	service *billing.Service
-	now     billing.Time
-}
-
-// leases makes up builds day by day, fewer at weekends, most of them during the day.
-func (d *maker) leases() (leases []billing.Lease) {
+// makeLeases makes up builds day by day, fewer at weekends, most of them during the day.
+func (d *maker) makeLeases() {
 	numbers := make([]int64, len(pipelines))
 	ids := make([]billing.ID, len(pipelines))
 	for i := range pipelines {
@@ -105,16 +129,15 @@ func (d *maker) leases() (leases []billing.Lease) {
 			for _, start := range starts {
 				if start < d.now {
 					numbers[i]++
-					leases = append(leases, d.build(p, ids[i], numbers[i], start)...)
+					d.leases = append(d.leases, d.build(p, ids[i], numbers[i], start)...)
 				}
 			}
 		}
 	}
 	// At least one job is always at work when people look.
 	current := d.build(pipelines[0], ids[0], numbers[0]+1, d.now-20*billing.Second)
-	leases = append(leases, current...)
-	slices.SortStableFunc(leases, func(a, b billing.Lease) int { return int(a.StartedAt - b.StartedAt) })
-	return leases
+	d.leases = append(d.leases, current...)
+	slices.SortStableFunc(d.leases, func(a, b billing.Lease) int { return int(a.StartedAt - b.StartedAt) })
 }
 
 func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start billing.Time) (leases []billing.Lease) {
@@ -152,44 +175,40 @@ func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start bil
 	return leases
 }
 
-// ledger bills the leases in the order in which they finished, with credits between them: a coupon to begin with, a payment
+// bill debits the leases in the order in which they finished, with credits between them: a coupon to begin with, a payment
 // whenever the balance runs low, now and then a refund.
-func (d *maker) ledger(leases []billing.Lease) (ops []billing.Operation, err error) {
+func (d *maker) bill() error {
 	balance := int64(0)
-	credit := func(amount int64, source billing.Source, description string, at billing.Time) {
+	enter := func(amount int64, source billing.Source, description *string, at billing.Time, lease *billing.ID) {
 		balance += amount
-		ops = append(ops, &billing.ImportEntry{Entry: billing.Entry{
-			ID: billing.NewID(), AmountCents: amount, Source: source, Description: &description, CreatedAt: at,
-		}})
+		d.entries = append(d.entries, billing.Entry{
+			ID: billing.NewID(), AmountCents: amount, Source: source, Description: description, CreatedAt: at, LeaseID: lease,
+		})
 	}
-	credit(2_500, billing.SourceCouponRedemption, "Coupon WELCOME25", d.now.Floor(billing.Day)-Days*billing.Day)
-	var finished []billing.Lease
-	for _, l := range leases {
+	enter(2_500, billing.SourceCouponRedemption, new("Coupon WELCOME25"), d.now.Floor(billing.Day)-Days*billing.Day, nil)
+	var finished []*billing.Lease
+	for i := range d.leases {
+		l := &d.leases[i]
 		if l.FinishedAt == nil {
-			ops = append(ops, &billing.ImportLease{Lease: l})
 			continue
 		}
-		cost, err := d.service.Rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
+		cost, err := billing.StandardRates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		l.AmountCents = new(-cost)
 		finished = append(finished, l)
 	}
-	slices.SortStableFunc(finished, func(a, b billing.Lease) int { return int(*a.FinishedAt - *b.FinishedAt) })
+	slices.SortStableFunc(finished, func(a, b *billing.Lease) int { return int(*a.FinishedAt - *b.FinishedAt) })
 	for i, l := range finished {
 		at := *l.FinishedAt
 		if balance < 1_000 {
-			credit(20_000, billing.SourceStripeTopup, "Top-up by card", at)
+			enter(20_000, billing.SourceStripeTopup, new("Top-up by card"), at, nil)
 		}
 		if i%1500 == 1499 {
-			credit(500, billing.SourceRefund, "Refund for a disturbance", at)
+			enter(500, billing.SourceRefund, new("Refund for a disturbance"), at, nil)
 		}
-		balance += *l.AmountCents
-		ops = append(ops, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
-			ID: billing.NewID(), AmountCents: *l.AmountCents, Source: billing.SourceVMLeaseDebit,
-			Description: l.Describe(), CreatedAt: at, LeaseID: l.ID,
-		}})
+		enter(*l.AmountCents, billing.SourceVMLeaseDebit, l.Describe(), at, l.ID)
 	}
-	return ops, nil
+	return nil
 }

@@ -11,10 +11,15 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// Export writes all that is in the store, as of one moment, so that importing it into an empty one gives the same books.
-func Export(ctx context.Context, store billing.Store, w io.Writer) error {
+// Books hand all that is in them to a sink, as of one moment, organization by organization.
+type Books interface {
+	Export(ctx context.Context, sink billing.ExportSink) error
+}
+
+// Export writes books so that importing them into an empty database gives the same ones.
+func Export(ctx context.Context, books Books, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	if err := store.Export(ctx, &exporter{out}); err != nil {
+	if err := books.Export(ctx, &exporter{out}); err != nil {
 		return err
 	}
 	return out.Flush()
