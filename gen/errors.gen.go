@@ -233,3 +233,54 @@ var Errors = []ErrorInfo{
 		},
 	},
 }
+
+// ErrorInfoOf returns what the contract says of the code, or nil where it has no such code.
+func ErrorInfoOf(code ErrorCode) *ErrorInfo {
+	switch code {
+	case CodeBadRequest:
+		return &Errors[0]
+	case CodeUnauthorized:
+		return &Errors[1]
+	case CodeForbidden:
+		return &Errors[2]
+	case CodeOrganizationNotFound:
+		return &Errors[3]
+	case CodeTransactionNotFound:
+		return &Errors[4]
+	case CodeRouteNotFound:
+		return &Errors[5]
+	case CodeMethodNotAllowed:
+		return &Errors[6]
+	case CodeRequestTimeout:
+		return &Errors[7]
+	case CodeLeaseConflict:
+		return &Errors[8]
+	case CodeIdempotencyKeyReused:
+		return &Errors[9]
+	case CodeBodyTooLarge:
+		return &Errors[10]
+	case CodeUnsupportedMediaType:
+		return &Errors[11]
+	case CodeBillingUsageWindowInvalid:
+		return &Errors[12]
+	case CodeCursorInvalid:
+		return &Errors[13]
+	case CodeLimitInvalid:
+		return &Errors[14]
+	case CodeLeaseFilterInvalid:
+		return &Errors[15]
+	case CodeLeaseInvalid:
+		return &Errors[16]
+	case CodeAmountInvalid:
+		return &Errors[17]
+	case CodeBodyInvalid:
+		return &Errors[18]
+	case CodeRateLimited:
+		return &Errors[19]
+	case CodeInternal:
+		return &Errors[20]
+	case CodeUnavailable:
+		return &Errors[21]
+	}
+	return nil
+}

@@ -102,7 +102,7 @@ func (a *adapter) PostCredit(ctx context.Context, r httpserver.PostCreditRequest
 }
 
 func (a *adapter) ListOrganizations(ctx context.Context, r httpserver.ListOrganizationsRequestObject) (httpserver.ListOrganizationsResponseObject, error) {
-	page, err := a.service.VisibleOrganizations(ctx, grantOf(ctx).Hash, r.Params.Limit, r.Params.Cursor)
+	page, err := a.service.VisibleOrganizations(ctx, callOf(ctx).grant.Hash, r.Params.Limit, r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -15,6 +14,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
 
 const (
@@ -113,7 +114,10 @@ func (b *requestBody) read(limit int64) error {
 // is checks the syntax of all of the body, and keeps it.
 func (b *requestBody) is(text []byte) error {
 	b.text, b.rest = text, nil
-	return checkSyntax(text)
+	if reason := strictjson.CheckSyntax(text); reason != nil {
+		return fail(gen.CodeBadRequest, "the body "+reason.Error())
+	}
+	return nil
 }
 
 // sentLimit is how long a body of at most limit bytes may be as it is sent: gzip makes a little longer what it cannot compress.
@@ -176,7 +180,13 @@ func isJSON(header http.Header) bool {
 	return err == nil && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
-// bodyOf returns the body of an operation's request; the guard before it has read it.
-func bodyOf(ctx context.Context) []byte {
-	return ctx.Value(operationKey{}).(*operationContext).body //nolint:errcheck // only the guard calls operations
+// strictBinder decodes request bodies for the generated handlers.
+type strictBinder struct{}
+
+func (strictBinder) Bind(into any, c echo.Context) error {
+	body := callOf(c.Request().Context()).body
+	if len(body) == 0 {
+		return fail(gen.CodeBadRequest, "the body is empty; JSON is expected")
+	}
+	return httpserver.DecodeBody(body, into)
 }

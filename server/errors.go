@@ -36,15 +36,6 @@ var kinds = []struct {
 	{context.Canceled, gen.CodeUnavailable},
 }
 
-// errorInfos has the rows of the contract's table of errors by their codes.
-var errorInfos = func() map[gen.ErrorCode]*gen.ErrorInfo {
-	infos := map[gen.ErrorCode]*gen.ErrorInfo{}
-	for i := range gen.Errors {
-		infos[gen.Errors[i].Code] = &gen.Errors[i]
-	}
-	return infos
-}()
-
 // problem is a failure of one request that the server itself finds.
 type problem struct {
 	code   gen.ErrorCode
@@ -94,7 +85,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 		return
 	}
 	code, message := classify(err)
-	info := errorInfos[code]
+	info := gen.ErrorInfoOf(code)
 	header := c.Response().Header()
 	switch code {
 	case gen.CodeUnauthorized:

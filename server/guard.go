@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -28,28 +27,24 @@ func (s *Server) guards() map[string][]echo.MiddlewareFunc {
 }
 
 func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc) error {
-	timeout := s.requestTimeout
-	if op.Streamed {
-		timeout = 0 // such an answer may take as long as its receiver does
-	}
-	ctx := newOperationContext(c.Request().Context(), timeout)
-	defer ctx.end()
+	ctx, end := s.limited(c.Request().Context(), op)
+	defer func() { end() }()
 	grant, err := s.admit(ctx, c, op)
 	if err != nil {
 		return err
 	}
-	ctx.grant = grant
+	call := &call{grant: grant}
 	if op.MaxBodyBytes > 0 {
 		text, late, err := readRest(c, op.MaxBodyBytes)
 		if err != nil {
 			return err
 		}
-		if ctx.body = text; late {
-			ctx.end()
-			ctx.begin(timeout) // the time that the sender took is not the operation's
+		if call.body = text; late { // the time that the sender took is not the operation's
+			end()
+			ctx, end = s.limited(c.Request().Context(), op)
 		}
 	}
-	if err := checkParameters(c, op); err != nil {
+	if err := op.CheckParameters(c); err != nil {
 		return err
 	}
 	if op.MaxBodyBytes > 0 {
@@ -57,9 +52,32 @@ func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc
 			return err
 		}
 	}
-	c.SetRequest(c.Request().WithContext(ctx))
+	c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callKey{}, call)))
 	return next(c)
 }
+
+// limited gives an operation the time that it may take, unless its answer takes as long as its receiver does.
+func (s *Server) limited(request context.Context, op *wire.Operation) (context.Context, context.CancelFunc) {
+	if op.Streamed {
+		return context.WithCancel(request)
+	}
+	return context.WithTimeout(request, s.requestTimeout)
+}
+
+// call is what the guard has found out for an operation.
+type call struct {
+	grant billing.Grant
+	body  []byte // decompressed
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	return ctx.Value(callKey{}).(*call) //nolint:errcheck // only the guard calls operations
+}
+
+// orgOf returns the id of the organization in the request's path.
+func orgOf(ctx context.Context) billing.ID { return callOf(ctx).grant.Organization.ID }
 
 // admit checks the token, the organization and the role.
 func (s *Server) admit(ctx context.Context, c echo.Context, op *wire.Operation) (billing.Grant, error) {
@@ -105,41 +123,4 @@ func bearer(header http.Header) (string, bool) {
 	scheme, token, _ := strings.Cut(values[0], " ")
 	token = strings.TrimSpace(token)
 	return token, strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(token, tokenPrefix)
-}
-
-// checkParameters checks parameters against the contract, and puts the values to use where the generated code reads them:
-// defaults, and integers beyond 64 bits as the nearest one within.
-func checkParameters(c echo.Context, op *wire.Operation) error {
-	for i := range op.PathParameters {
-		p := &op.PathParameters[i]
-		if _, _, err := p.Check([]string{c.Param(p.Name)}); err != nil {
-			return err
-		}
-	}
-	for i := range op.Parameters {
-		p := &op.Parameters[i]
-		given := c.QueryParams()[p.Name]
-		if p.Header {
-			given = c.Request().Header.Values(p.Name)
-		}
-		value, ok, err := p.Check(given)
-		switch {
-		case err != nil:
-			return err
-		case !ok || len(given) > 0 && given[0] == value:
-		case p.Header:
-			c.Request().Header.Set(p.Name, value)
-		default:
-			c.QueryParams().Set(p.Name, value)
-		}
-	}
-	return nil
-}
-
-// checkQuery tells whether the query can be read at all.
-func checkQuery(u *url.URL) error {
-	if _, err := url.ParseQuery(u.RawQuery); err != nil {
-		return fail(gen.CodeBadRequest, "the query is malformed: "+err.Error())
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -220,10 +221,11 @@ func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 			return fail(gen.CodeBadRequest, "the path is not valid UTF-8 or has a NUL character")
 		}
 		if r.URL.RawQuery != "" {
-			if err := checkQuery(r.URL); err != nil {
-				return err
+			query, err := url.ParseQuery(r.URL.RawQuery)
+			if err != nil {
+				return fail(gen.CodeBadRequest, "the query is malformed: "+err.Error())
 			}
-			for _, values := range c.QueryParams() {
+			for _, values := range query {
 				for _, value := range values {
 					if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
 						return fail(gen.CodeBadRequest, "the query is not valid UTF-8 or has a NUL character")

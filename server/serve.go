@@ -108,7 +108,7 @@ func (c *serverConn) Write(b []byte) (int, error) {
 		docURL = c.server.ownDocURL(c.LocalAddr().String(), false)
 	}
 	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
-	refusal := envelope(errorInfos[gen.CodeBadRequest], text, id, docURL)
+	refusal := envelope(gen.ErrorInfoOf(gen.CodeBadRequest), text, id, docURL)
 	body := httpserver.AppendError(nil, &refusal)
 	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n",
 		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id)

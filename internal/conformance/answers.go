@@ -103,11 +103,10 @@ func codeFits(x *exchange) error {
 		return err
 	}
 	code := e.Error.Code
-	i := slices.IndexFunc(gen.Errors, func(info gen.ErrorInfo) bool { return info.Code == code })
-	if i < 0 {
+	want := gen.ErrorInfoOf(code)
+	if want == nil {
 		return breachf(x, "the contract has no code %q", code)
 	}
-	want := &gen.Errors[i]
 	refusedUnread := code == gen.CodeBadRequest && slices.Contains(unreadable, x.status)
 	if x.status != want.Status && !refusedUnread || e.Error.Type != string(want.Type) {
 		return breachf(x, "%s comes with %d %q, not %d %s", code, x.status, e.Error.Type, want.Status, want.Type)

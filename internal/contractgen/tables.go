@@ -123,7 +123,13 @@ func errorTable(d *document) []byte {
 		}
 		s.line("},\n},")
 	}
-	s.line("}")
+	s.line("}\n")
+	s.line("// ErrorInfoOf returns what the contract says of the code, or nil where it has no such code.")
+	s.line("func ErrorInfoOf(code ErrorCode) *ErrorInfo {\nswitch code {")
+	for i, row := range d.errorRows {
+		s.line("case Code%s:\nreturn &Errors[%d]", goName(row.Code), i)
+	}
+	s.line("}\nreturn nil\n}")
 	return s.Bytes()
 }
 

@@ -3,8 +3,10 @@
 package strictjson
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -76,6 +78,39 @@ func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
 		reason = errors.New("must be an integer of at most 64 bits")
 	}
 	return &Error{Field(semantic.JSONPointer), reason}
+}
+
+// CheckSyntax returns what is wrong with a text that is not one well-formed JSON value, or that has a NUL in a string, as
+// the end of a sentence about it. An empty text is no fault, and neither are keys that come twice.
+func CheckSyntax(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	if err := dec.SkipValue(); err != nil {
+		return errors.New("is not valid JSON: " + Plain(err))
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("is not valid JSON: there is something after its end")
+	}
+	if bytes.Contains(text, []byte(`\u0000`)) && hasNUL(text) {
+		return errors.New("has a NUL character in a string")
+	}
+	return nil
+}
+
+// hasNUL reports whether a string of well-formed JSON has a NUL, which is \u0000 but not \\u0000.
+func hasNUL(text []byte) bool {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	for {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return false
+		}
+		if token.Kind() == '"' && strings.ContainsRune(token.String(), 0) {
+			return true
+		}
+	}
 }
 
 // Plain takes the decoder's own name out of what it says about malformed JSON.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
@@ -142,3 +144,32 @@ type Operation struct {
 
 // Returns reports whether the contract declares the error code for the operation.
 func (o *Operation) Returns(code string) bool { return slices.Contains(o.Errors, code) }
+
+// CheckParameters checks the parameters of a request, and puts the values to use where the generated code reads them:
+// defaults, and integers beyond 64 bits as the nearest one within. Every error is an *Error.
+func (o *Operation) CheckParameters(c echo.Context) error {
+	for i := range o.PathParameters {
+		p := &o.PathParameters[i]
+		if _, _, err := p.Check([]string{c.Param(p.Name)}); err != nil {
+			return err
+		}
+	}
+	for i := range o.Parameters {
+		p := &o.Parameters[i]
+		given := c.QueryParams()[p.Name]
+		if p.Header {
+			given = c.Request().Header.Values(p.Name)
+		}
+		value, ok, err := p.Check(given)
+		switch {
+		case err != nil:
+			return err
+		case !ok || len(given) > 0 && given[0] == value:
+		case p.Header:
+			c.Request().Header.Set(p.Name, value)
+		default:
+			c.QueryParams().Set(p.Name, value)
+		}
+	}
+	return nil
+}
