@@ -135,7 +135,7 @@ GO
 echo 'walk: the tests of the contract, and the calls that it made known'
 go test -count=1 .
 go test -count=1 -run 'EveryOperation|EveryCode|Example' ./client
-go test -count=1 -run 'TestEveryReadAnswers' ./server
+go test -count=1 -run 'TestEveryReadAnswers|TestErrors' ./server
 
 by_hand=$(git status --porcelain --untracked-files=all | awk '{ print $2 }' | grep -vE '\.gen\.go$|^docs/api\.md$|^walk\.log$')
 echo "walk: written by hand: $(echo "$by_hand" | tr '\n' ' ')"

@@ -32,9 +32,9 @@ const (
 	CodeBillingUsageWindowInvalid Code = "billing_usage_window_invalid"
 	// CodeCursorInvalid comes with the status 422. The cursor is not one that this server made for this list.
 	CodeCursorInvalid Code = "cursor_invalid"
-	// CodeLimitInvalid comes with the status 422. `limit` is not a whole number.
+	// CodeLimitInvalid comes with the status 422. `limit` is not one whole number.
 	CodeLimitInvalid Code = "limit_invalid"
-	// CodeLeaseFilterInvalid comes with the status 422. A filter of the list of leases cannot be read.
+	// CodeLeaseFilterInvalid comes with the status 422. A filter of the list of leases cannot be read, or is given more than once.
 	CodeLeaseFilterInvalid Code = "lease_filter_invalid"
 	// CodeLeaseInvalid comes with the status 422. A lease in the list lacks a field, or one of its values is out of bounds. None of the request was recorded.
 	CodeLeaseInvalid Code = "lease_invalid"

@@ -162,19 +162,19 @@ var Errors = []ErrorInfo{
 		What: "The cursor is not one that this server made for this list.",
 		Fix: []string{
 			"Pass `next_cursor` on as it was received, escaped once.",
-			"A cursor belongs to one organization; leave it out to begin anew.",
+			"A cursor belongs to one organization, and that of a list of leases to its filters; leave it out to begin anew.",
 		},
 	},
 	{
 		Code: CodeLimitInvalid, Type: "validation_failed", Status: 422,
-		What: "`limit` is not a whole number.",
+		What: "`limit` is not one whole number.",
 		Fix: []string{
 			"Send a number from 1 to 100, or leave `limit` out, which means 50.",
 		},
 	},
 	{
 		Code: CodeLeaseFilterInvalid, Type: "validation_failed", Status: 422,
-		What: "A filter of the list of leases cannot be read.",
+		What: "A filter of the list of leases cannot be read, or is given more than once.",
 		Fix: []string{
 			"Send `state` as `running` or `billed`, and `lease_id` and `job_id` as UUIDs.",
 		},

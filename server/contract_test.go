@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -246,6 +247,19 @@ func TestErrors(t *testing.T) {
 			}
 			seen[c.code] = true
 		})
+	}
+	// A parameter that comes twice is refused with the code that the contract gives it.
+	for _, op := range httpserver.Operations {
+		if op.Method != http.MethodGet {
+			continue
+		}
+		path := strings.NewReplacer("{org}", "acme", "{id}", "01990000-0000-7000-8000-0000000000ff").Replace(op.Path)
+		for _, p := range op.Parameters {
+			if !p.Header {
+				s.send(request{path: "/" + path + "?" + p.Name + "=1&" + p.Name + "=1", token: read}).want(422, "")
+				seen[p.Code] = true
+			}
+		}
 	}
 	if got := s.balance(read, "acme"); got != 1-12 {
 		t.Errorf("the balance is %d: a refused request changed it", got)
@@ -537,5 +551,19 @@ func TestCORS(t *testing.T) {
 			t.Errorf("Allow: %s", allow)
 		}
 		s.send(request{method: "OPTIONS", path: "/nothing"}).want(404, "route_not_found")
+	})
+	t.Run("none that no browser sends", func(t *testing.T) {
+		for origin, good := range map[string]bool{
+			"*": true, "https://*.example.com": true, "http://127.0.0.1:8080": true,
+			"foo": false, "": false, "https://app.example.com/": false, "//app.example.com": false, "https://a@app.example.com": false, "https:": false,
+		} {
+			s, err := server.Open(t.Context(), server.Config{Database: "sqlite:" + filepath.Join(t.TempDir(), "b.db"), CORSOrigins: []string{origin}})
+			if good != (err == nil) || err != nil && !errors.Is(err, server.ErrInvalid) {
+				t.Errorf("the origin %q: %v", origin, err)
+			}
+			if err == nil {
+				s.Close()
+			}
+		}
 	})
 }

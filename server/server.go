@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -51,7 +52,7 @@ type Config struct {
 	// DocURL is what the doc_url of an error begins with; the error's code follows. Empty means the server's own pages, at
 	// the Host that a request names, and with https where the request came by TLS or its X-Forwarded-Proto says so.
 	DocURL string
-	// CORSOrigins are the origins whose pages may call the API from a browser.
+	// CORSOrigins are the origins whose pages may call the API from a browser, such as https://app.example.com, or * for all.
 	CORSOrigins []string
 	// RequestsPerSecond is how many requests a token may make over time. Zero means any number.
 	RequestsPerSecond int
@@ -85,6 +86,11 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	basePath, err := checkBasePath(config.BasePath)
 	if err != nil {
 		return nil, err
+	}
+	for _, origin := range config.CORSOrigins {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+			return nil, billing.Faultf(ErrInvalid, "the origin %q must be like https://app.example.com, without a slash at its end", origin)
+		}
 	}
 	if config.MustExist {
 		if err := store.MustExist(config.Database); err != nil {

@@ -170,10 +170,11 @@ Linux, ~/Library/Application Support on macOS), which only the user can read.
 }
 
 // profileHelp is for the long help of what uses profiles.
-const profileHelp = `The address is that of --api-url, else of HARMONT_API_URL, else of the profile;
-the token that of --token, else of HARMONT_TOKEN, else of the profile. The
-profile is that of --profile, else of HARMONT_PROFILE, else the current one. The
-token of a profile is sent to the address of that profile and to no other.`
+const profileHelp = `The address is that of --api-url, else of HARMONT_API_URL, else of the profile.
+The token is that of --token, else of HARMONT_TOKEN, else of the profile; login
+asks for one. The profile is that of --profile, else of HARMONT_PROFILE, else
+the current one. The token of a profile is sent to the address of that profile
+and to no other.`
 
 func configListCommand() *cobra.Command {
 	cmd := &cobra.Command{

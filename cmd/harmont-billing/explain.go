@@ -34,7 +34,7 @@ those of the flags, and says whether they give the amount charged.`,
 		id := uuid.MustParse(q.args[0])
 		entry, err := q.GetBillingTransaction(ctx, q.org, id)
 		if errors.Is(err, client.ErrTransactionNotFound) {
-			return fmt.Errorf("the ledger of %s has no entry %s", q.org, id)
+			return fmt.Errorf("the ledger of %s has no entry %s; for a lease there is harmont-billing leases --lease", q.org, id)
 		} else if err != nil {
 			return err
 		}
@@ -57,8 +57,8 @@ those of the flags, and says whether they give the amount charged.`,
 		if err := known(cmd, args); err != nil {
 			return err
 		}
-		if _, err := uuid.Parse(args[len(args)-1]); err != nil {
-			return errors.New("TRANSACTION_ID must be a UUID, such as 01994f00-0000-7000-8000-000000000004")
+		if _, err := parseUUID(args[len(args)-1]); err != nil {
+			return fmt.Errorf("TRANSACTION_ID %w", err)
 		}
 		return nil
 	}

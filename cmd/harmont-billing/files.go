@@ -30,9 +30,20 @@ func importCommand() *cobra.Command {
 		},
 		Long: `Reads records, one a line, from files or, for -, from standard input:
 organizations, tokens, leases, credits and ledger entries, in the form in which
-'harmont-billing export' writes them. A line without a type is a lease where it
-has a cpu_count, and a credit where it has an amount_cents. An organization that
-no line describes is created, and named in the summary.
+'harmont-billing export' writes them. A lease and a credit are like this, where
+org is the slug of the organization, on one line each:
+
+  {"org": "acme", "lease_id": "01994f00-0000-7000-8000-000000000001",
+   "job_name": "Unit Tests", "cpu_count": 2, "memory_gb": 4, "disk_gb": 20,
+   "started_at": "2026-06-06T10:00:00Z", "finished_at": "2026-06-06T10:05:00Z"}
+  {"org": "acme", "amount_cents": 5000, "source": "stripe_topup",
+   "idempotency_key": "payment-1"}
+
+Keys of a lease may be missing as in the API. A line without a type is a lease
+where it has a cpu_count, and a credit where it has an amount_cents. A lease
+without an amount_cents is billed now, and a credit is dated now; entries keep
+their times. An organization that no line describes is created, and named in the
+summary. A token that was revoked since an earlier import is revoked.
 
 A bad line is reported with its number and left out, and the exit status is then
 1. Records that are in the database already change nothing, so a file can be

@@ -36,6 +36,9 @@ cost; the exit status is 1 where there is none.
 			return err
 		}
 		if len(leases.Data) == 0 && (filter.LeaseID != client.UUID{} || filter.JobID != client.UUID{}) {
+			if filter.State != "" {
+				return fmt.Errorf("no such lease is %s", filter.State)
+			}
 			return errors.New("no such lease is recorded")
 		}
 		return nil

@@ -46,6 +46,8 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d days", days)
 	}
 
+	ask.ok("check", address)
+
 	folders := filepath.Join(p.dir, "harmont-billing-demo-*")
 	if found, err := filepath.Glob(folders); err != nil || len(found) != 1 {
 		t.Errorf("%s: %v, %v", folders, found, err)

@@ -212,7 +212,7 @@ func constants(s *source, name string, schema *openapi3.Schema) {
 func reference(d *document) []byte {
 	var s source
 	s.line("# API reference\n")
-	s.line("Generated from `openapi.yaml`. The types are described there, and at `/docs` of a running server.\n")
+	s.line("Generated from `openapi.yaml`, in the form of the page that documents the TypeScript SDK `@harmont/cloud`. The types are described in `openapi.yaml`, and at `/docs` of a running server, where each call can be tried. The client for Go is described [with its package](../client/doc.go).\n")
 	for _, op := range d.operations {
 		title := strings.ToUpper(op.OperationID[:1]) + op.OperationID[1:]
 		s.line("## %s\n", op.OperationID)

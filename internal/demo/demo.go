@@ -179,10 +179,12 @@ func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start bil
 // whenever the balance runs low, now and then a refund.
 func (d *maker) bill() error {
 	balance := int64(0)
+	last := billing.Time(0)
 	enter := func(amount int64, source billing.Source, description *string, at billing.Time, lease *billing.ID) {
 		balance += amount
+		last = max(at, last+1) // entries of one time would have to come in the order of their ids
 		d.entries = append(d.entries, billing.Entry{
-			ID: billing.NewID(), AmountCents: amount, Source: source, Description: description, CreatedAt: at, LeaseID: lease,
+			ID: billing.NewID(), AmountCents: amount, Source: source, Description: description, CreatedAt: last, LeaseID: lease,
 		})
 	}
 	enter(2_500, billing.SourceCouponRedemption, new("Coupon WELCOME25"), d.now.Floor(billing.Day)-Days*billing.Day, nil)

@@ -174,6 +174,9 @@ func (in *importer) enqueue(ctx context.Context, number int, slug string, op bil
 	if invalid != nil {
 		return invalid
 	}
+	if slug == "" {
+		return errors.New("org is required: the slug of the organization")
+	}
 	org, err := in.resolve(ctx, slug)
 	if err != nil {
 		return err
@@ -289,10 +292,20 @@ func (in *importer) token(ctx context.Context, r tokenRecord) error {
 		if err != nil {
 			return err
 		}
+		revoke := stored.RevokedAt == nil && token.RevokedAt != nil // it was exported before it was revoked, too
+		if revoke {
+			stored.RevokedAt = token.RevokedAt
+		}
 		if !reflect.DeepEqual(stored, token) {
 			return errors.New("the token exists with other contents")
 		}
-	} else if in.tokens != nil {
+		if revoke {
+			if err := in.service.RevokeToken(ctx, token.Hash, *token.RevokedAt); err != nil {
+				return err
+			}
+		}
+	}
+	if in.tokens != nil {
 		in.tokens[token.Hash] = token
 	}
 	in.summary.Tokens.add(known)

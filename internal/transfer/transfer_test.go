@@ -318,8 +318,8 @@ func TestBadLines(t *testing.T) {
 		{"a key in capitals", `{"type":"credit","org":"acme","Amount_Cents":1,"source":"refund","idempotency_key":"x"}`, ": is not a known key"},
 		{"a key twice, once escaped", `{"org":"acme","amount_cents":5,"amount\u005fcents":1,"source":"refund","idempotency_key":"x"}`, "amount_cents: comes twice"},
 
-		{"no organization", `{"amount_cents":1,"source":"refund","idempotency_key":"x"}`, `the slug ""`},
-		{"an organization of null", `{"org":null,"amount_cents":1,"source":"refund","idempotency_key":"x"}`, `the slug ""`},
+		{"no organization", `{"amount_cents":1,"source":"refund","idempotency_key":"x"}`, "org is required"},
+		{"an organization of null", `{"org":null,"amount_cents":1,"source":"refund","idempotency_key":"x"}`, "org is required"},
 		{"a bad organization", `{"org":"a b","amount_cents":1,"source":"refund","idempotency_key":"x"}`, `the slug "a b"`},
 
 		{"a fraction", `{"org":"acme","amount_cents":1.5,"source":"refund","idempotency_key":"x"}`, "amount_cents: must"},
@@ -399,6 +399,20 @@ func TestBadLines(t *testing.T) {
 			}
 			same(t, "the books beside", before, strings.Join(rest, ""))
 		})
+	}
+}
+
+// A token that is revoked between two copies of the books is revoked in the second.
+func TestRevocationIsCarriedOver(t *testing.T) {
+	s := open(t)
+	loadGood(t, s, books)
+	revoked := strings.Replace(books, `"role":"write","organizations":["acme","globex"],"created_at":"2026-06-02T00:00:00.000000Z","expires_at":null,"revoked_at":null`,
+		`"role":"write","organizations":["acme","globex"],"created_at":"2026-06-02T00:00:00.000000Z","expires_at":null,"revoked_at":"2026-06-05T00:00:00.000000Z"`, 1)
+	for range 2 {
+		if summary := loadGood(t, s, revoked); summary.Tokens != (transfer.Count{Known: 2}) {
+			t.Errorf("%+v", summary)
+		}
+		same(t, "the books with a token revoked", revoked, export(t, s))
 	}
 }
 
