@@ -28,7 +28,7 @@ func (s *Server) guards() map[string][]echo.MiddlewareFunc {
 
 func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc) error {
 	ctx, end := s.limited(c.Request().Context(), op)
-	defer func() { end() }()
+	defer func() { end() }() //nolint:gocritic // end may be another one by then
 	grant, err := s.admit(ctx, c, op)
 	if err != nil {
 		return err

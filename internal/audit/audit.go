@@ -105,17 +105,13 @@ func (a *auditor) Organization(o billing.Organization, head *billing.Head) error
 	a.finish()
 	a.current = &Report{Organization: o.Slug}
 	a.head, a.last, a.lifetime, a.day, a.digest = head, billing.Entry{}, sums{}, map[billing.Period]*sums{}, sha256.New()
-	a.text(&o.Slug).text(&o.Name).id(&o.ID).number(int64(o.CreatedAt)).write()
+	digest(a, billing.OrganizationFields, &o)
 	return nil
 }
 
 func (a *auditor) Lease(l *billing.Lease, debits int64) error {
 	a.current.Leases++
-	a.id(l.ID).id(l.JobID).text(l.JobName).text(l.StepKey).text(l.VMHandle)
-	a.id(l.BuildID).optional(l.BuildNumber).text(l.BuildExternalID)
-	a.id(l.PipelineID).text(l.PipelineName).text(l.PipelineSlug)
-	a.number(l.CPUCount).number(l.MemoryGB).number(l.DiskGB)
-	a.number(int64(l.StartedAt)).optional((*int64)(l.FinishedAt)).optional(l.DurationSeconds).optional(l.AmountCents).write()
+	digest(a, billing.LeaseFields, l)
 
 	if (l.FinishedAt == nil) != (l.AmountCents == nil) || (l.FinishedAt == nil) != (l.DurationSeconds == nil) {
 		a.off("leases, lease_id %s: finished_at, duration_seconds and amount_cents are not all there or all missing", l.ID)
@@ -173,8 +169,7 @@ func (a *auditor) EndOfDay() error {
 
 func (a *auditor) Entry(e *billing.Entry, leaseAmount *int64) error {
 	a.current.Entries++
-	a.number(e.Seq).id(&e.ID).number(e.AmountCents).text((*string)(&e.Source)).text(e.Description)
-	a.number(int64(e.CreatedAt)).id(e.LeaseID).text(e.IdempotencyKey).write()
+	digest(a, billing.EntryFields, e)
 
 	where := fmt.Sprintf("ledger_entries, seq %d", e.Seq)
 	if e.Seq != a.last.Seq+1 {
@@ -222,45 +217,37 @@ func (a *auditor) finish() {
 	a.current = nil
 }
 
-// The methods below collect a row for the digest, each value with its length, so that no two rows look alike.
-
-func (a *auditor) bytes(b []byte) *auditor {
-	a.buf = binary.AppendUvarint(a.buf, uint64(len(b))+1)
-	a.buf = append(a.buf, b...)
-	return a
-}
-
-func (a *auditor) null() *auditor {
-	a.buf = append(a.buf, 0)
-	return a
-}
-
-func (a *auditor) id(id *billing.ID) *auditor {
-	if id == nil {
-		return a.null()
-	}
-	return a.bytes(id[:])
-}
-
-func (a *auditor) text(s *string) *auditor {
-	if s == nil {
-		return a.null()
-	}
-	return a.bytes([]byte(*s))
-}
-
-func (a *auditor) number(n int64) *auditor {
-	return a.bytes(binary.AppendVarint(nil, n))
-}
-
-func (a *auditor) optional(n *int64) *auditor {
-	if n == nil {
-		return a.null()
-	}
-	return a.number(*n)
-}
-
-func (a *auditor) write() {
-	a.digest.Write(a.buf)
+// digest adds a row to the digest, each value with its length, so that no two rows look alike.
+func digest[T any](a *auditor, fields []billing.Field[T], v *T) {
 	a.buf = a.buf[:0]
+	for i := range fields {
+		if f := &fields[i]; !f.Computed {
+			a.buf = appendValue(a.buf, f.Known(v))
+		}
+	}
+	a.digest.Write(a.buf)
+}
+
+// appendValue appends what a field points to.
+func appendValue(buf []byte, value any) []byte {
+	switch v := value.(type) {
+	case nil:
+		return append(buf, 0)
+	case *int64:
+		return appendBytes(buf, binary.AppendVarint(nil, *v))
+	case *billing.Time:
+		return appendBytes(buf, binary.AppendVarint(nil, int64(*v)))
+	case *string:
+		return appendBytes(buf, []byte(*v))
+	case *billing.Source:
+		return appendBytes(buf, []byte(*v))
+	case *billing.ID:
+		return appendBytes(buf, v[:])
+	}
+	panic(fmt.Sprintf("a field of type %T", value))
+}
+
+func appendBytes(buf, b []byte) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(b))+1)
+	return append(buf, b...)
 }

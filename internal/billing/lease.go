@@ -88,17 +88,12 @@ func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 	if l.JobID == nil && l.ID == nil {
 		return Faultf(ErrLeaseInvalid, "job_id or lease_id is required")
 	}
-	for _, text := range []struct {
-		name      string
-		value     *string
-		maxLength int
-	}{
-		{"job_name", l.JobName, LeaseJobNameMaxLength}, {"step_key", l.StepKey, LeaseStepKeyMaxLength},
-		{"vm_handle", l.VMHandle, LeaseVMHandleMaxLength}, {"pipeline_name", l.PipelineName, LeasePipelineNameMaxLength},
-		{"pipeline_slug", l.PipelineSlug, LeasePipelineSlugMaxLength},
-	} {
-		if err := checkText(text.name, text.value, text.maxLength); err != nil {
-			return Faultf(ErrLeaseInvalid, "%w", err)
+	for i := range LeaseFields {
+		f := &LeaseFields[i]
+		if text, ok := f.Of(l).(**string); ok && f.MaxLength > 0 {
+			if err := checkText(f.Name, *text, f.MaxLength); err != nil {
+				return Faultf(ErrLeaseInvalid, "%w", err)
+			}
 		}
 	}
 	for _, count := range []struct {
@@ -182,20 +177,9 @@ func (l Lease) merge(report Lease) (Lease, error) {
 			return Lease{}, conflict(same.field)
 		}
 	}
-	for _, filled := range []struct {
-		field string
-		ok    bool
-	}{
-		{"job_name", fillIn(&l.JobName, report.JobName, running)}, {"step_key", fillIn(&l.StepKey, report.StepKey, running)},
-		{"vm_handle", fillIn(&l.VMHandle, report.VMHandle, running)}, {"build_id", fillIn(&l.BuildID, report.BuildID, running)},
-		{"build_number", fillIn(&l.BuildNumber, report.BuildNumber, running)},
-		{"build_external_id", fillIn(&l.BuildExternalID, report.BuildExternalID, running)},
-		{"pipeline_id", fillIn(&l.PipelineID, report.PipelineID, running)},
-		{"pipeline_name", fillIn(&l.PipelineName, report.PipelineName, running)},
-		{"pipeline_slug", fillIn(&l.PipelineSlug, report.PipelineSlug, running)},
-	} {
-		if !filled.ok {
-			return Lease{}, conflict(filled.field)
+	for i := range LeaseFields {
+		if f := &LeaseFields[i]; f.Fill && !fillIn(f.Of(&l), f.Of(&report), running) {
+			return Lease{}, conflict(f.Name)
 		}
 	}
 	switch {
@@ -210,7 +194,19 @@ func (l Lease) merge(report Lease) (Lease, error) {
 }
 
 // fillIn puts a reported value where none is stored, if that is allowed, and reports whether the two agree then.
-func fillIn[T comparable](stored **T, reported *T, allowed bool) bool {
+func fillIn(stored, reported any, allowed bool) bool {
+	switch stored := stored.(type) {
+	case **ID:
+		return fillInValue(stored, *reported.(**ID), allowed) //nolint:errcheck // both are of the same field
+	case **int64:
+		return fillInValue(stored, *reported.(**int64), allowed) //nolint:errcheck // both are of the same field
+	case **string:
+		return fillInValue(stored, *reported.(**string), allowed) //nolint:errcheck // both are of the same field
+	}
+	panic(fmt.Sprintf("a %T cannot be filled in", stored))
+}
+
+func fillInValue[T comparable](stored **T, reported *T, allowed bool) bool {
 	switch {
 	case reported == nil:
 		return true

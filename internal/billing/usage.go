@@ -38,6 +38,12 @@ func (p Period) Compare(other Period) int {
 	return cmp.Or(cmp.Compare(p.Span, other.Span), cmp.Compare(p.Start, other.Start))
 }
 
+// PeriodUsage is the usage of the leases that started in a period.
+type PeriodUsage struct {
+	Period
+	Usage
+}
+
 // DayUsage is the usage of the leases that started on one UTC day.
 type DayUsage struct {
 	Day Time // its midnight

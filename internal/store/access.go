@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -9,14 +11,11 @@ import (
 
 // CreateOrganization implements billing.Store.
 func (s *Store) CreateOrganization(ctx context.Context, org billing.Organization) error {
-	err := s.transact(ctx, func(t tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO organizations (org_id, slug, name, created_at) VALUES ($1, $2, $3, $4)`,
-			org.ID[:], org.Slug, org.Name, int64(org.CreatedAt)); err != nil {
-			return err
-		}
-		_, err := t.exec(ctx, `INSERT INTO ledger_heads (org_id, seq, balance_cents, last_at, `+usageColumns+`)
-			VALUES ($1, 0, 0, 0, 0, 0, 0, 0)`, org.ID[:])
-		return err
+	err := s.transact(ctx, func(p pipeline) error {
+		p.exec(`INSERT INTO organizations (`+organizations.columns+`) VALUES `+
+			s.dialect.placeholders(1, len(organizations.fields)), organizations.values(&org, nil))
+		insert(s.dialect, p, org.ID, heads, []billing.Head{{}}, ``)
+		return p.run(ctx)
 	})
 	if err != nil && s.dialect.unique(err) {
 		return billing.Faultf(billing.ErrExists, "the organization %s exists", org.Slug)
@@ -24,19 +23,13 @@ func (s *Store) CreateOrganization(ctx context.Context, org billing.Organization
 	return err
 }
 
-func scanOrganization(rows row) (org billing.Organization, err error) {
-	err = rows.Scan(idColumn{&org.ID}, &org.Slug, &org.Name, &org.CreatedAt)
-	return org, err
-}
-
 // OrganizationBySlug implements billing.Store.
 func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (org billing.Organization, err error) {
 	found := false
-	err = s.reader.query(ctx, `SELECT org_id, slug, name, created_at FROM organizations WHERE slug = $1`, []any{slug},
-		func(rows row) error {
+	err = s.reader.query(ctx, `SELECT `+organizations.columns+` FROM organizations WHERE slug = $1`, []any{slug},
+		func(r *row) error {
 			found = true
-			org, err = scanOrganization(rows)
-			return err
+			return organizations.scan(r, &org)
 		})
 	if err == nil && !found {
 		return org, billing.Faultf(billing.ErrOrganizationNotFound, "there is no organization %q", slug)
@@ -46,15 +39,17 @@ func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (org billin
 
 // Organizations implements billing.Store.
 func (s *Store) Organizations(ctx context.Context, after string, limit int, token *billing.TokenHash) ([]billing.Organization, error) {
-	text := `SELECT org_id, slug, name, created_at FROM organizations WHERE slug > $1`
-	args := []any{after, limit}
+	text := `SELECT ` + organizations.columns + ` FROM organizations WHERE slug > $1`
+	args := []any{after}
 	if token != nil {
-		text += ` AND org_id IN (SELECT org_id FROM token_organizations WHERE token_sha256 = $3)`
 		args = append(args, token[:])
+		text += ` AND org_id IN (SELECT org_id FROM token_organizations WHERE token_sha256 = $2)`
 	}
+	args = append(args, int64(limit))
 	orgs := make([]billing.Organization, 0)
-	err := s.reader.query(ctx, text+` ORDER BY slug LIMIT $2`, args, func(rows row) error {
-		org, err := scanOrganization(rows)
+	err := s.reader.query(ctx, text+fmt.Sprintf(` ORDER BY slug LIMIT $%d`, len(args)), args, func(r *row) error {
+		var org billing.Organization
+		err := organizations.scan(r, &org)
 		orgs = append(orgs, org)
 		return err
 	})
@@ -63,21 +58,23 @@ func (s *Store) Organizations(ctx context.Context, after string, limit int, toke
 
 // CreateToken implements billing.Store.
 func (s *Store) CreateToken(ctx context.Context, token billing.Token) error {
-	err := s.transact(ctx, func(t tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO tokens (sha256, name, role, created_at, expires_at, revoked_at)
-				VALUES ($1, $2, $3, $4, $5, $6)`, token.Hash[:], token.Name, string(token.Role), int64(token.CreatedAt),
-			(*int64)(token.ExpiresAt), (*int64)(token.RevokedAt)); err != nil {
+	err := s.transact(ctx, func(p pipeline) error {
+		p.exec(`INSERT INTO tokens (`+tokens.columns+`) VALUES `+
+			s.dialect.placeholders(1, len(tokens.fields)), tokens.values(&token, nil))
+		added := make([]bool, len(token.Organizations))
+		for i, slug := range token.Organizations {
+			p.query(`INSERT INTO token_organizations (token_sha256, org_id)
+				SELECT $1, org_id FROM organizations WHERE slug = $2 RETURNING org_id`, []any{token.Hash[:], slug},
+				func(*row) error {
+					added[i] = true
+					return nil
+				})
+		}
+		if err := p.run(ctx); err != nil {
 			return err
 		}
-		for _, slug := range token.Organizations {
-			added, err := t.exec(ctx, `INSERT INTO token_organizations (token_sha256, org_id)
-				SELECT $1, org_id FROM organizations WHERE slug = $2`, token.Hash[:], slug)
-			if err != nil {
-				return err
-			}
-			if added == 0 {
-				return billing.Faultf(billing.ErrOrganizationNotFound, "there is no organization %q", slug)
-			}
+		if i := slices.Index(added, false); i >= 0 {
+			return billing.Faultf(billing.ErrOrganizationNotFound, "there is no organization %q", token.Organizations[i])
 		}
 		return nil
 	})
@@ -89,38 +86,40 @@ func (s *Store) CreateToken(ctx context.Context, token billing.Token) error {
 
 // Tokens implements billing.Store.
 func (s *Store) Tokens(ctx context.Context) ([]billing.Token, error) {
-	tokens, err := readTokens(ctx, s.reader)
-	return tokens, s.fail(ctx, err)
+	list, err := readTokens(ctx, s.reader)
+	return list, s.fail(ctx, err)
 }
 
-func readTokens(ctx context.Context, q querier) (tokens []billing.Token, err error) {
-	err = q.query(ctx, `SELECT t.sha256, t.name, t.role, t.created_at, t.expires_at, t.revoked_at, o.slug
-		FROM tokens t
-		JOIN token_organizations m ON m.token_sha256 = t.sha256
-		JOIN organizations o ON o.org_id = m.org_id
-		ORDER BY t.created_at, t.sha256, o.slug`, nil, func(rows row) error {
+func readTokens(ctx context.Context, q querier) (list []billing.Token, err error) {
+	err = q.query(ctx, `SELECT `+tokens.columns+`, org_slug FROM tokens
+		JOIN (SELECT token_sha256, slug AS org_slug FROM token_organizations JOIN organizations USING (org_id)) AS seen ON token_sha256 = sha256
+		ORDER BY created_at, sha256, org_slug`, nil, func(r *row) error {
 		var t billing.Token
-		var hash []byte
 		var slug string
-		if err := rows.Scan(&hash, &t.Name, &t.Role, &t.CreatedAt, &t.ExpiresAt, &t.RevokedAt, &slug); err != nil {
+		if err := tokens.scan(r, &t, &slug); err != nil {
 			return err
 		}
-		copy(t.Hash[:], hash)
-		if n := len(tokens); n == 0 || tokens[n-1].Hash != t.Hash {
-			tokens = append(tokens, t)
+		if n := len(list); n == 0 || list[n-1].Hash != t.Hash {
+			list = append(list, t)
 		}
-		last := &tokens[len(tokens)-1]
+		last := &list[len(list)-1]
 		last.Organizations = append(last.Organizations, slug)
 		return nil
 	})
-	return tokens, err
+	return list, err
 }
 
 // RevokeToken implements billing.Store.
 func (s *Store) RevokeToken(ctx context.Context, hash billing.TokenHash, at billing.Time) error {
-	return s.transact(ctx, func(t tx) error {
-		changed, err := t.exec(ctx, `UPDATE tokens SET revoked_at = coalesce(revoked_at, $2) WHERE sha256 = $1`, hash[:], int64(at))
-		if err == nil && changed == 0 {
+	return s.transact(ctx, func(p pipeline) error {
+		found := false
+		p.query(`UPDATE tokens SET revoked_at = coalesce(revoked_at, $1) WHERE sha256 = $2 RETURNING sha256`, []any{int64(at), hash[:]},
+			func(*row) error {
+				found = true
+				return nil
+			})
+		err := p.run(ctx)
+		if err == nil && !found {
 			err = billing.ErrTokenNotFound
 		}
 		return err
@@ -148,14 +147,14 @@ func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug stri
 	found := false
 	err := s.reader.query(ctx, `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
 		FROM tokens t
-		LEFT JOIN organizations o ON o.slug = $2
+		LEFT JOIN organizations o ON o.slug = $1
 			AND EXISTS (SELECT 1 FROM token_organizations m WHERE m.token_sha256 = t.sha256 AND m.org_id = o.org_id)
-		WHERE t.sha256 = $1`, []any{hash[:], slug}, func(rows row) error {
+		WHERE t.sha256 = $2`, []any{slug, hash[:]}, func(r *row) error {
 		found = true
 		var id *billing.ID
 		var slug, name *string
 		var createdAt *billing.Time
-		err := rows.Scan(&grant.Role, &grant.ExpiresAt, &grant.RevokedAt, nullIDColumn{&id}, &slug, &name, &createdAt)
+		err := r.Scan(&grant.Role, &grant.ExpiresAt, &grant.RevokedAt, &id, &slug, &name, &createdAt)
 		if err == nil && id != nil {
 			grant.Organization = &billing.Organization{ID: *id, Slug: *slug, Name: *name, CreatedAt: *createdAt}
 		}

@@ -30,7 +30,7 @@ func (s *Store) Backup(ctx context.Context, file string) error {
 	if err := empty.Close(); err != nil {
 		return err
 	}
-	if _, err := s.writer.db.ExecContext(ctx, `VACUUM INTO $1`, partial); err != nil {
+	if _, err := s.writer.ExecContext(ctx, `VACUUM INTO $1`, partial); err != nil {
 		return s.fail(ctx, fmt.Errorf("back up to %s: %w", file, err))
 	}
 	if err := syncFile(partial); err != nil {

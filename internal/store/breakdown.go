@@ -34,13 +34,13 @@ type windowBuild struct {
 func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window) iter.Seq2[*billing.BreakdownRow, error] {
 	return func(yield func(*billing.BreakdownRow, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
-		parts := make(chan []*breakdownRow, 1)
+		parts := make(chan []*billing.BreakdownRow, 1)
 		var failed error
 		go func() {
 			defer close(parts)
 			failed = s.streamLately(ctx, func(ctx context.Context, from readings, begun *bool) error {
 				return from.atOneMoment(ctx, func(r reading) error {
-					b := &breakdown{reading: r, dialect: s.dialect, size: s.parts, org: org, window: w, send: func(part []*breakdownRow) error {
+					b := &breakdown{reading: r, dialect: s.dialect, size: s.parts, org: org, window: w, send: func(part []*billing.BreakdownRow) error {
 						*begun = true
 						select {
 						case parts <- part:
@@ -60,7 +60,7 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 		}()
 		for part := range parts {
 			for _, row := range part {
-				if !yield(&row.BreakdownRow, nil) {
+				if !yield(row, nil) {
 					return
 				}
 			}
@@ -78,8 +78,9 @@ type breakdown struct {
 	size    partSize
 	org     billing.ID
 	window  billing.Window
-	send    func(part []*breakdownRow) error
+	send    func(part []*billing.BreakdownRow) error
 
+	places []any        // of the row that is being read
 	unread billing.Time // the leases of small builds that start from then on were read, or are looked up by their builds
 }
 
@@ -92,13 +93,11 @@ func (b *breakdown) read(ctx context.Context) error {
 	}
 	for {
 		builds := []windowBuild{}
-		if err := b.fetch(ctx, b.size.listed, func(c *columns) error {
+		if err := b.fetch(ctx, b.size.listed, func(r *row) error {
 			var build windowBuild
-			build.id = c.id(new(billing.ID))
-			c.time(&build.start)
-			c.number(&build.jobs)
+			err := r.Scan(&build.id, &build.start, &build.jobs)
 			builds = append(builds, build)
-			return c.err
+			return err
 		}); err != nil || len(builds) == 0 {
 			return err
 		}
@@ -123,6 +122,13 @@ func (b *breakdown) args(more ...any) []any {
 	return append([]any{b.org[:], int64(b.window.From), int64(b.window.To)}, more...)
 }
 
+// lease reads a row with the columns of a lease, and nothing of its build.
+func (b *breakdown) lease(r *row) (*billing.BreakdownRow, error) {
+	lease := new(billing.BreakdownRow)
+	b.places = leases.into(&lease.Lease, b.places[:0])
+	return lease, r.Scan(b.places...)
+}
+
 // part is how many of the builds at the front make up a part; none where the first is large.
 func (size partSize) part(builds []windowBuild) (n int) {
 	jobs := int64(0)
@@ -142,12 +148,12 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 		places[*build.id] = i
 		jobs += build.jobs
 	}
-	leases := make([][]*breakdownRow, len(builds))
-	take := func(c *columns) error {
-		row, err := c.lease()
+	ofBuilds := make([][]*billing.BreakdownRow, len(builds))
+	take := func(r *row) error {
+		row, err := b.lease(r)
 		if err == nil && row.Lease.BuildID != nil {
 			if i, ok := places[*row.Lease.BuildID]; ok {
-				leases[i] = append(leases[i], row)
+				ofBuilds[i] = append(ofBuilds[i], row)
 			}
 		}
 		return err
@@ -155,34 +161,34 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 	// What starts at about the same time is stored together, so most leases are read by their start. They lie among leases of
 	// other builds, of which not too many are read in vain.
 	oldest := builds[len(builds)-1].start
-	if err := b.query(ctx, `SELECT `+leaseColumns+` FROM leases`+b.dialect.byIndex("leases_by_start_and_build")+leasesInWindow+
+	if err := b.query(ctx, `SELECT `+leases.columns+` FROM leases`+b.dialect.byIndex("leases_by_start_and_build")+leasesInWindow+
 		` ORDER BY started_at DESC LIMIT $4`, []any{b.org[:], int64(oldest), int64(b.unread), 2 * jobs}, take); err != nil {
 		return err
 	}
 	b.unread = oldest + 1 // others may start with the oldest
 	var incomplete []any
 	for i, build := range builds {
-		if int64(len(leases[i])) < build.jobs {
-			leases[i] = nil
+		if int64(len(ofBuilds[i])) < build.jobs {
+			ofBuilds[i] = nil
 			incomplete = append(incomplete, build.id[:])
 		}
 	}
-	for text, args := range b.dialect.lookups(leaseColumns, `leases`+b.dialect.byIndex("leases_by_build")+leasesInWindow,
+	for text, args := range b.dialect.lookups(leases.columns, `leases`+b.dialect.byIndex("leases_by_build")+leasesInWindow,
 		b.args(), "build_id", uuids, incomplete) {
 		if err := b.query(ctx, text, args, take); err != nil {
 			return err
 		}
 	}
-	part := make([]*breakdownRow, 0, jobs)
+	part := make([]*billing.BreakdownRow, 0, jobs)
 	for i, build := range builds {
-		if int64(len(leases[i])) != build.jobs {
-			return fmt.Errorf("build %s has %d leases, and %d when it was read", build.id, build.jobs, len(leases[i]))
+		if int64(len(ofBuilds[i])) != build.jobs {
+			return fmt.Errorf("build %s has %d leases, and %d when it was read", build.id, build.jobs, len(ofBuilds[i]))
 		}
-		slices.SortFunc(leases[i], func(a, b *breakdownRow) int {
+		slices.SortFunc(ofBuilds[i], func(a, b *billing.BreakdownRow) int {
 			return cmp.Or(cmp.Compare(a.Lease.StartedAt, b.Lease.StartedAt), bytes.Compare(a.Lease.ID[:], b.Lease.ID[:]))
 		})
 		sums := billing.BuildUsage{StartedAt: build.start, Jobs: build.jobs}
-		for _, row := range leases[i] {
+		for _, row := range ofBuilds[i] {
 			if l := &row.Lease; l.FinishedAt != nil {
 				sums.Cents += *l.AmountCents
 				if sums.FinishedAt == nil || *l.FinishedAt > *sums.FinishedAt {
@@ -190,10 +196,10 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 				}
 			}
 		}
-		for _, row := range leases[i] {
+		for _, row := range ofBuilds[i] {
 			row.Build = sums
 		}
-		part = append(part, leases[i]...)
+		part = append(part, ofBuilds[i]...)
 	}
 	return b.send(part)
 }
@@ -208,23 +214,21 @@ func (b *breakdown) sendLarge(ctx context.Context, build windowBuild) error {
 		from += ` AND build_id IS NULL`
 	}
 	sums := billing.BuildUsage{StartedAt: build.start, Jobs: build.jobs}
-	if err := b.query(ctx, `SELECT max(finished_at), CAST(coalesce(sum(amount_cents), 0) AS BIGINT)`+from, args, func(c *columns) error {
-		sums.FinishedAt = c.time(new(billing.Time))
-		c.number(&sums.Cents)
-		return c.err
+	if err := b.query(ctx, `SELECT max(finished_at), CAST(coalesce(sum(amount_cents), 0) AS BIGINT)`+from, args, func(r *row) error {
+		return r.Scan(&sums.FinishedAt, &sums.Cents)
 	}); err != nil {
 		return err
 	}
-	part := make([]*breakdownRow, 0, min(build.jobs, b.size.leases))
-	if err := b.query(ctx, `SELECT `+leaseColumns+from+` ORDER BY started_at, lease_id`, args, func(c *columns) error {
-		row, err := c.lease()
+	part := make([]*billing.BreakdownRow, 0, min(build.jobs, b.size.leases))
+	if err := b.query(ctx, `SELECT `+leases.columns+from+` ORDER BY started_at, lease_id`, args, func(r *row) error {
+		row, err := b.lease(r)
 		if err != nil {
 			return err
 		}
 		row.Build = sums
 		if part = append(part, row); int64(len(part)) == b.size.leases {
 			full := part
-			part = make([]*breakdownRow, 0, b.size.leases)
+			part = make([]*billing.BreakdownRow, 0, b.size.leases)
 			return b.send(full)
 		}
 		return nil

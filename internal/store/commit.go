@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -92,7 +93,7 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 	s.using.RLock()
 	defer s.using.RUnlock()
 	if s.closed.Load() {
-		return nil, billing.Faultf(billing.ErrUnavailable, "the store is closed")
+		return nil, errClosed
 	}
 	w := newWrite(org, ops)
 	if s.queue.add(w) {
@@ -249,10 +250,9 @@ var errNothingToCommit = errors.New("nothing to commit")
 
 // loadHead puts an organization's head into its book. It calls found where there is one.
 func (d dialect) loadHead(p pipeline, org billing.ID, book *billing.Book, found func()) {
-	p.query(headQuery+d.lockHead, []any{org[:]}, func(rows row) (err error) {
+	p.query(headQuery+d.lockHead, []any{org[:]}, func(r *row) error {
 		found()
-		book.Head, err = scanHead(rows)
-		return err
+		return heads.scan(r, &book.Head)
 	})
 }
 
@@ -262,10 +262,10 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 		column string
 		ids    []billing.ID
 	}{{"lease_id", needs.Leases}, {"job_id", needs.Jobs}} {
-		for text, args := range d.lookups(leaseColumns, `leases WHERE org_id = $1`, []any{org[:]}, by.column, uuids, byteKeys(by.ids)) {
-			p.query(text, args, func(rows row) error {
+		for text, args := range d.lookups(leases.columns, `leases WHERE org_id = $1`, []any{org[:]}, by.column, uuids, byteKeys(by.ids)) {
+			p.query(text, args, func(r *row) error {
 				var l billing.Lease
-				if err := scanLease(rows, &l); err != nil {
+				if err := leases.scan(r, &l); err != nil {
 					return err
 				}
 				book.LoadLease(l)
@@ -281,11 +281,11 @@ func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *bi
 		{"lease_id", uuids, "ledger_entries_by_lease", byteKeys(needs.Debits)},
 		{"idempotency_key", texts, "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
 	} {
-		for text, args := range d.lookups(entryColumns, `ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1`,
+		for text, args := range d.lookups(entries.columns, `ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1`,
 			[]any{org[:]}, by.column, by.of, by.keys) {
-			p.query(text, args, func(rows row) error {
+			p.query(text, args, func(r *row) error {
 				var e billing.Entry
-				if err := scanEntry(rows, &e); err != nil {
+				if err := entries.scan(r, &e); err != nil {
 					return err
 				}
 				book.LoadEntry(e)
@@ -313,14 +313,18 @@ func textKeys(texts []string) []any {
 
 // flush writes what the operations changed.
 func (d dialect) flush(p pipeline, org billing.ID, head billing.Head, c billing.Changes) {
-	d.insert(p, org, leaseInsertion, len(c.Leases), func(i int, row []any) []any { return leaseValues(&c.Leases[i], row) })
-	d.insert(p, org, leaseChange, len(c.Changed), func(i int, row []any) []any { return leaseValues(&c.Changed[i], row) })
-	d.insert(p, org, entryInsertion, len(c.Entries), func(i int, row []any) []any { return entryValues(&c.Entries[i], row) })
+	insert(d, p, org, leases, c.Leases, ``)
+	insert(d, p, org, leases, c.Changed, changeLease)
+	insert(d, p, org, entries, c.Entries, ``)
 	d.addSums(p, org, c.Sums)
-	p.exec(`UPDATE ledger_heads SET seq = $1, balance_cents = $2, last_at = $3,
-			cpu_seconds = $4, memory_gb_seconds = $5, disk_gb_seconds = $6, total_cents = $7 WHERE org_id = $8`,
-		[]any{
-			head.Seq, head.BalanceCents, int64(head.LastAt),
-			head.Lifetime.CPUSeconds, head.Lifetime.MemoryGBSeconds, head.Lifetime.DiskGBSeconds, head.Lifetime.Cents, org[:],
-		})
+	p.exec(updateHead, append(heads.values(&head, nil), org[:]))
 }
+
+var updateHead = func() string {
+	n := 0
+	set := heads.set(0, func(string) string {
+		n++
+		return fmt.Sprintf(`$%d`, n)
+	})
+	return fmt.Sprintf(`UPDATE ledger_heads SET %s WHERE org_id = $%d`, set, n+1)
+}()

@@ -128,11 +128,11 @@ func TestDistributeWithoutCitus(t *testing.T) {
 func TestPlansAreKeptWithoutCitus(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
-	if mode := column[string](t, s.writer.db, `SHOW plan_cache_mode`); mode[0] != "force_generic_plan" {
+	if mode := column[string](t, s.writer, `SHOW plan_cache_mode`); mode[0] != "force_generic_plan" {
 		t.Errorf("without Citus the mode is %s", mode)
 	}
 	standInCitus(t, database)
-	if mode := column[string](t, open(t, database).writer.db, `SHOW plan_cache_mode`); mode[0] != "auto" {
+	if mode := column[string](t, open(t, database).writer, `SHOW plan_cache_mode`); mode[0] != "auto" {
 		t.Errorf("with Citus the mode is %s", mode)
 	}
 }
@@ -142,11 +142,22 @@ func column[T any](t *testing.T, db *sql.DB, text string, args ...any) (values [
 	t.Helper()
 	rows, err := db.Query(text, args...)
 	must(t, err)
-	must(t, each(rows, func(rows row) error {
+	must(t, each(rows, func(rows *sql.Rows) error {
 		var value T
 		err := rows.Scan(&value)
 		values = append(values, value)
 		return err
 	}))
 	return values
+}
+
+// each hands over the rows of a query.
+func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

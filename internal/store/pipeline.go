@@ -12,13 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// row is what a query has found, to be scanned.
-type row interface{ Scan(into ...any) error }
-
 // pipeline takes the statements of a write transaction. They wait until run, so that a database at the other end of a network
 // gets many at a time and its answers take one way. A text has its parameters in the order of their numbers.
 type pipeline interface {
-	query(text string, args []any, scan func(row) error)
+	query(text string, args []any, scan func(*row) error)
 	exec(text string, args []any)
 	run(context.Context) error
 }
@@ -35,7 +32,7 @@ func (s *Store) commitTogether(ctx context.Context, do func(pipeline) error) err
 // pipelineNow begins with the first statements of do and commits with the last, so that a transaction takes two ways there and
 // back.
 func (s *Store) pipelineNow(ctx context.Context, do func(pipeline) error) error {
-	return onConnection(ctx, s.writer.db, func(conn *pgx.Conn) (err error) {
+	return onConnection(ctx, s.writer, func(conn *pgx.Conn) (err error) {
 		defer func() {
 			if conn.PgConn().TxStatus() != 'I' && !conn.IsClosed() {
 				err = errors.Join(err, rollBack(ctx, conn))
@@ -80,11 +77,18 @@ type batch struct {
 	waiting pgx.Batch
 }
 
-func (b *batch) query(text string, args []any, scan func(row) error) {
-	b.waiting.Queue(text, args...).Query(func(rows pgx.Rows) error { return eachNative(rows, scan) })
+func (b *batch) query(text string, args []any, scan func(*row) error) {
+	b.queue(text, args).Query(func(rows pgx.Rows) error { return eachNative(rows, scan) })
 }
 
-func (b *batch) exec(text string, args []any) { b.waiting.Queue(text, args...) }
+func (b *batch) exec(text string, args []any) { b.queue(text, args) }
+
+func (b *batch) queue(text string, args []any) *pgx.QueuedQuery {
+	for i := range args {
+		args[i] = plain(args[i])
+	}
+	return b.waiting.Queue(text, args...)
+}
 
 func (b *batch) run(ctx context.Context) error {
 	waiting := b.waiting
@@ -92,10 +96,13 @@ func (b *batch) run(ctx context.Context) error {
 	return b.conn.SendBatch(ctx, &waiting).Close()
 }
 
-func eachNative(rows pgx.Rows, scan func(row) error) error {
+// eachNative hands over rows. A row is valid until the next one.
+func eachNative(rows pgx.Rows, scan func(*row) error) error {
 	defer rows.Close()
+	r := row{room: new(room)}
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		r.raw, r.next = rows.RawValues(), 0
+		if err := scan(&r); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,6 @@ var postgresDialect = dialect{
 
 	pipelined: true,
 
-	readTx:     &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	byIndex:    func(string) string { return "" }, // its planner finds it
 	unique:     func(err error) bool { return hasCode(err, "23505") },
 	again:      func(err error) bool { return hasCode(err, "40P01", "40001") }, // deadlock, serialization failure
@@ -93,6 +92,35 @@ func (a *postgresAddress) String() string {
 	return net.JoinHostPort(a.config.Host, strconv.Itoa(int(a.config.Port))) + "/" + a.config.Database
 }
 
+// postgresPool has connections for reads.
+type postgresPool struct{ *sql.DB }
+
+// query implements querier.
+func (p postgresPool) query(ctx context.Context, text string, args []any, scan func(*row) error) error {
+	return onLiveConnection(ctx, p.DB, func(conn *pgx.Conn, live func()) error {
+		rows, err := conn.Query(ctx, text, args...)
+		if err != nil {
+			return err
+		}
+		return eachNative(rows, func(r *row) error {
+			live()
+			return scan(r)
+		})
+	})
+}
+
+// onLiveConnection is onConnection for reads on a pool whose connections may have been lost while they were idle, as all are
+// when the database is started again: the next one is tried, and at last a new one. Once do has called live it is not run again.
+func onLiveConnection(ctx context.Context, db *sql.DB, do func(conn *pgx.Conn, live func()) error) error {
+	for lost := 0; ; lost++ {
+		begun := false
+		err := onConnection(ctx, db, func(conn *pgx.Conn) error { return do(conn, func() { begun = true }) })
+		if begun || !connectionLost(err) || ctx.Err() != nil || lost == db.Stats().MaxOpenConnections {
+			return err
+		}
+	}
+}
+
 func (a *postgresAddress) pool(connections int, options ...stdlib.OptionOpenDB) *sql.DB {
 	db := stdlib.OpenDB(*a.config, options...)
 	db.SetMaxOpenConns(connections)
@@ -134,10 +162,12 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	if err := writer.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", err), writer.Close())
 	}
-	s, err := start(ctx, postgresDialect, writer, address.pool(16), address.pool(8))
+	s, err := start(ctx, postgresDialect, writer)
 	if err != nil {
 		return nil, err
 	}
-	s.address, s.readings = address, s.streams
+	reader, readings := postgresPool{address.pool(16)}, postgresPool{address.pool(8)}
+	s.address, s.reader, s.readings = address, reader, readings
+	s.pools = append(s.pools, reader, readings)
 	return s, nil
 }

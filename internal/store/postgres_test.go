@@ -60,7 +60,7 @@ func sqliteColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
 		WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'goose_db_version'
 		ORDER BY t.name, c.cid`)
 	must(t, err)
-	must(t, each(rows, func(rows row) error {
+	must(t, each(rows, func(rows *sql.Rows) error {
 		var c tableColumn
 		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
 		columns = append(columns, c)
@@ -76,7 +76,7 @@ func postgresColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'goose_db_version'
 		ORDER BY c.relname COLLATE "C", a.attnum`)
 	must(t, err)
-	must(t, each(rows, func(rows row) error {
+	must(t, each(rows, func(rows *sql.Rows) error {
 		var c tableColumn
 		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
 		same := map[string]string{"uuid": "BLOB", "bytea": "BLOB", "text": "TEXT", "bigint": "INTEGER"}
@@ -156,8 +156,8 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 		keys = append(keys, id[:])
 	}
 	for _, lookup := range []struct{ columns, table, column string }{
-		{leaseColumns, "leases", "lease_id"}, {leaseColumns, "leases", "job_id"},
-		{entryColumns, "ledger_entries", "entry_id"}, {entryColumns, "ledger_entries", "lease_id"},
+		{leases.columns, "leases", "lease_id"}, {leases.columns, "leases", "job_id"},
+		{entries.columns, "ledger_entries", "entry_id"}, {entries.columns, "ledger_entries", "lease_id"},
 	} {
 		for text, args := range s.dialect.lookups(lookup.columns, lookup.table+` WHERE org_id = $1`, []any{org[:]}, lookup.column, uuids, keys) {
 			if got := plan(text, args...); !regexp.MustCompile(`Index Cond: \(\(org_id = .*\) AND \(` + lookup.column + ` = `).MatchString(got) {
@@ -212,7 +212,7 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 			rows, err := d.open(t).Query(d.keys)
 			must(t, err)
 			seen := map[string]int{}
-			must(t, each(rows, func(rows row) error {
+			must(t, each(rows, func(rows *sql.Rows) error {
 				var k key
 				err := rows.Scan(&k.Table, &k.Name, &k.First)
 				if seen[k.Table]++; !whole(k.Table) && k.First != "org_id" {
@@ -321,12 +321,9 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 	must(t, post(t, s, org, "later"))
 }
 
-// raise has the database fail with a code.
-func raise(code string) func(tx) error {
-	return func(t tx) error {
-		_, err := t.ExecContext(context.Background(), `DO $$ BEGIN RAISE EXCEPTION 'for a test' USING ERRCODE = '`+code+`'; END $$`)
-		return err
-	}
+// raise is a statement that fails with a code.
+func raise(code string) string {
+	return `DO $$ BEGIN RAISE EXCEPTION 'for a test' USING ERRCODE = '` + code + `'; END $$`
 }
 
 func TestPostgreSQLErrors(t *testing.T) {
@@ -350,9 +347,10 @@ func TestPostgreSQLErrors(t *testing.T) {
 		"XX001": false,
 	} {
 		tries := 0
-		err := s.transact(t.Context(), func(t tx) error {
+		err := s.transact(t.Context(), func(p pipeline) error {
 			tries++
-			return raise(code)(t)
+			p.exec(raise(code), nil)
+			return p.run(context.Background())
 		})
 		if !hasCode(err, code) || errors.Is(err, billing.ErrUnavailable) != unavailable {
 			t.Errorf("%s is %v; unavailable: %v", code, err, errors.Is(err, billing.ErrUnavailable))
@@ -368,24 +366,24 @@ func TestPostgreSQLDeadlock(t *testing.T) {
 	database := pgtest.Database(t)
 	stores := []*Store{open(t, database), open(t, database)}
 	orgs := []billing.ID{createOrganization(t, stores[0], "acme"), createOrganization(t, stores[0], "globex")}
-	lock := func(t tx, org billing.ID) error {
-		_, err := t.exec(context.Background(), `UPDATE ledger_heads SET balance_cents = balance_cents + 1 WHERE org_id = $1`, org[:])
-		return err
+	lock := func(p pipeline, org billing.ID) error {
+		p.exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1 WHERE org_id = $1`, []any{org[:]})
+		return p.run(context.Background())
 	}
 	var holding, all sync.WaitGroup
 	holding.Add(2)
 	tries, errs := make([]int, 2), make([]error, 2)
 	for i, s := range stores {
 		all.Go(func() {
-			errs[i] = s.transact(t.Context(), func(t tx) error {
-				if err := lock(t, orgs[i]); err != nil {
+			errs[i] = s.transact(t.Context(), func(p pipeline) error {
+				if err := lock(p, orgs[i]); err != nil {
 					return err
 				}
 				if tries[i]++; tries[i] == 1 {
 					holding.Done()
 					holding.Wait()
 				}
-				return lock(t, orgs[1-i])
+				return lock(p, orgs[1-i])
 			})
 		})
 	}
@@ -405,12 +403,11 @@ func TestPostgreSQLSerializationFailure(t *testing.T) {
 	org := createOrganization(t, s, "acme")
 	raw := pgtest.Connect(t, database)
 	tries := 0
-	must(t, s.transact(t.Context(), func(t tx) error {
-		ctx := context.Background()
-		if _, err := t.ExecContext(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`); err != nil {
-			return err
-		}
-		if _, err := t.ExecContext(ctx, `SELECT * FROM ledger_heads`); err != nil {
+	_, err := s.writer.Exec(`SET default_transaction_isolation = 'repeatable read'`) // on its one connection
+	must(t, err)
+	must(t, s.transact(t.Context(), func(p pipeline) error {
+		p.exec(`SELECT * FROM ledger_heads`, nil)
+		if err := p.run(context.Background()); err != nil {
 			return err
 		}
 		if tries++; tries == 1 {
@@ -418,8 +415,8 @@ func TestPostgreSQLSerializationFailure(t *testing.T) {
 				return err
 			}
 		}
-		_, err := t.ExecContext(ctx, `UPDATE ledger_heads SET balance_cents = balance_cents + 1`)
-		return err
+		p.exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1`, nil)
+		return nil
 	}))
 	if tries != 2 {
 		t.Errorf("there were %d tries", tries)
@@ -436,8 +433,9 @@ func TestPostgreSQLWriteBesideMigration(t *testing.T) {
 	migrated := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	must(t, s.transact(ctx, func(x tx) error {
-		if _, err := x.exec(ctx, `UPDATE ledger_heads SET balance_cents = 1`); err != nil {
+	must(t, s.transact(ctx, func(p pipeline) error {
+		p.exec(`UPDATE ledger_heads SET balance_cents = 1`, nil)
+		if err := p.run(ctx); err != nil {
 			return err
 		}
 		go func() {
@@ -445,8 +443,8 @@ func TestPostgreSQLWriteBesideMigration(t *testing.T) {
 			migrated <- err
 		}()
 		awaitLock(t, raw)
-		_, err := x.exec(ctx, `UPDATE ledger_heads SET balance_cents = balance_cents + $1`, 1)
-		return err
+		p.exec(`UPDATE ledger_heads SET balance_cents = balance_cents + $1`, []any{int64(1)})
+		return nil
 	}))
 	must(t, <-migrated)
 	wantBalance(t, s, org, 0, 2)

@@ -8,24 +8,13 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// querier is a pool or a transaction.
-type querier interface {
-	query(ctx context.Context, text string, args []any, scan func(row) error) error
-}
-
-const headQuery = `SELECT seq, balance_cents, last_at, ` + usageColumns + ` FROM ledger_heads WHERE org_id = $1`
-
-func scanHead(rows row) (head billing.Head, err error) {
-	err = rows.Scan(append([]any{&head.Seq, &head.BalanceCents, &head.LastAt}, usageInto(&head.Lifetime)...)...)
-	return head, err
-}
+var headQuery = `SELECT ` + heads.columns + ` FROM ledger_heads WHERE org_id = $1`
 
 func readHead(ctx context.Context, q querier, org billing.ID) (head billing.Head, err error) {
 	found := false
-	err = q.query(ctx, headQuery, []any{org[:]}, func(rows row) error {
+	err = q.query(ctx, headQuery, []any{org[:]}, func(r *row) error {
 		found = true
-		head, err = scanHead(rows)
-		return err
+		return heads.scan(r, &head)
 	})
 	if err == nil && !found {
 		err = billing.ErrOrganizationNotFound
@@ -46,27 +35,27 @@ func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) 
 
 // Entries implements billing.Store.
 func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit int) ([]billing.Entry, error) {
-	entries := make([]billing.Entry, 0, min(limit, billing.ListBillingTransactionsLimitClampMaximum))
-	err := s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
-			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, limit},
-		func(rows row) error {
+	list := make([]billing.Entry, 0, min(limit, billing.ListBillingTransactionsLimitClampMaximum))
+	err := s.reader.query(ctx, `SELECT `+entries.columns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
+			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, int64(limit)},
+		func(r *row) error {
 			var e billing.Entry
-			if err := scanEntry(rows, &e); err != nil {
+			if err := entries.scan(r, &e); err != nil {
 				return err
 			}
-			entries = append(entries, e)
+			list = append(list, e)
 			return nil
 		})
-	return entries, s.fail(ctx, err)
+	return list, s.fail(ctx, err)
 }
 
 // Entry implements billing.Store. Neither an entry nor the lease that it bills ever changes, so two statements see the same.
 func (s *Store) Entry(ctx context.Context, org, id billing.ID) (entry billing.Entry, lease *billing.Lease, err error) {
 	found := false
-	err = s.reader.query(ctx, `SELECT `+entryColumns+` FROM ledger_entries WHERE org_id = $1 AND entry_id = $2`, []any{org[:], id[:]},
-		func(rows row) error {
+	err = s.reader.query(ctx, `SELECT `+entries.columns+` FROM ledger_entries WHERE org_id = $1 AND entry_id = $2`, []any{org[:], id[:]},
+		func(r *row) error {
 			found = true
-			return scanEntry(rows, &entry)
+			return entries.scan(r, &entry)
 		})
 	if err != nil {
 		return billing.Entry{}, nil, s.fail(ctx, err)
@@ -77,20 +66,20 @@ func (s *Store) Entry(ctx context.Context, org, id billing.ID) (entry billing.En
 	if entry.LeaseID == nil {
 		return entry, nil, nil
 	}
-	err = s.reader.query(ctx, `SELECT `+leaseColumns+` FROM leases WHERE org_id = $1 AND lease_id = $2`, []any{org[:], entry.LeaseID[:]},
-		func(rows row) error {
+	err = s.reader.query(ctx, `SELECT `+leases.columns+` FROM leases WHERE org_id = $1 AND lease_id = $2`, []any{org[:], entry.LeaseID[:]},
+		func(r *row) error {
 			lease = new(billing.Lease)
-			return scanLease(rows, lease)
+			return leases.scan(r, lease)
 		})
 	return entry, lease, s.fail(ctx, err)
 }
 
 // RecordedLeases implements billing.Store.
 func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billing.LeaseFilter, before billing.LeasePlace, limit int) ([]billing.LeaseRecord, error) {
-	text := `SELECT ` + leaseColumns + `, (SELECT entry_id FROM ledger_entries
+	text := `SELECT ` + leases.columns + `, (SELECT entry_id FROM ledger_entries
 			WHERE ledger_entries.org_id = leases.org_id AND ledger_entries.lease_id = leases.lease_id)
 		FROM leases WHERE org_id = $1 AND started_at <= $2 AND (started_at < $2 OR lease_id < $3)`
-	args := []any{org[:], int64(before.StartedAt), before.ID[:], limit}
+	args := []any{org[:], int64(before.StartedAt), before.ID[:]}
 	switch filter.State {
 	case billing.LeaseStateRunning:
 		text += ` AND finished_at IS NULL`
@@ -105,16 +94,18 @@ func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billi
 		args = append(args, filter.JobID[:])
 		text += fmt.Sprintf(` AND job_id = $%d`, len(args))
 	}
-	var leases []billing.LeaseRecord
-	err := s.reader.query(ctx, text+` ORDER BY started_at DESC, lease_id DESC LIMIT $4`, args, func(rows row) error {
-		var r billing.LeaseRecord
-		if err := scanLease(rows, &r.Lease, nullIDColumn{&r.EntryID}); err != nil {
+	var records []billing.LeaseRecord
+	args = append(args, int64(limit))
+	text += fmt.Sprintf(` ORDER BY started_at DESC, lease_id DESC LIMIT $%d`, len(args))
+	err := s.reader.query(ctx, text, args, func(r *row) error {
+		var record billing.LeaseRecord
+		if err := leases.scan(r, &record.Lease, &record.EntryID); err != nil {
 			return err
 		}
-		leases = append(leases, r)
+		records = append(records, record)
 		return nil
 	})
-	return leases, s.fail(ctx, err)
+	return records, s.fail(ctx, err)
 }
 
 // usageParts selects all that a window sums: the periods that lie in it, the longest that fit, and the leases of what is left at
@@ -129,7 +120,7 @@ func usageParts(partOf string) string {
 	}
 	for _, span := range billing.Spans {
 		for range 2 {
-			parts = append(parts, fmt.Sprintf(`SELECT `+partOf+` AS part_of, `+usageColumns+` FROM usage_sums
+			parts = append(parts, fmt.Sprintf(`SELECT `+partOf+` AS part_of, `+usage.columns+` FROM usage_sums
 				WHERE org_id = $1 AND span = %[2]d AND %[3]s`, `start_at`, span, between(`start_at`)))
 		}
 	}
@@ -156,7 +147,7 @@ func usageArgs(org billing.ID, w billing.Window) []any {
 		if whole := (billing.Window{From: w.From.Ceil(span), To: w.To.Floor(span)}); whole.From < whole.To {
 			add(whole)
 		} else {
-			args = append(args, 0, 0, 0, 0)
+			args = append(args, int64(0), int64(0), int64(0), int64(0))
 		}
 	}
 	add(w)
@@ -174,17 +165,17 @@ var (
 
 // Usage implements billing.Store.
 func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
-	err = s.readLately(ctx, usageQuery, usageArgs(org, w), func(rows row) error {
-		return rows.Scan(usageInto(&sum)...)
+	err = s.readLately(ctx, usageQuery, usageArgs(org, w), func(r *row) error {
+		return usage.scan(r, &sum)
 	}, func() { sum = billing.Usage{} })
 	return sum, err
 }
 
 // UsageByDay implements billing.Store.
 func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window) (days []billing.DayUsage, err error) {
-	err = s.readLately(ctx, dailyQuery, usageArgs(org, w), func(rows row) error {
+	err = s.readLately(ctx, dailyQuery, usageArgs(org, w), func(r *row) error {
 		var day billing.DayUsage
-		if err := rows.Scan(append([]any{&day.Day}, usageInto(&day.Usage)...)...); err != nil {
+		if err := r.Scan(usage.into(&day.Usage, []any{&day.Day})...); err != nil {
 			return err
 		}
 		days = append(days, day)

@@ -38,8 +38,8 @@ type replicas struct {
 // replica is a copy of the database that follows it.
 type replica struct {
 	name    string
-	reader  *statements
-	streams *statements
+	reader  postgresPool
+	streams postgresPool
 	probe   *sql.DB // one connection, so that a measurement does not wait for reads
 	state   atomic.Pointer[replicaState]
 }
@@ -177,7 +177,7 @@ func (s *Store) FollowReplicas(log *slog.Logger, urls []string) error {
 	r := &replicas{log: log, probe: s.address.pool(1), stop: stop}
 	r.done.Go(func() { r.watchPrimary(watching) })
 	for _, a := range addresses {
-		replica := &replica{name: a.String(), reader: newStatements(s.dialect, a.pool(8)), streams: newStatements(s.dialect, a.pool(8)), probe: a.pool(1)}
+		replica := &replica{name: a.String(), reader: postgresPool{a.pool(8)}, streams: postgresPool{a.pool(8)}, probe: a.pool(1)}
 		r.all = append(r.all, replica)
 		r.done.Go(func() { r.watch(watching, replica) })
 	}
@@ -190,7 +190,7 @@ func (r *replicas) close() error {
 	r.done.Wait()
 	errs := []error{r.probe.Close()}
 	for _, replica := range r.all {
-		errs = append(errs, replica.reader.db.Close(), replica.streams.db.Close(), replica.probe.Close())
+		errs = append(errs, replica.reader.Close(), replica.streams.Close(), replica.probe.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -220,7 +220,7 @@ func (s *replicaState) whileUp(ctx context.Context, read func(context.Context) e
 
 // readLately runs a short read whose answer may be up to maxLag old: on a replica, and on the database itself where there
 // is none or it fails.
-func (s *Store) readLately(ctx context.Context, text string, args []any, scan func(row) error, restart func()) error {
+func (s *Store) readLately(ctx context.Context, text string, args []any, scan func(*row) error, restart func()) error {
 	if replica, state := s.replicas.pick(); replica != nil {
 		err := state.whileUp(ctx, func(ctx context.Context) error { return replica.reader.query(ctx, text, args, scan) })
 		if err == nil || ctx.Err() != nil {

@@ -128,7 +128,7 @@ func TestReplicasAnswer(t *testing.T) {
 	f.await(0, true)
 	eventually(t, "the replica to have the lease", func() bool { return f.usage() == 1 && f.series() == 1 && f.breakdown() == 1 })
 
-	must(t, errors.Join(f.store.reader.db.Close(), f.store.streams.db.Close()))
+	must(t, errors.Join(f.store.reader.(postgresPool).Close(), f.store.readings.(postgresPool).Close()))
 	f.bill() // writes go on
 	eventually(t, "the replica to have the next lease", func() bool { return f.usage() == 2 && f.series() == 2 && f.breakdown() == 2 })
 	ctx := t.Context()
@@ -421,7 +421,7 @@ func TestReplicaUnderLoad(t *testing.T) {
 	f.follow(f.replicas[0].URL(flockDatabase))
 	f.bill()
 	f.await(0, true)
-	for _, pool := range []*sql.DB{f.store.reader.db, f.store.replicas.all[0].reader.db, f.store.replicas.all[0].streams.db} {
+	for _, pool := range []postgresPool{f.store.reader.(postgresPool), f.store.replicas.all[0].reader, f.store.replicas.all[0].streams} {
 		for range pool.Stats().MaxOpenConnections {
 			c, err := pool.Conn(t.Context())
 			must(t, err)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -14,162 +13,129 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// idValue is an id as a parameter; a nil id is NULL.
-func idValue(id *billing.ID) any {
-	if id == nil {
-		return nil
+// table is where values of T are stored, in columns in the order of the fields. Rows of tables other than organizations and
+// tokens begin with the id of the organization.
+type table[T any] struct {
+	name    string
+	fields  []billing.Field[T]
+	columns string   // separated by commas
+	types   []string // of the columns
+}
+
+func newTable[T any](name string, fields []billing.Field[T]) *table[T] {
+	t := &table[T]{name: name, fields: fields}
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+		t.types = append(t.types, typeOf(f.Of(new(T))))
 	}
-	return id[:]
+	t.columns = strings.Join(names, ", ")
+	return t
 }
 
-// idColumn reads an id that is not NULL, whether the database hands it over as 16 bytes or as text.
-type idColumn struct{ into *billing.ID }
+var (
+	organizations = newTable("organizations", billing.OrganizationFields)
+	tokens        = newTable("tokens", billing.TokenFields)
+	heads         = newTable("ledger_heads", billing.HeadFields)
+	leases        = newTable("leases", billing.LeaseFields)
+	entries       = newTable("ledger_entries", billing.EntryFields)
+	sums          = newTable("usage_sums", billing.SumFields)
+	usage         = newTable("", billing.UsageFields) // a part of heads and sums
+)
 
-func (c idColumn) Scan(value any) (err error) {
-	switch v := value.(type) {
-	case []byte:
-		if len(v) != len(c.into) {
-			return fmt.Errorf("an id of %d bytes", len(v))
-		}
-		copy(c.into[:], v)
-	case string:
-		*c.into, err = billing.ParseID(v)
-	default:
-		return fmt.Errorf("an id of type %T", value)
+// into appends where the columns of a row belong.
+func (t *table[T]) into(v *T, places []any) []any {
+	for i := range t.fields {
+		places = append(places, t.fields[i].Of(v))
 	}
-	return err
+	return places
 }
 
-// ScanUUID implements pgtype.UUIDScanner.
-func (c idColumn) ScanUUID(v pgtype.UUID) error {
-	if !v.Valid {
-		return errors.New("an id is NULL")
+// scan reads a row with the columns of the table, and those that more points to.
+func (t *table[T]) scan(r *row, v *T, more ...any) error {
+	return r.Scan(append(t.into(v, nil), more...)...)
+}
+
+// values appends the columns of a row as parameters, which point into it.
+func (t *table[T]) values(v *T, args []any) []any {
+	for i := range t.fields {
+		args = append(args, t.fields[i].Known(v))
 	}
-	*c.into = v.Bytes
-	return nil
+	return args
 }
 
-// nullIDColumn reads an id that may be NULL.
-type nullIDColumn struct{ into **billing.ID }
-
-func (c nullIDColumn) Scan(value any) error {
-	if value == nil {
-		*c.into = nil
-		return nil
+// set is what follows SET where every column but the first ones, which name a row, becomes what change makes of it.
+func (t *table[T]) set(keys int, change func(column string) string) string {
+	parts := make([]string, 0, len(t.fields))
+	for _, f := range t.fields[keys:] {
+		parts = append(parts, f.Name+` = `+change(f.Name))
 	}
-	id := new(billing.ID)
-	*c.into = id
-	return idColumn{id}.Scan(value)
+	return strings.Join(parts, `, `)
 }
 
-// ScanUUID implements pgtype.UUIDScanner.
-func (c nullIDColumn) ScanUUID(v pgtype.UUID) error {
-	*c.into = nil
-	if v.Valid {
-		*c.into = (*billing.ID)(&v.Bytes)
-	}
-	return nil
-}
-
-const leaseColumns = `lease_id, job_id, job_name, step_key, vm_handle, build_id, build_number, build_external_id,
-	pipeline_id, pipeline_name, pipeline_slug, cpu_count, memory_gb, disk_gb,
-	started_at, finished_at, duration_seconds, amount_cents`
-
-func scanLease(rows row, l *billing.Lease, more ...any) error {
-	l.ID = new(billing.ID)
-	return rows.Scan(append([]any{
-		idColumn{l.ID}, nullIDColumn{&l.JobID}, &l.JobName, &l.StepKey, &l.VMHandle,
-		nullIDColumn{&l.BuildID}, &l.BuildNumber, &l.BuildExternalID,
-		nullIDColumn{&l.PipelineID}, &l.PipelineName, &l.PipelineSlug, &l.CPUCount, &l.MemoryGB, &l.DiskGB,
-		&l.StartedAt, &l.FinishedAt, &l.DurationSeconds, &l.AmountCents,
-	}, more...)...)
-}
-
-func leaseValues(l *billing.Lease, args []any) []any {
-	return append(args,
-		idValue(l.ID), idValue(l.JobID), l.JobName, l.StepKey, l.VMHandle,
-		idValue(l.BuildID), l.BuildNumber, l.BuildExternalID,
-		idValue(l.PipelineID), l.PipelineName, l.PipelineSlug, l.CPUCount, l.MemoryGB, l.DiskGB,
-		int64(l.StartedAt), (*int64)(l.FinishedAt), l.DurationSeconds, l.AmountCents)
-}
-
-const entryColumns = `seq, entry_id, amount_cents, balance_after_cents, source, description, created_at, lease_id,
-	idempotency_key`
-
-func scanEntry(rows row, e *billing.Entry, more ...any) error {
-	return rows.Scan(append([]any{
-		&e.Seq, idColumn{&e.ID}, &e.AmountCents, &e.BalanceAfterCents, &e.Source, &e.Description,
-		&e.CreatedAt, nullIDColumn{&e.LeaseID}, &e.IdempotencyKey,
-	}, more...)...)
-}
-
-func entryValues(e *billing.Entry, args []any) []any {
-	return append(args,
-		e.Seq, e.ID[:], e.AmountCents, e.BalanceAfterCents, string(e.Source), e.Description,
-		int64(e.CreatedAt), idValue(e.LeaseID), e.IdempotencyKey)
-}
-
-const usageColumns = `cpu_seconds, memory_gb_seconds, disk_gb_seconds, total_cents`
-
-func usageInto(u *billing.Usage) []any {
-	return []any{&u.CPUSeconds, &u.MemoryGBSeconds, &u.DiskGBSeconds, &u.Cents}
-}
-
-// insertion is how rows of a table are inserted. Each begins with the organization.
-type insertion struct {
-	table    string
-	columns  string   // but the organization
-	types    []string // of these columns
-	conflict string   // what follows where a row with the same key is there
-}
-
+// The types of columns.
 const (
 	uuids   = "uuid"
 	texts   = "text"
 	numbers = "bigint"
+	hashes  = "bytea"
 )
 
+// typeOf is the type of the column of a field, which the value belongs to.
+func typeOf(value any) string {
+	switch value.(type) {
+	case *billing.ID, **billing.ID:
+		return uuids
+	case *int64, **int64, *billing.Time, **billing.Time:
+		return numbers
+	case *string, **string, *billing.Source, *billing.Role:
+		return texts
+	case *billing.TokenHash:
+		return hashes
+	}
+	panic(fmt.Sprintf("a field of type %T", value))
+}
+
+// plain makes of a parameter that points to the value of a field one of bytes, an int64 or a string.
+func plain(parameter any) any {
+	switch v := parameter.(type) {
+	case *int64:
+		return *v
+	case *billing.Time:
+		return int64(*v)
+	case *string:
+		return *v
+	case *billing.Source:
+		return string(*v)
+	case *billing.Role:
+		return string(*v)
+	case *billing.ID:
+		return v[:]
+	case *billing.TokenHash:
+		return v[:]
+	}
+	return parameter
+}
+
+// What follows an insertion where a row with the same key is there.
 var (
-	leaseInsertion = insertion{"leases", leaseColumns, []string{
-		uuids, uuids, texts, texts, texts, uuids, numbers, texts, uuids, texts, texts,
-		numbers, numbers, numbers, numbers, numbers, numbers, numbers,
-	}, ``}
-	leaseChange = insertion{leaseInsertion.table, leaseInsertion.columns, leaseInsertion.types,
-		` ON CONFLICT (org_id, lease_id) DO UPDATE SET job_name = excluded.job_name, step_key = excluded.step_key,
-		vm_handle = excluded.vm_handle, build_id = excluded.build_id, build_number = excluded.build_number,
-		build_external_id = excluded.build_external_id, pipeline_id = excluded.pipeline_id,
-		pipeline_name = excluded.pipeline_name, pipeline_slug = excluded.pipeline_slug,
-		cpu_count = excluded.cpu_count, memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb,
-		started_at = excluded.started_at, finished_at = excluded.finished_at,
-		duration_seconds = excluded.duration_seconds, amount_cents = excluded.amount_cents`}
-	entryInsertion = insertion{"ledger_entries", entryColumns, []string{
-		numbers, uuids, numbers, numbers, texts, texts, numbers, uuids, texts,
-	}, ``}
-	sumInsertion = insertion{"usage_sums", `span, start_at, ` + usageColumns, []string{
-		numbers, numbers, numbers, numbers, numbers, numbers,
-	}, ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET
-		cpu_seconds = usage_sums.cpu_seconds + excluded.cpu_seconds,
-		memory_gb_seconds = usage_sums.memory_gb_seconds + excluded.memory_gb_seconds,
-		disk_gb_seconds = usage_sums.disk_gb_seconds + excluded.disk_gb_seconds,
-		total_cents = usage_sums.total_cents + excluded.total_cents`}
+	changeLease = ` ON CONFLICT (org_id, lease_id) DO UPDATE SET ` + leases.set(2, func(c string) string { return `excluded.` + c })
+	addToSum    = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` +
+		sums.set(2, func(c string) string { return `usage_sums.` + c + ` + excluded.` + c })
 )
-
-// sumUpdate has the parameters of sumInsertion.
-const sumUpdate = `UPDATE usage_sums SET cpu_seconds = cpu_seconds + ?4, memory_gb_seconds = memory_gb_seconds + ?5,
-	disk_gb_seconds = disk_gb_seconds + ?6, total_cents = total_cents + ?7 WHERE org_id = ?1 AND span = ?2 AND start_at = ?3`
 
 // few is as many rows as a single lease changes of one table: a sum of each span.
 const few = len(billing.Spans)
 
-// insert inserts n rows; values appends the columns of one of them. PostgreSQL gets many as an array for each column, which takes
-// it longer than a few parameters of their own do.
-func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, values func(i int, row []any) []any) {
-	before, width := `INSERT INTO `+into.table+` (org_id, `+into.columns+`) `, len(into.types)+1
-	if d.pipelined && n > few {
+// insert inserts rows of an organization, with what follows where a row with the same key is there. PostgreSQL gets many as an
+// array for each column, which takes it longer than a few parameters of their own do.
+func insert[T any](d dialect, p pipeline, org billing.ID, into *table[T], rows []T, conflict string) {
+	before, width := `INSERT INTO `+into.name+` (org_id, `+into.columns+`) `, len(into.types)+1
+	if d.pipelined && len(rows) > few {
 		columns := make([][]any, len(into.types))
-		for i := range n {
-			for c, value := range values(i, make([]any, 0, len(columns))) {
-				columns[c] = append(columns[c], value)
+		for i := range rows {
+			for c, value := range into.values(&rows[i], make([]any, 0, len(columns))) {
+				columns[c] = append(columns[c], plain(value))
 			}
 		}
 		args, parameters := []any{org[:]}, make([]string, len(columns))
@@ -177,42 +143,50 @@ func (d dialect) insert(p pipeline, org billing.ID, into insertion, n int, value
 			args = append(args, array(of, columns[c]))
 			parameters[c] = fmt.Sprintf(`$%d::%s[]`, c+2, of)
 		}
-		p.exec(before+`SELECT $1::uuid, * FROM unnest(`+strings.Join(parameters, `, `)+`) AS new`+into.conflict, args)
+		p.exec(before+`SELECT $1::uuid, * FROM unnest(`+strings.Join(parameters, `, `)+`) AS new`+conflict, args)
 		return
 	}
-	for at := 0; at < n; {
+	for len(rows) > 0 {
 		size := 1
 		for _, larger := range []int{few, 8, 64} {
-			if at+larger <= n {
+			if larger <= len(rows) {
 				size = larger
 			}
 		}
 		args := make([]any, 0, size*width)
-		for range size {
-			args = values(at, append(args, org[:]))
-			at++
+		for i := range size {
+			args = into.values(&rows[i], append(args, org[:]))
 		}
-		p.exec(before+`VALUES `+d.placeholders(size, width)+into.conflict, args)
+		rows = rows[size:]
+		p.exec(before+`VALUES `+d.placeholders(size, width)+conflict, args)
 	}
 }
 
+// updateSum has the parameters of an insertion into sums.
+var updateSum = func() string {
+	n := 3 // after the organization and the key
+	return `UPDATE usage_sums SET ` + sums.set(2, func(c string) string {
+		n++
+		return fmt.Sprintf(`%s + ?%d`, c, n)
+	}) + ` WHERE org_id = ?1 AND span = ?2 AND start_at = ?3`
+}()
+
 // addSums adds to the sums of periods, most of which are stored already.
-func (d dialect) addSums(p pipeline, org billing.ID, sums map[billing.Period]billing.Usage) {
+func (d dialect) addSums(p pipeline, org billing.ID, added map[billing.Period]billing.Usage) {
 	// Several servers lock the rows in the same order.
-	periods := slices.SortedFunc(maps.Keys(sums), billing.Period.Compare)
-	values := func(i int, row []any) []any {
-		u := sums[periods[i]]
-		return append(row, int64(periods[i].Span), int64(periods[i].Start), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.Cents)
+	var rows []billing.PeriodUsage
+	for _, period := range slices.SortedFunc(maps.Keys(added), billing.Period.Compare) {
+		rows = append(rows, billing.PeriodUsage{Period: period, Usage: added[period]})
 	}
 	sqlite, ok := p.(*sqlitePipeline)
 	if !ok {
-		d.insert(p, org, sumInsertion, len(periods), values)
+		insert(d, p, org, sums, rows, addToSum)
 		return
 	}
 	// SQLite takes half as long again to insert where a row is there as to update it.
-	for i := range periods {
-		if !sqlite.update(sumUpdate, values(i, []any{org[:]})) {
-			d.insert(p, org, sumInsertion, 1, func(_ int, row []any) []any { return values(i, row) })
+	for i := range rows {
+		if !sqlite.update(updateSum, sums.values(&rows[i], []any{org[:]})) {
+			insert(d, p, org, sums, rows[i:i+1], addToSum)
 		}
 	}
 }
@@ -290,27 +264,14 @@ func array(of string, values []any) any {
 	case texts:
 		all := make(pgtype.FlatArray[pgtype.Text], len(values))
 		for i, value := range values {
-			all[i].String, all[i].Valid = valueOf[string](value)
+			all[i].String, all[i].Valid = value.(string)
 		}
 		return all
 	default:
 		all := make(pgtype.FlatArray[pgtype.Int8], len(values))
 		for i, value := range values {
-			all[i].Int64, all[i].Valid = valueOf[int64](value)
+			all[i].Int64, all[i].Valid = value.(int64)
 		}
 		return all
 	}
-}
-
-// valueOf returns what a parameter holds or points to; it is not ok for NULL.
-func valueOf[T any](parameter any) (value T, ok bool) {
-	switch v := parameter.(type) {
-	case *T:
-		if v != nil {
-			return *v, true
-		}
-	case T:
-		return v, true
-	}
-	return value, false
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -11,44 +10,45 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// snapshot is a read transaction, which sees one moment. Its statements run once, so they are not prepared.
+// snapshot is a reading whose errors have their kinds.
 type snapshot struct {
-	*sql.Tx
+	reading
 	store *Store
 }
 
 // query gives the database's errors their kind. Those of scan, which may hand the rows on, are returned as they are.
-func (s snapshot) query(ctx context.Context, text string, args []any, scan func(row) error) error {
-	rows, err := s.QueryContext(ctx, text, args...)
-	if err != nil {
-		return s.store.fail(ctx, err)
+func (s snapshot) query(ctx context.Context, text string, args []any, scan func(*row) error) error {
+	var refused error
+	err := s.reading.query(ctx, text, args, func(r *row) error {
+		refused = scan(r)
+		return refused
+	})
+	if refused != nil {
+		return refused
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return s.store.fail(ctx, rows.Err())
+	return s.store.fail(ctx, err)
 }
 
 // atOneMoment runs do on a snapshot.
 func (s *Store) atOneMoment(ctx context.Context, do func(snapshot) error) error {
-	tx, err := s.streams.db.BeginTx(ctx, s.dialect.readTx)
-	if err != nil {
-		return s.fail(ctx, err)
+	var refused error
+	err := s.readings.atOneMoment(ctx, func(r reading) error {
+		refused = do(snapshot{r, s})
+		return refused
+	})
+	if refused != nil {
+		return refused
 	}
-	defer tx.Rollback() //nolint:errcheck // it only reads
-	return do(snapshot{tx, s})
+	return s.fail(ctx, err)
 }
 
 func (s snapshot) organizations(ctx context.Context) (orgs []billing.Organization, err error) {
-	err = s.query(ctx, `SELECT org_id, slug, name, created_at FROM organizations ORDER BY slug`, nil,
-		func(rows row) error {
-			org, err := scanOrganization(rows)
-			orgs = append(orgs, org)
-			return err
-		})
+	err = s.query(ctx, `SELECT `+organizations.columns+` FROM organizations ORDER BY slug`, nil, func(r *row) error {
+		var org billing.Organization
+		err := organizations.scan(r, &org)
+		orgs = append(orgs, org)
+		return err
+	})
 	return orgs, err
 }
 
@@ -57,11 +57,11 @@ var always = billing.Window{From: math.MinInt64, To: math.MaxInt64}
 
 // leases hands over an organization's leases that started in the window, with one more column if more is given.
 func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, more string, extra []any, take func(*billing.Lease) error) error {
-	return s.query(ctx, `SELECT `+leaseColumns+more+` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
+	return s.query(ctx, `SELECT `+leases.columns+more+` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
 			ORDER BY started_at, lease_id`, []any{org[:], int64(w.From), int64(w.To)},
-		func(rows row) error {
+		func(r *row) error {
 			var l billing.Lease
-			if err := scanLease(rows, &l, extra...); err != nil {
+			if err := leases.scan(r, &l, extra...); err != nil {
 				return err
 			}
 			return take(&l)
@@ -70,10 +70,10 @@ func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, 
 
 // entries hands over an organization's entries, with one more column if more is given.
 func (s snapshot) entries(ctx context.Context, org billing.ID, more string, extra []any, take func(*billing.Entry) error) error {
-	return s.query(ctx, `SELECT `+entryColumns+more+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
-		func(rows row) error {
+	return s.query(ctx, `SELECT `+entries.columns+more+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
+		func(r *row) error {
 			var e billing.Entry
-			if err := scanEntry(rows, &e, extra...); err != nil {
+			if err := entries.scan(r, &e, extra...); err != nil {
 				return err
 			}
 			return take(&e)
@@ -92,11 +92,11 @@ func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
 				return err
 			}
 		}
-		tokens, err := readTokens(ctx, q)
+		list, err := readTokens(ctx, q)
 		if err != nil {
 			return err
 		}
-		for _, token := range tokens {
+		for _, token := range list {
 			if err := sink.Token(token); err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ var nextUsage = func() string {
 func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
 	for from := always.From; ; {
 		var next *billing.Time
-		err := q.query(ctx, nextUsage, []any{org[:], int64(from)}, func(rows row) error { return rows.Scan(&next) })
+		err := q.query(ctx, nextUsage, []any{org[:], int64(from)}, func(r *row) error { return r.Scan(&next) })
 		if err != nil || next == nil {
 			return err
 		}
@@ -173,15 +173,14 @@ func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.Aud
 			return err
 		}
 		for _, span := range billing.Spans {
-			err := q.query(ctx, `SELECT start_at, `+usageColumns+` FROM usage_sums
+			err := q.query(ctx, `SELECT `+sums.columns+` FROM usage_sums
 					WHERE org_id = $1 AND span = $2 AND start_at >= $3 AND start_at < $4 ORDER BY start_at`,
-				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(rows row) error {
-					period := billing.Period{Span: span}
-					var sums billing.Usage
-					if err := rows.Scan(append([]any{&period.Start}, usageInto(&sums)...)...); err != nil {
+				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(r *row) error {
+					var sum billing.PeriodUsage
+					if err := sums.scan(r, &sum); err != nil {
 						return err
 					}
-					return sink.Sum(period, sums)
+					return sink.Sum(sum.Period, sum.Usage)
 				})
 			if err != nil {
 				return err

@@ -24,7 +24,6 @@ var sqliteDialect = dialect{
 	name:       "sqlite",
 	goose:      goose.DialectSQLite3,
 	lockHead:   "", // the write transaction holds the whole database
-	readTx:     &sql.TxOptions{ReadOnly: true},
 	byIndex:    sqliteByIndex,
 	unique:     sqliteUnique,
 	again:      func(error) bool { return false }, // there is one writer at a time
@@ -37,8 +36,8 @@ func sqliteByIndex(index string) string { return " INDEXED BY " + index }
 
 // SQLite tells uniqueness violations of an index and of a primary key apart.
 func sqliteUnique(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	code := native.ErrCode(err)
+	return code == native.ResultConstraintUnique || code == native.ResultConstraintPrimaryKey
 }
 
 func sqliteOutOfReach(err error) bool {
@@ -69,6 +68,9 @@ var sqlitePragmas = []sqlitePragma{
 	{"foreign_keys", "ON"},
 }
 
+// readPragmas are those of connections that only read.
+var readPragmas = slices.Concat(sqlitePragmas, []sqlitePragma{{"query_only", "ON"}})
+
 // openSQLite opens the pools of the database in the file, which is created where it does not exist.
 func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if file == ":memory:" {
@@ -87,67 +89,65 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, err
 	}
 	source := "file:" + (&url.URL{Path: file}).EscapedPath()
-	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
-	open := func(connections int, extra string, more ...sqlitePragma) (*sql.DB, error) {
-		pragmas := url.Values{}
-		for _, p := range slices.Concat(sqlitePragmas, more) {
-			pragmas.Add("_pragma", p.name+"("+p.value+")")
-		}
-		db, err := sql.Open("sqlite", source+"?"+pragmas.Encode()+extra)
-		if err != nil {
-			return nil, err
-		}
-		db.SetMaxOpenConns(connections)
-		db.SetMaxIdleConns(connections)
-		return db, nil
-	}
-	queryOnly := sqlitePragma{"query_only", "ON"}
-	// A transaction that reads and then writes takes the write lock at once: one that took it later would fail under load
-	// whatever its timeout.
-	// There are two connections, so that a statement can be prepared while a transaction has the other.
-	writer, err := open(2, "&_txlock=immediate")
+	writer, err := openSQLiteWriter(ctx, source)
 	if err != nil {
-		return nil, err
-	}
-	if err := pingSQLite(ctx, writer); err != nil {
-		writer.Close()
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
-	readers := max(4, 2*runtime.GOMAXPROCS(0))
-	reader, err := open(readers, "", queryOnly)
-	if err != nil {
-		writer.Close()
-		return nil, err
-	}
-	// A breakdown or an export holds its connection for as long as its receiver takes, so these have a pool of their own.
-	streams, err := open(readers, "", queryOnly)
-	if err != nil {
-		writer.Close()
-		reader.Close()
-		return nil, err
-	}
-	s, err := start(ctx, sqliteDialect, writer, reader, streams)
+	s, err := start(ctx, sqliteDialect, writer)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openSQLitePools(ctx, source); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+	}
+	if err := s.watchCommits(ctx, source, file); err != nil {
+		return nil, errors.Join(fmt.Errorf("watch %s: %w", file, err), s.Close())
+	}
+	return s, nil
+}
+
+// openSQLiteWriter opens what migrations and writes past the queue go through. It creates the file.
+func openSQLiteWriter(ctx context.Context, source string) (*sql.DB, error) {
+	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
+	pragmas := url.Values{}
+	for _, p := range sqlitePragmas {
+		pragmas.Add("_pragma", p.name+"("+p.value+")")
+	}
+	// A transaction that reads and then writes takes the write lock at once: one that took it later would fail under load
+	// whatever its timeout.
+	writer, err := sql.Open("sqlite", source+"?"+pragmas.Encode()+"&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	if err := pingSQLite(ctx, writer); err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	return writer, nil
+}
+
+func (s *Store) openSQLitePools(ctx context.Context, source string) (err error) {
 	s.committer, err = openSQLiteCommitter(ctx, source, slices.Concat(sqlitePragmas, []sqlitePragma{
 		// What a statement would undo where it fails is little, and written to a file takes a tenth of the time of large inserts.
 		{"temp_store", "MEMORY"},
 	})...)
-	if err == nil {
-		s.longReads, err = openSQLitePool(source, readers, slices.Concat(sqlitePragmas, []sqlitePragma{queryOnly})...)
-		s.readings = s.longReads
-	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
+		return err
 	}
-	if s.anchor, err = open(1, "", queryOnly); err == nil {
-		err = s.watchCommits(ctx, file)
-	}
+	s.pools = append(s.pools, s.committer)
+	readers := max(4, 2*runtime.GOMAXPROCS(0))
+	// A breakdown or an export holds its connection for as long as its receiver takes, so these have a pool of their own.
+	reader, err := openSQLitePool(source, readers, readPragmas...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("watch %s: %w", file, err), s.Close())
+		return err
 	}
-	return s, nil
+	s.pools, s.reader = append(s.pools, reader), reader
+	streams, err := openSQLitePool(source, readers, readPragmas...)
+	if err != nil {
+		return err
+	}
+	s.pools, s.readings = append(s.pools, streams), streams
+	return nil
 }
 
 // followLinks returns the path of a file without symbolic links. The file need not exist, unless the name itself is a link.
@@ -169,9 +169,15 @@ func followLinks(name string) (string, error) {
 }
 
 // watchCommits lets what was read be kept until anybody commits.
-func (s *Store) watchCommits(ctx context.Context, file string) (err error) {
-	// A connection opens the index as it first reads.
-	if err := s.anchor.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE false`).Scan(new(int)); err != nil {
+func (s *Store) watchCommits(ctx context.Context, source, file string) error {
+	// A connection of its own keeps the index in place, whatever connections the pools open and close. It opens the index as
+	// it first reads.
+	anchor, err := openSQLitePool(source, 1, readPragmas...)
+	if err != nil {
+		return err
+	}
+	s.pools = append(s.pools, anchor)
+	if err := anchor.query(ctx, `SELECT count(*) FROM sqlite_schema WHERE false`, nil, func(*row) error { return nil }); err != nil {
 		return err
 	}
 	if s.walIndex, err = watchWAL(file); s.walIndex == nil {

@@ -190,33 +190,6 @@ func first(errs []error, err error) []error { return append(errs, err) }
 func TestSQLiteConnections(t *testing.T) {
 	// A name that must not be read as parameters of the connection.
 	s := openFile(t, filepath.Join(t.TempDir(), "a?_pragma=synchronous(OFF)&_txlock=deferred#b"))
-	for name, pool := range map[string]struct {
-		db        *sql.DB
-		queryOnly int
-	}{
-		"writer":  {s.writer.db, 0},
-		"reader":  {s.reader.db, 1},
-		"streams": {s.streams.db, 1},
-	} {
-		open := pool.db.Stats().MaxOpenConnections
-		if open == 0 {
-			t.Errorf("the pool of the %s is unbounded", name)
-		}
-		for _, c := range hold(t, pool.db, open) {
-			for pragma, want := range map[string]string{
-				"journal_mode": "wal",
-				"synchronous":  "2", // FULL
-				"foreign_keys": "1",
-				"busy_timeout": "5000",
-				"query_only":   fmt.Sprint(pool.queryOnly),
-			} {
-				var got string
-				if err := c.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
-					t.Errorf("a connection of the %s has %s %s, %v; want %s", name, pragma, got, err, want)
-				}
-			}
-		}
-	}
 	pragmas := func(name string, queryOnly int) func(*native.Conn) {
 		return func(conn *native.Conn) {
 			for pragma, want := range map[string]string{
@@ -234,7 +207,8 @@ func TestSQLiteConnections(t *testing.T) {
 		}
 	}
 	pragmas("committer", 0)(s.committer.conn)
-	eachConnection(t, s.longReads, pragmas("long reads", 1))
+	eachConnection(t, s.reader.(sqlitePool), pragmas("reads", 1))
+	eachConnection(t, s.readings.(sqlitePool), pragmas("long reads", 1))
 }
 
 // A write transaction has the write lock from its beginning, so that what it reads stays true until it writes.
@@ -242,12 +216,12 @@ func TestSQLiteTransactionsLockAtOnce(t *testing.T) {
 	file := newFile(t)
 	s := openFile(t, file)
 	raw := openRaw(t, file)
-	tx, err := s.writer.db.BeginTx(t.Context(), nil)
-	must(t, err)
-	if _, err := raw.Exec(`BEGIN IMMEDIATE`); err == nil {
-		t.Error("another connection has begun to write as well")
-	}
-	must(t, tx.Rollback())
+	must(t, s.transact(t.Context(), func(pipeline) error {
+		if _, err := raw.Exec(`BEGIN IMMEDIATE`); err == nil {
+			t.Error("another connection has begun to write as well")
+		}
+		return nil
+	}))
 }
 
 // watchStatements collects the texts that the committer and long reads prepare.
@@ -259,8 +233,10 @@ func watchStatements(s *Store) map[string]bool {
 		defer mu.Unlock()
 		texts[text] = true
 	}
-	s.committer.prepared, s.longReads.prepared = watch, watch
-	s.readings = s.longReads
+	s.committer.prepared = watch
+	reads, readings := s.reader.(sqlitePool), s.readings.(sqlitePool)
+	reads.prepared, readings.prepared = watch, watch
+	s.reader, s.readings = reads, readings
 	return texts
 }
 
@@ -316,11 +292,6 @@ func TestSQLiteQueryPlans(t *testing.T) {
 	}
 
 	texts := slices.Collect(maps.Keys(prepared))
-	for _, statements := range []*statements{s.writer, s.reader} {
-		for text := range maps.Keys(statements.byText) {
-			texts = append(texts, text)
-		}
-	}
 	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_sums": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "m": 0, "token_organizations": 0}
 	for _, text := range texts {
 		numbered := 0
@@ -331,7 +302,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 			numbered = max(numbered, n)
 		}
 		parameters := numbered + strings.Count(text, "?")
-		rows, err := s.writer.db.Query(`EXPLAIN QUERY PLAN `+text, make([]any, parameters)...)
+		rows, err := s.writer.Query(`EXPLAIN QUERY PLAN `+text, make([]any, parameters)...)
 		must(t, err)
 		for rows.Next() {
 			var id, parent, unused int
@@ -419,12 +390,10 @@ func TestSQLiteCommitRefused(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
 	for range 3 {
-		err := s.transact(t.Context(), func(t tx) error {
-			if _, err := t.ExecContext(context.Background(), `PRAGMA defer_foreign_keys = ON`); err != nil {
-				return err
-			}
-			_, err := t.exec(context.Background(), `INSERT INTO token_organizations (token_sha256, org_id) VALUES ($1, $1)`, make([]byte, 16))
-			return err
+		err := s.transact(t.Context(), func(p pipeline) error {
+			p.exec(`PRAGMA defer_foreign_keys = ON`, nil)
+			p.exec(`INSERT INTO token_organizations (token_sha256, org_id) VALUES ($1, $1)`, []any{make([]byte, 16)})
+			return nil
 		})
 		if err == nil || !strings.Contains(err.Error(), "FOREIGN KEY") {
 			t.Fatalf("the commit gave %v", err)
@@ -434,16 +403,13 @@ func TestSQLiteCommitRefused(t *testing.T) {
 	wantBalance(t, s, org, 1, 1)
 }
 
-// hold takes connections out of a pool, each another one.
-func hold(t *testing.T, pool *sql.DB, n int) (held []*sql.Conn) {
+// hold takes a connection out of a pool until the test ends.
+func hold(t *testing.T, pool *sql.DB) *sql.Conn {
 	t.Helper()
-	for range n {
-		c, err := pool.Conn(t.Context())
-		must(t, err)
-		t.Cleanup(func() { c.Close() })
-		held = append(held, c)
-	}
-	return held
+	conn, err := pool.Conn(t.Context())
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // eachConnection hands over all connections of the pool, while it has none of them.
@@ -457,14 +423,9 @@ func eachConnection(t *testing.T, pool sqlitePool, do func(*native.Conn)) {
 	}
 }
 
-// onWriters executes a statement on every connection that the committer may use, while it uses none.
-func onWriters(t *testing.T, s *Store, text string) {
+// onWriter executes a statement on the connection that writes, while nothing is written.
+func onWriter(t *testing.T, s *Store, text string) {
 	t.Helper()
-	for _, c := range hold(t, s.writer.db, s.writer.db.Stats().MaxOpenConnections) {
-		_, err := c.ExecContext(t.Context(), text)
-		must(t, err)
-		defer c.Close() //nolint:gocritic // not before all of them were held
-	}
 	must(t, sqlitex.ExecuteTransient(s.committer.conn, text, nil))
 }
 
@@ -473,7 +434,7 @@ func TestSQLiteFull(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "before"))
-	onWriters(t, s, `PRAGMA max_page_count = 1`) // SQLite makes it what there is
+	onWriter(t, s, `PRAGMA max_page_count = 1`) // SQLite makes it what there is
 	long := strings.Repeat("x", billing.LeaseVMHandleMaxLength)
 	seq, failed := int64(1), 0
 	var sent []*billing.PostCredit
@@ -502,7 +463,7 @@ func TestSQLiteFull(t *testing.T) {
 	}
 	wantBalance(t, s, org, seq, seq)
 
-	onWriters(t, s, `PRAGMA max_page_count = 1000000`)
+	onWriter(t, s, `PRAGMA max_page_count = 1000000`)
 	for _, op := range sent {
 		must(t, (&billing.Service{Store: s}).PostCredit(t.Context(), org, op))
 	}
@@ -515,8 +476,8 @@ func TestSQLiteBusy(t *testing.T) {
 	s := openFile(t, file)
 	org := createOrganization(t, s, "acme")
 	must(t, post(t, s, org, "before"))
-	onWriters(t, s, `PRAGMA busy_timeout = 0`)
-	raw := hold(t, openRaw(t, file), 1)[0]
+	onWriter(t, s, `PRAGMA busy_timeout = 0`)
+	raw := hold(t, openRaw(t, file))
 	_, err := raw.ExecContext(t.Context(), `BEGIN IMMEDIATE`)
 	must(t, err)
 	for what, err := range map[string]error{
@@ -894,7 +855,12 @@ func TestSQLiteWorkingDirectory(t *testing.T) {
 	s := openFile(t, "billing.db")
 	org := createOrganization(t, s, "acme")
 	t.Chdir(t.TempDir())
-	hold(t, s.reader.db, s.reader.db.Stats().MaxOpenConnections-1)
+	pool := s.reader.(sqlitePool)
+	for range pool.connections - 1 {
+		conn, err := pool.Take(t.Context())
+		must(t, err)
+		defer pool.Put(conn) //nolint:gocritic // not before the balance was read
+	}
 	wantBalance(t, s, org, 0, 0)
 }
 
@@ -929,7 +895,7 @@ func TestSQLiteOpenedAtOnce(t *testing.T) {
 // A new file that another process writes is waited for, also where SQLite itself would not wait.
 func TestSQLiteOpenWaits(t *testing.T) {
 	file := newFile(t)
-	raw := hold(t, openRaw(t, file), 1)[0]
+	raw := hold(t, openRaw(t, file))
 	_, err := raw.ExecContext(t.Context(), `BEGIN IMMEDIATE; CREATE TABLE x (x)`)
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

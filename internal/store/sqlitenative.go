@@ -6,6 +6,8 @@ import (
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
 // sqlitePool has connections to the database in a file that do without database/sql, which takes longer for a row than SQLite
@@ -38,7 +40,17 @@ func (p sqlitePool) atOneMoment(ctx context.Context, do func(reading) error) err
 		return err
 	}
 	defer p.Put(conn)
-	return transact(&sqliteSession{conn: conn, prepared: p.prepared}, `BEGIN`, func(s *sqliteSession) error { return do(s) })
+	return transact(newSQLiteSession(conn, p.prepared), `BEGIN`, func(s *sqliteSession) error { return do(s) })
+}
+
+// query implements querier.
+func (p sqlitePool) query(ctx context.Context, text string, args []any, scan func(*row) error) error {
+	conn, err := p.Take(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Put(conn)
+	return newSQLiteSession(conn, p.prepared).query(ctx, text, args, scan)
 }
 
 // transact runs do between the statement begin and a ROLLBACK, which ends what do has not.
@@ -73,7 +85,7 @@ func (c sqliteCommitter) Close() error {
 
 // commit runs do in a write transaction and commits it, unless the context has ended by then.
 func (c sqliteCommitter) commit(ctx context.Context, do func(pipeline) error) error {
-	return transact(&sqliteSession{conn: c.conn, prepared: c.prepared}, `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
+	return transact(newSQLiteSession(c.conn, c.prepared), `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
 		p := &sqlitePipeline{sqliteSession: s}
 		if err := do(p); err != nil {
 			return err
@@ -90,8 +102,12 @@ func (c sqliteCommitter) commit(ctx context.Context, do func(pipeline) error) er
 type sqliteSession struct {
 	conn     *sqlite.Conn
 	prepared func(text string)
-	row      columns
+	row      row
 	begun    *sqlite.Stmt
+}
+
+func newSQLiteSession(conn *sqlite.Conn, prepared func(string)) *sqliteSession {
+	return &sqliteSession{conn: conn, prepared: prepared, row: row{room: new(room)}}
 }
 
 func (s *sqliteSession) rollBack() {
@@ -116,22 +132,24 @@ func (s *sqliteSession) prepare(text string, args []any) (*sqlite.Stmt, error) {
 		switch arg := arg.(type) {
 		case nil:
 			stmt.BindNull(i + 1)
+		case *int64:
+			stmt.BindInt64(i+1, *arg)
+		case *billing.Time:
+			stmt.BindInt64(i+1, int64(*arg))
+		case *string:
+			stmt.BindText(i+1, *arg)
+		case *billing.Source:
+			stmt.BindText(i+1, string(*arg))
+		case *billing.Role:
+			stmt.BindText(i+1, string(*arg))
+		case *billing.ID:
+			stmt.BindBytes(i+1, arg[:])
+		case *billing.TokenHash:
+			stmt.BindBytes(i+1, arg[:])
 		case int64:
 			stmt.BindInt64(i+1, arg)
-		case *int64:
-			if arg == nil {
-				stmt.BindNull(i + 1)
-			} else {
-				stmt.BindInt64(i+1, *arg)
-			}
 		case string:
 			stmt.BindText(i+1, arg)
-		case *string:
-			if arg == nil {
-				stmt.BindNull(i + 1)
-			} else {
-				stmt.BindText(i+1, *arg)
-			}
 		case []byte:
 			stmt.BindBytes(i+1, arg)
 		default:
@@ -142,10 +160,10 @@ func (s *sqliteSession) prepare(text string, args []any) (*sqlite.Stmt, error) {
 }
 
 func (s *sqliteSession) exec(text string, args []any) error {
-	return s.query(context.Background(), text, args, func(*columns) error { return nil })
+	return s.query(context.Background(), text, args, func(*row) error { return nil })
 }
 
-func (s *sqliteSession) query(_ context.Context, text string, args []any, scan func(*columns) error) error {
+func (s *sqliteSession) query(_ context.Context, text string, args []any, scan func(*row) error) error {
 	stmt, err := s.prepare(text, args)
 	if err != nil {
 		return err
@@ -162,9 +180,9 @@ func (s *sqliteSession) query(_ context.Context, text string, args []any, scan f
 }
 
 // step resets the statement after the last row.
-func (s *sqliteSession) step(stmt *sqlite.Stmt, scan func(*columns) error) (more bool, err error) {
+func (s *sqliteSession) step(stmt *sqlite.Stmt, scan func(*row) error) (more bool, err error) {
 	if more, err = stmt.Step(); err == nil && more {
-		s.row = columns{stmt: stmt}
+		s.row.stmt, s.row.next = stmt, 0
 		err = scan(&s.row)
 	}
 	return more, err
@@ -175,7 +193,7 @@ func (s *sqliteSession) begin(_ context.Context, text string, args []any) (err e
 	return err
 }
 
-func (s *sqliteSession) fetch(_ context.Context, n int, scan func(*columns) error) error {
+func (s *sqliteSession) fetch(_ context.Context, n int, scan func(*row) error) error {
 	for ; n > 0 && s.begun != nil; n-- {
 		more, err := s.step(s.begun, scan)
 		if err != nil {
@@ -194,9 +212,9 @@ type sqlitePipeline struct {
 	err error // after which nothing runs
 }
 
-func (p *sqlitePipeline) query(text string, args []any, scan func(row) error) {
+func (p *sqlitePipeline) query(text string, args []any, scan func(*row) error) {
 	if p.err == nil {
-		p.err = p.sqliteSession.query(context.Background(), text, args, func(c *columns) error { return scan(c) })
+		p.err = p.sqliteSession.query(context.Background(), text, args, scan)
 	}
 }
 

@@ -9,14 +9,15 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -27,8 +28,7 @@ import (
 type dialect struct {
 	name     string // of its folder of migrations
 	goose    goose.Dialect
-	lockHead string         // appended to the query that reads a ledger's head in order to append
-	readTx   *sql.TxOptions // of a transaction in which all reads see one moment
+	lockHead string // appended to the query that reads a ledger's head in order to append
 
 	// pipelined tells that statements are sent many at a time, with many values in one parameter. The driver prepares each text
 	// once for each connection then.
@@ -47,13 +47,12 @@ type dialect struct {
 // Store implements billing.Store.
 type Store struct {
 	dialect  dialect
-	writer   *statements // one at a time; reads its own writes
-	reader   *statements // short reads
-	streams  *statements // reads whose length the receiver decides
-	readings readings    // those of them that a request waits for
-	// Of SQLite alone: what waiting writes go through, and what readings has.
+	writer   *sql.DB  // one write transaction at a time
+	reader   querier  // short reads
+	readings readings // reads whose length the receiver decides
+	pools    []io.Closer
+	// What waiting writes go through, of SQLite alone.
 	committer sqliteCommitter
-	longReads sqlitePool
 
 	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
 	// stamps what grants depend on, to within grantAge.
@@ -63,7 +62,6 @@ type Store struct {
 	grants          memo[grantKey, billing.Grant]
 	own             atomic.Pointer[ownCommits]
 	walIndex        *walIndex // nil where there is none
-	anchor          *sql.DB   // keeps the walIndex in place, whatever connections the pools open and close
 
 	address  *postgresAddress // nil for SQLite
 	replicas *replicas        // nil where all is read from the database itself
@@ -108,11 +106,10 @@ func MustExist(database string) error {
 	return nil
 }
 
-// start brings the schema up to date. It owns the pools, also when it fails.
-func start(ctx context.Context, d dialect, writer, reader, streams *sql.DB) (*Store, error) {
+// start brings the schema up to date. It owns the writer, also when it fails.
+func start(ctx context.Context, d dialect, writer *sql.DB) (*Store, error) {
 	s := &Store{
-		dialect: d,
-		writer:  newStatements(d, writer), reader: newStatements(d, reader), streams: newStatements(d, streams),
+		dialect: d, writer: writer, pools: []io.Closer{writer},
 		writing:       make(chan struct{}, 1),
 		commitTimeout: commitTimeout,
 		exactly:       func() (stamp, bool) { return stamp{}, false },
@@ -182,16 +179,9 @@ func (s *Store) closePools() error {
 	if s.replicas != nil {
 		errs = append(errs, s.replicas.close())
 	}
-	if s.committer.Pool != nil {
-		errs = append(errs, s.committer.Close())
+	for _, pool := range slices.Backward(s.pools) {
+		errs = append(errs, pool.Close())
 	}
-	if s.longReads.Pool != nil {
-		errs = append(errs, s.longReads.Close())
-	}
-	if s.anchor != nil {
-		errs = append(errs, s.anchor.Close())
-	}
-	errs = append(errs, s.reader.db.Close(), s.streams.db.Close(), s.writer.db.Close())
 	if s.walIndex != nil {
 		errs = append(errs, s.walIndex.close())
 	}
@@ -231,133 +221,27 @@ func (s *Store) fail(ctx context.Context, err error) error {
 	return err
 }
 
-// statements prepares each text once.
-type statements struct {
-	db     *sql.DB
-	native bool // whether the driver does so itself
-	mu     sync.RWMutex
-	byText map[string]*sql.Stmt
+// querier runs reads, each of one statement, and hands each row to scan. A text has its parameters in the order of their
+// numbers.
+type querier interface {
+	query(ctx context.Context, text string, args []any, scan func(*row) error) error
 }
 
-func newStatements(d dialect, db *sql.DB) *statements {
-	return &statements{db: db, native: d.pipelined, byText: map[string]*sql.Stmt{}}
-}
-
-func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
-	s.mu.RLock()
-	stmt := s.byText[text]
-	s.mu.RUnlock()
-	if stmt != nil {
-		return stmt, nil
-	}
-	stmt, err := s.db.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if earlier := s.byText[text]; earlier != nil {
-		stmt.Close()
-		return earlier, nil
-	}
-	s.byText[text] = stmt
-	return stmt, nil
-}
-
-// query runs a query outside a transaction and hands each row to scan.
-func (s *statements) query(ctx context.Context, text string, args []any, scan func(row) error) error {
-	if s.native {
-		return onLiveConnection(ctx, s.db, func(conn *pgx.Conn, live func()) error {
-			rows, err := conn.Query(ctx, text, args...)
-			if err != nil {
-				return err
-			}
-			return eachNative(rows, func(r row) error {
-				live()
-				return scan(r)
-			})
-		})
-	}
-	stmt, err := s.get(ctx, text)
-	if err != nil {
-		return err
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	return each(rows, scan)
-}
-
-// onLiveConnection is onConnection for reads on a pool whose connections may have been lost while they were idle, as all are
-// when the database is started again: the next one is tried, and at last a new one. Once do has called live it is not run again.
-func onLiveConnection(ctx context.Context, db *sql.DB, do func(conn *pgx.Conn, live func()) error) error {
-	for lost := 0; ; lost++ {
-		begun := false
-		err := onConnection(ctx, db, func(conn *pgx.Conn) error { return do(conn, func() { begun = true }) })
-		if begun || !connectionLost(err) || ctx.Err() != nil || lost == db.Stats().MaxOpenConnections {
-			return err
-		}
-	}
-}
-
-func each(rows *sql.Rows, scan func(row) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// tx is a write transaction with prepared statements.
-type tx struct {
-	*sql.Tx
-	statements *statements
-}
-
-func (t tx) query(ctx context.Context, text string, args []any, scan func(row) error) error {
-	stmt, err := t.statements.get(ctx, text)
-	if err != nil {
-		return err
-	}
-	rows, err := t.StmtContext(ctx, stmt).QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	return each(rows, scan)
-}
-
-func (t tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	result, err := t.result(ctx, text, args)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-func (t tx) result(ctx context.Context, text string, args []any) (sql.Result, error) {
-	if t.statements.native {
-		return t.ExecContext(ctx, text, args...)
-	}
-	stmt, err := t.statements.get(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	return t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
-}
+var errClosed = billing.Faultf(billing.ErrUnavailable, "the store is closed")
 
 // transact runs do in a write transaction of its own, while this process runs no other, and commits it where do returns nil. The
 // database may have do run again.
-func (s *Store) transact(ctx context.Context, do func(tx) error) error {
+func (s *Store) transact(ctx context.Context, do func(pipeline) error) error {
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.untilDone(ctx, func() error { return s.transactNow(ctx, do) })
+	if s.closed.Load() {
+		return errClosed
+	}
+	return s.commitTogether(ctx, do)
 }
 
 // untilDone runs a write transaction, and runs it again where the database gives it up for another's sake.
@@ -369,16 +253,4 @@ func (s *Store) untilDone(ctx context.Context, transaction func() error) error {
 			return s.fail(ctx, err)
 		}
 	}
-}
-
-func (s *Store) transactNow(ctx context.Context, do func(tx) error) error {
-	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer sqlTx.Rollback() //nolint:errcheck // it fails after a commit, and that is meant
-	if err := do(tx{sqlTx, s.writer}); err != nil {
-		return err
-	}
-	return sqlTx.Commit()
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"testing"
@@ -21,7 +23,7 @@ func TestSQLiteMemo(t *testing.T) {
 	must(t, grant("acme"))
 	must(t, grant("globex"))
 
-	must(t, s.reader.db.Close()) // from here on a read of the database fails
+	s.reader = broken{} // from here on a read of the database fails
 	wantBalance(t, s, org, 1, 1)
 	must(t, grant("acme"))
 	if err := grant("globex"); err == nil {
@@ -41,6 +43,13 @@ func TestSQLiteMemo(t *testing.T) {
 	if err := grant("acme"); err == nil {
 		t.Error("after another's commit and one's own, what a token gives is answered from memory")
 	}
+}
+
+// broken fails every read.
+type broken struct{}
+
+func (broken) query(context.Context, string, []any, func(*row) error) error {
+	return errors.New("there is no database")
 }
 
 // The state of the database never looks as it did before, also when the log begins anew.

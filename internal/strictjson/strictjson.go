@@ -4,6 +4,7 @@ package strictjson
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,65 @@ func Text[T any](parse func(string) (T, error)) *json.Unmarshalers {
 
 // Decode reads one JSON value into a Go value. Every error is an *Error.
 func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
-	err := json.Unmarshal(data, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(unmarshalers))
+	return explain(json.Unmarshal(data, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(unmarshalers)))
+}
+
+// DecodeObject reads a JSON object. value reads the value of each key, and returns ErrUnknownKey for one that is not known.
+// A key is valid until the decoder goes on. Every error is an *Error.
+func DecodeObject(data []byte, value func(key []byte, dec *jsontext.Decoder) error) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
+	begin, err := dec.ReadToken()
+	if err == nil && begin.Kind() != '{' {
+		return &Error{"", MustNotBe(begin.Kind())}
+	}
+	for err == nil && dec.PeekKind() != '}' {
+		var quoted jsontext.Value
+		if quoted, err = dec.ReadValue(); err != nil {
+			break
+		}
+		key := quoted[1 : len(quoted)-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key, _ = jsontext.AppendUnquote(nil, quoted) // the decoder has checked it
+		}
+		if err = value(key, dec); err != nil && !decoders(err) {
+			return &Error{Field(dec.StackPointer()), err}
+		}
+	}
+	if err == nil {
+		_, err = dec.ReadToken()
+	}
+	if err == nil {
+		if _, err = dec.ReadToken(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = cmp.Or(err, errors.New("has something after its end"))
+	}
+	return explain(err)
+}
+
+// decoders reports whether an error is one of a decoder, which names the place itself.
+func decoders(err error) bool {
+	_, syntactic := errors.AsType[*jsontext.SyntacticError](err)
+	_, semantic := errors.AsType[*json.SemanticError](err)
+	return syntactic || semantic || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// Integer reads an integer from a token.
+func Integer(token jsontext.Token) (int64, error) {
+	if token.Kind() != '0' {
+		return 0, MustNotBe(token.Kind())
+	}
+	n, err := strconv.ParseInt(token.String(), 10, 64)
+	if err != nil {
+		return 0, errNotInteger
+	}
+	return n, nil
+}
+
+var errNotInteger = errors.New("must be an integer of at most 64 bits")
+
+// explain says in terms of the JSON what a decoder's error says in terms of Go.
+func explain(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -75,7 +134,7 @@ func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
 	case errors.Is(reason, json.ErrUnknownName):
 		reason = ErrUnknownKey
 	case errors.Is(reason, strconv.ErrSyntax), errors.Is(reason, strconv.ErrRange):
-		reason = errors.New("must be an integer of at most 64 bits")
+		reason = errNotInteger
 	}
 	return &Error{Field(semantic.JSONPointer), reason}
 }

@@ -3,8 +3,8 @@ package transfer
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"io"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 
@@ -19,41 +19,42 @@ type Books interface {
 // Export writes books so that importing them into an empty database gives the same ones.
 func Export(ctx context.Context, books Books, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	if err := books.Export(ctx, &exporter{out}); err != nil {
+	if err := books.Export(ctx, &exporter{out: out}); err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
-type exporter struct{ out *bufio.Writer }
+type exporter struct {
+	out  *bufio.Writer
+	line []byte
+}
 
 var _ billing.ExportSink = (*exporter)(nil)
 
-func (e *exporter) write(record any) error {
-	if err := json.MarshalWrite(e.out, record, encoding); err != nil {
-		return err
+func export[T any](e *exporter, kind string, organizations slugs, fields []billing.Field[T], v *T) (err error) {
+	if e.line, err = appendRecord(e.line[:0], kind, organizations, fields, v); err == nil {
+		_, err = e.out.Write(e.line)
 	}
-	return e.out.WriteByte('\n')
+	return err
 }
 
 func (e *exporter) Organization(o billing.Organization) error {
-	return e.write(organizationRecord{Type: typeOrganization, Slug: o.Slug, Name: o.Name, ID: &o.ID, CreatedAt: &o.CreatedAt})
+	return export(e, typeOrganization, slugs{}, billing.OrganizationFields, &o)
 }
 
 func (e *exporter) Token(t billing.Token) error {
-	return e.write(tokenRecord{
-		Type: typeToken, SHA256: hex.EncodeToString(t.Hash[:]), Name: t.Name, Role: t.Role, Organizations: t.Organizations,
-		CreatedAt: &t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt,
-	})
+	list, err := json.Marshal(t.Organizations)
+	if err != nil {
+		return err
+	}
+	return export(e, typeToken, slugs{keyOrganizations, string(list), "created_at"}, billing.TokenFields, &t)
 }
 
 func (e *exporter) Lease(org billing.Organization, l *billing.Lease) error {
-	return e.write(toLeaseRecord(org.Slug, l))
+	return export(e, typeLease, slugs{keyOrg, strconv.Quote(org.Slug), "lease_id"}, billing.LeaseFields, l)
 }
 
 func (e *exporter) Entry(org billing.Organization, entry *billing.Entry) error {
-	return e.write(entryRecord{
-		Type: typeEntry, ID: &entry.ID, Org: org.Slug, AmountCents: &entry.AmountCents, Source: entry.Source,
-		Description: entry.Description, CreatedAt: &entry.CreatedAt, LeaseID: entry.LeaseID, IdempotencyKey: entry.IdempotencyKey,
-	})
+	return export(e, typeEntry, slugs{keyOrg, strconv.Quote(org.Slug), "amount_cents"}, billing.EntryFields, entry)
 }

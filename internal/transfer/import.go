@@ -123,31 +123,23 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 	}
 	switch kind {
 	case typeOrganization:
-		var r organizationRecord
-		if err := strictjson.Decode(line, &r, decoding); err != nil {
-			return err
-		}
-		return in.organization(ctx, r)
+		return in.organization(ctx, line)
 	case typeToken:
-		var r tokenRecord
-		if err := strictjson.Decode(line, &r, decoding); err != nil {
-			return err
-		}
-		return in.token(ctx, r)
+		return in.token(ctx, line)
 	case typeLease:
-		var r leaseRecord
-		if err := strictjson.Decode(line, &r, decoding); err != nil {
-			return err
+		var slug string
+		op := &billing.ImportLease{Rates: in.service.Rates}
+		given, err := read(line, keyOrg, &slug, billing.LeaseFields, &op.Lease)
+		if err == nil {
+			err = given.require("started_at")
 		}
-		lease, err := r.lease()
 		if err != nil {
 			return err
 		}
-		op := &billing.ImportLease{Lease: lease, Rates: in.service.Rates}
-		return in.enqueue(ctx, number, r.Org, op, op.Validate())
+		return in.enqueue(ctx, number, slug, op, op.Validate())
 	case typeCredit:
 		var r creditRecord
-		if err := strictjson.Decode(line, &r, decoding); err != nil {
+		if err := strictjson.Decode(line, &r, nil); err != nil {
 			return err
 		}
 		op := &billing.PostCredit{
@@ -155,16 +147,16 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		}
 		return in.enqueue(ctx, number, r.Org, op, op.Validate())
 	case typeEntry:
-		var r entryRecord
-		if err := strictjson.Decode(line, &r, decoding); err != nil {
-			return err
+		var slug string
+		op := &billing.ImportEntry{}
+		given, err := read(line, keyOrg, &slug, billing.EntryFields, &op.Entry)
+		if err == nil {
+			err = given.require("id", "amount_cents", "created_at")
 		}
-		entry, err := r.entry()
 		if err != nil {
 			return err
 		}
-		op := &billing.ImportEntry{Entry: entry}
-		return in.enqueue(ctx, number, r.Org, op, op.Validate())
+		return in.enqueue(ctx, number, slug, op, op.Validate())
 	}
 	return fmt.Errorf("%q is not a type of record", kind)
 }
@@ -248,22 +240,26 @@ func (in *importer) count(op billing.Operation) {
 	}
 }
 
-func (in *importer) organization(ctx context.Context, r organizationRecord) error {
-	org := billing.Organization{Slug: r.Slug, Name: r.Name, ID: billing.NewID(), CreatedAt: billing.TimeOf(time.Now())}
-	if r.ID != nil {
-		org.ID = *r.ID
+func (in *importer) organization(ctx context.Context, line []byte) error {
+	org := billing.Organization{}
+	given, err := read(line, "", nil, billing.OrganizationFields, &org)
+	if err != nil {
+		return err
 	}
-	if r.CreatedAt != nil {
-		org.CreatedAt = *r.CreatedAt
+	if !given.has("id") {
+		org.ID = billing.NewID()
+	}
+	if !given.has("created_at") {
+		org.CreatedAt = billing.TimeOf(time.Now())
 	}
 	if err := org.Validate(); err != nil {
 		return err
 	}
-	stored, err := in.service.OrganizationBySlug(ctx, r.Slug)
+	stored, err := in.service.OrganizationBySlug(ctx, org.Slug)
 	known := err == nil
 	if known {
-		if (r.ID != nil && stored.ID != org.ID) || (r.CreatedAt != nil && stored.CreatedAt != org.CreatedAt) || stored.Name != org.Name {
-			return fmt.Errorf("the organization %s exists with another id, name or time", r.Slug)
+		if (given.has("id") && stored.ID != org.ID) || (given.has("created_at") && stored.CreatedAt != org.CreatedAt) || stored.Name != org.Name {
+			return fmt.Errorf("the organization %s exists with another id, name or time", org.Slug)
 		}
 	} else if errors.Is(err, billing.ErrOrganizationNotFound) {
 		stored, err = org, in.service.CreateOrganization(ctx, org)
@@ -271,13 +267,20 @@ func (in *importer) organization(ctx context.Context, r organizationRecord) erro
 	if err != nil {
 		return err
 	}
-	in.orgs[r.Slug] = stored.ID
+	in.orgs[org.Slug] = stored.ID
 	in.summary.Organizations.add(known)
 	return nil
 }
 
-func (in *importer) token(ctx context.Context, r tokenRecord) error {
-	token, err := r.token()
+func (in *importer) token(ctx context.Context, line []byte) error {
+	var token billing.Token
+	given, err := read(line, keyOrganizations, &token.Organizations, billing.TokenFields, &token)
+	if err == nil {
+		err = given.require("sha256", "created_at")
+	}
+	if err == nil {
+		err = token.Validate()
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,48 +24,14 @@ const (
 	typeEntry        = "entry"
 )
 
-type organizationRecord struct {
-	Type      string        `json:"type"`
-	Slug      string        `json:"slug"`
-	Name      string        `json:"name"`
-	ID        *billing.ID   `json:"id"`
-	CreatedAt *billing.Time `json:"created_at"`
-}
+// Keys of records beside those of fields.
+const (
+	keyType          = "type"
+	keyOrg           = "org"           // the slug of the organization, in a lease, a credit and an entry
+	keyOrganizations = "organizations" // the slugs of a token
+)
 
-type tokenRecord struct {
-	Type          string        `json:"type"`
-	SHA256        string        `json:"sha256"`
-	Name          string        `json:"name"`
-	Role          billing.Role  `json:"role"`
-	Organizations []string      `json:"organizations"`
-	CreatedAt     *billing.Time `json:"created_at"`
-	ExpiresAt     *billing.Time `json:"expires_at"`
-	RevokedAt     *billing.Time `json:"revoked_at"`
-}
-
-type leaseRecord struct {
-	Type            string        `json:"type"`
-	Org             string        `json:"org"`
-	LeaseID         *billing.ID   `json:"lease_id"`
-	JobID           *billing.ID   `json:"job_id"`
-	JobName         *string       `json:"job_name"`
-	StepKey         *string       `json:"step_key"`
-	VMHandle        *string       `json:"vm_handle"`
-	BuildID         *billing.ID   `json:"build_id"`
-	BuildNumber     *int64        `json:"build_number"`
-	BuildExternalID *string       `json:"build_external_id"`
-	PipelineID      *billing.ID   `json:"pipeline_id"`
-	PipelineName    *string       `json:"pipeline_name"`
-	PipelineSlug    *string       `json:"pipeline_slug"`
-	CPUCount        int64         `json:"cpu_count"`
-	MemoryGB        int64         `json:"memory_gb"`
-	DiskGB          int64         `json:"disk_gb"`
-	StartedAt       *billing.Time `json:"started_at"`
-	FinishedAt      *billing.Time `json:"finished_at"`
-	DurationSeconds *int64        `json:"duration_seconds"`
-	AmountCents     *int64        `json:"amount_cents,omitzero"` // there only where the lease is billed already
-}
-
+// creditRecord is a credit that other systems write. It becomes an entry, so no export has any.
 type creditRecord struct {
 	Type           string         `json:"type"`
 	Org            string         `json:"org"`
@@ -73,30 +41,21 @@ type creditRecord struct {
 	IdempotencyKey string         `json:"idempotency_key"`
 }
 
-type entryRecord struct {
-	Type           string         `json:"type"`
-	ID             *billing.ID    `json:"id"`
-	Org            string         `json:"org"`
-	AmountCents    *int64         `json:"amount_cents"`
-	Source         billing.Source `json:"source"`
-	Description    *string        `json:"description"`
-	CreatedAt      *billing.Time  `json:"created_at"`
-	LeaseID        *billing.ID    `json:"lease_id"`
-	IdempotencyKey *string        `json:"idempotency_key,omitzero"` // kept, so that a credit sent again after a move is still known
+// slugs are the organizations of a record, beside its fields.
+type slugs struct {
+	key    string
+	text   string // JSON
+	before string // the key of the field that it stands before; none for no organization
 }
 
-// encoding and decoding write ids and times as text.
-var (
-	encoding = json.WithMarshalers(json.JoinMarshalers(
-		json.MarshalToFunc(func(enc *jsontext.Encoder, id billing.ID) error {
-			return enc.WriteToken(jsontext.String(id.String()))
-		}),
-		json.MarshalToFunc(func(enc *jsontext.Encoder, t billing.Time) error {
-			return enc.WriteToken(jsontext.String(t.String()))
-		}),
-	))
-	decoding = json.JoinUnmarshalers(strictjson.Text(billing.ParseID), strictjson.Text(billing.ParseTime))
-)
+func parseHash(text string) (hash billing.TokenHash, err error) {
+	if len(text) == 2*len(hash) {
+		if _, err = hex.Decode(hash[:], []byte(text)); err == nil {
+			return hash, nil
+		}
+	}
+	return hash, fmt.Errorf("must be %d hexadecimal digits", 2*len(hash))
+}
 
 // typeOf tells what a line is; one that does not say is known by its keys.
 func typeOf(line []byte) (string, error) {
@@ -126,50 +85,129 @@ func typeOf(line []byte) (string, error) {
 	return "", errors.New("the line has no type, and neither the keys of a lease nor of a credit")
 }
 
-func (r leaseRecord) lease() (billing.Lease, error) {
-	if r.StartedAt == nil {
-		return billing.Lease{}, errors.New("started_at is required")
+// keys are those of fields of a record whose values are not null.
+type keys []string
+
+func (k keys) has(name string) bool { return slices.Contains(k, name) }
+
+func (k keys) require(names ...string) error {
+	for _, name := range names {
+		if !k.has(name) {
+			return fmt.Errorf("%s is required", name)
+		}
 	}
-	return billing.Lease{
-		ID: r.LeaseID, JobID: r.JobID, JobName: r.JobName, StepKey: r.StepKey, VMHandle: r.VMHandle,
-		BuildID: r.BuildID, BuildNumber: r.BuildNumber, BuildExternalID: r.BuildExternalID,
-		PipelineID: r.PipelineID, PipelineName: r.PipelineName, PipelineSlug: r.PipelineSlug,
-		CPUCount: r.CPUCount, MemoryGB: r.MemoryGB, DiskGB: r.DiskGB,
-		StartedAt: *r.StartedAt, FinishedAt: r.FinishedAt, DurationSeconds: r.DurationSeconds, AmountCents: r.AmountCents,
-	}, nil
+	return nil
 }
 
-func toLeaseRecord(org string, l *billing.Lease) leaseRecord {
-	return leaseRecord{
-		Type: typeLease, Org: org,
-		LeaseID: l.ID, JobID: l.JobID, JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
-		BuildID: l.BuildID, BuildNumber: l.BuildNumber, BuildExternalID: l.BuildExternalID,
-		PipelineID: l.PipelineID, PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
-		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
-		StartedAt: &l.StartedAt, FinishedAt: l.FinishedAt, DurationSeconds: l.DurationSeconds, AmountCents: l.AmountCents,
-	}
+// read reads a record into the fields of v, and the value of one more key into slugs.
+func read[T any](line []byte, key string, slugs any, fields []billing.Field[T], v *T) (given keys, err error) {
+	given = make(keys, 0, len(fields))
+	err = strictjson.DecodeObject(line, func(name []byte, dec *jsontext.Decoder) error {
+		switch string(name) {
+		case keyType:
+			return dec.SkipValue()
+		case key:
+			return json.UnmarshalDecode(dec, slugs)
+		}
+		for i := range fields {
+			if f := &fields[i]; f.ExportKey() == string(name) {
+				token, err := dec.ReadToken()
+				if err == nil && token.Kind() != 'n' {
+					given = append(given, f.ExportKey())
+					err = readValue(token, f.Of(v))
+				}
+				return err
+			}
+		}
+		return strictjson.ErrUnknownKey
+	})
+	return given, err
 }
 
-func (r entryRecord) entry() (billing.Entry, error) {
-	if r.ID == nil || r.AmountCents == nil || r.CreatedAt == nil {
-		return billing.Entry{}, errors.New("id, amount_cents and created_at are required")
+// readValue reads a value that is not null into what a field points to.
+func readValue(token jsontext.Token, into any) (err error) {
+	switch into := into.(type) {
+	case *int64:
+		*into, err = strictjson.Integer(token)
+	case **int64:
+		*into = new(int64)
+		**into, err = strictjson.Integer(token)
+	case *string:
+		*into, err = readText(token, asString)
+	case **string:
+		*into = new(string)
+		**into, err = readText(token, asString)
+	case *billing.Source:
+		*into, err = readText(token, func(text string) (billing.Source, error) { return billing.Source(text), nil })
+	case *billing.Role:
+		*into, err = readText(token, func(text string) (billing.Role, error) { return billing.Role(text), nil })
+	case *billing.Time:
+		*into, err = readText(token, billing.ParseTime)
+	case **billing.Time:
+		*into = new(billing.Time)
+		**into, err = readText(token, billing.ParseTime)
+	case *billing.ID:
+		*into, err = readText(token, billing.ParseID)
+	case **billing.ID:
+		*into = new(billing.ID)
+		**into, err = readText(token, billing.ParseID)
+	case *billing.TokenHash:
+		*into, err = readText(token, parseHash)
+	default:
+		err = fmt.Errorf("a field of type %T", into)
 	}
-	return billing.Entry{
-		ID: *r.ID, AmountCents: *r.AmountCents, Source: r.Source, Description: r.Description, CreatedAt: *r.CreatedAt,
-		LeaseID: r.LeaseID, IdempotencyKey: r.IdempotencyKey,
-	}, nil
+	return err
 }
 
-func (r tokenRecord) token() (t billing.Token, err error) {
-	t = billing.Token{
-		Name: r.Name, Role: r.Role, Organizations: r.Organizations, ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt,
+func asString(text string) (string, error) { return text, nil }
+
+func readText[V any](token jsontext.Token, parse func(string) (V, error)) (v V, err error) {
+	if token.Kind() != '"' {
+		return v, errors.New("must be a string")
 	}
-	if n, err := hex.Decode(t.Hash[:], []byte(r.SHA256[:min(len(r.SHA256), 2*len(t.Hash))])); err != nil || n != len(t.Hash) || len(r.SHA256) != 2*n {
-		return t, fmt.Errorf("sha256 must be %d hexadecimal digits", 2*len(t.Hash))
+	return parse(token.String())
+}
+
+// appendRecord appends a record with the fields of v, and with its organizations.
+func appendRecord[T any](line []byte, kind string, slugs slugs, fields []billing.Field[T], v *T) ([]byte, error) {
+	line = append(line, `{"type":"`+kind+`"`...)
+	for i := range fields {
+		f := &fields[i]
+		name, value := f.ExportKey(), f.Known(v)
+		if name != "" && name == slugs.before {
+			line = append(line, `,"`+slugs.key+`":`+slugs.text...)
+		}
+		if name == "" || value == nil && f.OmitNull {
+			continue
+		}
+		line = append(line, `,"`+name+`":`...)
+		var err error
+		if line, err = appendValue(line, value); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
-	if r.CreatedAt == nil {
-		return t, errors.New("created_at is required")
+	return append(line, "}\n"...), nil
+}
+
+// appendValue appends what a field points to.
+func appendValue(line []byte, value any) ([]byte, error) {
+	switch v := value.(type) {
+	case nil:
+		return append(line, "null"...), nil
+	case *int64:
+		return strconv.AppendInt(line, *v, 10), nil
+	case *string:
+		return jsontext.AppendQuote(line, *v)
+	case *billing.Source:
+		return jsontext.AppendQuote(line, string(*v))
+	case *billing.Role:
+		return jsontext.AppendQuote(line, string(*v))
+	case *billing.Time:
+		return jsontext.AppendQuote(line, v.String())
+	case *billing.ID:
+		return jsontext.AppendQuote(line, v.String())
+	case *billing.TokenHash:
+		return jsontext.AppendQuote(line, hex.EncodeToString(v[:]))
 	}
-	t.CreatedAt = *r.CreatedAt
-	return t, t.Validate()
+	return nil, fmt.Errorf("a field of type %T", value)
 }
