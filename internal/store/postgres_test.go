@@ -100,6 +100,42 @@ func TestDialectsHaveTheSameTables(t *testing.T) {
 	}
 }
 
+// Every column of a table has a field, and every field a column of its type.
+func TestColumnsAreThoseOfTheFields(t *testing.T) {
+	file := newFile(t)
+	openFile(t, file)
+	raw := openRaw(t, file)
+	hasColumns(t, raw, organizations)
+	hasColumns(t, raw, tokens)
+	hasColumns(t, raw, heads, "org_id")
+	hasColumns(t, raw, leases, "org_id")
+	hasColumns(t, raw, entries, "org_id")
+	hasColumns(t, raw, sums, "org_id")
+}
+
+func hasColumns[T any](t *testing.T, raw *sql.DB, of *table[T], but ...string) {
+	t.Helper()
+	types := map[string]string{uuids: "BLOB", hashes: "BLOB", texts: "TEXT", numbers: "INTEGER"}
+	want := map[string]string{}
+	for i, f := range of.fields {
+		want[f.Name] = types[of.types[i]]
+	}
+	rows, err := raw.Query(`SELECT name, type FROM pragma_table_info($1)`, of.name)
+	must(t, err)
+	must(t, each(rows, func(rows *sql.Rows) error {
+		var name, kind string
+		err := rows.Scan(&name, &kind)
+		if !slices.Contains(but, name) && want[name] != kind {
+			t.Errorf("%s.%s is of type %s, its field of type %q", of.name, name, kind, want[name])
+		}
+		delete(want, name)
+		return err
+	}))
+	for name := range want {
+		t.Errorf("%s has no column %s", of.name, name)
+	}
+}
+
 func TestDialectsHaveTheSameMigrations(t *testing.T) {
 	names := map[string][]string{}
 	for _, d := range []dialect{sqliteDialect, postgresDialect} {

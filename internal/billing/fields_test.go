@@ -1,0 +1,53 @@
+package billing
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// Whatever a struct has that is stored has a field, and none has two.
+func TestFieldsAreComplete(t *testing.T) {
+	complete(t, LeaseFields)
+	complete(t, EntryFields)
+	complete(t, OrganizationFields)
+	complete(t, TokenFields, "Organizations") // a table of their own
+	complete(t, UsageFields)
+	complete(t, HeadFields)
+	complete(t, SumFields)
+}
+
+func complete[T any](t *testing.T, fields []Field[T], but ...string) {
+	t.Helper()
+	v := new(T)
+	described := map[uintptr]string{}
+	for _, f := range fields {
+		place := reflect.ValueOf(f.Of(v)).Pointer()
+		if other := described[place]; other != "" {
+			t.Errorf("%T: %s and %s are the same value", *v, other, f.Name)
+		}
+		described[place] = f.Name
+	}
+	var look func(s reflect.Value)
+	look = func(s reflect.Value) {
+		for i := range s.NumField() {
+			switch name, value := s.Type().Field(i).Name, s.Field(i); {
+			case slices.Contains(but, name):
+			case value.Kind() == reflect.Struct:
+				look(value)
+			case described[value.Addr().Pointer()] == "":
+				t.Errorf("%T: no field describes %s", *v, name)
+			}
+		}
+	}
+	look(reflect.ValueOf(v).Elem())
+}
+
+// A report fills in what is unknown, which a value that is always known cannot be.
+func TestFieldsToFillIn(t *testing.T) {
+	for _, f := range LeaseFields {
+		if f.Fill {
+			fillIn(f.Of(new(Lease)), f.Of(new(Lease)), true) // it panics for a value of another kind
+		}
+	}
+}
