@@ -1,6 +1,10 @@
 package billing
 
-import "slices"
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+)
 
 // Operation is a change to one organization's books that happens as a whole or not at all. It decides from what is in the
 // Book and nothing else, so that a store can load what several operations need, apply them one after another in memory,
@@ -78,15 +82,19 @@ func (b *Book) LoadEntry(e Entry) {
 }
 
 // Apply applies an operation, or leaves the book as it was and returns the operation's error.
-func (b *Book) Apply(op Operation) error {
+func (b *Book) Apply(op Operation) (err error) {
 	b.undo = b.undo[:0]
-	err := op.Apply(b)
-	if err != nil {
-		for _, undo := range slices.Backward(b.undo) {
-			undo()
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("an operation panicked: %v\n%s", cause, debug.Stack())
 		}
-	}
-	return err
+		if err != nil {
+			for _, undo := range slices.Backward(b.undo) {
+				undo()
+			}
+		}
+	}()
+	return op.Apply(b)
 }
 
 // Changes is what the operations applied so far have changed, each row in its final state.

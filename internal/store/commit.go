@@ -75,13 +75,15 @@ func (q *writes) take() []*write {
 	return batch
 }
 
-// leave takes out a write for which nobody waits any more, unless it is taken already.
-func (q *writes) leave(w *write) {
+// leave takes out a write for which nobody waits any more, and reports whether it was still in the queue.
+func (q *writes) leave(w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i := slices.Index(q.waiting, w); i >= 0 {
+	i := slices.Index(q.waiting, w)
+	if i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
 	}
+	return i >= 0
 }
 
 // Write implements billing.Store. Whatever is waiting is committed together: the cost of making a transaction durable is
@@ -108,8 +110,12 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 	case err := <-w.done:
 		return w.errs, err
 	case <-ctx.Done():
-		s.queue.leave(w)
-		return nil, ctx.Err()
+		if s.queue.leave(w) {
+			return nil, ctx.Err()
+		}
+		// Its transaction is under way, and ends in time by itself; only its outcome tells whether the write has taken place.
+		err := <-w.done
+		return w.errs, err
 	}
 }
 
@@ -139,7 +145,7 @@ func (s *Store) commitWaiting(ctx context.Context) {
 		return
 	}
 	batch := s.queue.take()
-	err := errors.New("an operation in the same transaction panicked")
+	err := errors.New("the commit panicked")
 	defer func() {
 		for _, w := range batch {
 			w.done <- err

@@ -554,48 +554,52 @@ func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
-	entered, released := make(chan struct{}), make(chan struct{})
-	var holder, waiting sync.WaitGroup
-	holder.Go(func() {
-		_, err := s.Write(t.Context(), org, operation(func(*billing.Book) error {
-			close(entered)
-			<-released
-			return nil
-		}))
-		if err != nil {
-			t.Error(err)
+	var waiting sync.WaitGroup
+	held(t, s, org, func() {
+		ctx, cancel := context.WithCancel(t.Context())
+		const n = 8
+		for i := range n {
+			waiting.Go(func() {
+				if _, err := s.Write(ctx, org, credit(1, fmt.Sprint(i))); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			})
 		}
+		waitUntil(func() bool { return s.queue.length() == n })
+		cancel()
+		waiting.Wait()
 	})
-	<-entered
-	ctx, cancel := context.WithCancel(t.Context())
-	const n = 8
-	for i := range n {
-		waiting.Go(func() {
-			if _, err := s.Write(ctx, org, credit(1, fmt.Sprint(i))); !errors.Is(err, context.Canceled) {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-	waitUntil(func() bool { return s.queue.length() == n })
-	cancel()
-	waiting.Wait()
-	close(released)
-	holder.Wait()
 	must(t, post(t, s, org, "later"))
 	wantBalance(t, s, org, 1, 1)
 }
 
-// Whose turn has come learns the outcome, even when the context ends.
+// Whose turn has come learns the outcome, even when the context ends, and whoever commits.
 func TestSQLiteGivenUpInTheTransaction(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
-	ctx, cancel := context.WithCancel(t.Context())
-	errs, err := s.Write(ctx, org, operation(func(b *billing.Book) error {
-		cancel()
-		return credit(1, "key").Apply(b)
-	}))
-	must(t, errors.Join(append(errs, err)...))
-	wantBalance(t, s, org, 1, 1)
+	for i, commits := range []string{"its own caller", "another's"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		write := func() {
+			errs, err := s.Write(ctx, org, operation(func(b *billing.Book) error {
+				cancel()
+				return credit(1, commits).Apply(b)
+			}))
+			if err := errors.Join(append(errs, err)...); err != nil {
+				t.Errorf("committed by %s: %v", commits, err)
+			}
+		}
+		if i == 0 {
+			write()
+		} else {
+			var waiting sync.WaitGroup
+			held(t, s, org, func() {
+				waiting.Go(write)
+				waitUntil(func() bool { return s.queue.length() == 1 })
+			})
+			waiting.Wait()
+		}
+	}
+	wantBalance(t, s, org, 2, 2)
 }
 
 // Close waits for what is in the queue, also when the database refuses something, and nothing is written after it.
@@ -650,31 +654,64 @@ func TestSQLiteCloseWhileWriting(t *testing.T) {
 	all.Wait()
 }
 
-// Whoever shared a transaction with an operation that panics is told, and others can write.
+// held runs do while a write transaction of the store is under way, and lets that end afterwards.
+func held(t *testing.T, s *Store, org billing.ID, do func()) {
+	t.Helper()
+	entered, released := make(chan struct{}), make(chan struct{})
+	var holder sync.WaitGroup
+	holder.Go(func() {
+		errs, err := s.Write(t.Context(), org, operation(func(*billing.Book) error {
+			close(entered)
+			<-released
+			return nil
+		}))
+		if err := errors.Join(append(errs, err)...); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	do()
+	close(released)
+	holder.Wait()
+}
+
+// An operation that panics fails alone, whoever commits it: what shares its transaction takes place, and of itself nothing does.
 func TestSQLitePanic(t *testing.T) {
 	s := openFile(t, newFile(t))
 	org := createOrganization(t, s, "acme")
-	entered, released := make(chan struct{}), make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("the panic is gone")
+	panicking := func(key string) operation {
+		return func(b *billing.Book) error {
+			if err := credit(1, key).Apply(b); err != nil {
+				return err
 			}
-		}()
-		_, err := s.Write(t.Context(), org, operation(func(*billing.Book) error {
-			close(entered)
-			<-released
 			panic("an operation does this")
-		}))
-		t.Errorf("it returned %v", err)
+		}
+	}
+	refused := func(errs []error, err error) {
+		if err != nil || len(errs) != 1 || errs[0] == nil || !strings.Contains(errs[0].Error(), "an operation does this") || errors.Is(errs[0], billing.ErrUnavailable) {
+			t.Errorf("the operation that panics gives %v, %v", errs, err)
+		}
+	}
+	refused(s.Write(t.Context(), org, panicking("by its own caller")))
+	var all sync.WaitGroup
+	held(t, s, org, func() {
+		all.Go(func() {
+			if err := post(t, s, org, "before"); err != nil {
+				t.Error(err)
+			}
+		})
+		waitUntil(func() bool { return s.queue.length() == 1 })
+		all.Go(func() { refused(s.Write(t.Context(), org, panicking("by another's"))) })
+		waitUntil(func() bool { return s.queue.length() == 2 })
+		all.Go(func() {
+			if err := post(t, s, org, "after"); err != nil {
+				t.Error(err)
+			}
+		})
+		waitUntil(func() bool { return s.queue.length() == 3 })
 	})
-	<-entered
-	all.Go(func() { must(t, post(t, s, org, "behind")) })
-	waitUntil(func() bool { return s.queue.length() == 1 })
-	close(released)
 	all.Wait()
-	wantBalance(t, s, org, 1, 1)
+	wantBalance(t, s, org, 2, 2)
 }
 
 // waitUntil waits for what other goroutines are about to do.
