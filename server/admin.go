@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"math"
 	"strings"
 	"time"
 
@@ -39,15 +38,15 @@ func (s *Server) CreateOrganization(ctx context.Context, slug, name string) (Org
 	if org.Name == "" {
 		org.Name = slug
 	}
-	if err := org.Validate(); err != nil {
+	if err := s.service.CreateOrganization(ctx, org); err != nil {
 		return Organization{}, err
 	}
-	return toOrganization(org), s.service.CreateOrganization(ctx, org)
+	return toOrganization(org), nil
 }
 
 // Organizations lists all organizations by slug.
 func (s *Server) Organizations(ctx context.Context) ([]Organization, error) {
-	orgs, err := s.service.Organizations(ctx, "", math.MaxInt32, nil)
+	orgs, err := s.service.Organizations(ctx)
 	list := make([]Organization, len(orgs))
 	for i, o := range orgs {
 		list[i] = toOrganization(o)
@@ -119,9 +118,6 @@ func (s *Server) CreateToken(ctx context.Context, options TokenOptions) (secret 
 	if options.ExpiresIn > 0 {
 		expires := billing.TimeOf(now.Add(options.ExpiresIn))
 		stored.ExpiresAt = &expires
-	}
-	if err := stored.Validate(); err != nil {
-		return "", Token{}, err
 	}
 	if err := s.service.CreateToken(ctx, stored); err != nil {
 		return "", Token{}, err

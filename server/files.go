@@ -20,5 +20,5 @@ func (s *Server) Import(ctx context.Context, r io.Reader, report func(line int, 
 // Export writes organizations, tokens, leases and ledger entries as NDJSON, as of one moment. Importing that into an empty
 // database gives the same answers, ids and times included.
 func (s *Server) Export(ctx context.Context, w io.Writer) error {
-	return transfer.Export(ctx, s.service, w)
+	return transfer.Export(ctx, s.store, w)
 }

@@ -13,7 +13,7 @@ type AuditReport = audit.Report
 // rows, on a snapshot beside whatever is being written. It hands each thing that is off to finding, naming the row, and
 // each organization to report, with a fingerprint that is the same for the same books in any database.
 func (s *Server) Verify(ctx context.Context, finding func(organization, what string), report func(AuditReport)) error {
-	return audit.Verify(ctx, s.service.Store, finding, report)
+	return audit.Verify(ctx, s.store, finding, report)
 }
 
 // Backup writes a copy of an SQLite database, as of one moment, to a new file, also while the server runs. It fails with

@@ -21,9 +21,7 @@ func TestPanicIsAnswered(t *testing.T) {
 	defer s.Close()
 	var log strings.Builder
 	s.log = slog.New(slog.NewTextHandler(&log, nil))
-	store := s.service.Store
-	s.service.Store = broken{}
-	defer func() { s.service.Store = store }()
+	*s.service = *billing.NewService(broken{}, billing.StandardRates)
 
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v0/billing/balance/acme", http.NoBody)
 	req.Header.Set("Authorization", "Bearer hmt_x")

@@ -102,7 +102,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		store: books, service: &billing.Service{Store: books, Rates: rates},
+		store: books, service: billing.NewService(books, rates),
 		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
 	}
 	if s.log == nil {
@@ -135,7 +135,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.
-func (s *Server) Close() error { return s.service.Close() }
+func (s *Server) Close() error { return s.store.Close() }
 
 func (s *Server) route(config Config) error {
 	specJSON, err := httpserver.GetSpecJSON()
@@ -173,7 +173,7 @@ func (s *Server) route(config Config) error {
 	e.GET("/readyz", func(c echo.Context) error {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
 		defer cancel()
-		if err := s.service.Ping(ctx); err != nil {
+		if err := s.store.Ping(ctx); err != nil {
 			return billing.Faultf(billing.ErrUnavailable, "%w", err)
 		}
 		return c.NoContent(http.StatusOK)

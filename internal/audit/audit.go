@@ -32,9 +32,9 @@ type Report struct {
 // days, hours and minutes; and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can
 // run beside writers, and holds no more in memory than the sums of one day. Each thing that is off is handed to finding, with
 // the row it is in.
-func Verify(ctx context.Context, store billing.Store, finding func(organization, what string), report func(Report)) error {
+func Verify(ctx context.Context, books billing.Archive, finding func(organization, what string), report func(Report)) error {
 	a := &auditor{finding: finding, report: report}
-	if err := store.Audit(ctx, a); err != nil {
+	if err := books.Audit(ctx, a); err != nil {
 		return err
 	}
 	a.finish()

@@ -134,7 +134,7 @@ func lease(id billing.ID, start billing.Time, seconds int64) billing.Lease {
 // 6 that of a lease of 12 cents in a third hour.
 func (b *books) fill() {
 	b.Helper()
-	service := &billing.Service{Store: b.store, Rates: billing.StandardRates}
+	service := billing.NewService(b.store, billing.StandardRates)
 	for id, slug := range map[billing.ID]string{acme: "acme", globex: "globex"} {
 		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: id, Slug: slug, Name: "Name of " + slug, CreatedAt: 5}))
 		credit := func(cents int64, key string) {
@@ -426,7 +426,7 @@ func TestFingerprint(t *testing.T) {
 	original.must(transfer.Export(t.Context(), original.store, &export))
 
 	onEach(t, func(b *books) {
-		_, err := transfer.Import(b.Context(), &billing.Service{Store: b.store, Rates: billing.StandardRates}, strings.NewReader(export.String()),
+		_, err := transfer.Import(b.Context(), billing.NewService(b.store, billing.StandardRates), strings.NewReader(export.String()),
 			func(line int, err error) { b.Errorf("line %d: %v", line, err) })
 		b.must(err)
 		findings, got := b.verify()
@@ -504,7 +504,7 @@ func TestFingerprint(t *testing.T) {
 func TestVerifyWhileWritersWrite(t *testing.T) {
 	onEach(t, func(b *books) {
 		b.fill()
-		service := &billing.Service{Store: b.store, Rates: billing.StandardRates}
+		service := billing.NewService(b.store, billing.StandardRates)
 		ctx, stop := context.WithCancel(b.Context())
 		var writing sync.WaitGroup
 		for w := range 4 {

@@ -72,13 +72,13 @@ func multiply(a, b int64) (product int64, ok bool) {
 
 // Transaction returns an entry of the organization's ledger. It fails with ErrEntryNotFound.
 func (s *Service) Transaction(ctx context.Context, org, id ID) (EntryDetail, error) {
-	entry, lease, err := s.Entry(ctx, org, id)
+	entry, lease, err := s.ledger.Entry(ctx, org, id)
 	if err != nil {
 		return EntryDetail{}, err
 	}
 	detail := EntryDetail{Entry: entry, Lease: lease}
 	if lease != nil {
-		detail.Cost = s.Rates.explain(lease)
+		detail.Cost = s.rates.explain(lease)
 	}
 	return detail, nil
 }
@@ -140,7 +140,7 @@ func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit 
 		before = LeasePlace{Time(binary.BigEndian.Uint64(place)), ID(place[8:])}
 	}
 	size := clamp(limit, ListBillingLeasesLimitClampMinimum, ListBillingLeasesLimitClampMaximum, ListBillingLeasesLimitDefault)
-	leases, err := s.RecordedLeases(ctx, org, filter, before, size+1)
+	leases, err := s.ledger.RecordedLeases(ctx, org, filter, before, size+1)
 	if err != nil {
 		return Page[LeaseRecord]{}, err
 	}

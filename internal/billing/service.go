@@ -4,14 +4,58 @@ package billing
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"math"
 	"time"
 )
 
-// Service answers the calls of the API from a Store.
+// Service does the work of the API's calls, and holds its rules: whatever is written passes through a method that checks it.
 type Service struct {
-	Store
-	Rates Rates
+	directory Directory
+	ledger    Ledger
+	meter     Meter
+	rates     Rates
+}
+
+// NewService works on a store. Leases that finish from now on cost what the rates say.
+func NewService(store Store, rates Rates) *Service {
+	return &Service{directory: store, ledger: store, meter: store, rates: rates}
+}
+
+// CreateOrganization adds an organization with an empty ledger. It fails with ErrInvalid, and with ErrExists where the slug or
+// the id is taken.
+func (s *Service) CreateOrganization(ctx context.Context, org Organization) error {
+	if err := org.Validate(); err != nil {
+		return err
+	}
+	return s.directory.CreateOrganization(ctx, org)
+}
+
+// OrganizationBySlug fails with ErrOrganizationNotFound.
+func (s *Service) OrganizationBySlug(ctx context.Context, slug string) (Organization, error) {
+	return s.directory.OrganizationBySlug(ctx, slug)
+}
+
+// Organizations lists all organizations by slug.
+func (s *Service) Organizations(ctx context.Context) ([]Organization, error) {
+	return s.directory.Organizations(ctx, "", math.MaxInt32, nil)
+}
+
+// CreateToken adds a token. It fails with ErrInvalid, with ErrExists where the hash is known, and with
+// ErrOrganizationNotFound.
+func (s *Service) CreateToken(ctx context.Context, token Token) error {
+	if err := token.Validate(); err != nil {
+		return err
+	}
+	return s.directory.CreateToken(ctx, token)
+}
+
+// Tokens lists all tokens, oldest first.
+func (s *Service) Tokens(ctx context.Context) ([]Token, error) { return s.directory.Tokens(ctx) }
+
+// RevokeToken sets the time of revocation where there is none yet. It fails with ErrTokenNotFound.
+func (s *Service) RevokeToken(ctx context.Context, hash TokenHash, at Time) error {
+	return s.directory.RevokeToken(ctx, hash, at)
 }
 
 // clamp moves the size of a page to the nearer one of two bounds; nil is the default.
@@ -25,7 +69,7 @@ func clamp(limit *int64, minimum, maximum, otherwise int64) int {
 // Authenticate looks up what a token gives in an organization. It fails with ErrUnauthorized where the token is unknown,
 // expired or revoked; the organization of the Grant is nil where the token may not see it.
 func (s *Service) Authenticate(ctx context.Context, hash TokenHash, slug string) (Grant, error) {
-	grant, err := s.Grant(ctx, hash, slug)
+	grant, err := s.directory.Grant(ctx, hash, slug)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -60,7 +104,7 @@ func (s *Service) Transactions(ctx context.Context, org ID, limit *int64, cursor
 		}
 	}
 	size := clamp(limit, ListBillingTransactionsLimitClampMinimum, ListBillingTransactionsLimitClampMaximum, ListBillingTransactionsLimitDefault)
-	entries, err := s.Entries(ctx, org, before, size)
+	entries, err := s.ledger.Entries(ctx, org, before, size)
 	if err != nil {
 		return Page[Entry]{}, err
 	}
@@ -89,7 +133,7 @@ func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, lim
 		}
 	}
 	size := clamp(limit, ListOrganizationsLimitClampMinimum, ListOrganizationsLimitClampMaximum, ListOrganizationsLimitDefault)
-	orgs, err := s.Organizations(ctx, after, size+1, &token)
+	orgs, err := s.directory.Organizations(ctx, after, size+1, &token)
 	if err != nil {
 		return Page[Organization]{}, err
 	}
@@ -102,9 +146,22 @@ func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, lim
 	return page, nil
 }
 
+// Head returns where the ledger stands.
+func (s *Service) Head(ctx context.Context, org ID) (Head, error) { return s.ledger.Head(ctx, org) }
+
+// Usage sums the finished leases that started in the window.
+func (s *Service) Usage(ctx context.Context, org ID, w Window) (Usage, error) {
+	return s.meter.Usage(ctx, org, w)
+}
+
+// Breakdown yields the leases that started in the window, build by build. See Meter.
+func (s *Service) Breakdown(ctx context.Context, org ID, w Window) iter.Seq2[*BreakdownRow, error] {
+	return s.meter.Breakdown(ctx, org, w)
+}
+
 // UsageSeries returns the usage of every UTC day from that of the window's start to that of its end, both included.
 func (s *Service) UsageSeries(ctx context.Context, org ID, w Window) ([]DayUsage, error) {
-	used, err := s.UsageByDay(ctx, org, w)
+	used, err := s.meter.UsageByDay(ctx, org, w)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +189,7 @@ func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]R
 			return nil, atLease(i, err)
 		}
 	}
-	op := &RecordLeases{Leases: leases, Rates: s.Rates}
+	op := &RecordLeases{Leases: leases, Rates: s.rates}
 	if err := s.write(ctx, org, op); err != nil {
 		return nil, err
 	}
@@ -148,8 +205,31 @@ func (s *Service) PostCredit(ctx context.Context, org ID, op *PostCredit) error 
 	return s.write(ctx, org, op)
 }
 
+// Imported is an operation that takes over a record of another system or another database.
+type Imported interface {
+	Operation
+	// Validate checks what can be told of the record alone, and settles what it leaves out.
+	Validate() error
+}
+
+// Import applies operations, one after another, each as a whole or not at all. See Ledger.Write for what it returns. A lease
+// that is not billed yet is billed with the rates of the service.
+func (s *Service) Import(ctx context.Context, org ID, imported []Imported) ([]error, error) {
+	ops := make([]Operation, len(imported))
+	for i, op := range imported {
+		if err := op.Validate(); err != nil {
+			return nil, err
+		}
+		if lease, ok := op.(*ImportLease); ok {
+			lease.Rates = s.rates
+		}
+		ops[i] = op
+	}
+	return s.ledger.Write(ctx, org, ops...)
+}
+
 func (s *Service) write(ctx context.Context, org ID, op Operation) error {
-	errs, err := s.Write(ctx, org, op)
+	errs, err := s.ledger.Write(ctx, org, op)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func openService(t *testing.T, slugs ...string) (*billing.Service, []billing.Org
 		}
 		orgs = append(orgs, org)
 	}
-	return &billing.Service{Store: books, Rates: billing.StandardRates}, orgs
+	return billing.NewService(books, billing.StandardRates), orgs
 }
 
 func postCredits(t *testing.T, s *billing.Service, org billing.ID, n int) {

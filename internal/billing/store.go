@@ -5,10 +5,12 @@ import (
 	"iter"
 )
 
-// Store keeps the books. Every method may fail with ErrUnavailable, when the database cannot be reached, is busy for too
+// Every method of the interfaces below may fail with ErrUnavailable, when the database cannot be reached, is busy for too
 // long or is out of space, and with the context's error. Other errors of the kinds of this package are named at the
 // methods. A write that has returned nil is on disk.
-type Store interface {
+
+// Directory keeps organizations and tokens.
+type Directory interface {
 	// CreateOrganization fails with ErrExists where the slug or the id is taken.
 	CreateOrganization(context.Context, Organization) error
 	// OrganizationBySlug fails with ErrOrganizationNotFound.
@@ -26,7 +28,10 @@ type Store interface {
 	// Grant looks up what a token gives in the organization with the slug. It fails with ErrUnauthorized where the token
 	// is unknown; expiry and revocation are for the caller to judge.
 	Grant(ctx context.Context, hash TokenHash, slug string) (Grant, error)
+}
 
+// Ledger keeps leases and entries.
+type Ledger interface {
 	// Write applies operations to the organization's books, one after another, each of them as a whole or not at all. It
 	// returns what each failed with, nil where it has taken place, in order; or an error for which none has taken place.
 	// Where the context ends while they wait for their turn, it fails with the context's error, and none takes place. Once it
@@ -43,6 +48,10 @@ type Store interface {
 	// RecordedLeases lists at most limit of the leases that the filter selects, those before the place, latest start first
 	// and then by descending id.
 	RecordedLeases(ctx context.Context, org ID, filter LeaseFilter, before LeasePlace, limit int) ([]LeaseRecord, error)
+}
+
+// Meter sums leases over windows.
+type Meter interface {
 	// Usage sums the finished leases that started in the window.
 	Usage(ctx context.Context, org ID, w Window) (Usage, error)
 	// UsageByDay sums them per UTC day, oldest first, leaving out days without any.
@@ -51,7 +60,10 @@ type Store interface {
 	// in the window, leases within a build oldest first, ties by id. It holds a bounded number of rows in memory. After an
 	// error it yields no more.
 	Breakdown(ctx context.Context, org ID, w Window) iter.Seq2[*BreakdownRow, error]
+}
 
+// Archive hands over all that is kept.
+type Archive interface {
 	// Export hands everything to the sink, as of one moment: organizations, tokens, then the leases of each organization
 	// and then its entries in order of Seq. It stops at the sink's first error and returns it.
 	Export(ctx context.Context, sink ExportSink) error
@@ -60,6 +72,14 @@ type Store interface {
 	// started on it, in order of their start, and the sums of the periods in it, and then its entries in order of Seq. It
 	// stops at the sink's first error and returns it.
 	Audit(ctx context.Context, sink AuditSink) error
+}
+
+// Store is all that a database keeps.
+type Store interface {
+	Directory
+	Ledger
+	Meter
+	Archive
 
 	// Ping tells whether the database answers.
 	Ping(context.Context) error
@@ -67,7 +87,7 @@ type Store interface {
 	Close() error
 }
 
-// ExportSink takes what Store.Export reads.
+// ExportSink takes what Archive.Export reads.
 type ExportSink interface {
 	Organization(Organization) error
 	Token(Token) error
@@ -75,7 +95,7 @@ type ExportSink interface {
 	Entry(org Organization, e *Entry) error
 }
 
-// AuditSink takes what Store.Audit reads. Rows belong to the organization that came last.
+// AuditSink takes what Archive.Audit reads. Rows belong to the organization that came last.
 type AuditSink interface {
 	// Organization gets a nil head where there is none.
 	Organization(o Organization, head *Head) error

@@ -498,7 +498,7 @@ func (d *duel) often(what string, n int) bool { return rapid.IntRange(1, n).Draw
 func (d *duel) store() *Store { return pick(d, "store", d.stores) }
 
 func (d *duel) service() *billing.Service {
-	return &billing.Service{Store: d.store(), Rates: billing.StandardRates}
+	return billing.NewService(d.store(), billing.StandardRates)
 }
 
 func (d *duel) org() *modelOrg { return pick(d, "organization", d.orgs) }

@@ -86,7 +86,7 @@ func credit(cents int64, key string) *billing.PostCredit {
 // post appends a credit of one cent.
 func post(t *testing.T, s *Store, org billing.ID, key string) error {
 	t.Helper()
-	return (&billing.Service{Store: s}).PostCredit(t.Context(), org, credit(1, key))
+	return billing.NewService(s, billing.StandardRates).PostCredit(t.Context(), org, credit(1, key))
 }
 
 // lease is one that costs 12 cents.
@@ -442,7 +442,7 @@ func TestSQLiteFull(t *testing.T) {
 		op := credit(1, fmt.Sprint(i))
 		op.Description = &long
 		sent = append(sent, op)
-		err := (&billing.Service{Store: s}).PostCredit(t.Context(), org, op)
+		err := billing.NewService(s, billing.StandardRates).PostCredit(t.Context(), org, op)
 		switch {
 		case err == nil:
 			seq++
@@ -465,7 +465,7 @@ func TestSQLiteFull(t *testing.T) {
 
 	onWriter(t, s, `PRAGMA max_page_count = 1000000`)
 	for _, op := range sent {
-		must(t, (&billing.Service{Store: s}).PostCredit(t.Context(), org, op))
+		must(t, billing.NewService(s, billing.StandardRates).PostCredit(t.Context(), org, op))
 	}
 	wantBalance(t, s, org, int64(len(sent))+1, int64(len(sent))+1)
 }

@@ -72,7 +72,7 @@ func upgraded(t *testing.T, s *Store, want []byte) {
 	wantClean(t, s)
 
 	// It goes on where it stopped: what is sent again is known, and what was running finishes.
-	service := &billing.Service{Store: s, Rates: billing.StandardRates}
+	service := billing.NewService(s, billing.StandardRates)
 	acme, err := s.OrganizationBySlug(t.Context(), "acme")
 	must(t, err)
 	before, err := s.Head(t.Context(), acme.ID)
@@ -104,7 +104,7 @@ func upgraded(t *testing.T, s *Store, want []byte) {
 func answers(t *testing.T, s *Store) []byte {
 	t.Helper()
 	ctx := t.Context()
-	service := &billing.Service{Store: s, Rates: billing.StandardRates}
+	service := billing.NewService(s, billing.StandardRates)
 	type object map[string]any
 	orgs, err := s.Organizations(ctx, "", 100, nil)
 	must(t, err)

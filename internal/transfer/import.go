@@ -58,7 +58,7 @@ type importer struct {
 
 // pending is what waits to be written to one organization's books, in the order of the lines.
 type pending struct {
-	ops   []billing.Operation
+	ops   []billing.Imported
 	lines []int
 }
 
@@ -128,7 +128,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		return in.token(ctx, line)
 	case typeLease:
 		var slug string
-		op := &billing.ImportLease{Rates: in.service.Rates}
+		op := &billing.ImportLease{}
 		given, err := read(line, keyOrg, &slug, billing.LeaseFields, &op.Lease)
 		if err == nil {
 			err = given.require("started_at")
@@ -136,7 +136,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		if err != nil {
 			return err
 		}
-		return in.enqueue(ctx, number, slug, op, op.Validate())
+		return in.enqueue(ctx, number, slug, op)
 	case typeCredit:
 		var r creditRecord
 		if err := strictjson.Decode(line, &r, nil); err != nil {
@@ -145,7 +145,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		op := &billing.PostCredit{
 			AmountCents: r.AmountCents, Source: r.Source, Description: r.Description, IdempotencyKey: r.IdempotencyKey,
 		}
-		return in.enqueue(ctx, number, r.Org, op, op.Validate())
+		return in.enqueue(ctx, number, r.Org, op)
 	case typeEntry:
 		var slug string
 		op := &billing.ImportEntry{}
@@ -156,15 +156,15 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		if err != nil {
 			return err
 		}
-		return in.enqueue(ctx, number, slug, op, op.Validate())
+		return in.enqueue(ctx, number, slug, op)
 	}
 	return fmt.Errorf("%q is not a type of record", kind)
 }
 
 // enqueue keeps an operation until enough have come together.
-func (in *importer) enqueue(ctx context.Context, number int, slug string, op billing.Operation, invalid error) error {
-	if invalid != nil {
-		return invalid
+func (in *importer) enqueue(ctx context.Context, number int, slug string, op billing.Imported) error {
+	if err := op.Validate(); err != nil {
+		return err
 	}
 	if slug == "" {
 		return errors.New("org is required: the slug of the organization")
@@ -191,10 +191,7 @@ func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error
 	org, err := in.service.OrganizationBySlug(ctx, slug)
 	if errors.Is(err, billing.ErrOrganizationNotFound) {
 		org = billing.Organization{ID: billing.NewID(), Slug: slug, Name: slug, CreatedAt: billing.TimeOf(time.Now())}
-		if err = org.Validate(); err == nil {
-			err = in.service.CreateOrganization(ctx, org)
-		}
-		if err == nil {
+		if err = in.service.CreateOrganization(ctx, org); err == nil {
 			in.summary.Created = append(in.summary.Created, slug)
 		}
 	}
@@ -209,7 +206,7 @@ func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error
 func (in *importer) flush(ctx context.Context) error {
 	for _, org := range slices.SortedFunc(maps.Keys(in.waiting), func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) }) {
 		p := in.waiting[org]
-		errs, err := in.service.Write(ctx, org, p.ops...)
+		errs, err := in.service.Import(ctx, org, p.ops)
 		if err != nil {
 			return fmt.Errorf("stopped at line %d: %w", p.lines[0], err)
 		}
@@ -229,7 +226,7 @@ func (in *importer) flush(ctx context.Context) error {
 	return nil
 }
 
-func (in *importer) count(op billing.Operation) {
+func (in *importer) count(op billing.Imported) {
 	switch op := op.(type) {
 	case *billing.ImportLease:
 		in.summary.Leases.add(op.Duplicate)
@@ -251,9 +248,6 @@ func (in *importer) organization(ctx context.Context, line []byte) error {
 	}
 	if !given.has("created_at") {
 		org.CreatedAt = billing.TimeOf(time.Now())
-	}
-	if err := org.Validate(); err != nil {
-		return err
 	}
 	stored, err := in.service.OrganizationBySlug(ctx, org.Slug)
 	known := err == nil
@@ -277,9 +271,6 @@ func (in *importer) token(ctx context.Context, line []byte) error {
 	given, err := read(line, keyOrganizations, &token.Organizations, billing.TokenFields, &token)
 	if err == nil {
 		err = given.require("sha256", "created_at")
-	}
-	if err == nil {
-		err = token.Validate()
 	}
 	if err != nil {
 		return err

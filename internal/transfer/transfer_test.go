@@ -19,7 +19,13 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
-func open(t *testing.T) *billing.Service {
+// service works on a store.
+type service struct {
+	*billing.Service
+	store billing.Store
+}
+
+func open(t *testing.T) *service {
 	t.Helper()
 	books, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "billing.db"))
 	if err != nil {
@@ -30,7 +36,7 @@ func open(t *testing.T) *billing.Service {
 			t.Error(err)
 		}
 	})
-	return &billing.Service{Store: books, Rates: billing.StandardRates}
+	return &service{billing.NewService(books, billing.StandardRates), books}
 }
 
 func must(t *testing.T, err error) {
@@ -41,10 +47,10 @@ func must(t *testing.T, err error) {
 }
 
 // load imports a text. The bad lines are returned as "NUMBER: REASON".
-func load(t *testing.T, s *billing.Service, text string) (transfer.Summary, []string) {
+func load(t *testing.T, s *service, text string) (transfer.Summary, []string) {
 	t.Helper()
 	var bad []string
-	summary, err := transfer.Import(t.Context(), s, strings.NewReader(text), func(line int, err error) {
+	summary, err := transfer.Import(t.Context(), s.Service, strings.NewReader(text), func(line int, err error) {
 		bad = append(bad, fmt.Sprintf("%d: %v", line, err))
 	})
 	must(t, err)
@@ -55,7 +61,7 @@ func load(t *testing.T, s *billing.Service, text string) (transfer.Summary, []st
 }
 
 // loadGood imports a text of which every line is good.
-func loadGood(t *testing.T, s *billing.Service, text string) transfer.Summary {
+func loadGood(t *testing.T, s *service, text string) transfer.Summary {
 	t.Helper()
 	summary, bad := load(t, s, text)
 	if len(bad) > 0 {
@@ -64,10 +70,10 @@ func loadGood(t *testing.T, s *billing.Service, text string) transfer.Summary {
 	return summary
 }
 
-func export(t *testing.T, s *billing.Service) string {
+func export(t *testing.T, s *service) string {
 	t.Helper()
 	var b bytes.Buffer
-	must(t, transfer.Export(t.Context(), s, &b))
+	must(t, transfer.Export(t.Context(), s.store, &b))
 	return b.String()
 }
 
@@ -80,7 +86,7 @@ func same(t *testing.T, what, want, got string) {
 
 func lines(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
 
-func head(t *testing.T, s *billing.Service, slug string) billing.Head {
+func head(t *testing.T, s *service, slug string) billing.Head {
 	t.Helper()
 	org, err := s.OrganizationBySlug(t.Context(), slug)
 	must(t, err)
@@ -145,7 +151,7 @@ func TestDebitsOfAnotherSystem(t *testing.T) {
 }
 
 // use fills books the way they are filled in use.
-func use(t *testing.T, s *billing.Service) {
+func use(t *testing.T, s *service) {
 	t.Helper()
 	for _, slug := range []string{"acme", "Globex", "empty"} {
 		must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: billing.NewID(), Slug: slug, Name: "The " + slug, CreatedAt: 5}))
@@ -212,7 +218,7 @@ func TestMove(t *testing.T) {
 			t.Errorf("%s: the usage has changed:\n%s", slug, d)
 		}
 	}
-	for what, s := range map[string]*billing.Service{"the old": from, "the new": to} {
+	for what, s := range map[string]*service{"the old": from, "the new": to} {
 		if summary := loadGood(t, s, text); summary.Leases.New+summary.Entries.New+summary.Tokens.New+summary.Organizations.New > 0 {
 			t.Errorf("%s books learn something: %+v", what, summary)
 		}
@@ -532,7 +538,7 @@ func TestImportStopped(t *testing.T) {
 
 	s := open(t)
 	broken := errors.New("the cable was pulled")
-	summary, err := transfer.Import(t.Context(), s, io.MultiReader(strings.NewReader(text+`{"org":"ac`), iotest.ErrReader(broken)), ignore)
+	summary, err := transfer.Import(t.Context(), s.Service, io.MultiReader(strings.NewReader(text+`{"org":"ac`), iotest.ErrReader(broken)), ignore)
 	if !errors.Is(err, broken) || summary.Credits.New != 2 || summary.Bad != 0 {
 		t.Errorf("a reader that fails: %+v, %v", summary, err)
 	}
@@ -542,7 +548,7 @@ func TestImportStopped(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := transfer.Import(ctx, s, strings.NewReader(text+creditLine("c")), ignore); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "line 1") {
+	if _, err := transfer.Import(ctx, s.Service, strings.NewReader(text+creditLine("c")), ignore); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a context that has ended: %v", err)
 	}
 	if h := head(t, s, "acme"); h.BalanceCents != 2 {
@@ -554,13 +560,13 @@ func TestImportStopped(t *testing.T) {
 
 	closed := open(t)
 	loadGood(t, closed, books)
-	must(t, closed.Close())
+	must(t, closed.store.Close())
 	for name, text := range map[string]string{
 		"a credit":        "\n" + creditLine("a"),
 		"an organization": "\n" + `{"type":"organization","slug":"x","name":"x"}`,
 		"a token":         "\n" + strings.SplitN(books, "\n", 4)[2],
 	} {
-		summary, err := transfer.Import(t.Context(), closed, strings.NewReader(text), ignore)
+		summary, err := transfer.Import(t.Context(), closed.Service, strings.NewReader(text), ignore)
 		if !errors.Is(err, billing.ErrUnavailable) || !strings.Contains(err.Error(), "line 2") || summary.Bad != 0 {
 			t.Errorf("%s for a closed store: %+v, %v", name, summary, err)
 		}
@@ -587,9 +593,9 @@ func TestExportStopped(t *testing.T) {
 	use(t, s)
 	size := len(export(t, s))
 	for _, room := range []int{0, 1, size / 2, size - 1} {
-		if err := transfer.Export(t.Context(), s, &failingWriter{room}); !errors.Is(err, errFull) {
+		if err := transfer.Export(t.Context(), s.store, &failingWriter{room}); !errors.Is(err, errFull) {
 			t.Errorf("with room for %d of %d bytes: %v", room, size, err)
 		}
 	}
-	must(t, transfer.Export(t.Context(), s, &failingWriter{size}))
+	must(t, transfer.Export(t.Context(), s.store, &failingWriter{size}))
 }

@@ -118,8 +118,9 @@ func testEntryByID(s *suite) {
 	if detail.Cost == nil || detail.Cost.Cents != 12 || detail.Cost.MicroCents != 12_600_000 {
 		s.Errorf("the cost is %+v", detail.Cost)
 	}
-	dear := service(s.store)
-	dear.Rates.CPU *= 2
+	rates := billing.StandardRates
+	rates.CPU *= 2
+	dear := billing.NewService(s.store, rates)
 	detail, err = dear.Transaction(s.Context(), acme.ID, ledger[1].ID)
 	s.must(err)
 	if detail.Lease == nil || detail.Cost != nil {

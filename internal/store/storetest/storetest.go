@@ -62,7 +62,7 @@ type suite struct {
 }
 
 func service(store billing.Store) *billing.Service {
-	return &billing.Service{Store: store, Rates: billing.StandardRates}
+	return billing.NewService(store, billing.StandardRates)
 }
 
 // must ends the test where something failed that the test takes for granted.

@@ -302,8 +302,9 @@ func testDebitOfNothing(s *suite) {
 
 func testRatesDoNotChangeHistory(s *suite) {
 	acme := s.organization("acme")
-	cheap, dear := service(s.store), service(s.store)
-	dear.Rates.CPU *= 1000
+	rates := billing.StandardRates
+	rates.CPU *= 1000
+	cheap, dear := service(s.store), billing.NewService(s.store, rates)
 	done, open := finished(someDay, 300), running(someDay)
 	s.record(acme, done, open)
 	for _, service := range []*billing.Service{dear, cheap} {
@@ -314,8 +315,7 @@ func testRatesDoNotChangeHistory(s *suite) {
 	results, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{finish(open, 300)})
 	s.must(err)
 	s.same("what finishes now", int64(-6006), results[0].AmountCents)
-	free := service(s.store)
-	free.Rates = billing.Rates{}
+	free := billing.NewService(s.store, billing.Rates{})
 	results, err = free.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 1_000_000)})
 	s.must(err)
 	s.same("what finishes for nothing", int64(0), results[0].AmountCents)
@@ -518,8 +518,7 @@ func testOverflowOfLifetime(s *suite) {
 	s.record(acme, finished(someDay, 3600))
 	s.audit()
 
-	dear := service(s.store)
-	dear.Rates = billing.Rates{CPU: math.MaxInt64}
+	dear := billing.NewService(s.store, billing.Rates{CPU: math.MaxInt64})
 	s.unchanged("a lease whose cost overflows", func() {
 		_, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{largest()})
 		s.wantError("it", err, billing.ErrLeaseInvalid)
