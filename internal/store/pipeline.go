@@ -78,7 +78,7 @@ type batch struct {
 }
 
 func (b *batch) query(text string, args []any, scan func(*row) error) {
-	b.queue(text, args).Query(func(rows pgx.Rows) error { return eachNative(rows, scan) })
+	b.queue(text, args).Query(func(rows pgx.Rows) error { return eachRow(rows, scan) })
 }
 
 func (b *batch) exec(text string, args []any) { b.queue(text, args) }
@@ -96,8 +96,8 @@ func (b *batch) run(ctx context.Context) error {
 	return b.conn.SendBatch(ctx, &waiting).Close()
 }
 
-// eachNative hands over rows. A row is valid until the next one.
-func eachNative(rows pgx.Rows, scan func(*row) error) error {
+// eachRow hands over rows. A row is valid until the next one.
+func eachRow(rows pgx.Rows, scan func(*row) error) error {
 	defer rows.Close()
 	r := row{room: new(room)}
 	for rows.Next() {

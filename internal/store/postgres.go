@@ -102,7 +102,7 @@ func (p postgresPool) query(ctx context.Context, text string, args []any, scan f
 		if err != nil {
 			return err
 		}
-		return eachNative(rows, func(r *row) error {
+		return eachRow(rows, func(r *row) error {
 			live()
 			return scan(r)
 		})

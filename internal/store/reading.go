@@ -41,7 +41,7 @@ func (r *postgresReading) query(ctx context.Context, text string, args []any, sc
 	if err != nil {
 		return err
 	}
-	return eachNative(rows, scan)
+	return eachRow(rows, scan)
 }
 
 func (r *postgresReading) begin(ctx context.Context, text string, args []any) error {

@@ -1,5 +1,20 @@
-// Package store keeps the books in SQL. The statements are the same for every database; what a database does in its own
-// way stands in its dialect.
+// Package store keeps the books in SQL, in a file of SQLite or in PostgreSQL. The statements are the same for both; what a
+// database does in its own way stands in its dialect.
+//
+// The words of this package:
+//
+//   - A table describes how values of one type of the domain are stored. It is made from the fields of that type.
+//   - A row is what a statement has found. It is read column by column into the places of fields.
+//   - A write is what one caller puts into the queue: operations on the books of one organization.
+//   - A batch is what is taken from the queue at once, and committed in one transaction.
+//   - A book is what a batch sees of one organization: its head, and the rows that its operations need.
+//   - A head is where a ledger stands. Whoever appends to the ledger holds the row of its head until the commit.
+//   - A pipeline takes the statements of a write transaction. PostgreSQL gets many of them at a time.
+//   - A sum is the usage of the leases that started in one day, hour or minute. A window is answered from the sums that lie in
+//     it, and from the leases at its edges.
+//   - A reading is a read transaction, all of whose statements see one moment. A part is as much of a breakdown as is read
+//     before it is handed on.
+//   - A stamp stands for the state of a database. What was read is kept for as long as the stamp is the same.
 package store
 
 import (
