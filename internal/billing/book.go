@@ -12,8 +12,8 @@ import (
 type Operation interface {
 	// Needs names the stored rows that Apply must be able to see.
 	Needs() Needs
-	// Apply changes the book and keeps its own result. When it fails, the book is put back as it was; a store may apply an
-	// operation again after that.
+	// Apply changes the book and keeps its own result. When it fails, the book is put back as it was. A store may apply
+	// an operation several times, each time to another book, so Apply must not depend on an earlier call.
 	Apply(*Book) error
 }
 

@@ -238,7 +238,7 @@ func (op *ImportLease) Apply(b *Book) error {
 		return err
 	}
 	if duplicate {
-		if l.AmountCents == nil || *l.AmountCents != *op.Lease.AmountCents {
+		if *l.AmountCents != *op.Lease.AmountCents {
 			return Faultf(ErrLeaseConflict, "lease %s was billed %d cents, not %d", l.ID, *l.AmountCents, *op.Lease.AmountCents)
 		}
 		return nil

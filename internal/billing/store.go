@@ -33,7 +33,8 @@ type Directory interface {
 // Ledger keeps leases and entries.
 type Ledger interface {
 	// Write applies operations to the organization's books, one after another, each of them as a whole or not at all. It
-	// returns what each failed with, nil where it has taken place, in order; or an error for which none has taken place.
+	// returns what each failed with, nil where it has taken place, in order; or an error for which none has taken place; with
+	// ErrUnavailable they may have where the database was lost during the commit itself.
 	// Where the context ends while they wait for their turn, it fails with the context's error, and none takes place. Once it
 	// is their turn, the outcome is waited for. An operation that panics fails alone, with an error of no kind.
 	Write(ctx context.Context, org ID, ops ...Operation) ([]error, error)

@@ -135,7 +135,7 @@ type grantKey struct {
 func (s *Store) Grant(ctx context.Context, hash billing.TokenHash, slug string) (billing.Grant, error) {
 	// What is kept must not keep the whole of a request with it.
 	key := grantKey{hash, strings.Clone(slug)}
-	return s.grants.read(ctx, key, s.lately, func() (grant billing.Grant, keep bool, err error) {
+	return s.grants.read(ctx, key, s.grantStamp, func() (grant billing.Grant, keep bool, err error) {
 		grant, err = s.readGrant(ctx, hash, slug)
 		// There is no end of organizations that do not exist.
 		return grant, grant.Organization != nil || slug == "", err

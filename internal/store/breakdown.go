@@ -38,7 +38,7 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 		var failed error
 		go func() {
 			defer close(parts)
-			failed = s.streamLately(ctx, func(ctx context.Context, from readings, begun *bool) error {
+			failed = s.streamFromReplica(ctx, func(ctx context.Context, from readings, begun *bool) error {
 				return from.atOneMoment(ctx, func(r reading) error {
 					b := &breakdown{reading: r, dialect: s.dialect, size: s.parts, org: org, window: w, send: func(part []*billing.BreakdownRow) error {
 						*begun = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ type write struct {
 	ops   []billing.Operation
 	errs  []error // of each operation
 	needs billing.Needs
-	done  chan error // gets one value once the write was taken out of the queue
+	done  chan error // gets one value once the outcome is known, and none where the write has left the queue before
 }
 
 func newWrite(org billing.ID, ops []billing.Operation) *write {
@@ -40,10 +41,10 @@ func newWrite(org billing.ID, ops []billing.Operation) *write {
 type writes struct {
 	mu      sync.Mutex
 	waiting []*write
-	served  bool // whether somebody commits what waits, until nothing does
+	served  bool // whether somebody commits until the queue is empty
 }
 
-// add tells whether it is on the caller to commit what waits.
+// add puts a write into the queue, and reports whether the caller has to commit the queue, since nobody else does.
 func (q *writes) add(w *write) (serve bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -52,7 +53,7 @@ func (q *writes) add(w *write) (serve bool) {
 	return serve
 }
 
-// more tells whoever commits what waits whether there is more. If not, it is on the next one.
+// more reports whether writes are queued. Where none is, the caller no longer commits, and the next one to add a write does.
 func (q *writes) more() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -145,14 +146,21 @@ func (s *Store) commitWaiting(ctx context.Context) {
 		return
 	}
 	batch := s.queue.take()
-	err := errors.New("the commit panicked")
+	var err error
 	defer func() {
+		if cause := recover(); cause != nil { // there may be no request here that could take it
+			err = fmt.Errorf("the commit panicked: %v\n%s", cause, debug.Stack())
+		}
 		for _, w := range batch {
 			w.done <- err
 		}
 	}()
 	err = s.commit(batch)
-	if err != nil && !errors.Is(err, billing.ErrUnavailable) {
+	switch {
+	case err == nil || errors.Is(err, billing.ErrUnavailable):
+	case len(batch) == 1 && len(batch[0].ops) == 1:
+		batch[0].errs[0], err = err, nil
+	default:
 		s.commitSingly(batch)
 		err = nil
 	}
@@ -178,8 +186,9 @@ func (s *Store) commitSingly(batch []*write) {
 	}
 }
 
-// commit applies the batch in one transaction. Each operation's own error goes to its write; the error returned is one for
-// which none of the batch has happened. Nothing else of this process is writing.
+// commit applies the batch in one transaction. Each operation's own error goes to its write. Where commit returns an error, none of
+// the batch has taken place, unless the database was lost, or the time was up, during the COMMIT itself. The caller holds
+// writing.
 func (s *Store) commit(batch []*write) error {
 	if len(batch) == 0 {
 		return nil
@@ -189,8 +198,8 @@ func (s *Store) commit(batch []*write) error {
 	var before stamp
 	var stamped bool
 	var books map[billing.ID]*billing.Book
-	err := s.commitTogether(ctx, func(p pipeline) error {
-		before, stamped = s.exactly()
+	err := s.runTransaction(ctx, func(p pipeline) error {
+		before, stamped = s.headStamp()
 		needs := map[billing.ID]*billing.Needs{}
 		var orgs []billing.ID
 		for _, w := range batch {

@@ -35,7 +35,7 @@ func (s *Store) Distribute(ctx context.Context) (spread []string, err error) {
 	if !citus {
 		return nil, billing.Faultf(billing.ErrInvalid, "the database has no Citus; install it and run CREATE EXTENSION citus first")
 	}
-	// The triggers look at nothing but their *row, which is what makes them safe on a shard.
+	// The triggers look at nothing but their row, which is what makes them safe on a shard.
 	if _, err := conn.ExecContext(ctx, `SET citus.enable_unsafe_triggers = on`); err != nil {
 		return nil, s.fail(ctx, err)
 	}

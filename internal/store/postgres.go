@@ -92,35 +92,6 @@ func (a *postgresAddress) String() string {
 	return net.JoinHostPort(a.config.Host, strconv.Itoa(int(a.config.Port))) + "/" + a.config.Database
 }
 
-// postgresPool has connections for reads.
-type postgresPool struct{ *sql.DB }
-
-// query implements querier.
-func (p postgresPool) query(ctx context.Context, text string, args []any, scan func(*row) error) error {
-	return onLiveConnection(ctx, p.DB, func(conn *pgx.Conn, live func()) error {
-		rows, err := conn.Query(ctx, text, args...)
-		if err != nil {
-			return err
-		}
-		return eachRow(rows, func(r *row) error {
-			live()
-			return scan(r)
-		})
-	})
-}
-
-// onLiveConnection is onConnection for reads on a pool whose connections may have been lost while they were idle, as all are
-// when the database is started again: the next one is tried, and at last a new one. Once do has called live it is not run again.
-func onLiveConnection(ctx context.Context, db *sql.DB, do func(conn *pgx.Conn, live func()) error) error {
-	for lost := 0; ; lost++ {
-		begun := false
-		err := onConnection(ctx, db, func(conn *pgx.Conn) error { return do(conn, func() { begun = true }) })
-		if begun || !connectionLost(err) || ctx.Err() != nil || lost == db.Stats().MaxOpenConnections {
-			return err
-		}
-	}
-}
-
 func (a *postgresAddress) pool(connections int, options ...stdlib.OptionOpenDB) *sql.DB {
 	db := stdlib.OpenDB(*a.config, options...)
 	db.SetMaxOpenConns(connections)

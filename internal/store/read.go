@@ -24,7 +24,7 @@ func readHead(ctx context.Context, q querier, org billing.ID) (head billing.Head
 
 // Head implements billing.Store.
 func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
-	return s.heads.read(ctx, org, s.exactly, func() (billing.Head, bool, error) {
+	return s.heads.read(ctx, org, s.headStamp, func() (billing.Head, bool, error) {
 		head, err := s.headReads.read(ctx, org, func(ctx context.Context) (billing.Head, error) {
 			head, err := readHead(ctx, s.reader, org)
 			return head, s.fail(ctx, err)
@@ -165,7 +165,7 @@ var (
 
 // Usage implements billing.Store.
 func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
-	err = s.readLately(ctx, usageQuery, usageArgs(org, w), func(r *row) error {
+	err = s.readFromReplica(ctx, usageQuery, usageArgs(org, w), func(r *row) error {
 		return usage.scan(r, &sum)
 	}, func() { sum = billing.Usage{} })
 	return sum, err
@@ -173,7 +173,7 @@ func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (su
 
 // UsageByDay implements billing.Store.
 func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window) (days []billing.DayUsage, err error) {
-	err = s.readLately(ctx, dailyQuery, usageArgs(org, w), func(r *row) error {
+	err = s.readFromReplica(ctx, dailyQuery, usageArgs(org, w), func(r *row) error {
 		var day billing.DayUsage
 		if err := r.Scan(usage.into(&day.Usage, []any{&day.Day})...); err != nil {
 			return err

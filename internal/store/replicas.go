@@ -195,7 +195,7 @@ func (r *replicas) close() error {
 	return errors.Join(errs...)
 }
 
-// pick returns a read on a replica, or nil where none is fresh. The read is given up when the replica no longer answers.
+// pick returns a replica that is fresh, with its state, or nil where none is.
 func (r *replicas) pick() (*replica, *replicaState) {
 	if r == nil {
 		return nil, nil
@@ -218,9 +218,9 @@ func (s *replicaState) whileUp(ctx context.Context, read func(context.Context) e
 	return read(ctx)
 }
 
-// readLately runs a short read whose answer may be up to maxLag old: on a replica, and on the database itself where there
+// readFromReplica runs a short read whose answer may be up to maxLag old: on a replica, and on the database itself where there
 // is none or it fails.
-func (s *Store) readLately(ctx context.Context, text string, args []any, scan func(*row) error, restart func()) error {
+func (s *Store) readFromReplica(ctx context.Context, text string, args []any, scan func(*row) error, restart func()) error {
 	if replica, state := s.replicas.pick(); replica != nil {
 		err := state.whileUp(ctx, func(ctx context.Context) error { return replica.reader.query(ctx, text, args, scan) })
 		if err == nil || ctx.Err() != nil {
@@ -231,8 +231,8 @@ func (s *Store) readLately(ctx context.Context, text string, args []any, scan fu
 	return s.fail(ctx, s.reader.query(ctx, text, args, scan))
 }
 
-// streamLately is readLately for a read of any length. Once it has handed anything over, it stays with its replica.
-func (s *Store) streamLately(ctx context.Context, read func(ctx context.Context, from readings, begun *bool) error) error {
+// streamFromReplica is readFromReplica for a read of any length. Once it has handed anything over, it stays with its replica.
+func (s *Store) streamFromReplica(ctx context.Context, read func(ctx context.Context, from readings, begun *bool) error) error {
 	if replica, state := s.replicas.pick(); replica != nil {
 		begun := false
 		err := state.whileUp(ctx, func(ctx context.Context) error { return read(ctx, replica.streams, &begun) })

@@ -37,8 +37,7 @@ func (c *chunk[T]) next() *T {
 	return v
 }
 
-// Scan implements row. It reads the next columns into what the pointers point to: what fields have, and texts, numbers and
-// times besides.
+// Scan reads the next columns into what the pointers point to, which are those of fields.
 func (r *row) Scan(into ...any) error {
 	for _, v := range into {
 		switch v := v.(type) {
@@ -116,9 +115,9 @@ func (r *row) number(into *int64) {
 
 func (r *row) text(into *string) {
 	switch {
-	case r.stmt != nil:
+	case r.stmt != nil && r.stmt.ColumnType(r.next) == sqlite.TypeText:
 		*into = r.stmt.ColumnText(r.next)
-	case r.raw[r.next] == nil:
+	case r.stmt != nil || r.raw[r.next] == nil:
 		r.wrong("a text")
 	default:
 		*into = string(r.raw[r.next])

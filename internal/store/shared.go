@@ -24,7 +24,7 @@ type turn[V any] struct {
 // sharedTimeout bounds a read that is shared: its callers may have left.
 const sharedTimeout = 10 * time.Second
 
-// read returns what the read finds. It is called with a context of its own, which outlasts that of any caller.
+// read returns what the read finds. Its context ends with that of no caller, but after sharedTimeout.
 func (s *shared[K, V]) read(ctx context.Context, key K, read func(context.Context) (V, error)) (value V, err error) {
 	if err := ctx.Err(); err != nil {
 		return value, err

@@ -106,7 +106,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	return s, nil
 }
 
-// openSQLiteWriter opens what migrations and writes past the queue go through. It creates the file.
+// openSQLiteWriter opens what migrations and backups use. It creates the file.
 func openSQLiteWriter(ctx context.Context, source string) (*sql.DB, error) {
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
 	pragmas := url.Values{}
@@ -183,13 +183,13 @@ func (s *Store) watchCommits(ctx context.Context, source, file string) error {
 	if s.walIndex, err = watchWAL(file); s.walIndex == nil {
 		return err
 	}
-	s.exactly = func() (stamp, bool) {
+	s.headStamp = func() (stamp, bool) {
 		if s.closed.Load() { // nothing keeps the index in place any more
 			return stamp{}, false
 		}
 		return s.walIndex.stamp()
 	}
-	s.lately = s.sinceOthers
+	s.grantStamp = s.sinceOthers
 	return nil
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"zombiezen.com/go/sqlite"
@@ -40,7 +41,7 @@ func (p sqlitePool) atOneMoment(ctx context.Context, do func(reading) error) err
 		return err
 	}
 	defer p.Put(conn)
-	return transact(newSQLiteSession(conn, p.prepared), `BEGIN`, func(s *sqliteSession) error { return do(s) })
+	return inTransaction(newSQLiteSession(conn, p.prepared), `BEGIN`, func(s *sqliteSession) error { return do(s) })
 }
 
 // query implements querier.
@@ -53,8 +54,8 @@ func (p sqlitePool) query(ctx context.Context, text string, args []any, scan fun
 	return newSQLiteSession(conn, p.prepared).query(ctx, text, args, scan)
 }
 
-// transact runs do between the statement begin and a ROLLBACK, which ends what do has not.
-func transact(s *sqliteSession, begin string, do func(*sqliteSession) error) error {
+// inTransaction runs do between the statement begin and a ROLLBACK, which ends what do has not.
+func inTransaction(s *sqliteSession, begin string, do func(*sqliteSession) error) error {
 	defer s.rollBack()
 	if err := s.exec(begin, nil); err != nil {
 		return err
@@ -62,18 +63,21 @@ func transact(s *sqliteSession, begin string, do func(*sqliteSession) error) err
 	return do(s)
 }
 
-// sqliteCommitter has the connection that waiting writes go through.
+// sqliteCommitter has the connection of all write transactions.
 type sqliteCommitter struct {
 	sqlitePool
 	conn *sqlite.Conn
 }
 
 func openSQLiteCommitter(ctx context.Context, source string, pragmas ...sqlitePragma) (c sqliteCommitter, err error) {
-	if c.sqlitePool, err = openSQLitePool(source, 1, pragmas...); err == nil {
-		// It is never interrupted: watching out for that takes longer than a statement, and no statement of a commit is long.
-		c.conn, err = c.Take(context.WithoutCancel(ctx))
+	if c.sqlitePool, err = openSQLitePool(source, 1, pragmas...); err != nil {
+		return c, err
 	}
-	return c, err
+	// It is never interrupted: watching out for that takes longer than a statement, and no statement of a commit is long.
+	if c.conn, err = c.Take(context.WithoutCancel(ctx)); err != nil {
+		return c, errors.Join(err, c.sqlitePool.Close())
+	}
+	return c, nil
 }
 
 func (c sqliteCommitter) Close() error {
@@ -85,7 +89,7 @@ func (c sqliteCommitter) Close() error {
 
 // commit runs do in a write transaction and commits it, unless the context has ended by then.
 func (c sqliteCommitter) commit(ctx context.Context, do func(pipeline) error) error {
-	return transact(newSQLiteSession(c.conn, c.prepared), `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
+	return inTransaction(newSQLiteSession(c.conn, c.prepared), `BEGIN IMMEDIATE`, func(s *sqliteSession) error {
 		p := &sqlitePipeline{sqliteSession: s}
 		if err := do(p); err != nil {
 			return err

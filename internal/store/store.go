@@ -1,5 +1,6 @@
-// Package store keeps the books in SQL, in a file of SQLite or in PostgreSQL. The statements are the same for both; what a
-// database does in its own way stands in its dialect.
+// Package store keeps the books in SQL, in a file of SQLite or in PostgreSQL. Both answer the same reads. Lookups by many keys
+// and inserts of many rows differ (tables.go), and so do connections (sqlitepool.go, postgrespool.go); a dialect has the
+// other differences.
 //
 // The words of this package:
 //
@@ -7,14 +8,18 @@
 //   - A row is what a statement has found. It is read column by column into the places of fields.
 //   - A write is what one caller puts into the queue: operations on the books of one organization.
 //   - A batch is what is taken from the queue at once, and committed in one transaction.
-//   - A book is what a batch sees of one organization: its head, and the rows that its operations need.
-//   - A head is where a ledger stands. Whoever appends to the ledger holds the row of its head until the commit.
+//   - A book, a billing.Book, is what a batch sees of one organization: its head, and the rows that its operations need.
+//   - A head is where a ledger stands. On PostgreSQL, whoever appends to the ledger holds the row of its head until the commit.
+//   - A querier runs a read of one statement.
 //   - A pipeline takes the statements of a write transaction. PostgreSQL gets many of them at a time.
+//   - The committer is the connection of all write transactions on SQLite.
 //   - A sum is the usage of the leases that started in one day, hour or minute. A window is answered from the sums that lie in
 //     it, and from the leases at its edges.
 //   - A reading is a read transaction, all of whose statements see one moment. A part is as much of a breakdown as is read
 //     before it is handed on.
-//   - A stamp stands for the state of a database. What was read is kept for as long as the stamp is the same.
+//   - A stamp stands for the state of a database. A memo keeps what was read for as long as the stamp is the same.
+//   - A shared read answers all who ask for the same before it begins.
+//   - A position says how far a server has come in its log, by which a replica is known to be fresh.
 package store
 
 import (
@@ -45,8 +50,7 @@ type dialect struct {
 	goose    goose.Dialect
 	lockHead string // appended to the query that reads a ledger's head in order to append
 
-	// pipelined tells that statements are sent many at a time, with many values in one parameter. The driver prepares each text
-	// once for each connection then.
+	// pipelined tells that statements are sent many at a time, and that one parameter can have many values.
 	pipelined bool
 
 	// byIndex is what follows a table's name where its rows are looked up by the keys of an index.
@@ -61,22 +65,21 @@ type dialect struct {
 
 // Store implements billing.Store.
 type Store struct {
-	dialect  dialect
-	writer   *sql.DB  // one write transaction at a time
-	reader   querier  // short reads
-	readings readings // reads whose length the receiver decides
-	pools    []io.Closer
-	// What waiting writes go through, of SQLite alone.
-	committer sqliteCommitter
+	dialect   dialect
+	writer    *sql.DB  // of PostgreSQL, all writes; of SQLite, migrations and backups
+	reader    querier  // short reads
+	readings  readings // reads whose length the receiver decides
+	pools     []io.Closer
+	committer sqliteCommitter // of SQLite alone
 
-	// exactly stamps the state of the database, so that what was read before is as fresh as what would be read now; lately
-	// stamps what grants depend on, to within grantAge.
-	exactly, lately func() (stamp, bool)
-	heads           memo[billing.ID, billing.Head]
-	headReads       shared[billing.ID, billing.Head]
-	grants          memo[grantKey, billing.Grant]
-	own             atomic.Pointer[ownCommits]
-	walIndex        *walIndex // nil where there is none
+	// headStamp stamps the state of the database, so that what was read before is as fresh as what would be read now.
+	// grantStamp stamps what grants depend on, where there is no headStamp to within grantAge.
+	headStamp, grantStamp func() (stamp, bool)
+	heads                 memo[billing.ID, billing.Head]
+	headReads             shared[billing.ID, billing.Head]
+	grants                memo[grantKey, billing.Grant]
+	own                   atomic.Pointer[ownCommits]
+	walIndex              *walIndex // nil where there is none
 
 	address  *postgresAddress // nil for SQLite
 	replicas *replicas        // nil where all is read from the database itself
@@ -85,7 +88,7 @@ type Store struct {
 	queue   writes
 	using   sync.RWMutex // held for reading by those whose writes may be in the queue
 	closed  atomic.Bool
-	commits uint64 // how many pipelines were begun while holding writing
+	begun   uint64 // how many transactions were begun on PostgreSQL; only changed while holding writing
 
 	closeOnce func() error
 
@@ -127,8 +130,8 @@ func start(ctx context.Context, d dialect, writer *sql.DB) (*Store, error) {
 		dialect: d, writer: writer, pools: []io.Closer{writer},
 		writing:       make(chan struct{}, 1),
 		commitTimeout: commitTimeout,
-		exactly:       func() (stamp, bool) { return stamp{}, false },
-		lately:        grantClock(),
+		headStamp:     func() (stamp, bool) { return stamp{}, false },
+		grantStamp:    grantClock(),
 		parts:         usualParts,
 	}
 	s.closeOnce = sync.OnceValue(s.closePools)
@@ -234,38 +237,4 @@ func (s *Store) fail(ctx context.Context, err error) error {
 		return billing.Faultf(billing.ErrUnavailable, "%w", err)
 	}
 	return err
-}
-
-// querier runs reads, each of one statement, and hands each row to scan. A text has its parameters in the order of their
-// numbers.
-type querier interface {
-	query(ctx context.Context, text string, args []any, scan func(*row) error) error
-}
-
-var errClosed = billing.Faultf(billing.ErrUnavailable, "the store is closed")
-
-// transact runs do in a write transaction of its own, while this process runs no other, and commits it where do returns nil. The
-// database may have do run again.
-func (s *Store) transact(ctx context.Context, do func(pipeline) error) error {
-	select {
-	case s.writing <- struct{}{}:
-		defer func() { <-s.writing }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if s.closed.Load() {
-		return errClosed
-	}
-	return s.commitTogether(ctx, do)
-}
-
-// untilDone runs a write transaction, and runs it again where the database gives it up for another's sake.
-func (s *Store) untilDone(ctx context.Context, transaction func() error) error {
-	const tries = 5
-	for try := 1; ; try++ {
-		err := transaction()
-		if err == nil || try == tries || ctx.Err() != nil || !s.dialect.again(err) {
-			return s.fail(ctx, err)
-		}
-	}
 }

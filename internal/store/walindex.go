@@ -37,7 +37,7 @@ type ownCommits struct{ from, to stamp }
 // sinceOthers stamps the database as it was before the last commits, where those were its own. They change no
 // organization and no token.
 func (s *Store) sinceOthers() (stamp, bool) {
-	now, ok := s.exactly()
+	now, ok := s.headStamp()
 	if own := s.own.Load(); own != nil && own.to == now {
 		return own.from, ok
 	}
@@ -47,7 +47,7 @@ func (s *Store) sinceOthers() (stamp, bool) {
 // noteOwn takes note of a commit of waiting writes that left the heads. The store was the only one who could commit from when the
 // database had the stamp until it has; where somebody has since, nothing is known.
 func (s *Store) noteOwn(before stamp, heads map[billing.ID]*billing.Book) {
-	after, ok := s.exactly()
+	after, ok := s.headStamp()
 	if !ok || !before.next(after) {
 		return
 	}

@@ -173,7 +173,7 @@ var updateSum = func() string {
 
 // addSums adds to the sums of periods, most of which are stored already.
 func (d dialect) addSums(p pipeline, org billing.ID, added map[billing.Period]billing.Usage) {
-	// Several servers lock the rows in the same order.
+	// In this order the rows of a period lie together in the table.
 	var rows []billing.PeriodUsage
 	for _, period := range slices.SortedFunc(maps.Keys(added), billing.Period.Compare) {
 		rows = append(rows, billing.PeriodUsage{Period: period, Usage: added[period]})
@@ -267,11 +267,12 @@ func array(of string, values []any) any {
 			all[i].String, all[i].Valid = value.(string)
 		}
 		return all
-	default:
+	case numbers:
 		all := make(pgtype.FlatArray[pgtype.Int8], len(values))
 		for i, value := range values {
 			all[i].Int64, all[i].Valid = value.(int64)
 		}
 		return all
 	}
+	panic("no array of " + of)
 }
