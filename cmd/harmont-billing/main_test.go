@@ -261,6 +261,16 @@ func TestVersionAndCompletion(t *testing.T) {
 // and texts that would do harm to a terminal or a spreadsheet.
 // get reads the API as any other program would.
 // standIn answers in a server's place, and counts requests.
+// Scripts rely on the numbers.
+func TestExitStatuses(t *testing.T) {
+	p := newProgram(t)
+	for args, want := range map[string]int{"version": 0, "verify --database sqlite:none.db": 1, "verify --frobnicate": 2} {
+		if got := p.run(strings.Fields(args)...).status; got != want {
+			t.Errorf("%s exits with %d, want %d", args, got, want)
+		}
+	}
+}
+
 func TestWrongUsage(t *testing.T) {
 	server := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	const token = "hmt_not-to-be-shown"
