@@ -104,6 +104,8 @@ func read[T any](line []byte, key string, slugs any, fields []billing.Field[T], 
 	given = make(keys, 0, len(fields))
 	err = strictjson.DecodeObject(line, func(name []byte, dec *jsontext.Decoder) error {
 		switch string(name) {
+		case "": // no field is exported under it, and a record without organizations has no key for them
+			return strictjson.ErrUnknownKey
 		case keyType:
 			return dec.SkipValue()
 		case key:

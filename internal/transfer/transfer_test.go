@@ -357,6 +357,8 @@ func TestBadLines(t *testing.T) {
 		{"an entry without an amount", `{` + entry + `}`, "amount_cents is required"},
 		{"an entry with an amount of null", `{` + entry + `,"amount_cents":null}`, "amount_cents is required"},
 		{"an entry with a seq", `{` + entry + `,"amount_cents":5,"seq":9}`, ": is not a known key"},
+		{"an entry with an empty key", `{` + entry + `,"amount_cents":5,"":9}`, ": is not a known key"},
+		{"an organization with an empty key", `{"type":"organization","slug":"new","name":"New","":9}`, ": is not a known key"},
 		{"an entry that goes back in time", `{` + strings.Replace(entry, "2026-06-07", "2026-06-05", 1) + `,"amount_cents":5}`, "created_at is before the newest entry's, 2026-06-06T10:05:00.600000Z"},
 		{"an entry known with another amount", `{` + strings.Replace(entry, "000000000099", "000000000052", 1) + `,"amount_cents":6}`, "other contents"},
 		{"an entry with a used key", `{` + entry + `,"amount_cents":5,"idempotency_key":"key"}`, "belongs to another entry"},
