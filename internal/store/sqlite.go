@@ -100,7 +100,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err := s.openSQLitePools(ctx, source); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.Close())
 	}
-	if err := s.watchCommits(ctx, source, file); err != nil {
+	if err := s.watchCommits(file); err != nil {
 		return nil, errors.Join(fmt.Errorf("watch %s: %w", file, err), s.Close())
 	}
 	return s, nil
@@ -169,15 +169,9 @@ func followLinks(name string) (string, error) {
 }
 
 // watchCommits lets what was read be kept until anybody commits.
-func (s *Store) watchCommits(ctx context.Context, source, file string) error {
-	// A connection of its own keeps the index in place, whatever connections the pools open and close. It opens the index as
-	// it first reads.
-	anchor, err := openSQLitePool(source, 1, readPragmas...)
-	if err != nil {
-		return err
-	}
-	s.pools = append(s.pools, anchor)
-	if err := anchor.query(ctx, `SELECT count(*) FROM sqlite_schema WHERE false`, nil, func(*row) error { return nil }); err != nil {
+func (s *Store) watchCommits(file string) (err error) {
+	// The committer's connection stays open, and so keeps the index in place. A connection opens the index as it first reads.
+	if err := newSQLiteSession(s.committer.conn, nil).exec(`SELECT count(*) FROM sqlite_schema WHERE false`, nil); err != nil {
 		return err
 	}
 	if s.walIndex, err = watchWAL(file); s.walIndex == nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // sqlitePool has connections to the database in a file that do without database/sql, which takes longer for a row than SQLite
-// itself. It is the same engine in the same process. What is committed, and what a long answer reads, goes through here.
+// itself. It is the same engine in the same process.
 type sqlitePool struct {
 	*sqlitex.Pool
 	connections int
