@@ -19,8 +19,13 @@ var arrows = map[string][]string{
 	"internal/contractgen":     {},
 	"client":                   {"gen", "gen/httpclient"},
 	"internal/billing":         {},
-	"internal/store":           {"internal/billing"},
-	"internal/store/storetest": {"internal/billing"},
+	"internal/store":           {"internal/billing", "internal/store/driver"},
+	"internal/store/driver":    {"internal/billing"},
+	"internal/store/sqlite":    {"internal/billing", "internal/store/driver", "internal/store/migrate"},
+	"internal/store/postgres":  {"internal/billing", "internal/store/driver", "internal/store/migrate"},
+	"internal/store/migrate":   {},
+	"internal/store/storetest": {"internal/audit", "internal/billing"},
+	"internal/database":        {"internal/billing", "internal/store", "internal/store/postgres", "internal/store/sqlite"},
 	"internal/transfer":        {"internal/billing", "internal/strictjson"},
 	"internal/strictjson":      {},
 	"internal/audit":           {"internal/billing"},
@@ -29,16 +34,26 @@ var arrows = map[string][]string{
 	"internal/testlong":        {},
 	"internal/testprogress":    {},
 	"internal/crashtest":       {},
-	"internal/bench":           {"internal/billing", "internal/store", "internal/pgtest"},
+	"internal/bench":           {"internal/billing", "internal/database", "internal/pgtest"},
 	"internal/demo":            {"internal/billing", "internal/transfer"},
 	"internal/conformance":     {"gen", "gen/httpserver", "internal/wire"},
 	"internal/contracttest":    {"internal/conformance"},
 	"server": {
-		"", "gen", "gen/httpserver", "internal/billing", "internal/store", "internal/transfer", "internal/audit", "internal/strictjson",
+		"", "gen", "gen/httpserver", "internal/billing", "internal/database", "internal/transfer", "internal/audit", "internal/strictjson",
 		"internal/wire", "web",
 	},
 	"web":                 {},
 	"cmd/harmont-billing": {"client", "server", "internal/conformance", "internal/demo"},
+}
+
+// plain are the packages that need no more than the standard library: the domain, which knows neither SQL nor HTTP, and the core
+// of the store, which knows no database.
+var plain = []string{"internal/billing", "internal/store", "internal/store/driver"}
+
+// shunned says which other packages each one must not import, by the beginnings of their paths.
+var shunned = map[string][]string{
+	"internal/store/sqlite":   {"github.com/jackc"},
+	"internal/store/postgres": {"database/", "modernc.org", "zombiezen.com"},
 }
 
 // unreachable says what must not be in the closure of a package, whoever brings it in.
@@ -62,11 +77,14 @@ func TestImportArrows(t *testing.T) {
 			if local, ours := strings.CutPrefix(imported, module); ours && !slices.Contains(allowed, strings.TrimPrefix(local, "/")) {
 				t.Errorf("%s must not import %s", path, imported)
 			}
-			if name == "internal/billing" && strings.Contains(imported, ".") {
-				t.Errorf("%s imports %s; the domain needs the standard library alone", path, imported)
+			if slices.Contains(plain, name) && !strings.HasPrefix(imported, module) &&
+				(strings.Contains(imported, ".") || strings.HasPrefix(imported, "database/") || strings.HasPrefix(imported, "net/")) {
+				t.Errorf("%s must not import %s: it needs the standard library alone, and no SQL or HTTP", path, imported)
 			}
-			if name == "internal/billing" && (strings.HasPrefix(imported, "database/") || strings.HasPrefix(imported, "net/")) {
-				t.Errorf("%s imports %s; the domain knows neither SQL nor HTTP", path, imported)
+			for _, forbidden := range shunned[name] {
+				if strings.HasPrefix(imported, forbidden) {
+					t.Errorf("%s must not import %s", path, imported)
+				}
 			}
 		}
 	}

@@ -25,7 +25,7 @@ import (
 	harmontbilling "github.com/harmont-dev/harmont-billing"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
-	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
 // Rates are the prices of a lease, in micro-cents per unit and second.
@@ -63,7 +63,7 @@ type Config struct {
 
 // Server is an open database and the handlers over it. It is safe for concurrent use.
 type Server struct {
-	store          *store.Store
+	store          *database.Database
 	service        *billing.Service
 	log            *slog.Logger
 	docURL         string
@@ -93,11 +93,11 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		}
 	}
 	if config.MustExist {
-		if err := store.MustExist(config.Database); err != nil {
+		if err := database.MustExist(config.Database); err != nil {
 			return nil, err
 		}
 	}
-	books, err := store.Open(ctx, config.Database)
+	books, err := database.Open(ctx, config.Database)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/internal/audit"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
-	"github.com/harmont-dev/harmont-billing/internal/store"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 // books are those of two organizations, on a new database.
 type books struct {
 	*testing.T
-	store *store.Store
+	store *database.Database
 	raw   *sql.DB // one connection, which nothing keeps from changing what it likes
 }
 
@@ -58,9 +58,9 @@ func newPostgreSQL(t *testing.T) *books {
 	return b
 }
 
-func open(t *testing.T, database string) *store.Store {
+func open(t *testing.T, url string) *database.Database {
 	t.Helper()
-	s, err := store.Open(t.Context(), database)
+	s, err := database.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}

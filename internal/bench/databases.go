@@ -15,8 +15,8 @@ import (
 	_ "modernc.org/sqlite" // to read and write past the program
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
-	"github.com/harmont-dev/harmont-billing/internal/store"
 )
 
 // databases makes and removes databases of one kind.
@@ -195,7 +195,7 @@ func (b *bench) makeBegun(ctx context.Context, d databases) error {
 	if err := b.makeEmpty(ctx, d, begunDatabase); err != nil {
 		return err
 	}
-	books, err := store.Open(ctx, d.url(begunDatabase))
+	books, err := database.Open(ctx, d.url(begunDatabase))
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (b *bench) fill(ctx context.Context, d databases) (string, error) {
 	if err := b.makeEmpty(ctx, d, building); err != nil {
 		return "", err
 	}
-	books, err := store.Open(ctx, d.url(building))
+	books, err := database.Open(ctx, d.url(building))
 	if err != nil {
 		return "", err
 	}
@@ -241,7 +241,7 @@ func (b *bench) fill(ctx context.Context, d databases) (string, error) {
 }
 
 // write records a history through the store, which keeps whatever else belongs to the books.
-func write(ctx context.Context, books *store.Store, h history) error {
+func write(ctx context.Context, books *database.Database, h history) error {
 	const atOnce, writers = 1000, 4 // a few wait while others are committed
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writers)

@@ -79,7 +79,7 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 	defer func() { err = errors.Join(err, constant.stop()) }()
 	r := row{section: "balance", what: "Balance", store: d.name(), unit: perSecond, against: "a constant handler"}
 	if d.name() == "SQLite" {
-		r.bound = least(80)
+		r.bound = least(50)
 	}
 	if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(constant, token)); err != nil {
 		return err

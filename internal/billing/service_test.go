@@ -13,12 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
-	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
 func openService(t *testing.T, slugs ...string) (*billing.Service, []billing.Organization) {
 	t.Helper()
-	books, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "billing.db"))
+	books, err := database.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "billing.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

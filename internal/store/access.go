@@ -5,19 +5,21 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
 // CreateOrganization implements billing.Store.
 func (s *Store) CreateOrganization(ctx context.Context, org billing.Organization) error {
-	err := s.transact(ctx, func(p pipeline) error {
-		p.exec(`INSERT INTO organizations (`+organizations.columns+`) VALUES `+
-			s.dialect.placeholders(1, len(organizations.fields)), organizations.values(&org, nil))
-		insert(s.dialect, p, org.ID, heads, []billing.Head{{}}, ``)
-		return p.run(ctx)
+	err := s.transact(ctx, func(tx driver.Tx) error {
+		s.insert(tx, &organizationTable.Table, [][]any{organizationTable.values(&org, nil)}, ``)
+		s.insert(tx, &headTable.Table, headTable.rows(org.ID, []billing.Head{{}}), ``)
+		return nil
 	})
-	if err != nil && s.dialect.unique(err) {
+	if s.db.Classify(err) == driver.Duplicate {
 		return billing.Faultf(billing.ErrExists, "the organization %s exists", org.Slug)
 	}
 	return err
@@ -26,10 +28,10 @@ func (s *Store) CreateOrganization(ctx context.Context, org billing.Organization
 // OrganizationBySlug implements billing.Store.
 func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (org billing.Organization, err error) {
 	found := false
-	err = s.reader.query(ctx, `SELECT `+organizations.columns+` FROM organizations WHERE slug = $1`, []any{slug},
-		func(r *row) error {
+	err = s.db.Query(ctx, `SELECT `+organizationTable.columns+` FROM organizations WHERE slug = $1`, []any{slug},
+		func(r *driver.Row) error {
 			found = true
-			return organizations.scan(r, &org)
+			return organizationTable.scan(r, &org)
 		})
 	if err == nil && !found {
 		return org, billing.Faultf(billing.ErrOrganizationNotFound, "there is no organization %q", slug)
@@ -39,7 +41,7 @@ func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (org billin
 
 // Organizations implements billing.Store.
 func (s *Store) Organizations(ctx context.Context, after string, limit int, token *billing.TokenHash) ([]billing.Organization, error) {
-	text := `SELECT ` + organizations.columns + ` FROM organizations WHERE slug > $1`
+	text := `SELECT ` + organizationTable.columns + ` FROM organizations WHERE slug > $1`
 	args := []any{after}
 	if token != nil {
 		args = append(args, token[:])
@@ -47,9 +49,9 @@ func (s *Store) Organizations(ctx context.Context, after string, limit int, toke
 	}
 	args = append(args, int64(limit))
 	orgs := make([]billing.Organization, 0)
-	err := s.reader.query(ctx, text+fmt.Sprintf(` ORDER BY slug LIMIT $%d`, len(args)), args, func(r *row) error {
+	err := s.db.Query(ctx, text+fmt.Sprintf(` ORDER BY slug LIMIT $%d`, len(args)), args, func(r *driver.Row) error {
 		var org billing.Organization
-		err := organizations.scan(r, &org)
+		err := organizationTable.scan(r, &org)
 		orgs = append(orgs, org)
 		return err
 	})
@@ -58,19 +60,18 @@ func (s *Store) Organizations(ctx context.Context, after string, limit int, toke
 
 // CreateToken implements billing.Store.
 func (s *Store) CreateToken(ctx context.Context, token billing.Token) error {
-	err := s.transact(ctx, func(p pipeline) error {
-		p.exec(`INSERT INTO tokens (`+tokens.columns+`) VALUES `+
-			s.dialect.placeholders(1, len(tokens.fields)), tokens.values(&token, nil))
+	err := s.transact(ctx, func(tx driver.Tx) error {
+		s.insert(tx, &tokenTable.Table, [][]any{tokenTable.values(&token, nil)}, ``)
 		added := make([]bool, len(token.Organizations))
 		for i, slug := range token.Organizations {
-			p.query(`INSERT INTO token_organizations (token_sha256, org_id)
+			tx.Query(`INSERT INTO token_organizations (token_sha256, org_id)
 				SELECT $1, org_id FROM organizations WHERE slug = $2 RETURNING org_id`, []any{token.Hash[:], slug},
-				func(*row) error {
+				func(*driver.Row) error {
 					added[i] = true
 					return nil
 				})
 		}
-		if err := p.run(ctx); err != nil {
+		if err := tx.Run(ctx); err != nil {
 			return err
 		}
 		if i := slices.Index(added, false); i >= 0 {
@@ -78,7 +79,7 @@ func (s *Store) CreateToken(ctx context.Context, token billing.Token) error {
 		}
 		return nil
 	})
-	if err != nil && s.dialect.unique(err) {
+	if s.db.Classify(err) == driver.Duplicate {
 		return billing.Faultf(billing.ErrExists, "the token exists")
 	}
 	return err
@@ -86,17 +87,17 @@ func (s *Store) CreateToken(ctx context.Context, token billing.Token) error {
 
 // Tokens implements billing.Store.
 func (s *Store) Tokens(ctx context.Context) ([]billing.Token, error) {
-	list, err := readTokens(ctx, s.reader)
+	list, err := readTokens(ctx, s.db)
 	return list, s.fail(ctx, err)
 }
 
-func readTokens(ctx context.Context, q querier) (list []billing.Token, err error) {
-	err = q.query(ctx, `SELECT `+tokens.columns+`, org_slug FROM tokens
+func readTokens(ctx context.Context, q driver.Querier) (list []billing.Token, err error) {
+	err = q.Query(ctx, `SELECT `+tokenTable.columns+`, org_slug FROM tokens
 		JOIN (SELECT token_sha256, slug AS org_slug FROM token_organizations JOIN organizations USING (org_id)) AS seen ON token_sha256 = sha256
-		ORDER BY created_at, sha256, org_slug`, nil, func(r *row) error {
+		ORDER BY created_at, sha256, org_slug`, nil, func(r *driver.Row) error {
 		var t billing.Token
 		var slug string
-		if err := tokens.scan(r, &t, &slug); err != nil {
+		if err := tokenTable.scan(r, &t, &slug); err != nil {
 			return err
 		}
 		if n := len(list); n == 0 || list[n-1].Hash != t.Hash {
@@ -111,14 +112,15 @@ func readTokens(ctx context.Context, q querier) (list []billing.Token, err error
 
 // RevokeToken implements billing.Store.
 func (s *Store) RevokeToken(ctx context.Context, hash billing.TokenHash, at billing.Time) error {
-	return s.transact(ctx, func(p pipeline) error {
+	defer s.grants.forget()
+	return s.transact(ctx, func(tx driver.Tx) error {
 		found := false
-		p.query(`UPDATE tokens SET revoked_at = coalesce(revoked_at, $1) WHERE sha256 = $2 RETURNING sha256`, []any{int64(at), hash[:]},
-			func(*row) error {
+		tx.Query(`UPDATE tokens SET revoked_at = coalesce(revoked_at, $1) WHERE sha256 = $2 RETURNING sha256`, []any{int64(at), hash[:]},
+			func(*driver.Row) error {
 				found = true
 				return nil
 			})
-		err := p.run(ctx)
+		err := tx.Run(ctx)
 		if err == nil && !found {
 			err = billing.ErrTokenNotFound
 		}
@@ -126,30 +128,27 @@ func (s *Store) RevokeToken(ctx context.Context, hash billing.TokenHash, at bill
 	})
 }
 
-type grantKey struct {
-	hash billing.TokenHash
-	slug string
-}
-
-// Grant implements billing.Store.
+// Grant implements billing.Store. A grant is kept for grantAge.
 func (s *Store) Grant(ctx context.Context, hash billing.TokenHash, slug string) (billing.Grant, error) {
-	// What is kept must not keep the whole of a request with it.
-	key := grantKey{hash, strings.Clone(slug)}
-	return s.grants.read(ctx, key, s.grantStamp, func() (grant billing.Grant, keep bool, err error) {
-		grant, err = s.readGrant(ctx, hash, slug)
-		// There is no end of organizations that do not exist.
-		return grant, grant.Organization != nil || slug == "", err
-	})
+	asked := time.Now()
+	if grant, ok := s.grants.kept(grantKey{hash, slug}, asked); ok && ctx.Err() == nil {
+		return grant, nil
+	}
+	grant, err := s.readGrant(ctx, hash, slug)
+	if err == nil && (grant.Organization != nil || slug == "") { // there is no end of organizations that do not exist
+		s.grants.keep(grantKey{hash, strings.Clone(slug)}, asked, grant) // the slug may be a part of a whole request
+	}
+	return grant, err
 }
 
 func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug string) (billing.Grant, error) {
 	grant := billing.Grant{Hash: hash}
 	found := false
-	err := s.reader.query(ctx, `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
+	err := s.db.Query(ctx, `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
 		FROM tokens t
 		LEFT JOIN organizations o ON o.slug = $1
 			AND EXISTS (SELECT 1 FROM token_organizations m WHERE m.token_sha256 = t.sha256 AND m.org_id = o.org_id)
-		WHERE t.sha256 = $2`, []any{slug, hash[:]}, func(r *row) error {
+		WHERE t.sha256 = $2`, []any{slug, hash[:]}, func(r *driver.Row) error {
 		found = true
 		var id *billing.ID
 		var slug, name *string
@@ -164,4 +163,49 @@ func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug stri
 		err = billing.ErrUnauthorized
 	}
 	return grant, s.fail(ctx, err)
+}
+
+// grantAge is for how long a grant is kept. A token that another process revokes is accepted until then. grantAge is well below five
+// seconds, the time within which every server must refuse a revoked token.
+const grantAge = 2 * time.Second
+
+// maxGrants bounds how many grants are kept. Beyond it, all are forgotten.
+const maxGrants = 10_000
+
+// grants keeps grants in memory for grantAge.
+type grants struct {
+	mu    sync.RWMutex
+	byKey map[grantKey]keptGrant
+}
+
+type grantKey struct {
+	hash billing.TokenHash
+	slug string
+}
+
+type keptGrant struct {
+	asked time.Time
+	grant billing.Grant
+}
+
+func (g *grants) kept(key grantKey, now time.Time) (billing.Grant, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	k, ok := g.byKey[key]
+	return k.grant, ok && now.Sub(k.asked) < grantAge
+}
+
+func (g *grants) keep(key grantKey, asked time.Time, grant billing.Grant) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.byKey == nil || len(g.byKey) >= maxGrants {
+		g.byKey = map[grantKey]keptGrant{}
+	}
+	g.byKey[key] = keptGrant{asked, grant}
+}
+
+func (g *grants) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.byKey = nil
 }

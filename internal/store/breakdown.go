@@ -9,10 +9,12 @@ import (
 	"slices"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// A breakdown begins with the list of its builds: of each only the id, the first start and the number of leases, which an index
-// holds. That list is all that the database sorts. Then the leases are read part by part, and put in order here.
+// partSize bounds how much of a breakdown is in memory. A breakdown begins with the list of its builds: the id, the first start and
+// the number of leases of each, which an index holds. The database sorts only this list. The leases follow part by part, and
+// this package puts them in order.
 type partSize struct {
 	leases int64 // the most of a part
 	builds int   // of a part; as many keys as a statement looks up
@@ -23,7 +25,7 @@ var usualParts = partSize{leases: 2048, builds: 512, listed: 4096}
 
 const leasesInWindow = ` WHERE org_id = $1 AND started_at >= $2 AND started_at < $3`
 
-// windowBuild is a build by its leases in a window. Those without a build are one with no id.
+// windowBuild describes the leases of one build in a window. The leases without a build form one windowBuild with no id.
 type windowBuild struct {
 	id    *billing.ID
 	start billing.Time
@@ -38,10 +40,14 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 		var failed error
 		go func() {
 			defer close(parts)
-			failed = s.streamFromReplica(ctx, func(ctx context.Context, from readings, begun *bool) error {
-				return from.atOneMoment(ctx, func(r reading) error {
-					b := &breakdown{reading: r, dialect: s.dialect, size: s.parts, org: org, window: w, send: func(part []*billing.BreakdownRow) error {
-						*begun = true
+			sent := false
+			err := s.db.ReadReplica(ctx, func(ctx context.Context, db driver.Reader) error {
+				if sent { // rows have been handed on, so the read cannot start again
+					return failed
+				}
+				failed = db.Snapshot(ctx, func(snapshot driver.Snapshot) error {
+					b := &breakdown{Snapshot: snapshot, dialect: s.db, size: s.parts, org: org, window: w, send: func(part []*billing.BreakdownRow) error {
+						sent = true
 						select {
 						case parts <- part:
 							return nil
@@ -51,7 +57,9 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 					}}
 					return b.read(ctx)
 				})
+				return failed
 			})
+			failed = s.fail(ctx, err)
 		}()
 		defer func() {
 			stop()
@@ -73,8 +81,8 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 
 // breakdown is the reading of one.
 type breakdown struct {
-	reading
-	dialect dialect
+	driver.Snapshot
+	dialect driver.Dialect
 	size    partSize
 	org     billing.ID
 	window  billing.Window
@@ -87,13 +95,13 @@ type breakdown struct {
 // read sends all parts, builds newest first.
 func (b *breakdown) read(ctx context.Context) error {
 	b.unread = b.window.To
-	if err := b.begin(ctx, `SELECT build_id, min(started_at) AS start, count(*) FROM leases`+b.dialect.byIndex("leases_by_start_and_build")+
+	if err := b.Start(ctx, `SELECT build_id, min(started_at) AS start, count(*) FROM leases`+b.dialect.ByIndex("leases_by_start_and_build")+
 		leasesInWindow+` GROUP BY build_id ORDER BY start DESC, build_id NULLS LAST`, b.args()); err != nil {
 		return err
 	}
 	for {
 		builds := []windowBuild{}
-		if err := b.fetch(ctx, b.size.listed, func(r *row) error {
+		if err := b.Next(ctx, b.size.listed, func(r *driver.Row) error {
 			var build windowBuild
 			err := r.Scan(&build.id, &build.start, &build.jobs)
 			builds = append(builds, build)
@@ -123,9 +131,9 @@ func (b *breakdown) args(more ...any) []any {
 }
 
 // lease reads a row with the columns of a lease, and nothing of its build.
-func (b *breakdown) lease(r *row) (*billing.BreakdownRow, error) {
+func (b *breakdown) lease(r *driver.Row) (*billing.BreakdownRow, error) {
 	lease := new(billing.BreakdownRow)
-	b.places = leases.into(&lease.Lease, b.places[:0])
+	b.places = leaseTable.into(&lease.Lease, b.places[:0])
 	return lease, r.Scan(b.places...)
 }
 
@@ -149,7 +157,7 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 		jobs += build.jobs
 	}
 	ofBuilds := make([][]*billing.BreakdownRow, len(builds))
-	take := func(r *row) error {
+	take := func(r *driver.Row) error {
 		row, err := b.lease(r)
 		if err == nil && row.Lease.BuildID != nil {
 			if i, ok := places[*row.Lease.BuildID]; ok {
@@ -158,10 +166,10 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 		}
 		return err
 	}
-	// What starts at about the same time is stored together, so most leases are read by their start. They lie among leases of
-	// other builds, of which not too many are read in vain.
+	// Leases that start at about the same time are stored together, so most leases are read by their start. Leases of other
+	// builds lie between them; the limit bounds how many of these are read in vain.
 	oldest := builds[len(builds)-1].start
-	if err := b.query(ctx, `SELECT `+leases.columns+` FROM leases`+b.dialect.byIndex("leases_by_start_and_build")+leasesInWindow+
+	if err := b.Query(ctx, `SELECT `+leaseTable.columns+` FROM leases`+b.dialect.ByIndex("leases_by_start_and_build")+leasesInWindow+
 		` ORDER BY started_at DESC LIMIT $4`, []any{b.org[:], int64(oldest), int64(b.unread), 2 * jobs}, take); err != nil {
 		return err
 	}
@@ -173,9 +181,11 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 			incomplete = append(incomplete, build.id[:])
 		}
 	}
-	for text, args := range b.dialect.lookups(leases.columns, `leases`+b.dialect.byIndex("leases_by_build")+leasesInWindow,
-		b.args(), "build_id", uuids, incomplete) {
-		if err := b.query(ctx, text, args, take); err != nil {
+	for text, args := range b.dialect.Lookup(driver.Lookup{
+		Select: leaseTable.columns, From: `leases` + b.dialect.ByIndex("leases_by_build") + leasesInWindow, Args: b.args(),
+		Column: "build_id", Type: driver.UUID, Keys: incomplete,
+	}) {
+		if err := b.Query(ctx, text, args, take); err != nil {
 			return err
 		}
 	}
@@ -204,23 +214,23 @@ func (b *breakdown) sendSmall(ctx context.Context, builds []windowBuild) error {
 	return b.send(part)
 }
 
-// sendLarge sends a build that may be longer than a part. What has no build may be any number of leases, and their sums are not
-// known before all of them were read.
+// sendLarge sends a build that may be longer than a part, or the leases without a build, of which there may be any number. Its
+// sums come from a statement of their own, because every row carries them, the first one too.
 func (b *breakdown) sendLarge(ctx context.Context, build windowBuild) error {
-	from, args := ` FROM leases`+b.dialect.byIndex("leases_by_build")+leasesInWindow, b.args()
+	from, args := ` FROM leases`+b.dialect.ByIndex("leases_by_build")+leasesInWindow, b.args()
 	if build.id != nil {
 		from, args = from+` AND build_id = $4`, b.args(build.id[:])
 	} else {
 		from += ` AND build_id IS NULL`
 	}
 	sums := billing.BuildUsage{StartedAt: build.start, Jobs: build.jobs}
-	if err := b.query(ctx, `SELECT max(finished_at), CAST(coalesce(sum(amount_cents), 0) AS BIGINT)`+from, args, func(r *row) error {
+	if err := b.Query(ctx, `SELECT max(finished_at), CAST(coalesce(sum(amount_cents), 0) AS BIGINT)`+from, args, func(r *driver.Row) error {
 		return r.Scan(&sums.FinishedAt, &sums.Cents)
 	}); err != nil {
 		return err
 	}
 	part := make([]*billing.BreakdownRow, 0, min(build.jobs, b.size.leases))
-	if err := b.query(ctx, `SELECT `+leases.columns+from+` ORDER BY started_at, lease_id`, args, func(r *row) error {
+	if err := b.Query(ctx, `SELECT `+leaseTable.columns+from+` ORDER BY started_at, lease_id`, args, func(r *driver.Row) error {
 		row, err := b.lease(r)
 		if err != nil {
 			return err

@@ -1,32 +1,35 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
 const (
-	// maxBatchRows is about how many rows share a transaction, so that no writer waits long for others.
+	// maxBatchRows is about how many rows a batch may have. It bounds how long a caller waits for the writes of others.
 	maxBatchRows = 4096
-	// commitTimeout bounds a transaction of waiting writes. It is longer than the time for which a connection waits for another
-	// process to finish writing.
+	// commitTimeout bounds a write transaction. It is longer than the time for which an SQLite connection waits for another process to
+	// finish writing.
 	commitTimeout = 15 * time.Second
 )
 
-// write is what one caller has put into the queue.
+// write holds the operations that one caller has put into the queue.
 type write struct {
 	org   billing.ID
 	ops   []billing.Operation
 	errs  []error // of each operation
 	needs billing.Needs
-	done  chan error // gets one value once the outcome is known, and none where the write has left the queue before
+	done  chan error // receives the outcome, unless the write has left the queue before
 }
 
 func newWrite(org billing.ID, ops []billing.Operation) *write {
@@ -37,32 +40,32 @@ func newWrite(org billing.ID, ops []billing.Operation) *write {
 	return w
 }
 
-// writes are those that wait, in their order.
-type writes struct {
-	mu      sync.Mutex
-	waiting []*write
-	served  bool // whether somebody commits until the queue is empty
+// queue has the writes that wait for a transaction, oldest first.
+type queue struct {
+	mu         sync.Mutex
+	waiting    []*write
+	committing bool // whether there is a committer
 }
 
-// add puts a write into the queue, and reports whether the caller has to commit the queue, since nobody else does.
-func (q *writes) add(w *write) (serve bool) {
+// add puts a write into the queue. It reports whether the caller has to become the committer, because there is none.
+func (q *queue) add(w *write) (commit bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(q.waiting, w)
-	serve, q.served = !q.served, true
-	return serve
+	commit, q.committing = !q.committing, true
+	return commit
 }
 
-// more reports whether writes are queued. Where none is, the caller no longer commits, and the next one to add a write does.
-func (q *writes) more() bool {
+// more reports whether writes are queued. If none are, the caller stops being the committer, and the next caller of add becomes it.
+func (q *queue) more() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.served = len(q.waiting) > 0
-	return q.served
+	q.committing = len(q.waiting) > 0
+	return q.committing
 }
 
-// take takes what fits into one transaction.
-func (q *writes) take() []*write {
+// take removes a batch from the queue, as many writes as fit into one transaction.
+func (q *queue) take() []*write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n, rows := 0, 0
@@ -72,12 +75,12 @@ func (q *writes) take() []*write {
 		n++
 	}
 	batch := q.waiting[:n:n]
-	q.waiting = append([]*write(nil), q.waiting[n:]...) // so that what was written is not kept in memory
+	q.waiting = append([]*write(nil), q.waiting[n:]...) // a copy, so that the batch does not stay in memory
 	return batch
 }
 
-// leave takes out a write for which nobody waits any more, and reports whether it was still in the queue.
-func (q *writes) leave(w *write) bool {
+// leave removes a write after its caller has given up, and reports whether the write was still in the queue.
+func (q *queue) leave(w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := slices.Index(q.waiting, w)
@@ -87,8 +90,8 @@ func (q *writes) leave(w *write) bool {
 	return i >= 0
 }
 
-// Write implements billing.Store. Whatever is waiting is committed together: the cost of making a transaction durable is
-// shared. A writer on its own neither waits for company nor wakes anybody: whoever finds nobody at it commits for all.
+// Write implements billing.Store. All writes in the queue are committed together, so they share the cost of making a transaction
+// durable. If there is no committer, the caller becomes the committer. A single caller therefore waits for no other goroutine.
 func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operation) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -114,31 +117,31 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 		if s.queue.leave(w) {
 			return nil, ctx.Err()
 		}
-		// Its transaction is under way, and ends in time by itself; only its outcome tells whether the write has taken place.
+		// Its transaction runs, and ends after commitTimeout at the latest. Only the outcome tells whether the write has taken place.
 		err := <-w.done
 		return w.errs, err
 	}
 }
 
-// commitFirst commits once what waits, and leaves to others what has come meanwhile.
+// commitFirst commits one batch. If the queue is not empty afterwards, a goroutine becomes the committer.
 func (s *Store) commitFirst(ctx context.Context) {
 	defer func() {
 		if s.queue.more() {
 			go s.commitRest()
 		}
 	}()
-	s.commitWaiting(ctx)
+	s.commitNext(ctx)
 }
 
-// commitRest commits until nothing waits. It goes from one batch to the next without a switch between goroutines.
+// commitRest commits batches until the queue is empty. One goroutine commits all of them, which saves switches between goroutines.
 func (s *Store) commitRest() {
 	for more := true; more; more = s.queue.more() {
-		s.commitWaiting(context.Background())
+		s.commitNext(context.Background())
 	}
 }
 
-// commitWaiting commits what waits, as far as it fits into one transaction, unless the context ends before it may.
-func (s *Store) commitWaiting(ctx context.Context) {
+// commitNext commits one batch of the queue. It returns without a commit if the context ends while another transaction runs.
+func (s *Store) commitNext(ctx context.Context) {
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
@@ -148,7 +151,7 @@ func (s *Store) commitWaiting(ctx context.Context) {
 	batch := s.queue.take()
 	var err error
 	defer func() {
-		if cause := recover(); cause != nil { // there may be no request here that could take it
+		if cause := recover(); cause != nil { // this may be a goroutine without a request that recovers
 			err = fmt.Errorf("the commit panicked: %v\n%s", cause, debug.Stack())
 		}
 		for _, w := range batch {
@@ -166,8 +169,9 @@ func (s *Store) commitWaiting(ctx context.Context) {
 	}
 }
 
-// commitSingly commits each operation on its own after the database refused them together, so that the others do not
-// suffer for the one that it objects to. Once the database is out of reach, the rest fails without another try.
+// commitSingly commits each operation in a transaction of its own after the database has refused the batch. An operation that the
+// database refuses then fails without the others. Once the database is out of reach, the remaining operations fail without another
+// try.
 func (s *Store) commitSingly(batch []*write) {
 	var gone error
 	for _, w := range batch {
@@ -186,8 +190,8 @@ func (s *Store) commitSingly(batch []*write) {
 	}
 }
 
-// commit applies the batch in one transaction. Each operation's own error goes to its write. Where commit returns an error, none of
-// the batch has taken place, unless the database was lost, or the time was up, during the COMMIT itself. The caller holds
+// commit applies the batch in one transaction. The error of an operation goes to its write. If commit returns an error, no operation
+// of the batch has taken place, unless the database was lost, or the time was up, during the COMMIT itself. The caller holds
 // writing.
 func (s *Store) commit(batch []*write) error {
 	if len(batch) == 0 {
@@ -195,63 +199,38 @@ func (s *Store) commit(batch []*write) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.commitTimeout)
 	defer cancel()
-	var before stamp
-	var stamped bool
-	var books map[billing.ID]*billing.Book
-	err := s.runTransaction(ctx, func(p pipeline) error {
-		before, stamped = s.headStamp()
-		needs := map[billing.ID]*billing.Needs{}
-		var orgs []billing.ID
-		for _, w := range batch {
-			if needs[w.org] == nil {
-				needs[w.org] = new(billing.Needs)
-				orgs = append(orgs, w.org)
-			}
-			needs[w.org].Add(w.needs)
+	needs := map[billing.ID]*billing.Needs{}
+	for _, w := range batch {
+		if needs[w.org] == nil {
+			needs[w.org] = new(billing.Needs)
 		}
-		// Several servers lock heads in the same order, so that none waits for one that waits for it.
-		slices.SortFunc(orgs, func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) })
-		now := billing.TimeOf(time.Now())
-		books = map[billing.ID]*billing.Book{}
-		heads := 0
-		for _, org := range orgs {
-			head, known := s.heads.kept(org, before)
-			books[org] = billing.NewBook(head, now)
-			if known && stamped {
-				heads++
-			} else {
-				s.dialect.loadHead(p, org, books[org], func() { heads++ })
-			}
-			s.dialect.load(p, org, needs[org], books[org])
-		}
-		if err := p.run(ctx); err != nil {
+		needs[w.org].Add(w.needs)
+	}
+	// All servers lock heads in the same order, so two servers never wait for each other.
+	orgs := slices.SortedFunc(maps.Keys(needs), func(a, b billing.ID) int { return bytes.Compare(a[:], b[:]) })
+	err := s.runTransaction(ctx, func(tx driver.Tx) error {
+		books, err := s.load(ctx, tx, orgs, needs)
+		if err != nil {
 			return err
-		}
-		if heads < len(orgs) {
-			return billing.ErrOrganizationNotFound
 		}
 		for _, w := range batch {
 			for i, op := range w.ops {
 				w.errs[i] = books[w.org].Apply(op)
 			}
 		}
-		nothing := true
+		changed := false
 		for _, org := range orgs {
-			changes := books[org].Changes()
-			if changes.Empty() {
-				continue
+			if changes := books[org].Changes(); !changes.Empty() {
+				changed = true
+				s.flush(tx, org, books[org].Head, changes)
 			}
-			nothing = false
-			s.dialect.flush(p, org, books[org].Head, changes)
 		}
-		if nothing {
+		if !changed {
 			return errNothingToCommit
 		}
 		return nil
 	})
 	switch {
-	case err == nil && stamped:
-		s.noteOwn(before, books)
 	case errors.Is(err, errNothingToCommit):
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
@@ -260,57 +239,62 @@ func (s *Store) commit(batch []*write) error {
 	return err
 }
 
-// errNothingToCommit spares the disk where no operation changed anything.
+// errNothingToCommit ends a transaction in which no operation has changed anything, which saves a commit.
 var errNothingToCommit = errors.New("nothing to commit")
 
-// loadHead puts an organization's head into its book. It calls found where there is one.
-func (d dialect) loadHead(p pipeline, org billing.ID, book *billing.Book, found func()) {
-	p.query(headQuery+d.lockHead, []any{org[:]}, func(r *row) error {
-		found()
-		return heads.scan(r, &book.Head)
-	})
+// load locks the heads of the organizations in their order, and reads the books that the operations need.
+func (s *Store) load(ctx context.Context, tx driver.Tx, orgs []billing.ID, needs map[billing.ID]*billing.Needs) (map[billing.ID]*billing.Book, error) {
+	books := make(map[billing.ID]*billing.Book, len(orgs))
+	now := billing.TimeOf(time.Now())
+	found := 0
+	for _, org := range orgs {
+		book := billing.NewBook(billing.Head{}, now)
+		books[org] = book
+		tx.Query(headQuery+s.db.ForUpdate(), []any{org[:]}, func(r *driver.Row) error {
+			found++
+			return headTable.scan(r, &book.Head)
+		})
+		s.loadRows(tx, org, needs[org], book)
+	}
+	if err := tx.Run(ctx); err != nil {
+		return nil, err
+	}
+	if found < len(orgs) {
+		return nil, billing.ErrOrganizationNotFound
+	}
+	return books, nil
 }
 
-// load puts all that the operations need into an organization's book.
-func (d dialect) load(p pipeline, org billing.ID, needs *billing.Needs, book *billing.Book) {
-	for _, by := range []struct {
-		column string
-		ids    []billing.ID
-	}{{"lease_id", needs.Leases}, {"job_id", needs.Jobs}} {
-		for text, args := range d.lookups(leases.columns, `leases WHERE org_id = $1`, []any{org[:]}, by.column, uuids, byteKeys(by.ids)) {
-			p.query(text, args, func(r *row) error {
-				var l billing.Lease
-				if err := leases.scan(r, &l); err != nil {
-					return err
-				}
-				book.LoadLease(l)
-				return nil
-			})
-		}
+// loadRows reads the leases and entries that the operations need into an organization's book.
+func (s *Store) loadRows(tx driver.Tx, org billing.ID, needs *billing.Needs, book *billing.Book) {
+	loadInto(s, tx, leaseTable, org, "", "lease_id", driver.UUID, ids(needs.Leases), book.LoadLease)
+	loadInto(s, tx, leaseTable, org, "", "job_id", driver.UUID, ids(needs.Jobs), book.LoadLease)
+	loadInto(s, tx, entryTable, org, "ledger_entries_by_id", "entry_id", driver.UUID, ids(needs.Entries), book.LoadEntry)
+	loadInto(s, tx, entryTable, org, "ledger_entries_by_lease", "lease_id", driver.UUID, ids(needs.Debits), book.LoadEntry)
+	loadInto(s, tx, entryTable, org, "ledger_entries_by_key", "idempotency_key", driver.Text, texts(needs.IdempotencyKeys), book.LoadEntry)
+}
+
+// loadInto reads an organization's rows of a table that have one of the keys in the column, by the index if one is named.
+func loadInto[T any](s *Store, tx driver.Tx, t *table[T], org billing.ID, index, column string, of driver.Type, keys []any, take func(T)) {
+	from := t.Name
+	if index != "" {
+		from += s.db.ByIndex(index)
 	}
-	for _, by := range []struct {
-		column, of, index string
-		keys              []any
-	}{
-		{"entry_id", uuids, "ledger_entries_by_id", byteKeys(needs.Entries)},
-		{"lease_id", uuids, "ledger_entries_by_lease", byteKeys(needs.Debits)},
-		{"idempotency_key", texts, "ledger_entries_by_key", textKeys(needs.IdempotencyKeys)},
-	} {
-		for text, args := range d.lookups(entries.columns, `ledger_entries`+d.byIndex(by.index)+` WHERE org_id = $1`,
-			[]any{org[:]}, by.column, by.of, by.keys) {
-			p.query(text, args, func(r *row) error {
-				var e billing.Entry
-				if err := entries.scan(r, &e); err != nil {
-					return err
-				}
-				book.LoadEntry(e)
-				return nil
-			})
-		}
+	for text, args := range s.db.Lookup(driver.Lookup{
+		Select: t.columns, From: from + ` WHERE org_id = $1`, Args: []any{org[:]}, Column: column, Type: of, Keys: keys,
+	}) {
+		tx.Query(text, args, func(r *driver.Row) error {
+			var v T
+			err := t.scan(r, &v)
+			if err == nil {
+				take(v)
+			}
+			return err
+		})
 	}
 }
 
-func byteKeys(ids []billing.ID) []any {
+func ids(ids []billing.ID) []any {
 	keys := make([]any, len(ids))
 	for i := range ids {
 		keys[i] = ids[i][:]
@@ -318,28 +302,10 @@ func byteKeys(ids []billing.ID) []any {
 	return keys
 }
 
-func textKeys(texts []string) []any {
+func texts(texts []string) []any {
 	keys := make([]any, len(texts))
 	for i := range texts {
 		keys[i] = texts[i]
 	}
 	return keys
 }
-
-// flush writes what the operations changed.
-func (d dialect) flush(p pipeline, org billing.ID, head billing.Head, c billing.Changes) {
-	insert(d, p, org, leases, c.Leases, ``)
-	insert(d, p, org, leases, c.Changed, changeLease)
-	insert(d, p, org, entries, c.Entries, ``)
-	d.addSums(p, org, c.Sums)
-	p.exec(updateHead, append(heads.values(&head, nil), org[:]))
-}
-
-var updateHead = func() string {
-	n := 0
-	set := heads.set(0, func(string) string {
-		n++
-		return fmt.Sprintf(`$%d`, n)
-	})
-	return fmt.Sprintf(`UPDATE ledger_heads SET %s WHERE org_id = $%d`, set, n+1)
-}()

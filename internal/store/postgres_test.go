@@ -18,10 +18,13 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
+	"github.com/harmont-dev/harmont-billing/internal/store/postgres"
+	"github.com/harmont-dev/harmont-billing/internal/store/sqlite"
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
@@ -30,19 +33,6 @@ func TestPostgreSQL(t *testing.T) {
 		database := pgtest.Database(t)
 		return func() billing.Store { return open(t, database) }
 	})
-}
-
-// patience is how long a test waits for something that takes a moment, however slow the machine is.
-const patience = 2 * time.Minute
-
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for last := time.Now().Add(patience); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(last) {
-			t.Fatalf("%s: not within %s", what, patience)
-		}
-	}
 }
 
 // tableColumn is one column of one table. Types are those of SQLite: PostgreSQL has more of them for the same values.
@@ -56,40 +46,36 @@ type key struct{ Table, Name, First string }
 
 func sqliteColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
 	t.Helper()
-	rows, err := db.Query(`SELECT t.name, c.name, c.type, c."notnull" FROM pragma_table_list t, pragma_table_info(t.name) c
+	storetest.Query(t, db, `SELECT t.name, c.name, c.type, c."notnull" FROM pragma_table_list t, pragma_table_info(t.name) c
 		WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'goose_db_version'
-		ORDER BY t.name, c.cid`)
-	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
+		ORDER BY t.name, c.cid`, nil, func(rows *sql.Rows) error {
 		var c tableColumn
 		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
 		columns = append(columns, c)
 		return err
-	}))
+	})
 	return columns
 }
 
 func postgresColumns(t *testing.T, db *sql.DB) (columns []tableColumn) {
 	t.Helper()
-	rows, err := db.Query(`SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
+	storetest.Query(t, db, `SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'goose_db_version'
-		ORDER BY c.relname COLLATE "C", a.attnum`)
-	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
+		ORDER BY c.relname COLLATE "C", a.attnum`, nil, func(rows *sql.Rows) error {
 		var c tableColumn
 		err := rows.Scan(&c.Table, &c.Name, &c.Type, &c.NotNull)
 		same := map[string]string{"uuid": "BLOB", "bytea": "BLOB", "text": "TEXT", "bigint": "INTEGER"}
 		c.Type = cmp.Or(same[c.Type], c.Type)
 		columns = append(columns, c)
 		return err
-	}))
+	})
 	return columns
 }
 
 func TestDialectsHaveTheSameTables(t *testing.T) {
 	file, database := newFile(t), pgtest.Database(t)
-	openFile(t, file)
+	open(t, file)
 	open(t, database)
 	sqlite, postgres := sqliteColumns(t, openRaw(t, file)), postgresColumns(t, pgtest.Connect(t, database))
 	if len(sqlite) < 50 {
@@ -103,54 +89,51 @@ func TestDialectsHaveTheSameTables(t *testing.T) {
 // Every column of a table has a field, and every field a column of its type.
 func TestColumnsAreThoseOfTheFields(t *testing.T) {
 	file := newFile(t)
-	openFile(t, file)
+	open(t, file)
 	raw := openRaw(t, file)
-	hasColumns(t, raw, organizations)
-	hasColumns(t, raw, tokens)
-	hasColumns(t, raw, heads, "org_id")
-	hasColumns(t, raw, leases, "org_id")
-	hasColumns(t, raw, entries, "org_id")
-	hasColumns(t, raw, sums, "org_id")
+	hasColumns(t, raw, &organizationTable.Table)
+	hasColumns(t, raw, &tokenTable.Table)
+	hasColumns(t, raw, &headTable.Table)
+	hasColumns(t, raw, &leaseTable.Table)
+	hasColumns(t, raw, &entryTable.Table)
+	hasColumns(t, raw, &sumTable.Table)
 }
 
-func hasColumns[T any](t *testing.T, raw *sql.DB, of *table[T], but ...string) {
+func hasColumns(t *testing.T, raw *sql.DB, table *driver.Table) {
 	t.Helper()
-	types := map[string]string{uuids: "BLOB", hashes: "BLOB", texts: "TEXT", numbers: "INTEGER"}
+	types := map[driver.Type]string{driver.UUID: "BLOB", driver.Bytea: "BLOB", driver.Text: "TEXT", driver.Bigint: "INTEGER"}
 	want := map[string]string{}
-	for i, f := range of.fields {
-		want[f.Name] = types[of.types[i]]
+	for _, column := range table.Columns {
+		want[column.Name] = types[column.Type]
 	}
-	rows, err := raw.Query(`SELECT name, type FROM pragma_table_info($1)`, of.name)
-	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
+	storetest.Query(t, raw, `SELECT name, type FROM pragma_table_info($1)`, []any{table.Name}, func(rows *sql.Rows) error {
 		var name, kind string
 		err := rows.Scan(&name, &kind)
-		if !slices.Contains(but, name) && want[name] != kind {
-			t.Errorf("%s.%s is of type %s, its field of type %q", of.name, name, kind, want[name])
+		if want[name] != kind {
+			t.Errorf("%s.%s is of type %s, its field of type %q", table.Name, name, kind, want[name])
 		}
 		delete(want, name)
 		return err
-	}))
+	})
 	for name := range want {
-		t.Errorf("%s has no column %s", of.name, name)
+		t.Errorf("%s has no column %s", table.Name, name)
 	}
 }
 
 func TestDialectsHaveTheSameMigrations(t *testing.T) {
-	names := map[string][]string{}
-	for _, d := range []dialect{sqliteDialect, postgresDialect} {
-		files, err := fs.Glob(migrations, "migrations/"+d.name+"/*.sql")
-		must(t, err)
+	names := func(folder fs.FS) (names []string) {
+		files, err := fs.Glob(folder, "migrations/*.sql")
+		storetest.Must(t, err)
 		for i, file := range files {
-			name := path.Base(file)
-			names[d.name] = append(names[d.name], name)
-			if want := fmt.Sprintf("%04d_", i+1); !strings.HasPrefix(name, want) {
+			names = append(names, path.Base(file))
+			if want := fmt.Sprintf("migrations/%04d_", i+1); !strings.HasPrefix(file, want) {
 				t.Errorf("%s: its name must begin with %s", file, want)
 			}
 		}
+		return names
 	}
-	if len(names) != 2 || !slices.Equal(names[sqliteDialect.name], names[postgresDialect.name]) {
-		t.Errorf("the migrations are %v", names)
+	if s, p := names(sqlite.Migrations), names(postgres.Migrations); len(s) == 0 || !slices.Equal(s, p) {
+		t.Errorf("the migrations are %v and %v", s, p)
 	}
 }
 
@@ -160,31 +143,22 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 	database := pgtest.Database(t)
 	s, raw := open(t, database), pgtest.Connect(t, database)
 	fill := func(slug string) billing.ID {
-		org := createOrganization(t, s, slug)
+		org := storetest.CreateOrganization(t, s, slug)
 		leases := make([]billing.Lease, 1000)
 		for i := range leases {
-			leases[i] = lease()
+			leases[i] = storetest.Lease()
 			leases[i].BuildID = new(billing.NewID())
 		}
-		must(t, errors.Join(first(s.Write(t.Context(), org, record(leases...)))...))
+		storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Record(leases...)))...))
 		return org
 	}
 	fill("acme")
 	_, err := raw.Exec(`ANALYZE`)
-	must(t, err)
+	storetest.Must(t, err)
 	org := fill("globex")
 
 	plan := func(text string, args ...any) string {
-		var lines []string
-		must(t, onConnection(t.Context(), raw, func(conn *pgx.Conn) error {
-			rows, err := conn.Query(t.Context(), `EXPLAIN `+text, args...)
-			if err != nil {
-				return err
-			}
-			lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
-			return err
-		}))
-		return strings.Join(lines, "\n")
+		return strings.Join(storetest.Column[string](t, raw, `EXPLAIN `+text, args...), "\n")
 	}
 	var keys []any
 	for range 32 {
@@ -192,10 +166,12 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 		keys = append(keys, id[:])
 	}
 	for _, lookup := range []struct{ columns, table, column string }{
-		{leases.columns, "leases", "lease_id"}, {leases.columns, "leases", "job_id"},
-		{entries.columns, "ledger_entries", "entry_id"}, {entries.columns, "ledger_entries", "lease_id"},
+		{leaseTable.columns, "leases", "lease_id"}, {leaseTable.columns, "leases", "job_id"},
+		{entryTable.columns, "ledger_entries", "entry_id"}, {entryTable.columns, "ledger_entries", "lease_id"},
 	} {
-		for text, args := range s.dialect.lookups(lookup.columns, lookup.table+` WHERE org_id = $1`, []any{org[:]}, lookup.column, uuids, keys) {
+		for text, args := range s.db.Lookup(driver.Lookup{
+			Select: lookup.columns, From: lookup.table + ` WHERE org_id = $1`, Args: []any{org[:]}, Column: lookup.column, Type: driver.UUID, Keys: keys,
+		}) {
 			if got := plan(text, args...); !regexp.MustCompile(`Index Cond: \(\(org_id = .*\) AND \(` + lookup.column + ` = `).MatchString(got) {
 				t.Errorf("%s of %s: the plan is\n%s", lookup.column, lookup.table, got)
 			}
@@ -208,9 +184,9 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 
 // What is split over the nodes of a cluster can only be unique, and only refer, within an organization.
 func TestKeysBeginWithTheOrganization(t *testing.T) {
-	whole := func(table string) bool {
-		return table == "goose_db_version" || slices.Contains(referenceTables, table)
-	}
+	// Those that are on every node.
+	whole := []string{"goose_db_version", "organizations", "tokens", "token_organizations"}
+	split := []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	for _, d := range []struct {
 		name string
 		open func(*testing.T) *sql.DB
@@ -218,7 +194,7 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 	}{
 		{"SQLite", func(t *testing.T) *sql.DB {
 			file := newFile(t)
-			openFile(t, file)
+			open(t, file)
 			return openRaw(t, file)
 		}, `SELECT t.name, 'index ' || i.name, c.name
 			FROM pragma_table_list t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
@@ -245,24 +221,22 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 			WHERE k.contype = 'f' AND c.relnamespace = 'public'::regnamespace`},
 	} {
 		t.Run(d.name, func(t *testing.T) {
-			rows, err := d.open(t).Query(d.keys)
-			must(t, err)
 			seen := map[string]int{}
-			must(t, each(rows, func(rows *sql.Rows) error {
+			storetest.Query(t, d.open(t), d.keys, nil, func(rows *sql.Rows) error {
 				var k key
 				err := rows.Scan(&k.Table, &k.Name, &k.First)
-				if seen[k.Table]++; !whole(k.Table) && k.First != "org_id" {
+				if seen[k.Table]++; !slices.Contains(whole, k.Table) && k.First != "org_id" {
 					t.Errorf("%s: the %s begins with %s", k.Table, k.Name, k.First)
 				}
 				return err
-			}))
+			})
 			// Every table has a primary key at least, and those to distribute refer to another.
-			for _, table := range distributedTables {
+			for _, table := range split {
 				if seen[table] < 3 {
 					t.Errorf("%s has %d keys", table, seen[table])
 				}
 			}
-			if len(seen) != 1+len(referenceTables)+len(distributedTables) && d.name == "PostgreSQL" {
+			if len(seen) != len(whole)+len(split) && d.name == "PostgreSQL" {
 				t.Errorf("there are other tables: %v", seen)
 			}
 		})
@@ -279,21 +253,21 @@ func TestPostgreSQLOpenedAtOnce(t *testing.T) {
 	for i := range stores {
 		all.Go(func() {
 			<-begin
-			stores[i], errs[i] = Open(t.Context(), database)
+			stores[i], errs[i] = openStore(t.Context(), database)
 		})
 	}
 	close(begin)
 	all.Wait()
-	must(t, errors.Join(errs...))
-	org := createOrganization(t, stores[0], "acme")
+	storetest.Must(t, errors.Join(errs...))
+	org := storetest.CreateOrganization(t, stores[0], "acme")
 	for i, s := range stores {
-		must(t, post(t, s, org, fmt.Sprint(i)))
+		storetest.Must(t, storetest.Post(t, s, org, fmt.Sprint(i)))
 	}
-	wantBalance(t, stores[3], org, 10, 10)
+	storetest.WantBalance(t, stores[3], org, 10, 10)
 	for _, s := range stores {
-		must(t, s.Close())
+		storetest.Must(t, s.Close())
 	}
-	versions := column[int](t, pgtest.Connect(t, database), `SELECT version_id FROM goose_db_version WHERE version_id > 0`)
+	versions := storetest.Column[int](t, pgtest.Connect(t, database), `SELECT version_id FROM goose_db_version WHERE version_id > 0`)
 	slices.Sort(versions)
 	if len(versions) == 0 || len(slices.Compact(slices.Clone(versions))) < len(versions) {
 		t.Errorf("the migrations were applied as %v", versions)
@@ -303,14 +277,14 @@ func TestPostgreSQLOpenedAtOnce(t *testing.T) {
 func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
-	org := createOrganization(t, s, "acme")
-	running := lease()
+	org := storetest.CreateOrganization(t, s, "acme")
+	running := storetest.Lease()
 	running.FinishedAt, running.DurationSeconds = nil, nil
-	must(t, errors.Join(first(s.Write(t.Context(), org, credit(100, "key"), record(lease(), running)))...))
+	storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Credit(100, "key"), storetest.Record(storetest.Lease(), running)))...))
 	raw := pgtest.Connect(t, database)
 	dump := func() []string {
-		return append(column[string](t, raw, `SELECT CAST(l AS TEXT) FROM leases l ORDER BY lease_id`),
-			column[string](t, raw, `SELECT CAST(e AS TEXT) FROM ledger_entries e ORDER BY seq`)...)
+		return append(storetest.Column[string](t, raw, `SELECT CAST(l AS TEXT) FROM leases l ORDER BY lease_id`),
+			storetest.Column[string](t, raw, `SELECT CAST(e AS TEXT) FROM ledger_entries e ORDER BY seq`)...)
 	}
 	before := dump()
 	if len(before) != 4 {
@@ -354,7 +328,7 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 	if diff := gocmp.Diff(before, dump()); diff != "" {
 		t.Errorf("the rows have changed:\n%s", diff)
 	}
-	must(t, post(t, s, org, "later"))
+	storetest.Must(t, storetest.Post(t, s, org, "later"))
 }
 
 // raise is a statement that fails with a code.
@@ -383,12 +357,12 @@ func TestPostgreSQLErrors(t *testing.T) {
 		"XX001": false,
 	} {
 		tries := 0
-		err := s.transact(t.Context(), func(p pipeline) error {
+		err := s.transact(t.Context(), func(tx driver.Tx) error {
 			tries++
-			p.exec(raise(code), nil)
-			return p.run(context.Background())
+			tx.Exec(raise(code), nil)
+			return tx.Run(context.Background())
 		})
-		if !hasCode(err, code) || errors.Is(err, billing.ErrUnavailable) != unavailable {
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != code || errors.Is(err, billing.ErrUnavailable) != unavailable {
 			t.Errorf("%s is %v; unavailable: %v", code, err, errors.Is(err, billing.ErrUnavailable))
 		}
 		if again := strings.HasPrefix(code, "40"); again != (tries > 1) {
@@ -401,49 +375,51 @@ func TestPostgreSQLErrors(t *testing.T) {
 func TestPostgreSQLDeadlock(t *testing.T) {
 	database := pgtest.Database(t)
 	stores := []*Store{open(t, database), open(t, database)}
-	orgs := []billing.ID{createOrganization(t, stores[0], "acme"), createOrganization(t, stores[0], "globex")}
-	lock := func(p pipeline, org billing.ID) error {
-		p.exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1 WHERE org_id = $1`, []any{org[:]})
-		return p.run(context.Background())
+	orgs := []billing.ID{storetest.CreateOrganization(t, stores[0], "acme"), storetest.CreateOrganization(t, stores[0], "globex")}
+	lock := func(tx driver.Tx, org billing.ID) error {
+		tx.Exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1 WHERE org_id = $1`, []any{org[:]})
+		return tx.Run(context.Background())
 	}
 	var holding, all sync.WaitGroup
 	holding.Add(2)
 	tries, errs := make([]int, 2), make([]error, 2)
 	for i, s := range stores {
 		all.Go(func() {
-			errs[i] = s.transact(t.Context(), func(p pipeline) error {
-				if err := lock(p, orgs[i]); err != nil {
+			errs[i] = s.transact(t.Context(), func(tx driver.Tx) error {
+				if err := lock(tx, orgs[i]); err != nil {
 					return err
 				}
 				if tries[i]++; tries[i] == 1 {
 					holding.Done()
 					holding.Wait()
 				}
-				return lock(p, orgs[1-i])
+				return lock(tx, orgs[1-i])
 			})
 		})
 	}
 	all.Wait()
-	must(t, errors.Join(errs...))
+	storetest.Must(t, errors.Join(errs...))
 	if tries[0]+tries[1] < 3 {
 		t.Errorf("there were %v tries, so there was no deadlock", tries)
 	}
-	wantBalance(t, stores[0], orgs[0], 0, 2)
-	wantBalance(t, stores[0], orgs[1], 0, 2)
+	storetest.WantBalance(t, stores[0], orgs[0], 0, 2)
+	storetest.WantBalance(t, stores[0], orgs[1], 0, 2)
 }
 
 // A transaction that cannot be put in order with another one is tried again.
 func TestPostgreSQLSerializationFailure(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
-	org := createOrganization(t, s, "acme")
+	org := storetest.CreateOrganization(t, s, "acme")
 	raw := pgtest.Connect(t, database)
 	tries := 0
-	_, err := s.writer.Exec(`SET default_transaction_isolation = 'repeatable read'`) // on its one connection
-	must(t, err)
-	must(t, s.transact(t.Context(), func(p pipeline) error {
-		p.exec(`SELECT * FROM ledger_heads`, nil)
-		if err := p.run(context.Background()); err != nil {
+	storetest.Must(t, s.transact(t.Context(), func(tx driver.Tx) error { // on its one connection
+		tx.Exec(`SET default_transaction_isolation = 'repeatable read'`, nil)
+		return nil
+	}))
+	storetest.Must(t, s.transact(t.Context(), func(tx driver.Tx) error {
+		tx.Exec(`SELECT * FROM ledger_heads`, nil)
+		if err := tx.Run(context.Background()); err != nil {
 			return err
 		}
 		if tries++; tries == 1 {
@@ -451,27 +427,27 @@ func TestPostgreSQLSerializationFailure(t *testing.T) {
 				return err
 			}
 		}
-		p.exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1`, nil)
+		tx.Exec(`UPDATE ledger_heads SET balance_cents = balance_cents + 1`, nil)
 		return nil
 	}))
 	if tries != 2 {
 		t.Errorf("there were %d tries", tries)
 	}
-	wantBalance(t, s, org, 0, 2)
+	storetest.WantBalance(t, s, org, 0, 2)
 }
 
 // A migration that waits for a transaction to end does not keep that transaction from ending.
 func TestPostgreSQLWriteBesideMigration(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
-	org := createOrganization(t, s, "acme")
+	org := storetest.CreateOrganization(t, s, "acme")
 	raw := pgtest.Connect(t, database)
 	migrated := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
 	defer cancel()
-	must(t, s.transact(ctx, func(p pipeline) error {
-		p.exec(`UPDATE ledger_heads SET balance_cents = 1`, nil)
-		if err := p.run(ctx); err != nil {
+	storetest.Must(t, s.transact(ctx, func(tx driver.Tx) error {
+		tx.Exec(`UPDATE ledger_heads SET balance_cents = 1`, nil)
+		if err := tx.Run(ctx); err != nil {
 			return err
 		}
 		go func() {
@@ -479,18 +455,18 @@ func TestPostgreSQLWriteBesideMigration(t *testing.T) {
 			migrated <- err
 		}()
 		awaitLock(t, raw)
-		p.exec(`UPDATE ledger_heads SET balance_cents = balance_cents + $1`, []any{int64(1)})
+		tx.Exec(`UPDATE ledger_heads SET balance_cents = balance_cents + $1`, []any{int64(1)})
 		return nil
 	}))
-	must(t, <-migrated)
-	wantBalance(t, s, org, 0, 2)
+	storetest.Must(t, <-migrated)
+	storetest.WantBalance(t, s, org, 0, 2)
 }
 
 // awaitLock waits until somebody waits for a lock.
 func awaitLock(t *testing.T, raw *sql.DB) {
 	t.Helper()
-	eventually(t, "somebody to wait for a lock", func() bool {
-		return column[int](t, raw, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0] > 0
+	storetest.Eventually(t, "somebody to wait for a lock", func() bool {
+		return storetest.Column[int](t, raw, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0] > 0
 	})
 }
 
@@ -498,37 +474,37 @@ func awaitLock(t *testing.T, raw *sql.DB) {
 func TestPostgreSQLCancelled(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
-	org := createOrganization(t, s, "acme")
+	org := storetest.CreateOrganization(t, s, "acme")
 	raw := pgtest.Connect(t, database)
 	all := billing.Window{From: 0, To: billing.Day}
 	for name, call := range map[string]func(context.Context) error{
-		"Head":          func(ctx context.Context) error { return second(s.Head(ctx, org)) },
-		"Entries":       func(ctx context.Context) error { return second(s.Entries(ctx, org, 10, 10)) },
-		"Usage":         func(ctx context.Context) error { return second(s.Usage(ctx, org, all)) },
-		"UsageByDay":    func(ctx context.Context) error { return second(s.UsageByDay(ctx, org, all)) },
-		"Organizations": func(ctx context.Context) error { return second(s.Organizations(ctx, "", 10, nil)) },
-		"Grant":         func(ctx context.Context) error { return second(s.Grant(ctx, billing.TokenHash{}, "acme")) },
-		"Tokens":        func(ctx context.Context) error { return second(s.Tokens(ctx)) },
+		"Head":          func(ctx context.Context) error { return storetest.Second(s.Head(ctx, org)) },
+		"Entries":       func(ctx context.Context) error { return storetest.Second(s.Entries(ctx, org, 10, 10)) },
+		"Usage":         func(ctx context.Context) error { return storetest.Second(s.Usage(ctx, org, all)) },
+		"UsageByDay":    func(ctx context.Context) error { return storetest.Second(s.UsageByDay(ctx, org, all)) },
+		"Organizations": func(ctx context.Context) error { return storetest.Second(s.Organizations(ctx, "", 10, nil)) },
+		"Grant":         func(ctx context.Context) error { return storetest.Second(s.Grant(ctx, billing.TokenHash{}, "acme")) },
+		"Tokens":        func(ctx context.Context) error { return storetest.Second(s.Tokens(ctx)) },
 		"RevokeToken":   func(ctx context.Context) error { return s.RevokeToken(ctx, billing.TokenHash{}, 0) },
 		"CreateToken":   func(ctx context.Context) error { return s.CreateToken(ctx, billing.Token{Role: billing.RoleRead}) },
 		"Write": func(ctx context.Context) error { // whose turn does not come
 			s.writing <- struct{}{}
 			defer func() { <-s.writing }()
 			go func() { _, _ = raw.ExecContext(ctx, `SELECT count(*) FROM leases`) }() // waits for the lock
-			return errors.Join(first(s.Write(ctx, org, credit(1, "key")))...)
+			return errors.Join(storetest.First(s.Write(ctx, org, storetest.Credit(1, "key")))...)
 		},
-		"Breakdown":    func(ctx context.Context) error { return lastError(ctx, s, org, all) },
+		"Breakdown":    func(ctx context.Context) error { return storetest.Last(s.Breakdown(ctx, org, all)) },
 		"Export":       func(ctx context.Context) error { return s.Export(ctx, nil) },
 		"Audit":        func(ctx context.Context) error { return s.Audit(ctx, nil) },
-		"Organization": func(ctx context.Context) error { return second(s.OrganizationBySlug(ctx, "acme")) },
+		"Organization": func(ctx context.Context) error { return storetest.Second(s.OrganizationBySlug(ctx, "acme")) },
 		"CreateAnOrg":  func(ctx context.Context) error { return s.CreateOrganization(ctx, billing.Organization{Slug: "x"}) },
 		"Ping":         func(ctx context.Context) error { return s.Ping(ctx) },
 	} {
 		for _, kind := range []error{context.Canceled, context.DeadlineExceeded} {
 			holder, err := raw.BeginTx(t.Context(), nil)
-			must(t, err)
+			storetest.Must(t, err)
 			_, err = holder.Exec(`LOCK TABLE organizations, tokens, token_organizations, ledger_heads, leases, ledger_entries, usage_sums`)
-			must(t, err)
+			storetest.Must(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			if errors.Is(kind, context.DeadlineExceeded) {
 				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -543,40 +519,62 @@ func TestPostgreSQLCancelled(t *testing.T) {
 				t.Errorf("%s: %v; want %v", name, err, kind)
 			}
 			cancel()
-			must(t, holder.Rollback())
+			storetest.Must(t, holder.Rollback())
 		}
 	}
 	// Nothing is left in a state that others would meet.
-	must(t, post(t, s, org, "key"))
-	wantBalance(t, s, org, 1, 1)
+	storetest.Must(t, storetest.Post(t, s, org, "key"))
+	storetest.WantBalance(t, s, org, 1, 1)
 }
 
-func lastError(ctx context.Context, s *Store, org billing.ID, w billing.Window) (last error) {
-	for _, err := range s.Breakdown(ctx, org, w) {
-		last = err
+// Whoever leaves while the COMMIT is under way learns whether it has taken place.
+func TestPostgreSQLGivenUpInTheCommit(t *testing.T) {
+	database := pgtest.Database(t)
+	s, raw := open(t, database), pgtest.Connect(t, database)
+	for _, text := range []string{ // the commit waits for a lock
+		`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$`,
+		`CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON organizations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()`,
+	} {
+		_, err := raw.Exec(text)
+		storetest.Must(t, err)
 	}
-	return last
+	holder, err := raw.BeginTx(t.Context(), nil)
+	storetest.Must(t, err)
+	_, err = holder.Exec(`SELECT pg_advisory_xact_lock(1)`)
+	storetest.Must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	created := make(chan error, 1)
+	go func() {
+		created <- s.CreateOrganization(ctx, billing.Organization{ID: billing.NewID(), Slug: "acme", Name: "acme"})
+	}()
+	awaitLock(t, raw)
+	cancel()
+	storetest.Must(t, holder.Rollback())
+	if err := <-created; err != nil {
+		t.Errorf("of an organization that was created it is said: %v", err)
+	}
+	storetest.Must(t, storetest.Second(s.OrganizationBySlug(t.Context(), "acme")))
 }
 
 // While PostgreSQL is away, everything fails as unavailable; once it is back, everything goes on by itself.
 func TestPostgreSQLAway(t *testing.T) {
 	cluster := pgtest.Start(t)
 	s := open(t, cluster.URL("postgres"))
-	org := createOrganization(t, s, "acme")
-	must(t, post(t, s, org, "before"))
+	org := storetest.CreateOrganization(t, s, "acme")
+	storetest.Must(t, storetest.Post(t, s, org, "before"))
 	w := billing.Window{From: 0, To: billing.Day}
 	calls := map[string]func() error{
-		"Head":          func() error { return second(s.Head(t.Context(), org)) },
-		"Usage":         func() error { return second(s.Usage(t.Context(), org, w)) },
-		"Organizations": func() error { return second(s.Organizations(t.Context(), "", 10, nil)) },
-		"Breakdown":     func() error { return lastError(t.Context(), s, org, w) },
+		"Head":          func() error { return storetest.Second(s.Head(t.Context(), org)) },
+		"Usage":         func() error { return storetest.Second(s.Usage(t.Context(), org, w)) },
+		"Organizations": func() error { return storetest.Second(s.Organizations(t.Context(), "", 10, nil)) },
+		"Breakdown":     func() error { return storetest.Last(s.Breakdown(t.Context(), org, w)) },
 		"Export":        func() error { return s.Export(t.Context(), nil) },
-		"Write":         func() error { return post(t, s, org, "while") },
+		"Write":         func() error { return storetest.Post(t, s, org, "while") },
 		"CreateToken":   func() error { return s.CreateToken(t.Context(), billing.Token{Role: billing.RoleRead}) },
 		"Ping":          func() error { return s.Ping(t.Context()) },
 	}
 	for _, mode := range []string{"fast", "immediate"} {
-		must(t, cluster.Stop(mode))
+		storetest.Must(t, cluster.Stop(mode))
 		for range 3 { // with what is left of the pools, and without
 			for name, call := range calls {
 				if err := call(); !errors.Is(err, billing.ErrUnavailable) {
@@ -584,14 +582,14 @@ func TestPostgreSQLAway(t *testing.T) {
 				}
 			}
 		}
-		if s, err := Open(t.Context(), cluster.URL("postgres")); err == nil {
+		if s, err := openStore(t.Context(), cluster.URL("postgres")); err == nil {
 			s.Close()
 			t.Error("it opened")
 		}
-		must(t, cluster.Start())
-		eventually(t, "writes to succeed", func() bool { return calls["Write"]() == nil })
-		eventually(t, "reads to succeed", func() bool { return calls["Head"]() == nil && calls["Breakdown"]() == nil })
-		wantBalance(t, s, org, 2, 2)
+		storetest.Must(t, cluster.Start())
+		storetest.Eventually(t, "writes to succeed", func() bool { return calls["Write"]() == nil })
+		storetest.Eventually(t, "reads to succeed", func() bool { return calls["Head"]() == nil && calls["Breakdown"]() == nil })
+		storetest.WantBalance(t, s, org, 2, 2)
 	}
 }
 
@@ -601,14 +599,14 @@ func TestPostgreSQLOpenRefuses(t *testing.T) {
 	raw := pgtest.Connect(t, cluster.URL("postgres"))
 	for _, text := range []string{`CREATE ROLE clerk LOGIN PASSWORD 'hunter1'`, `CREATE DATABASE empty`} {
 		_, err := raw.Exec(text)
-		must(t, err)
+		storetest.Must(t, err)
 	}
-	rules := column[string](t, raw, `SHOW hba_file`)[0]
-	must(t, os.WriteFile(rules, []byte("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"), 0o600))
+	rules := storetest.Column[string](t, raw, `SHOW hba_file`)[0]
+	storetest.Must(t, os.WriteFile(rules, []byte("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"), 0o600))
 	_, err := raw.Exec(`SELECT pg_reload_conf()`)
-	must(t, err)
+	storetest.Must(t, err)
 	base, err := url.Parse(cluster.URL("postgres"))
-	must(t, err)
+	storetest.Must(t, err)
 	const password = "hunter2"
 	at := func(user, host, database string) string {
 		u := *base
@@ -618,7 +616,7 @@ func TestPostgreSQLOpenRefuses(t *testing.T) {
 		}
 		return u.String()
 	}
-	eventually(t, "the rules to hold", func() bool {
+	storetest.Eventually(t, "the rules to hold", func() bool {
 		db := pgtest.Connect(t, at("clerk", "", "postgres"))
 		return db.PingContext(t.Context()) != nil
 	})
@@ -633,7 +631,7 @@ func TestPostgreSQLOpenRefuses(t *testing.T) {
 		{"a password with a percent sign", "postgres://clerk:" + password + "%@127.0.0.1/postgres", "cannot be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := Open(t.Context(), c.database)
+			s, err := openStore(t.Context(), c.database)
 			if err == nil {
 				s.Close()
 				t.Fatal("it opened")
@@ -645,14 +643,14 @@ func TestPostgreSQLOpenRefuses(t *testing.T) {
 	}
 	// A server that keeps running meets these errors as well, when the password is changed for instance.
 	_, err = raw.Exec(`ALTER ROLE clerk SUPERUSER PASSWORD '` + password + `'`)
-	must(t, err)
+	storetest.Must(t, err)
 	s := open(t, at("clerk", "", "empty"))
-	org := createOrganization(t, s, "acme")
+	org := storetest.CreateOrganization(t, s, "acme")
 	_, err = raw.Exec(`ALTER ROLE clerk PASSWORD 'hunter3'`)
-	must(t, err)
+	storetest.Must(t, err)
 	_, err = raw.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'clerk'`)
-	must(t, err)
-	eventually(t, "the connections to be gone", func() bool { return second(s.Head(t.Context(), org)) != nil })
+	storetest.Must(t, err)
+	storetest.Eventually(t, "the connections to be gone", func() bool { return storetest.Second(s.Head(t.Context(), org)) != nil })
 	if _, err := s.Head(t.Context(), org); !errors.Is(err, billing.ErrUnavailable) || strings.Contains(err.Error(), password) {
 		t.Errorf("got %v", err)
 	}

@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-var headQuery = `SELECT ` + heads.columns + ` FROM ledger_heads WHERE org_id = $1`
+var headQuery = `SELECT ` + headTable.columns + ` FROM ledger_heads WHERE org_id = $1`
 
-func readHead(ctx context.Context, q querier, org billing.ID) (head billing.Head, err error) {
+func readHead(ctx context.Context, q driver.Querier, org billing.ID) (head billing.Head, err error) {
 	found := false
-	err = q.query(ctx, headQuery, []any{org[:]}, func(r *row) error {
+	err = q.Query(ctx, headQuery, []any{org[:]}, func(r *driver.Row) error {
 		found = true
-		return heads.scan(r, &head)
+		return headTable.scan(r, &head)
 	})
 	if err == nil && !found {
 		err = billing.ErrOrganizationNotFound
@@ -24,23 +25,18 @@ func readHead(ctx context.Context, q querier, org billing.ID) (head billing.Head
 
 // Head implements billing.Store.
 func (s *Store) Head(ctx context.Context, org billing.ID) (billing.Head, error) {
-	return s.heads.read(ctx, org, s.headStamp, func() (billing.Head, bool, error) {
-		head, err := s.headReads.read(ctx, org, func(ctx context.Context) (billing.Head, error) {
-			head, err := readHead(ctx, s.reader, org)
-			return head, s.fail(ctx, err)
-		})
-		return head, true, err
-	})
+	head, err := readHead(ctx, s.db, org)
+	return head, s.fail(ctx, err)
 }
 
 // Entries implements billing.Store.
 func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit int) ([]billing.Entry, error) {
 	list := make([]billing.Entry, 0, min(limit, billing.ListBillingTransactionsLimitClampMaximum))
-	err := s.reader.query(ctx, `SELECT `+entries.columns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
+	err := s.db.Query(ctx, `SELECT `+entryTable.columns+` FROM ledger_entries WHERE org_id = $1 AND seq < $2
 			ORDER BY seq DESC LIMIT $3`, []any{org[:], before, int64(limit)},
-		func(r *row) error {
+		func(r *driver.Row) error {
 			var e billing.Entry
-			if err := entries.scan(r, &e); err != nil {
+			if err := entryTable.scan(r, &e); err != nil {
 				return err
 			}
 			list = append(list, e)
@@ -52,10 +48,10 @@ func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit
 // Entry implements billing.Store. Neither an entry nor the lease that it bills ever changes, so two statements see the same.
 func (s *Store) Entry(ctx context.Context, org, id billing.ID) (entry billing.Entry, lease *billing.Lease, err error) {
 	found := false
-	err = s.reader.query(ctx, `SELECT `+entries.columns+` FROM ledger_entries WHERE org_id = $1 AND entry_id = $2`, []any{org[:], id[:]},
-		func(r *row) error {
+	err = s.db.Query(ctx, `SELECT `+entryTable.columns+` FROM ledger_entries WHERE org_id = $1 AND entry_id = $2`, []any{org[:], id[:]},
+		func(r *driver.Row) error {
 			found = true
-			return entries.scan(r, &entry)
+			return entryTable.scan(r, &entry)
 		})
 	if err != nil {
 		return billing.Entry{}, nil, s.fail(ctx, err)
@@ -66,17 +62,17 @@ func (s *Store) Entry(ctx context.Context, org, id billing.ID) (entry billing.En
 	if entry.LeaseID == nil {
 		return entry, nil, nil
 	}
-	err = s.reader.query(ctx, `SELECT `+leases.columns+` FROM leases WHERE org_id = $1 AND lease_id = $2`, []any{org[:], entry.LeaseID[:]},
-		func(r *row) error {
+	err = s.db.Query(ctx, `SELECT `+leaseTable.columns+` FROM leases WHERE org_id = $1 AND lease_id = $2`, []any{org[:], entry.LeaseID[:]},
+		func(r *driver.Row) error {
 			lease = new(billing.Lease)
-			return leases.scan(r, lease)
+			return leaseTable.scan(r, lease)
 		})
 	return entry, lease, s.fail(ctx, err)
 }
 
 // RecordedLeases implements billing.Store.
 func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billing.LeaseFilter, before billing.LeasePlace, limit int) ([]billing.LeaseRecord, error) {
-	text := `SELECT ` + leases.columns + `, (SELECT entry_id FROM ledger_entries
+	text := `SELECT ` + leaseTable.columns + `, (SELECT entry_id FROM ledger_entries
 			WHERE ledger_entries.org_id = leases.org_id AND ledger_entries.lease_id = leases.lease_id)
 		FROM leases WHERE org_id = $1 AND started_at <= $2 AND (started_at < $2 OR lease_id < $3)`
 	args := []any{org[:], int64(before.StartedAt), before.ID[:]}
@@ -97,9 +93,9 @@ func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billi
 	var records []billing.LeaseRecord
 	args = append(args, int64(limit))
 	text += fmt.Sprintf(` ORDER BY started_at DESC, lease_id DESC LIMIT $%d`, len(args))
-	err := s.reader.query(ctx, text, args, func(r *row) error {
+	err := s.db.Query(ctx, text, args, func(r *driver.Row) error {
 		var record billing.LeaseRecord
-		if err := leases.scan(r, &record.Lease, &record.EntryID); err != nil {
+		if err := leaseTable.scan(r, &record.Lease, &record.EntryID); err != nil {
 			return err
 		}
 		records = append(records, record)
@@ -108,9 +104,9 @@ func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billi
 	return records, s.fail(ctx, err)
 }
 
-// usageParts selects all that a window sums: the periods that lie in it, the longest that fit, and the leases of what is left at
-// its edges, less than the shortest period each. partOf is what to call the part that a time belongs to, with the time as %[1]s.
-// See usageArgs for its parameters. Starts are never negative, so % rounds them down.
+// usageParts returns a SELECT of the rows that add up to the usage of a window: the sums of the longest periods that lie in it, and
+// the leases at its two edges, each shorter than the shortest period. The column part_of is the expression partOf, in which %[1]s
+// stands for the column with the start. usageArgs has the parameters. Starts are never negative, so % rounds them down.
 func usageParts(partOf string) string {
 	var parts []string
 	n := 1
@@ -120,7 +116,7 @@ func usageParts(partOf string) string {
 	}
 	for _, span := range billing.Spans {
 		for range 2 {
-			parts = append(parts, fmt.Sprintf(`SELECT `+partOf+` AS part_of, `+usage.columns+` FROM usage_sums
+			parts = append(parts, fmt.Sprintf(`SELECT `+partOf+` AS part_of, `+usageColumns.columns+` FROM usage_sums
 				WHERE org_id = $1 AND span = %[2]d AND %[3]s`, `start_at`, span, between(`start_at`)))
 		}
 	}
@@ -132,7 +128,8 @@ func usageParts(partOf string) string {
 	return strings.Join(parts, ` UNION ALL `)
 }
 
-// usageArgs are the organization and the bounds of each part: before and after what the parts before cover.
+// usageArgs returns the organization, and for each period and then for the leases the bounds of the two ranges that lie before and
+// after the range that longer periods cover.
 func usageArgs(org billing.ID, w billing.Window) []any {
 	args := []any{org[:]}
 	var covered billing.Window // grows from the inside
@@ -165,21 +162,23 @@ var (
 
 // Usage implements billing.Store.
 func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
-	err = s.readFromReplica(ctx, usageQuery, usageArgs(org, w), func(r *row) error {
-		return usage.scan(r, &sum)
-	}, func() { sum = billing.Usage{} })
-	return sum, err
+	err = s.db.ReadReplica(ctx, func(ctx context.Context, db driver.Reader) error {
+		sum = billing.Usage{}
+		return db.Query(ctx, usageQuery, usageArgs(org, w), func(r *driver.Row) error { return usageColumns.scan(r, &sum) })
+	})
+	return sum, s.fail(ctx, err)
 }
 
 // UsageByDay implements billing.Store.
 func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window) (days []billing.DayUsage, err error) {
-	err = s.readFromReplica(ctx, dailyQuery, usageArgs(org, w), func(r *row) error {
-		var day billing.DayUsage
-		if err := r.Scan(usage.into(&day.Usage, []any{&day.Day})...); err != nil {
+	err = s.db.ReadReplica(ctx, func(ctx context.Context, db driver.Reader) error {
+		days = nil
+		return db.Query(ctx, dailyQuery, usageArgs(org, w), func(r *driver.Row) error {
+			var day billing.DayUsage
+			err := r.Scan(usageColumns.into(&day.Usage, []any{&day.Day})...)
+			days = append(days, day)
 			return err
-		}
-		days = append(days, day)
-		return nil
-	}, func() { days = nil })
-	return days, err
+		})
+	})
+	return days, s.fail(ctx, err)
 }

@@ -8,18 +8,19 @@ import (
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// snapshot is a reading whose errors have their kinds.
+// snapshot is a driver.Snapshot that returns errors of the domain.
 type snapshot struct {
-	reading
+	driver.Snapshot
 	store *Store
 }
 
-// query gives the database's errors their kind. Those of scan, which may hand the rows on, are returned as they are.
-func (s snapshot) query(ctx context.Context, text string, args []any, scan func(*row) error) error {
+// Query turns errors of the database into errors of the domain. An error of scan, which may come from a sink, is returned unchanged.
+func (s snapshot) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
 	var refused error
-	err := s.reading.query(ctx, text, args, func(r *row) error {
+	err := s.Snapshot.Query(ctx, text, args, func(r *driver.Row) error {
 		refused = scan(r)
 		return refused
 	})
@@ -29,11 +30,11 @@ func (s snapshot) query(ctx context.Context, text string, args []any, scan func(
 	return s.store.fail(ctx, err)
 }
 
-// atOneMoment runs do on a snapshot.
-func (s *Store) atOneMoment(ctx context.Context, do func(snapshot) error) error {
+// snapshot runs do on a snapshot.
+func (s *Store) snapshot(ctx context.Context, do func(snapshot) error) error {
 	var refused error
-	err := s.readings.atOneMoment(ctx, func(r reading) error {
-		refused = do(snapshot{r, s})
+	err := s.db.Snapshot(ctx, func(q driver.Snapshot) error {
+		refused = do(snapshot{q, s})
 		return refused
 	})
 	if refused != nil {
@@ -43,9 +44,9 @@ func (s *Store) atOneMoment(ctx context.Context, do func(snapshot) error) error 
 }
 
 func (s snapshot) organizations(ctx context.Context) (orgs []billing.Organization, err error) {
-	err = s.query(ctx, `SELECT `+organizations.columns+` FROM organizations ORDER BY slug`, nil, func(r *row) error {
+	err = s.Query(ctx, `SELECT `+organizationTable.columns+` FROM organizations ORDER BY slug`, nil, func(r *driver.Row) error {
 		var org billing.Organization
-		err := organizations.scan(r, &org)
+		err := organizationTable.scan(r, &org)
 		orgs = append(orgs, org)
 		return err
 	})
@@ -57,11 +58,11 @@ var always = billing.Window{From: math.MinInt64, To: math.MaxInt64}
 
 // leases hands over an organization's leases that started in the window, with one more column if more is given.
 func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, more string, extra []any, take func(*billing.Lease) error) error {
-	return s.query(ctx, `SELECT `+leases.columns+more+` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
+	return s.Query(ctx, `SELECT `+leaseTable.columns+more+` FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3
 			ORDER BY started_at, lease_id`, []any{org[:], int64(w.From), int64(w.To)},
-		func(r *row) error {
+		func(r *driver.Row) error {
 			var l billing.Lease
-			if err := leases.scan(r, &l, extra...); err != nil {
+			if err := leaseTable.scan(r, &l, extra...); err != nil {
 				return err
 			}
 			return take(&l)
@@ -70,10 +71,10 @@ func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, 
 
 // entries hands over an organization's entries, with one more column if more is given.
 func (s snapshot) entries(ctx context.Context, org billing.ID, more string, extra []any, take func(*billing.Entry) error) error {
-	return s.query(ctx, `SELECT `+entries.columns+more+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
-		func(r *row) error {
+	return s.Query(ctx, `SELECT `+entryTable.columns+more+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
+		func(r *driver.Row) error {
 			var e billing.Entry
-			if err := entries.scan(r, &e, extra...); err != nil {
+			if err := entryTable.scan(r, &e, extra...); err != nil {
 				return err
 			}
 			return take(&e)
@@ -82,7 +83,7 @@ func (s snapshot) entries(ctx context.Context, org billing.ID, more string, extr
 
 // Export implements billing.Store.
 func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
-	return s.atOneMoment(ctx, func(q snapshot) error {
+	return s.snapshot(ctx, func(q snapshot) error {
 		orgs, err := q.organizations(ctx)
 		if err != nil {
 			return err
@@ -115,7 +116,7 @@ func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
 
 // Audit implements billing.Store.
 func (s *Store) Audit(ctx context.Context, sink billing.AuditSink) error {
-	return s.atOneMoment(ctx, func(q snapshot) error {
+	return s.snapshot(ctx, func(q snapshot) error {
 		orgs, err := q.organizations(ctx)
 		if err != nil {
 			return err
@@ -161,7 +162,7 @@ var nextUsage = func() string {
 func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
 	for from := always.From; ; {
 		var next *billing.Time
-		err := q.query(ctx, nextUsage, []any{org[:], int64(from)}, func(r *row) error { return r.Scan(&next) })
+		err := q.Query(ctx, nextUsage, []any{org[:], int64(from)}, func(r *driver.Row) error { return r.Scan(&next) })
 		if err != nil || next == nil {
 			return err
 		}
@@ -173,11 +174,11 @@ func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.Aud
 			return err
 		}
 		for _, span := range billing.Spans {
-			err := q.query(ctx, `SELECT `+sums.columns+` FROM usage_sums
+			err := q.Query(ctx, `SELECT `+sumTable.columns+` FROM usage_sums
 					WHERE org_id = $1 AND span = $2 AND start_at >= $3 AND start_at < $4 ORDER BY start_at`,
-				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(r *row) error {
+				[]any{org[:], int64(span), int64(day.From), int64(day.To)}, func(r *driver.Row) error {
 					var sum billing.PeriodUsage
-					if err := sums.scan(r, &sum); err != nil {
+					if err := sumTable.scan(r, &sum); err != nil {
 						return err
 					}
 					return sink.Sum(sum.Period, sum.Usage)

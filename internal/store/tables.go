@@ -2,48 +2,52 @@ package store
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// table is where values of T are stored, in columns in the order of the fields. Rows of tables other than organizations and
-// tokens begin with the id of the organization.
+// table is a table that stores values of T. It has a column for each field of T, in the order of the fields. If its rows belong to
+// an organization, the first column is the id of the organization.
 type table[T any] struct {
-	name    string
+	driver.Table
 	fields  []billing.Field[T]
-	columns string   // separated by commas
-	types   []string // of the columns
+	columns string // of the fields, separated by commas
 }
 
+// newTable makes a table with rows that belong to an organization.
 func newTable[T any](name string, fields []billing.Field[T]) *table[T] {
-	t := &table[T]{name: name, fields: fields}
+	t := newSharedTable(name, fields)
+	t.Columns = slices.Insert(t.Columns, 0, driver.Column{Name: "org_id", Type: driver.UUID})
+	return t
+}
+
+// newSharedTable makes a table with rows that belong to no organization.
+func newSharedTable[T any](name string, fields []billing.Field[T]) *table[T] {
+	t := &table[T]{Table: driver.Table{Name: name}, fields: fields}
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.Name
-		t.types = append(t.types, typeOf(f.Of(new(T))))
+		t.Columns = append(t.Columns, driver.Column{Name: f.Name, Type: typeOf(f.Of(new(T)))})
 	}
 	t.columns = strings.Join(names, ", ")
 	return t
 }
 
 var (
-	organizations = newTable("organizations", billing.OrganizationFields)
-	tokens        = newTable("tokens", billing.TokenFields)
-	heads         = newTable("ledger_heads", billing.HeadFields)
-	leases        = newTable("leases", billing.LeaseFields)
-	entries       = newTable("ledger_entries", billing.EntryFields)
-	sums          = newTable("usage_sums", billing.SumFields)
-	usage         = newTable("", billing.UsageFields) // a part of heads and sums
+	organizationTable = newSharedTable("organizations", billing.OrganizationFields)
+	tokenTable        = newSharedTable("tokens", billing.TokenFields)
+	headTable         = newTable("ledger_heads", billing.HeadFields)
+	leaseTable        = newTable("leases", billing.LeaseFields)
+	entryTable        = newTable("ledger_entries", billing.EntryFields)
+	sumTable          = newTable("usage_sums", billing.SumFields)
+	usageColumns      = newSharedTable("", billing.UsageFields) // a part of heads and sums
 )
 
-// into appends where the columns of a row belong.
+// into appends pointers to the fields of v, into which a row can be scanned.
 func (t *table[T]) into(v *T, places []any) []any {
 	for i := range t.fields {
 		places = append(places, t.fields[i].Of(v))
@@ -51,20 +55,30 @@ func (t *table[T]) into(v *T, places []any) []any {
 	return places
 }
 
-// scan reads a row with the columns of the table, and those that more points to.
-func (t *table[T]) scan(r *row, v *T, more ...any) error {
+// scan reads a row that has the columns of the fields and then the columns for more.
+func (t *table[T]) scan(r *driver.Row, v *T, more ...any) error {
 	return r.Scan(append(t.into(v, nil), more...)...)
 }
 
-// values appends the columns of a row as parameters, which point into it.
+// values appends the fields of v as arguments of a statement.
 func (t *table[T]) values(v *T, args []any) []any {
 	for i := range t.fields {
-		args = append(args, t.fields[i].Known(v))
+		args = append(args, argument(t.fields[i].Known(v)))
 	}
 	return args
 }
 
-// set is what follows SET where every column but the first ones, which name a row, becomes what change makes of it.
+// rows returns rows of an organization for an insertion.
+func (t *table[T]) rows(org billing.ID, of []T) [][]any {
+	rows := make([][]any, len(of))
+	for i := range of {
+		rows[i] = t.values(&of[i], append(make([]any, 0, len(t.Columns)), org[:]))
+	}
+	return rows
+}
+
+// set returns the assignments of an UPDATE to all columns but the first ones, which are the key. The expression change gives the new
+// value of a column.
 func (t *table[T]) set(keys int, change func(column string) string) string {
 	parts := make([]string, 0, len(t.fields))
 	for _, f := range t.fields[keys:] {
@@ -73,32 +87,24 @@ func (t *table[T]) set(keys int, change func(column string) string) string {
 	return strings.Join(parts, `, `)
 }
 
-// The types of columns.
-const (
-	uuids   = "uuid"
-	texts   = "text"
-	numbers = "bigint"
-	hashes  = "bytea"
-)
-
-// typeOf is the type of the column of a field, which the value belongs to.
-func typeOf(value any) string {
+// typeOf returns the type of the column of a field, which value points to.
+func typeOf(value any) driver.Type {
 	switch value.(type) {
 	case *billing.ID, **billing.ID:
-		return uuids
+		return driver.UUID
 	case *int64, **int64, *billing.Time, **billing.Time:
-		return numbers
+		return driver.Bigint
 	case *string, **string, *billing.Source, *billing.Role:
-		return texts
+		return driver.Text
 	case *billing.TokenHash:
-		return hashes
+		return driver.Bytea
 	}
 	panic(fmt.Sprintf("a field of type %T", value))
 }
 
-// plain makes of a parameter that points to the value of a field one of bytes, an int64 or a string.
-func plain(parameter any) any {
-	switch v := parameter.(type) {
+// argument turns a pointer to the value of a field, or nil, into an argument of a statement.
+func argument(value any) any {
+	switch v := value.(type) {
 	case *int64:
 		return *v
 	case *billing.Time:
@@ -113,166 +119,46 @@ func plain(parameter any) any {
 		return v[:]
 	case *billing.TokenHash:
 		return v[:]
+	case nil:
+		return nil
 	}
-	return parameter
+	panic(fmt.Sprintf("a field with a value of type %T", value))
 }
 
-// What follows an insertion where a row with the same key is there.
+// The clauses of an insertion for rows that exist.
 var (
-	changeLease = ` ON CONFLICT (org_id, lease_id) DO UPDATE SET ` + leases.set(2, func(c string) string { return `excluded.` + c })
+	changeLease = ` ON CONFLICT (org_id, lease_id) DO UPDATE SET ` + leaseTable.set(2, func(c string) string { return `excluded.` + c })
 	addToSum    = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` +
-		sums.set(2, func(c string) string { return `usage_sums.` + c + ` + excluded.` + c })
+		sumTable.set(2, func(c string) string { return `usage_sums.` + c + ` + excluded.` + c })
 )
 
-// few is as many rows as a single lease changes of one table: a sum of each span.
-const few = len(billing.Spans)
-
-// insert inserts rows of an organization, with what follows where a row with the same key is there. PostgreSQL gets many as an
-// array for each column, which takes it longer than a few parameters of their own do.
-func insert[T any](d dialect, p pipeline, org billing.ID, into *table[T], rows []T, conflict string) {
-	before, width := `INSERT INTO `+into.name+` (org_id, `+into.columns+`) `, len(into.types)+1
-	if d.pipelined && len(rows) > few {
-		columns := make([][]any, len(into.types))
-		for i := range rows {
-			for c, value := range into.values(&rows[i], make([]any, 0, len(columns))) {
-				columns[c] = append(columns[c], plain(value))
-			}
-		}
-		args, parameters := []any{org[:]}, make([]string, len(columns))
-		for c, of := range into.types {
-			args = append(args, array(of, columns[c]))
-			parameters[c] = fmt.Sprintf(`$%d::%s[]`, c+2, of)
-		}
-		p.exec(before+`SELECT $1::uuid, * FROM unnest(`+strings.Join(parameters, `, `)+`) AS new`+conflict, args)
-		return
-	}
-	for len(rows) > 0 {
-		size := 1
-		for _, larger := range []int{few, 8, 64} {
-			if larger <= len(rows) {
-				size = larger
-			}
-		}
-		args := make([]any, 0, size*width)
-		for i := range size {
-			args = into.values(&rows[i], append(args, org[:]))
-		}
-		rows = rows[size:]
-		p.exec(before+`VALUES `+d.placeholders(size, width)+conflict, args)
-	}
-}
-
-// updateSum has the parameters of an insertion into sums.
-var updateSum = func() string {
-	n := 3 // after the organization and the key
-	return `UPDATE usage_sums SET ` + sums.set(2, func(c string) string {
+// updateHead has the values of a head and then the organization as its parameters.
+var updateHead = func() string {
+	n := 0
+	set := headTable.set(0, func(string) string {
 		n++
-		return fmt.Sprintf(`%s + ?%d`, c, n)
-	}) + ` WHERE org_id = ?1 AND span = ?2 AND start_at = ?3`
+		return fmt.Sprintf(`$%d`, n)
+	})
+	return fmt.Sprintf(`UPDATE ledger_heads SET %s WHERE org_id = $%d`, set, n+1)
 }()
 
-// addSums adds to the sums of periods, most of which are stored already.
-func (d dialect) addSums(p pipeline, org billing.ID, added map[billing.Period]billing.Usage) {
-	// In this order the rows of a period lie together in the table.
-	var rows []billing.PeriodUsage
-	for _, period := range slices.SortedFunc(maps.Keys(added), billing.Period.Compare) {
-		rows = append(rows, billing.PeriodUsage{Period: period, Usage: added[period]})
-	}
-	sqlite, ok := p.(*sqlitePipeline)
-	if !ok {
-		insert(d, p, org, sums, rows, addToSum)
-		return
-	}
-	// SQLite takes half as long again to insert where a row is there as to update it.
-	for i := range rows {
-		if !sqlite.update(updateSum, sums.values(&rows[i], []any{org[:]})) {
-			insert(d, p, org, sums, rows[i:i+1], addToSum)
-		}
+// insert inserts rows. The clause conflict tells the database how to handle a row with a key that exists.
+func (s *Store) insert(tx driver.Tx, into *driver.Table, rows [][]any, conflict string) {
+	for text, args := range s.db.Insert(into, rows, conflict) {
+		tx.Exec(text, args)
 	}
 }
 
-// lookups are the statements that find rows whose column has one of the keys. What follows FROM ends in a condition, of which
-// args are the parameters.
-func (d dialect) lookups(columns, from string, args []any, column, of string, keys []any) iter.Seq2[string, []any] {
-	return func(yield func(string, []any) bool) {
-		if d.pipelined {
-			// Each key is looked up by itself. PostgreSQL would rather read all rows of an organization that its statistics take for
-			// small, than search for many keys.
-			switch len(keys) {
-			case 0:
-			case 1:
-				yield(fmt.Sprintf(`SELECT %s FROM %s AND %s = $%d`, columns, from, column, len(args)+1), append(slices.Clone(args), keys[0]))
-			default:
-				yield(fmt.Sprintf(`SELECT %s FROM unnest($%d::%s[]) AS key, LATERAL (SELECT * FROM %s AND %s = key OFFSET 0) AS found`,
-					columns, len(args)+1, of, from, column), append(slices.Clone(args), array(of, keys)))
-			}
-			return
-		}
-		// Only a few sizes of the list of keys occur, so that each is prepared once; a list is filled up with its last key.
-		for len(keys) > 0 {
-			size := 1
-			for size < len(keys) && size < 512 {
-				size *= 8
-			}
-			n := min(size, len(keys))
-			all := append(append(make([]any, 0, len(args)+size), args...), keys[:n]...)
-			for len(all) < len(args)+size {
-				all = append(all, keys[n-1])
-			}
-			if !yield(`SELECT `+columns+` FROM `+from+` AND `+column+` IN `+d.placeholders(1, size), all) {
-				return
-			}
-			keys = keys[n:]
-		}
+// flush writes the changes of an organization's book.
+func (s *Store) flush(tx driver.Tx, org billing.ID, head billing.Head, c billing.Changes) {
+	s.insert(tx, &leaseTable.Table, leaseTable.rows(org, c.Leases), ``)
+	s.insert(tx, &leaseTable.Table, leaseTable.rows(org, c.Changed), changeLease)
+	s.insert(tx, &entryTable.Table, entryTable.rows(org, c.Entries), ``)
+	// The rows of a period then lie together in the table.
+	var sums []billing.PeriodUsage
+	for _, period := range slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare) {
+		sums = append(sums, billing.PeriodUsage{Period: period, Usage: c.Sums[period]})
 	}
-}
-
-// placeholders writes rows of parameters, "(?,?),(?,?)" for two rows of two. A parameter with a number has a name to SQLite, and
-// the driver searches all names for each parameter that it binds: a statement with a thousand of them takes twice as long.
-func (d dialect) placeholders(rows, width int) string {
-	if !d.pipelined {
-		one := `(` + strings.Repeat(`,?`, width)[1:] + `)`
-		return strings.Repeat(`,`+one, rows)[1:]
-	}
-	var text []byte
-	for i := range rows * width {
-		switch {
-		case i == 0:
-			text = append(text, '(')
-		case i%width == 0:
-			text = append(text, "),("...)
-		default:
-			text = append(text, ',')
-		}
-		text = strconv.AppendInt(append(text, '$'), int64(i+1), 10)
-	}
-	return string(append(text, ')'))
-}
-
-// array makes one parameter of many values, which are as they would be for a parameter each. The driver takes such an array apart
-// without reflection.
-func array(of string, values []any) any {
-	switch of {
-	case uuids:
-		all := make(pgtype.FlatArray[pgtype.UUID], len(values))
-		for i, value := range values {
-			if id, ok := value.([]byte); ok {
-				all[i] = pgtype.UUID{Bytes: [16]byte(id), Valid: true}
-			}
-		}
-		return all
-	case texts:
-		all := make(pgtype.FlatArray[pgtype.Text], len(values))
-		for i, value := range values {
-			all[i].String, all[i].Valid = value.(string)
-		}
-		return all
-	case numbers:
-		all := make(pgtype.FlatArray[pgtype.Int8], len(values))
-		for i, value := range values {
-			all[i].Int64, all[i].Valid = value.(int64)
-		}
-		return all
-	}
-	panic("no array of " + of)
+	s.insert(tx, &sumTable.Table, sumTable.rows(org, sums), addToSum)
+	tx.Exec(updateHead, append(headTable.values(&head, nil), org[:]))
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/audit"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/sqlite"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
@@ -34,8 +36,8 @@ var update = flag.Bool("update", false, "make the databases of the newest set of
 
 // Databases of every earlier version open, and answer as they always have.
 func TestUpgrade(t *testing.T) {
-	files, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
-	must(t, err)
+	files, err := fs.Glob(sqlite.Migrations, "migrations/*.sql")
+	storetest.Must(t, err)
 	newest := len(files)
 	if *update {
 		makeFixtures(t, newest)
@@ -48,14 +50,14 @@ func TestUpgrade(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("v%d/SQLite", version), func(t *testing.T) {
 			old, err := os.ReadFile(name + ".db")
-			must(t, err)
+			storetest.Must(t, err)
 			file := newFile(t)
-			must(t, os.WriteFile(file, old, 0o600))
-			upgraded(t, openFile(t, file), want)
+			storetest.Must(t, os.WriteFile(file, old, 0o600))
+			upgraded(t, open(t, file), want)
 		})
 		t.Run(fmt.Sprintf("v%d/PostgreSQL", version), func(t *testing.T) {
 			dump, err := os.ReadFile(name + ".sql")
-			must(t, err)
+			storetest.Must(t, err)
 			database := pgtest.Database(t)
 			restore(t, pgtest.Connect(t, database), string(dump))
 			upgraded(t, open(t, database), want)
@@ -69,35 +71,35 @@ func upgraded(t *testing.T, s *Store, want []byte) {
 	if diff := gocmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(answers(t, s)), "\n")); diff != "" {
 		t.Errorf("it answers otherwise than it did (-):\n%s", diff)
 	}
-	wantClean(t, s)
+	storetest.WantClean(t, s)
 
 	// It goes on where it stopped: what is sent again is known, and what was running finishes.
 	service := billing.NewService(s, billing.StandardRates)
 	acme, err := s.OrganizationBySlug(t.Context(), "acme")
-	must(t, err)
+	storetest.Must(t, err)
 	before, err := s.Head(t.Context(), acme.ID)
-	must(t, err)
+	storetest.Must(t, err)
 	again := fixtureCredit()
-	must(t, service.PostCredit(t.Context(), acme.ID, again))
+	storetest.Must(t, service.PostCredit(t.Context(), acme.ID, again))
 	if !again.Replayed {
 		t.Error("a credit was posted twice")
 	}
 	finished, running := fixtureLeases()
 	finished.BuildExternalID = nil // it is no UUID, which only earlier versions took; what is left out is as it was
 	results, err := service.RecordLeases(t.Context(), acme.ID, []billing.Lease{finished, running})
-	must(t, err)
+	storetest.Must(t, err)
 	if results[0].Status != billing.LeaseDuplicate || results[1].Status != billing.LeaseDuplicate {
 		t.Errorf("leases that were sent again are %+v", results)
 	}
 	running.FinishedAt = new(running.StartedAt + 300*billing.Second)
 	results, err = service.RecordLeases(t.Context(), acme.ID, []billing.Lease{running})
-	must(t, err)
+	storetest.Must(t, err)
 	after, err := s.Head(t.Context(), acme.ID)
-	must(t, err)
+	storetest.Must(t, err)
 	if results[0].Status != billing.LeaseBilled || after.Seq != before.Seq+1 || after.BalanceCents != before.BalanceCents-12 {
 		t.Errorf("the lease that finished is %+v, the head went from %+v to %+v", results, before, after)
 	}
-	wantClean(t, s)
+	storetest.WantClean(t, s)
 }
 
 // answers is all that can be asked of the database, as text.
@@ -107,32 +109,32 @@ func answers(t *testing.T, s *Store) []byte {
 	service := billing.NewService(s, billing.StandardRates)
 	type object map[string]any
 	orgs, err := s.Organizations(ctx, "", 100, nil)
-	must(t, err)
+	storetest.Must(t, err)
 	tokens, err := s.Tokens(ctx)
-	must(t, err)
+	storetest.Must(t, err)
 	var export strings.Builder
-	must(t, transfer.Export(ctx, s, &export))
+	storetest.Must(t, transfer.Export(ctx, s, &export))
 	var reports []audit.Report
-	must(t, audit.Verify(ctx, s, func(string, string) {}, func(r audit.Report) { reports = append(reports, r) }))
+	storetest.Must(t, audit.Verify(ctx, s, func(string, string) {}, func(r audit.Report) { reports = append(reports, r) }))
 	all := object{"organizations": orgs, "tokens": tokens, "export": strings.Split(export.String(), "\n"), "audit": reports}
 	for _, token := range tokens {
 		page, err := service.VisibleOrganizations(ctx, token.Hash, new(int64(1)), nil)
-		must(t, err)
+		storetest.Must(t, err)
 		grants := object{"first organization": page}
 		for _, org := range orgs {
 			grants[org.Slug], err = s.Grant(ctx, token.Hash, org.Slug)
-			must(t, err)
+			storetest.Must(t, err)
 		}
 		all["token "+token.Name] = grants
 	}
 	for _, org := range orgs {
 		books := object{}
 		books["head"], err = s.Head(ctx, org.ID)
-		must(t, err)
+		storetest.Must(t, err)
 		var pages []any
 		for cursor := (*string)(nil); ; {
 			page, err := service.Transactions(ctx, org.ID, new(int64(2)), cursor)
-			must(t, err)
+			storetest.Must(t, err)
 			pages = append(pages, page)
 			if cursor = page.Next; cursor == nil {
 				break
@@ -145,12 +147,12 @@ func answers(t *testing.T, s *Store) []byte {
 			"in an hour": {From: fixtureDay + 1, To: fixtureDay + billing.Hour/2},
 		} {
 			usage, err := s.Usage(ctx, org.ID, w)
-			must(t, err)
+			storetest.Must(t, err)
 			series, err := service.UsageSeries(ctx, org.ID, w)
-			must(t, err)
+			storetest.Must(t, err)
 			var breakdown []*billing.BreakdownRow
 			for row, err := range s.Breakdown(ctx, org.ID, w) {
-				must(t, err)
+				storetest.Must(t, err)
 				breakdown = append(breakdown, row)
 			}
 			books[name] = object{"usage": usage, "series": series, "breakdown": breakdown}
@@ -161,7 +163,7 @@ func answers(t *testing.T, s *Store) []byte {
 		json.MarshalToFunc(func(enc *jsontext.Encoder, id billing.ID) error { return enc.WriteToken(jsontext.String(id.String())) }),
 		json.MarshalToFunc(func(enc *jsontext.Encoder, t billing.Time) error { return enc.WriteToken(jsontext.String(t.String())) }),
 	)))
-	must(t, err)
+	storetest.Must(t, err)
 	return append(text, '\n')
 }
 
@@ -201,7 +203,7 @@ func makeBooks(t *testing.T, s *Store) {
 	ctx := t.Context()
 	orgs := map[string]*billing.ID{"acme": fixtureID(1, 1), "Globex.Corp": fixtureID(1, 2), "empty": fixtureID(1, 3)}
 	for slug, id := range orgs {
-		must(t, s.CreateOrganization(ctx, billing.Organization{ID: *id, Slug: slug, Name: slug + ", Inc. ☕", CreatedAt: fixtureDay - billing.Day}))
+		storetest.Must(t, s.CreateOrganization(ctx, billing.Organization{ID: *id, Slug: slug, Name: slug + ", Inc. ☕", CreatedAt: fixtureDay - billing.Day}))
 	}
 	for i, token := range []billing.Token{
 		{Name: "reader", Role: billing.RoleRead, Organizations: []string{"acme"}},
@@ -209,7 +211,7 @@ func makeBooks(t *testing.T, s *Store) {
 		{Name: "admin", Role: billing.RoleAdmin, Organizations: []string{"Globex.Corp", "acme", "empty"}, RevokedAt: new(fixtureDay + 2)},
 	} {
 		token.Hash, token.CreatedAt = billing.TokenHash{byte(i)}, fixtureDay+billing.Time(i)
-		must(t, s.CreateToken(ctx, token))
+		storetest.Must(t, s.CreateToken(ctx, token))
 	}
 
 	finished, running := fixtureLeases()
@@ -246,11 +248,11 @@ func makeBooks(t *testing.T, s *Store) {
 		for _, l := range leases {
 			if l.FinishedAt != nil {
 				cost, err := billing.StandardRates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
-				must(t, err)
+				storetest.Must(t, err)
 				l.AmountCents = new(-cost)
 			}
 			imported := &billing.ImportLease{Lease: l}
-			must(t, imported.Validate())
+			storetest.Must(t, imported.Validate())
 			ops = append(ops, imported)
 			if l.FinishedAt != nil {
 				entry(billing.Entry{AmountCents: *l.AmountCents, Source: billing.SourceVMLeaseDebit, Description: l.Describe(), LeaseID: l.ID})
@@ -259,7 +261,7 @@ func makeBooks(t *testing.T, s *Store) {
 		for _, source := range []billing.Source{billing.SourceStripeTopup, billing.SourceCouponRedemption, billing.SourceRefund} {
 			entry(billing.Entry{AmountCents: int64(n), Source: source})
 		}
-		must(t, errors.Join(first(s.Write(ctx, *orgs[slug], ops...))...))
+		storetest.Must(t, errors.Join(storetest.First(s.Write(ctx, *orgs[slug], ops...))...))
 	}
 }
 
@@ -272,28 +274,28 @@ func makeFixtures(t *testing.T, version int) {
 			t.Fatalf("%s%s exists. It stands for the databases that are in use, so it stays as it is.", name, kind)
 		}
 	}
-	must(t, os.MkdirAll("testdata", 0o755))
+	storetest.Must(t, os.MkdirAll("testdata", 0o755))
 
 	file := newFile(t)
-	s, err := Open(t.Context(), "sqlite:"+file)
-	must(t, err)
+	s, err := openStore(t.Context(), file)
+	storetest.Must(t, err)
 	makeBooks(t, s)
-	must(t, os.WriteFile(name+".json", answers(t, s), 0o644)) //nolint:gosec // it is committed
-	must(t, s.Close())
+	storetest.Must(t, os.WriteFile(name+".json", answers(t, s), 0o644)) //nolint:gosec // it is committed
+	storetest.Must(t, s.Close())
 	if _, err := os.Stat(file + "-wal"); err == nil {
 		t.Fatal("not all is in the one file")
 	}
 	data, err := os.ReadFile(file)
-	must(t, err)
-	must(t, os.WriteFile(name+".db", data, 0o644))
+	storetest.Must(t, err)
+	storetest.Must(t, os.WriteFile(name+".db", data, 0o644))
 
 	database := pgtest.Database(t)
 	makeBooks(t, open(t, database))
 	cmd := exec.CommandContext(t.Context(), pgtest.Program(t, "pg_dump"), "--inserts", "--no-owner", "--no-privileges", "--dbname="+database)
 	cmd.Stderr = os.Stderr
 	dump, err := cmd.Output()
-	must(t, err)
-	must(t, os.WriteFile(name+".sql", []byte(ownDump(string(dump))), 0o644))
+	storetest.Must(t, err)
+	storetest.Must(t, os.WriteFile(name+".sql", []byte(ownDump(string(dump))), 0o644))
 }
 
 // passing are the lines of a dump that speak of the program or the session that made it.
@@ -307,9 +309,9 @@ func ownDump(dump string) string {
 func restore(t *testing.T, db *sql.DB, dump string) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
-	must(t, err)
+	storetest.Must(t, err)
 	defer conn.Close()
-	must(t, conn.Raw(func(driver any) error {
+	storetest.Must(t, conn.Raw(func(driver any) error {
 		pg, ok := driver.(*stdlib.Conn)
 		if !ok {
 			return fmt.Errorf("the driver's connection is a %T", driver)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
-	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
@@ -27,7 +27,7 @@ type service struct {
 
 func open(t *testing.T) *service {
 	t.Helper()
-	books, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "billing.db"))
+	books, err := database.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "billing.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,9 @@
-package store
+package sqlite
 
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -12,29 +13,22 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/harmont-dev/harmont-billing/internal/audit"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
-	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
-
-// wantClean fails the test where the books are off.
-func wantClean(t *testing.T, s *Store) {
-	t.Helper()
-	must(t, audit.Verify(t.Context(), s, func(org, what string) { t.Errorf("%s: %s", org, what) }, func(audit.Report) {}))
-}
 
 // A copy that is made while others write is one moment of the books, and holds all that was acknowledged before it began.
 func TestBackupWhileWritersWrite(t *testing.T) {
-	s := openFile(t, newFile(t))
+	s, db := open(t, newFile(t))
 	const writers, backups = 8, 5
-	orgs := []billing.ID{createOrganization(t, s, "acme"), createOrganization(t, s, "globex")}
+	orgs := []billing.ID{storetest.CreateOrganization(t, s, "acme"), storetest.CreateOrganization(t, s, "globex")}
 	var acknowledged [writers]atomic.Int64 // credits
 	ctx, stop := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
 	for w := range writers {
 		writing.Go(func() {
 			for i := int64(1); ctx.Err() == nil; i++ {
-				errs, err := s.Write(context.Background(), orgs[w%len(orgs)], credit(1, fmt.Sprint(w, " ", i)), record(lease()))
+				errs, err := s.Write(context.Background(), orgs[w%len(orgs)], storetest.Credit(1, fmt.Sprint(w, " ", i)), storetest.Record(storetest.Lease()))
 				if err := errors.Join(append(errs, err)...); err != nil {
 					t.Error(err)
 					return
@@ -52,39 +46,41 @@ func TestBackupWhileWritersWrite(t *testing.T) {
 			}
 		}
 		file := filepath.Join(folder, fmt.Sprint(n, ".db"))
-		must(t, s.Backup(t.Context(), file))
+		storetest.Must(t, db.Backup(t.Context(), file))
 		if leftovers, err := filepath.Glob(file + "?*"); err != nil || len(leftovers) > 0 {
 			t.Errorf("beside the copy there is %v, %v", leftovers, err)
 		}
 
-		check := openRaw(t, file)
-		if got := column[string](t, check, `PRAGMA integrity_check`)[0]; got != "ok" {
+		check, err := sql.Open("sqlite", file)
+		storetest.Must(t, err)
+		t.Cleanup(func() { check.Close() })
+		if got := storetest.Column[string](t, check, `PRAGMA integrity_check`)[0]; got != "ok" {
 			t.Errorf("SQLite finds %s", got)
 		}
-		copied := openFile(t, file)
-		wantClean(t, copied)
+		copied, _ := open(t, file)
+		storetest.WantClean(t, copied)
 		for w, last := range before {
 			for i := int64(1); i <= last; i++ {
 				key := fmt.Sprint(w, " ", i)
-				if found := column[int](t, check, `SELECT count(*) FROM ledger_entries WHERE org_id = $1 AND idempotency_key = $2`, orgs[w%len(orgs)][:], key)[0]; found != 1 {
+				if found := storetest.Column[int](t, check, `SELECT count(*) FROM ledger_entries WHERE org_id = $1 AND idempotency_key = $2`, orgs[w%len(orgs)][:], key)[0]; found != 1 {
 					t.Fatalf("of the credit %s, which was acknowledged before the backup, there are %d", key, found)
 				}
 			}
 		}
-		must(t, post(t, copied, orgs[0], "in the copy"))
+		storetest.Must(t, storetest.Post(t, copied, orgs[0], "in the copy"))
 	}
 	stop()
 	writing.Wait()
-	wantClean(t, s)
+	storetest.WantClean(t, s)
 }
 
 func TestBackupRefuses(t *testing.T) {
-	s := openFile(t, newFile(t))
-	createOrganization(t, s, "acme")
+	s, db := open(t, newFile(t))
+	storetest.CreateOrganization(t, s, "acme")
 	folder := t.TempDir()
 	existing := filepath.Join(folder, "existing.db")
-	must(t, os.WriteFile(existing, []byte("keep me"), 0o600))
-	must(t, os.Symlink(filepath.Join(folder, "nowhere"), filepath.Join(folder, "link.db")))
+	storetest.Must(t, os.WriteFile(existing, []byte("keep me"), 0o600))
+	storetest.Must(t, os.Symlink(filepath.Join(folder, "nowhere"), filepath.Join(folder, "link.db")))
 	missing := filepath.Join(folder, "missing", "backup.db")
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -103,7 +99,7 @@ func TestBackupRefuses(t *testing.T) {
 		{"a context that has ended", ended, filepath.Join(folder, "backup.db"), context.Canceled, "cancel"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := s.Backup(c.ctx, c.file)
+			err := db.Backup(c.ctx, c.file)
 			if err == nil || c.kind != nil && !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("it says %v", err)
 			}
@@ -119,16 +115,16 @@ func TestBackupRefuses(t *testing.T) {
 
 // Of several that back up to the same file, one makes it.
 func TestBackupTwiceAtOnce(t *testing.T) {
-	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
+	s, db := open(t, newFile(t))
+	org := storetest.CreateOrganization(t, s, "acme")
 	for i := range 200 {
-		must(t, post(t, s, org, fmt.Sprint(i)))
+		storetest.Must(t, storetest.Post(t, s, org, fmt.Sprint(i)))
 	}
 	file := filepath.Join(t.TempDir(), "backup.db")
 	errs := make([]error, 4)
 	var all sync.WaitGroup
 	for i := range errs {
-		all.Go(func() { errs[i] = s.Backup(t.Context(), file) })
+		all.Go(func() { errs[i] = db.Backup(t.Context(), file) })
 	}
 	all.Wait()
 	made := 0
@@ -142,34 +138,34 @@ func TestBackupTwiceAtOnce(t *testing.T) {
 	if made != 1 {
 		t.Errorf("%d of them made the file", made)
 	}
-	copied := openFile(t, file)
-	wantClean(t, copied)
-	wantBalance(t, copied, org, 200, 200)
+	copied, _ := open(t, file)
+	storetest.WantClean(t, copied)
+	storetest.WantBalance(t, copied, org, 200, 200)
 }
 
 // A backup that ends in the middle leaves nothing behind.
 func TestBackupCancelled(t *testing.T) {
-	s := openFile(t, newFile(t))
-	org := createOrganization(t, s, "acme")
+	s, db := open(t, newFile(t))
+	org := storetest.CreateOrganization(t, s, "acme")
 	long := strings.Repeat("x", billing.LeaseVMHandleMaxLength)
 	leases := make([]billing.Lease, billing.RecordLeasesRequestLeasesMaxItems)
 	for i := range leases {
-		leases[i] = lease()
+		leases[i] = storetest.Lease()
 		leases[i].JobName, leases[i].StepKey, leases[i].VMHandle, leases[i].PipelineName = &long, &long, &long, &long
 	}
-	must(t, errors.Join(first(s.Write(t.Context(), org, record(leases...)))...))
+	storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Record(leases...)))...))
 	folder := t.TempDir()
 	file := filepath.Join(folder, "backup.db")
 	var err error
-	eventually(t, "a backup to be cancelled in the middle", func() bool {
+	storetest.Eventually(t, "a backup to be cancelled in the middle", func() bool {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error, 1)
-		go func() { done <- s.Backup(ctx, file) }()
+		go func() { done <- db.Backup(ctx, file) }()
 		begun := false
 		for running := true; running; {
 			files, readErr := os.ReadDir(folder)
-			must(t, readErr)
+			storetest.Must(t, readErr)
 			for _, f := range files {
 				if info, statErr := f.Info(); statErr == nil && info.Size() > 0 {
 					begun = true
@@ -183,7 +179,7 @@ func TestBackupCancelled(t *testing.T) {
 			}
 		}
 		if err == nil {
-			must(t, os.Remove(file))
+			storetest.Must(t, os.Remove(file))
 		}
 		return begun && err != nil
 	})
@@ -193,17 +189,7 @@ func TestBackupCancelled(t *testing.T) {
 	if files, err := os.ReadDir(folder); err != nil || len(files) != 0 {
 		t.Errorf("it left %v, %v", files, err)
 	}
-	must(t, s.Backup(t.Context(), file))
-	wantClean(t, openFile(t, file))
-}
-
-func TestBackupOfPostgreSQL(t *testing.T) {
-	s := open(t, pgtest.Database(t))
-	file := filepath.Join(t.TempDir(), "backup.db")
-	if err := s.Backup(t.Context(), file); !errors.Is(err, billing.ErrInvalid) || !strings.Contains(err.Error(), "pg_dump") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("there is a file, %v", err)
-	}
+	storetest.Must(t, db.Backup(t.Context(), file))
+	copied, _ := open(t, file)
+	storetest.WantClean(t, copied)
 }

@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
 // flock is a primary and its replicas.
@@ -22,7 +24,8 @@ type flock struct {
 	*testing.T
 	primary  *pgtest.Cluster
 	replicas []*pgtest.Cluster
-	store    *Store
+	store    *store.Store
+	db       *Database
 	org      billing.ID
 	bills    int64 // how often bill was called
 	log      *safeLog
@@ -35,24 +38,24 @@ func newFlock(t *testing.T, replicas int) *flock {
 	t.Parallel() // these tests mostly wait
 	f := &flock{T: t, primary: pgtest.Start(t, pgtest.NoSync), log: new(safeLog)}
 	_, err := pgtest.Connect(t, f.primary.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
-	must(t, err)
+	storetest.Must(t, err)
 	for range replicas {
 		f.replicas = append(f.replicas, f.primary.Replica(t))
 	}
-	f.store = open(t, f.primary.URL(flockDatabase))
-	f.org = createOrganization(t, f.store, "acme")
+	f.store, f.db = open(t, f.primary.URL(flockDatabase))
+	f.org = storetest.CreateOrganization(t, f.store, "acme")
 	return f
 }
 
 func (f *flock) follow(urls ...string) {
 	f.Helper()
-	must(f.T, f.store.FollowReplicas(slog.New(slog.NewTextHandler(f.log, nil)), urls))
+	storetest.Must(f.T, f.db.FollowReplicas(slog.New(slog.NewTextHandler(f.log, nil)), urls))
 }
 
 // bill bills 12 cents to the first hour.
 func (f *flock) bill() {
 	f.Helper()
-	must(f.T, errors.Join(first(f.store.Write(f.Context(), f.org, record(lease())))...))
+	storetest.Must(f.T, errors.Join(storetest.First(f.store.Write(f.Context(), f.org, storetest.Record(storetest.Lease())))...))
 	f.bills++
 }
 
@@ -61,14 +64,14 @@ func (f *flock) usage() int64 {
 	f.Helper()
 	ctx, w := f.Context(), billing.Window{From: 0, To: billing.Day}
 	sum, err := f.store.Usage(ctx, f.org, w)
-	must(f.T, err)
+	storetest.Must(f.T, err)
 	return sum.Cents / 12
 }
 
 func (f *flock) series() (bills int64) {
 	f.Helper()
 	days, err := f.store.UsageByDay(f.Context(), f.org, billing.Window{From: 0, To: billing.Day})
-	must(f.T, err)
+	storetest.Must(f.T, err)
 	for _, day := range days {
 		bills += day.Cents / 12
 	}
@@ -78,28 +81,28 @@ func (f *flock) series() (bills int64) {
 func (f *flock) breakdown() (bills int64) {
 	f.Helper()
 	for _, err := range f.store.Breakdown(f.Context(), f.org, billing.Window{From: 0, To: billing.Day}) {
-		must(f.T, err)
+		storetest.Must(f.T, err)
 		bills++
 	}
 	return bills
 }
 
 // read tells whether a replica is read from.
-func (f *flock) read(i int) bool { return f.store.replicas.all[i].fresh() != nil }
+func (f *flock) read(i int) bool { return f.db.replicas.all[i].fresh() != nil }
 
 func (f *flock) await(i int, read bool) {
 	f.Helper()
-	eventually(f.T, fmt.Sprintf("replica %d to be read from: %v", i, read), func() bool { return f.read(i) == read })
+	storetest.Eventually(f.T, fmt.Sprintf("replica %d to be read from: %v", i, read), func() bool { return f.read(i) == read })
 }
 
 // on runs a statement on a server.
 func (f *flock) on(cluster *pgtest.Cluster, text string) {
 	f.Helper()
 	db, err := sql.Open("pgx", cluster.URL("postgres"))
-	must(f.T, err)
+	storetest.Must(f.T, err)
 	defer db.Close()
 	_, err = db.Exec(text)
-	must(f.T, err)
+	storetest.Must(f.T, err)
 }
 
 // safeLog can be read while it is written.
@@ -126,21 +129,21 @@ func TestReplicasAnswer(t *testing.T) {
 	f.follow(f.replicas[0].URL(flockDatabase))
 	f.bill()
 	f.await(0, true)
-	eventually(t, "the replica to have the lease", func() bool { return f.usage() == 1 && f.series() == 1 && f.breakdown() == 1 })
+	storetest.Eventually(t, "the replica to have the lease", func() bool { return f.usage() == 1 && f.series() == 1 && f.breakdown() == 1 })
 
-	must(t, errors.Join(f.store.reader.(postgresPool).Close(), f.store.readings.(postgresPool).Close()))
+	f.db.pools.close()
 	f.bill() // writes go on
-	eventually(t, "the replica to have the next lease", func() bool { return f.usage() == 2 && f.series() == 2 && f.breakdown() == 2 })
+	storetest.Eventually(t, "the replica to have the next lease", func() bool { return f.usage() == 2 && f.series() == 2 && f.breakdown() == 2 })
 	ctx := t.Context()
 	for what, err := range map[string]error{
-		"balance":       second(f.store.Head(ctx, f.org)),
-		"transactions":  second(f.store.Entries(ctx, f.org, 10, 10)),
-		"organizations": second(f.store.Organizations(ctx, "", 10, nil)),
-		"grants":        second(f.store.Grant(ctx, billing.TokenHash{}, "acme")),
+		"balance":       storetest.Second(f.store.Head(ctx, f.org)),
+		"transactions":  storetest.Second(f.store.Entries(ctx, f.org, 10, 10)),
+		"organizations": storetest.Second(f.store.Organizations(ctx, "", 10, nil)),
+		"grants":        storetest.Second(f.store.Grant(ctx, billing.TokenHash{}, "acme")),
 		"an export":     f.store.Export(ctx, nil),
 		"an audit":      f.store.Audit(ctx, nil),
 	} {
-		if err == nil || !strings.Contains(err.Error(), "database is closed") {
+		if err == nil || !strings.Contains(err.Error(), "closed pool") {
 			t.Errorf("%s came from the replica: %v", what, err)
 		}
 	}
@@ -154,8 +157,8 @@ func TestReplicaThatLags(t *testing.T) {
 	f.await(0, true)
 
 	f.on(f.replicas[0], `SELECT pg_wal_replay_pause()`)
-	eventually(t, "the replica to stand still", func() bool {
-		return column[string](t, pgtest.Connect(t, f.replicas[0].URL("postgres")), `SELECT pg_get_wal_replay_pause_state()`)[0] == "paused"
+	storetest.Eventually(t, "the replica to stand still", func() bool {
+		return storetest.Column[string](t, pgtest.Connect(t, f.replicas[0].URL("postgres")), `SELECT pg_get_wal_replay_pause_state()`)[0] == "paused"
 	})
 	f.bill()
 	billed := time.Now()
@@ -167,11 +170,11 @@ func TestReplicaThatLags(t *testing.T) {
 			t.Fatalf("an answer is %s old", asked.Sub(billed))
 		}
 		// What must not be old never is.
-		wantBalance(t, f.store, f.org, f.bills, -12*f.bills)
+		storetest.WantBalance(t, f.store, f.org, f.bills, -12*f.bills)
 		if entries, err := f.store.Entries(t.Context(), f.org, 1<<62, 10); err != nil || int64(len(entries)) != f.bills {
 			t.Fatalf("there are %d entries, %v", len(entries), err)
 		}
-		if asked.Sub(billed) > patience {
+		if asked.Sub(billed) > storetest.Patience {
 			t.Fatal("the replica was not left out")
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -190,7 +193,7 @@ func TestReplicaThatLags(t *testing.T) {
 	if got := f.usage(); got != f.bills {
 		t.Errorf("the replica was taken back with %d leases of %d", got, f.bills)
 	}
-	eventually(t, "the log to say so", func() bool { return strings.Contains(f.log.String(), "replica is read from again") })
+	storetest.Eventually(t, "the log to say so", func() bool { return strings.Contains(f.log.String(), "replica is read from again") })
 }
 
 // Reads go on when a replica stops, while it is away, and when it is back; so they do with a second replica.
@@ -208,8 +211,8 @@ func TestReplicaThatStops(t *testing.T) {
 			w := billing.Window{From: 0, To: billing.Day}
 			for ctx.Err() == nil {
 				for what, err := range map[string]error{
-					"usage":  second(f.store.Usage(context.Background(), f.org, w)),
-					"series": second(f.store.UsageByDay(context.Background(), f.org, w)),
+					"usage":  storetest.Second(f.store.Usage(context.Background(), f.org, w)),
+					"series": storetest.Second(f.store.UsageByDay(context.Background(), f.org, w)),
 				} {
 					if err != nil {
 						t.Errorf("%s: %v", what, err)
@@ -228,20 +231,20 @@ func TestReplicaThatStops(t *testing.T) {
 		})
 	}
 	for _, mode := range []string{"fast", "immediate"} {
-		must(t, f.replicas[0].Stop(mode))
+		storetest.Must(t, f.replicas[0].Stop(mode))
 		f.await(0, false)
 		f.await(1, true)
 		f.bill()
-		must(t, f.replicas[0].Start())
+		storetest.Must(t, f.replicas[0].Start())
 		f.await(0, true)
 	}
-	must(t, errors.Join(f.replicas[0].Stop("fast"), f.replicas[1].Stop("fast")))
+	storetest.Must(t, errors.Join(f.replicas[0].Stop("fast"), f.replicas[1].Stop("fast")))
 	f.await(0, false)
 	f.await(1, false)
 	if got := f.usage(); got != f.bills {
 		t.Errorf("the primary has %d leases of %d", got, f.bills)
 	}
-	must(t, f.replicas[1].Start())
+	storetest.Must(t, f.replicas[1].Start())
 	f.await(1, true)
 	cancel()
 	reading.Wait()
@@ -250,14 +253,14 @@ func TestReplicaThatStops(t *testing.T) {
 // One that is away when the server starts is used once it is there.
 func TestReplicaThatComesLater(t *testing.T) {
 	f := newFlock(t, 1)
-	must(t, f.replicas[0].Stop("fast"))
+	storetest.Must(t, f.replicas[0].Stop("fast"))
 	f.follow(f.replicas[0].URL(flockDatabase))
 	f.bill()
 	if f.usage() != 1 {
 		t.Error("the primary was not read")
 	}
-	eventually(t, "the log to say that it is left out", func() bool { return strings.Contains(f.log.String(), "replica is left out") })
-	must(t, f.replicas[0].Start())
+	storetest.Eventually(t, "the log to say that it is left out", func() bool { return strings.Contains(f.log.String(), "replica is left out") })
+	storetest.Must(t, f.replicas[0].Start())
 	f.await(0, true)
 }
 
@@ -267,12 +270,12 @@ func TestReplicaWithoutPrimary(t *testing.T) {
 	f.follow(f.replicas[0].URL(flockDatabase))
 	f.bill()
 	f.await(0, true)
-	must(t, f.primary.Stop("immediate"))
+	storetest.Must(t, f.primary.Stop("immediate"))
 	f.await(0, false)
 	if _, err := f.store.Usage(t.Context(), f.org, billing.Window{From: 0, To: billing.Day}); !errors.Is(err, billing.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	must(t, f.primary.Start())
+	storetest.Must(t, f.primary.Start())
 	f.await(0, true)
 }
 
@@ -282,7 +285,7 @@ func TestReplicaThatIsNone(t *testing.T) {
 	f.on(f.primary, `CREATE DATABASE other`)
 	other := pgtest.Start(t, pgtest.NoSync)
 	_, err := pgtest.Connect(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
-	must(t, err)
+	storetest.Must(t, err)
 	othersReplica := other.Replica(t)
 	for range 8 { // so that its log is longer
 		f.on(other, `SELECT pg_switch_wal(), pg_logical_emit_message(false, 'test', 'x')`)
@@ -297,7 +300,7 @@ func TestReplicaThatIsNone(t *testing.T) {
 	f.follow(urls...)
 	f.bill()
 	f.await(0, true)
-	eventually(t, "each to be judged", func() bool { return strings.Count(f.log.String(), "left out") >= len(urls)-1 })
+	storetest.Eventually(t, "each to be judged", func() bool { return strings.Count(f.log.String(), "left out") >= len(urls)-1 })
 	for range 100 {
 		for i := range urls {
 			if f.read(i) != (i == 0) {
@@ -310,7 +313,7 @@ func TestReplicaThatIsNone(t *testing.T) {
 	// Nor is one that has been made a primary.
 	f.on(f.replicas[0], `SELECT pg_promote()`)
 	f.await(0, false)
-	eventually(t, "the log to say why", func() bool { return strings.Count(f.log.String(), "follows no other server") == 3 })
+	storetest.Eventually(t, "the log to say why", func() bool { return strings.Count(f.log.String(), "follows no other server") == 3 })
 	if got := f.usage(); got != f.bills {
 		t.Errorf("the answer has %d leases of %d", got, f.bills)
 	}
@@ -328,9 +331,9 @@ type proxy struct {
 func newProxy(t *testing.T, target string) (p *proxy, throughIt string) {
 	t.Helper()
 	u, err := url.Parse(target)
-	must(t, err)
+	storetest.Must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	storetest.Must(t, err)
 	p = &proxy{listener: listener, target: u.Host}
 	p.moving = sync.NewCond(&p.mu)
 	t.Cleanup(func() {
@@ -421,15 +424,15 @@ func TestReplicaUnderLoad(t *testing.T) {
 	f.follow(f.replicas[0].URL(flockDatabase))
 	f.bill()
 	f.await(0, true)
-	for _, pool := range []postgresPool{f.store.reader.(postgresPool), f.store.replicas.all[0].reader, f.store.replicas.all[0].streams} {
-		for range pool.Stats().MaxOpenConnections {
-			c, err := pool.Conn(t.Context())
-			must(t, err)
-			t.Cleanup(func() { c.Close() })
+	for _, pool := range []pool{f.db.reads, f.db.replicas.all[0].reads, f.db.replicas.all[0].snapshots} {
+		for range pool.Config().MaxConns {
+			c, err := pool.Acquire(t.Context())
+			storetest.Must(t, err)
+			t.Cleanup(c.Release)
 		}
 	}
 	for last := time.Now().Add(maxLag + 2*time.Second); time.Now().Before(last); time.Sleep(lagInterval / 5) {
-		state := f.store.replicas.all[0].state.Load()
+		state := f.db.replicas.all[0].state.Load()
 		if state == nil || state.asOf.IsZero() {
 			t.Fatal("the replica was left out")
 		}
@@ -438,18 +441,14 @@ func TestReplicaUnderLoad(t *testing.T) {
 
 func TestFollowReplicasRefuses(t *testing.T) {
 	const password = "hunter2"
-	err := openFile(t, newFile(t)).FollowReplicas(slog.New(slog.DiscardHandler), []string{"postgres://replica/books"})
-	if err == nil || !strings.Contains(err.Error(), "need a PostgreSQL database") {
-		t.Errorf("with SQLite it says %v", err)
-	}
-	s := open(t, pgtest.Database(t))
-	err = s.FollowReplicas(slog.New(slog.DiscardHandler), []string{"postgres://replica/books", "postgres://clerk:" + password + "@host:port/books"})
+	_, d := open(t, pgtest.Database(t))
+	err := d.FollowReplicas(slog.New(slog.DiscardHandler), []string{"postgres://replica/books", "postgres://clerk:" + password + "@host:port/books"})
 	if err == nil || !strings.Contains(err.Error(), "cannot be read") || strings.Contains(err.Error(), password) {
 		t.Errorf("with a broken URL it says %v", err)
 	}
 	log := new(safeLog)
-	must(t, s.FollowReplicas(slog.New(slog.NewTextHandler(log, nil)), []string{"postgres://clerk:" + password + "@127.0.0.1:1/books"}))
-	eventually(t, "the log to have the replica", func() bool { return strings.Contains(log.String(), "127.0.0.1:1/books") })
+	storetest.Must(t, d.FollowReplicas(slog.New(slog.NewTextHandler(log, nil)), []string{"postgres://clerk:" + password + "@127.0.0.1:1/books"}))
+	storetest.Eventually(t, "the log to have the replica", func() bool { return strings.Contains(log.String(), "127.0.0.1:1/books") })
 	if strings.Contains(log.String(), password) {
 		t.Errorf("the log has the password: %s", log)
 	}

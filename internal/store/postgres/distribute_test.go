@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"database/sql"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
 // standInCitus makes what Distribute uses of Citus, with the types that Citus's own functions have. They note their calls
@@ -52,16 +53,16 @@ func standInCitus(t *testing.T, database string) *sql.DB {
 
 func TestDistribute(t *testing.T) {
 	database := pgtest.Database(t)
-	s := open(t, database)
-	createOrganization(t, s, "acme")
+	s, d := open(t, database)
+	storetest.CreateOrganization(t, s, "acme")
 	db := standInCitus(t, database)
-	spread, err := s.Distribute(t.Context())
-	must(t, err)
+	spread, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
 	all := []string{"organizations", "tokens", "token_organizations", "ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	if !slices.Equal(spread, all) {
 		t.Errorf("spread %v; want %v", spread, all)
 	}
-	calls := column[string](t, db, `SELECT call FROM calls ORDER BY number`)
+	calls := storetest.Column[string](t, db, `SELECT call FROM calls ORDER BY number`)
 	want := []string{
 		"reference organizations", "reference tokens", "reference token_organizations",
 		"distributed ledger_heads by org_id", "distributed leases by org_id", "distributed ledger_entries by org_id",
@@ -71,15 +72,15 @@ func TestDistribute(t *testing.T) {
 		t.Errorf("the calls are\n%s\nwant\n%s", strings.Join(calls, "\n"), strings.Join(want, "\n"))
 	}
 	// No table is left out.
-	tables := column[string](t, db, `SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+	tables := storetest.Column[string](t, db, `SELECT tablename FROM pg_tables WHERE schemaname = 'public'
 		AND tablename NOT IN ('goose_db_version', 'pg_dist_partition', 'calls')`)
 	if slices.Sort(tables); !slices.Equal(tables, slices.Sorted(slices.Values(all))) {
 		t.Errorf("the tables are %v", tables)
 	}
 
-	spread, err = s.Distribute(t.Context())
-	must(t, err)
-	if after := column[string](t, db, `SELECT call FROM calls ORDER BY number`); len(spread) != 0 || !slices.Equal(after, calls) {
+	spread, err = d.Distribute(t.Context())
+	storetest.Must(t, err)
+	if after := storetest.Column[string](t, db, `SELECT call FROM calls ORDER BY number`); len(spread) != 0 || !slices.Equal(after, calls) {
 		t.Errorf("the second time it spread %v", spread)
 	}
 }
@@ -87,13 +88,13 @@ func TestDistribute(t *testing.T) {
 // A run that stopped halfway is finished by the next.
 func TestDistributeResumes(t *testing.T) {
 	database := pgtest.Database(t)
-	s := open(t, database)
+	_, d := open(t, database)
 	db := standInCitus(t, database)
 	_, err := db.Exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a node is down'; END $$;`)
-	must(t, err)
+	storetest.Must(t, err)
 	_, err = db.Exec(`CREATE TRIGGER down BEFORE INSERT ON pg_dist_partition FOR EACH ROW WHEN (NEW.logicalrelid = 'leases'::regclass) EXECUTE FUNCTION refuse()`)
-	must(t, err)
-	spread, err := s.Distribute(t.Context())
+	storetest.Must(t, err)
+	spread, err := d.Distribute(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "spread leases") || !strings.Contains(err.Error(), "a node is down") {
 		t.Errorf("it says %v", err)
 	}
@@ -101,63 +102,36 @@ func TestDistributeResumes(t *testing.T) {
 		t.Errorf("spread %v; want %v", spread, want)
 	}
 	_, err = db.Exec(`DROP TRIGGER down ON pg_dist_partition`)
-	must(t, err)
-	spread, err = s.Distribute(t.Context())
-	must(t, err)
+	storetest.Must(t, err)
+	spread, err = d.Distribute(t.Context())
+	storetest.Must(t, err)
 	if want := []string{"leases", "ledger_entries", "usage_sums"}; !slices.Equal(spread, want) {
 		t.Errorf("spread %v; want %v", spread, want)
 	}
 }
 
 func TestDistributeWithoutCitus(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) {
-		_, err := openFile(t, newFile(t)).Distribute(t.Context())
-		if !errors.Is(err, billing.ErrInvalid) || !strings.Contains(err.Error(), "only a PostgreSQL database") {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("PostgreSQL", func(t *testing.T) {
-		_, err := open(t, pgtest.Database(t)).Distribute(t.Context())
-		if !errors.Is(err, billing.ErrInvalid) || !strings.Contains(err.Error(), "CREATE EXTENSION citus") {
-			t.Errorf("got %v", err)
-		}
-	})
+	_, d := open(t, pgtest.Database(t))
+	_, err := d.Distribute(t.Context())
+	if !errors.Is(err, billing.ErrInvalid) || !strings.Contains(err.Error(), "CREATE EXTENSION citus") {
+		t.Errorf("got %v", err)
+	}
 }
 
 // A server keeps its plans, unless Citus must see the parameters of each.
 func TestPlansAreKeptWithoutCitus(t *testing.T) {
 	database := pgtest.Database(t)
-	s := open(t, database)
-	if mode := column[string](t, s.writer, `SHOW plan_cache_mode`); mode[0] != "force_generic_plan" {
-		t.Errorf("without Citus the mode is %s", mode)
+	mode := func() (mode string) {
+		t.Helper()
+		_, d := open(t, database)
+		storetest.Must(t, d.writer.QueryRow(t.Context(), `SHOW plan_cache_mode`).Scan(&mode))
+		return mode
+	}
+	if got := mode(); got != "force_generic_plan" {
+		t.Errorf("without Citus the mode is %s", got)
 	}
 	standInCitus(t, database)
-	if mode := column[string](t, open(t, database).writer, `SHOW plan_cache_mode`); mode[0] != "auto" {
-		t.Errorf("with Citus the mode is %s", mode)
+	if got := mode(); got != "auto" {
+		t.Errorf("with Citus the mode is %s", got)
 	}
-}
-
-// column reads the one column of a query.
-func column[T any](t *testing.T, db *sql.DB, text string, args ...any) (values []T) {
-	t.Helper()
-	rows, err := db.Query(text, args...)
-	must(t, err)
-	must(t, each(rows, func(rows *sql.Rows) error {
-		var value T
-		err := rows.Scan(&value)
-		values = append(values, value)
-		return err
-	}))
-	return values
-}
-
-// each hands over the rows of a query.
-func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

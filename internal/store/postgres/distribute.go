@@ -1,10 +1,11 @@
-package store
+package postgres
 
 import (
 	"context"
 	"fmt"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
 // How the tables are spread over the nodes of a Citus cluster: a few small ones are on every node, all others are split by
@@ -17,27 +18,25 @@ var (
 // hasCitus is a condition that holds in a database with Citus.
 const hasCitus = `to_regproc('create_reference_table') IS NOT NULL`
 
-// Distribute spreads the tables of a PostgreSQL database over the nodes of its Citus cluster. It returns the tables that
+// Distribute spreads the tables over the nodes of its Citus cluster. It returns the tables that
 // were not spread before. It fails with ErrInvalid where the database has no Citus.
-func (s *Store) Distribute(ctx context.Context) (spread []string, err error) {
-	if s.dialect.name != postgresDialect.name {
-		return nil, billing.Faultf(billing.ErrInvalid, "only a PostgreSQL database can be distributed")
-	}
-	conn, err := s.writer.Conn(ctx)
+func (d *Database) Distribute(ctx context.Context) (spread []string, err error) {
+	defer func() { err = driver.Fault(ctx, d.Classify(err), err) }()
+	conn, err := d.writer.Acquire(ctx)
 	if err != nil {
-		return nil, s.fail(ctx, err)
+		return nil, err
 	}
-	defer conn.Close()
+	defer conn.Release()
 	var citus bool
-	if err := conn.QueryRowContext(ctx, `SELECT `+hasCitus).Scan(&citus); err != nil {
-		return nil, s.fail(ctx, err)
+	if err := conn.QueryRow(ctx, `SELECT `+hasCitus).Scan(&citus); err != nil {
+		return nil, err
 	}
 	if !citus {
 		return nil, billing.Faultf(billing.ErrInvalid, "the database has no Citus; install it and run CREATE EXTENSION citus first")
 	}
-	// The triggers look at nothing but their row, which is what makes them safe on a shard.
-	if _, err := conn.ExecContext(ctx, `SET citus.enable_unsafe_triggers = on`); err != nil {
-		return nil, s.fail(ctx, err)
+	// The triggers look only at their own row, so they are safe on a shard.
+	if _, err := conn.Exec(ctx, `SET citus.enable_unsafe_triggers = on`); err != nil {
+		return nil, err
 	}
 	for _, step := range []struct {
 		tables []string
@@ -48,19 +47,19 @@ func (s *Store) Distribute(ctx context.Context) (spread []string, err error) {
 	} {
 		for _, table := range step.tables {
 			var done bool
-			err := conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = $1::text::regclass)`, table).Scan(&done)
+			err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = $1::text::regclass)`, table).Scan(&done)
 			if err != nil {
-				return spread, s.fail(ctx, err)
+				return spread, err
 			}
 			if done {
 				continue
 			}
 			// Citus spreads row triggers only.
-			if _, err := conn.ExecContext(ctx, `DROP TRIGGER IF EXISTS `+table+`_are_not_truncated ON `+table); err != nil {
-				return spread, s.fail(ctx, err)
+			if _, err := conn.Exec(ctx, `DROP TRIGGER IF EXISTS `+table+`_are_not_truncated ON `+table); err != nil {
+				return spread, err
 			}
-			if _, err := conn.ExecContext(ctx, step.call, table); err != nil {
-				return spread, s.fail(ctx, fmt.Errorf("spread %s: %w", table, err))
+			if _, err := conn.Exec(ctx, step.call, table); err != nil {
+				return spread, fmt.Errorf("spread %s: %w", table, err)
 			}
 			spread = append(spread, table)
 		}

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -9,14 +9,12 @@ import (
 	"path/filepath"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// Backup writes a copy of an SQLite database, as of one moment, to a new file, also while the database is written. The file
-// is complete where it exists. It fails with ErrInvalid where the database is not SQLite, and with ErrExists.
-func (s *Store) Backup(ctx context.Context, file string) error {
-	if s.dialect.name != sqliteDialect.name {
-		return billing.Faultf(billing.ErrInvalid, "only an SQLite database is backed up like this; use pg_dump for PostgreSQL")
-	}
+// Backup writes a copy of the database, as of one moment, to a new file, also while the database is written. The file is complete
+// where it exists. It fails with ErrExists where there is a file of that name.
+func (d *Database) Backup(ctx context.Context, file string) error {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return billing.Faultf(billing.ErrExists, "%s exists", file)
 	}
@@ -30,13 +28,13 @@ func (s *Store) Backup(ctx context.Context, file string) error {
 	if err := empty.Close(); err != nil {
 		return err
 	}
-	if _, err := s.writer.ExecContext(ctx, `VACUUM INTO $1`, partial); err != nil {
-		return s.fail(ctx, fmt.Errorf("back up to %s: %w", file, err))
+	if err := d.copyTo(ctx, partial); err != nil {
+		return driver.Fault(ctx, d.Classify(err), fmt.Errorf("back up to %s: %w", file, err))
 	}
 	if err := syncFile(partial); err != nil {
 		return err
 	}
-	// Unlike a renaming, a link does not replace a file that has appeared meanwhile.
+	// Unlike a rename, a link does not replace a file that another process has created in the meantime.
 	if err := os.Link(partial, file); errors.Is(err, fs.ErrExist) {
 		return billing.Faultf(billing.ErrExists, "%s exists", file)
 	} else if err != nil { // not every file system has links
@@ -45,6 +43,21 @@ func (s *Store) Backup(ctx context.Context, file string) error {
 		}
 	}
 	return syncFile(filepath.Dir(file))
+}
+
+// copyTo copies the database into an empty file. It opens a connection, because the connections for reads cannot write to any file.
+func (d *Database) copyTo(ctx context.Context, file string) (err error) {
+	p, err := openPool(d.source, 1, pragmas)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	conn, err := p.Take(ctx) // the statement is interrupted when the context ends
+	if err != nil {
+		return err
+	}
+	defer p.Put(conn)
+	return newSession(conn).exec(`VACUUM INTO $1`, []any{file})
 }
 
 // syncFile waits until a file, or a folder's list of files, is on disk.

@@ -1,8 +1,7 @@
-package store
+package postgres
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
 const (
@@ -25,7 +28,7 @@ const (
 type replicas struct {
 	all   []*replica
 	next  atomic.Uint64
-	probe *sql.DB // of the primary
+	probe *pgxpool.Pool // of the primary
 	log   *slog.Logger
 
 	mu        sync.Mutex
@@ -37,16 +40,15 @@ type replicas struct {
 
 // replica is a copy of the database that follows it.
 type replica struct {
-	name    string
-	reader  postgresPool
-	streams postgresPool
-	probe   *sql.DB // one connection, so that a measurement does not wait for reads
-	state   atomic.Pointer[replicaState]
+	name string
+	pools
+	probe *pgxpool.Pool // one connection, so that a measurement does not wait for reads
+	state atomic.Pointer[replicaState]
 }
 
-// replicaState is what was last found out about a replica that answers.
+// replicaState is the result of the last measurement of a replica that answers.
 type replicaState struct {
-	asOf time.Time       // all that had been written then is in the replica
+	asOf time.Time       // the replica has everything that the primary had written at this time
 	up   context.Context // ends when the replica no longer answers
 }
 
@@ -66,11 +68,11 @@ type position struct {
 	lsn       int64     // how far it has written, or replayed
 }
 
-func askPosition(ctx context.Context, db *sql.DB) (position, error) {
+func askPosition(ctx context.Context, db *pgxpool.Pool) (position, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	p := position{at: time.Now()}
-	err := db.QueryRowContext(ctx, `SELECT pg_is_in_recovery(),
+	err := db.QueryRow(ctx, `SELECT pg_is_in_recovery(),
 			concat_ws('/', system_identifier, timeline_id, current_database()),
 			CAST(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0' AS BIGINT)
 		FROM pg_control_system(), pg_control_checkpoint()`).Scan(&p.following, &p.log, &p.lsn)
@@ -94,8 +96,8 @@ func (r *replicas) watchPrimary(ctx context.Context) {
 }
 
 // asOf returns the latest time at which the primary had written no more than a replica has now, or the zero time where that
-// is more than maxLag ago. The clock of the replica and what it thinks of its lag play no part, so that one which has lost
-// its primary is found out as well.
+// is more than maxLag ago. It uses neither the clock of the replica nor the lag that the replica reports, so it also detects a
+// replica that has lost its primary.
 func (r *replicas) asOf(replica position) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,7 +122,7 @@ func (r *replicas) watch(ctx context.Context, replica *replica) {
 		if err != nil {
 			replica.state.Store(nil)
 			down()
-			up = nil //nolint:fatcontext // it is made anew, from none, when the replica is back
+			up = nil //nolint:fatcontext // a new context is made when the replica is back
 		} else {
 			if up == nil {
 				up, down = context.WithCancel(context.Background())
@@ -155,44 +157,53 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-// FollowReplicas lets usage, series and breakdowns be read from replicas of a PostgreSQL database, given by their URLs,
-// while they are at most five seconds behind; anything else, and all of it where no replica is fresh, is read from the
-// database itself. A replica that cannot be reached is used once it can. The log gets a line when one is left out and when
-// it is back.
-func (s *Store) FollowReplicas(log *slog.Logger, urls []string) error {
-	if len(urls) == 0 {
-		return nil
+// FollowReplicas lets ReadReplica read from replicas, given by their URLs, while they are at most five seconds behind. A replica
+// that cannot be reached is used once it can. The log gets a line when one is left out and when it is back. FollowReplicas is
+// called before the first read.
+func (d *Database) FollowReplicas(log *slog.Logger, urls []string) (err error) {
+	probe, err := d.address.pool(1, nil)
+	if err != nil {
+		return err
 	}
-	if s.address == nil {
-		return errors.New("replicas to read from need a PostgreSQL database")
-	}
-	addresses := make([]*postgresAddress, len(urls))
-	for i, url := range urls {
-		var err error
-		if addresses[i], err = parsePostgres(url); err != nil {
+	r := &replicas{log: log, probe: probe, stop: func() {}}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	for _, url := range urls {
+		a, err := parse(url)
+		if err != nil {
 			return err
 		}
+		replica := &replica{name: a.String()}
+		if replica.pools, err = a.pools(8, 8); err != nil {
+			return err
+		}
+		if replica.probe, err = a.pool(1, nil); err != nil {
+			replica.pools.close()
+			return err
+		}
+		r.all = append(r.all, replica)
 	}
 	watching, stop := context.WithCancel(context.Background())
-	r := &replicas{log: log, probe: s.address.pool(1), stop: stop}
+	r.stop = stop
 	r.done.Go(func() { r.watchPrimary(watching) })
-	for _, a := range addresses {
-		replica := &replica{name: a.String(), reader: postgresPool{a.pool(8)}, streams: postgresPool{a.pool(8)}, probe: a.pool(1)}
-		r.all = append(r.all, replica)
+	for _, replica := range r.all {
 		r.done.Go(func() { r.watch(watching, replica) })
 	}
-	s.replicas = r
+	d.replicas = r
 	return nil
 }
 
-func (r *replicas) close() error {
+func (r *replicas) close() {
 	r.stop()
 	r.done.Wait()
-	errs := []error{r.probe.Close()}
+	r.probe.Close()
 	for _, replica := range r.all {
-		errs = append(errs, replica.reader.Close(), replica.streams.Close(), replica.probe.Close())
+		replica.pools.close()
+		replica.probe.Close()
 	}
-	return errors.Join(errs...)
 }
 
 // pick returns a replica that is fresh, with its state, or nil where none is.
@@ -210,35 +221,15 @@ func (r *replicas) pick() (*replica, *replicaState) {
 	return nil, nil
 }
 
-// whileUp runs a read on the replica, and gives it up when the replica no longer answers.
-func (s *replicaState) whileUp(ctx context.Context, read func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.up, cancel)()
-	return read(ctx)
-}
-
-// readFromReplica runs a short read whose answer may be up to maxLag old: on a replica, and on the database itself where there
-// is none or it fails.
-func (s *Store) readFromReplica(ctx context.Context, text string, args []any, scan func(*row) error, restart func()) error {
-	if replica, state := s.replicas.pick(); replica != nil {
-		err := state.whileUp(ctx, func(ctx context.Context) error { return replica.reader.query(ctx, text, args, scan) })
-		if err == nil || ctx.Err() != nil {
-			return s.fail(ctx, err)
-		}
-		restart()
-	}
-	return s.fail(ctx, s.reader.query(ctx, text, args, scan))
-}
-
-// streamFromReplica is readFromReplica for a read of any length. Once it has handed anything over, it stays with its replica.
-func (s *Store) streamFromReplica(ctx context.Context, read func(ctx context.Context, from readings, begun *bool) error) error {
-	if replica, state := s.replicas.pick(); replica != nil {
-		begun := false
-		err := state.whileUp(ctx, func(ctx context.Context) error { return read(ctx, replica.streams, &begun) })
-		if err == nil || begun || ctx.Err() != nil {
-			return s.fail(ctx, err)
+// ReadReplica implements driver.Database. The context of do ends when the replica no longer answers.
+func (d *Database) ReadReplica(ctx context.Context, do func(context.Context, driver.Reader) error) error {
+	if replica, state := d.replicas.pick(); replica != nil {
+		reading, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(state.up, cancel)()
+		if err := do(reading, replica); err == nil || ctx.Err() != nil {
+			return err
 		}
 	}
-	return s.fail(ctx, read(ctx, s.readings, new(bool)))
+	return do(ctx, d)
 }

@@ -1,0 +1,90 @@
+// Package database opens the database of a server, given by its URL.
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/store/postgres"
+	"github.com/harmont-dev/harmont-billing/internal/store/sqlite"
+)
+
+// Database is a store, and the operations that only one kind of database has.
+type Database struct {
+	*store.Store
+	sqlite   *sqlite.Database   // nil where it is of another kind
+	postgres *postgres.Database // nil where it is of another kind
+}
+
+// Open opens the database, given as sqlite:FILE or postgres://…, and brings its schema up to date. A file is created where
+// it does not exist; its folder, or a PostgreSQL database, is not.
+func Open(ctx context.Context, url string) (*Database, error) {
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch {
+	case scheme == "sqlite" && rest != "":
+		db, err := sqlite.Open(ctx, rest)
+		if err != nil {
+			return nil, err
+		}
+		return &Database{Store: store.New(db), sqlite: db}, nil
+	case scheme == "postgres" || scheme == "postgresql":
+		db, err := postgres.Open(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		return &Database{Store: store.New(db), postgres: db}, nil
+	}
+	// The rest of the text may hold a password.
+	return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…, not %s:…", scheme)
+}
+
+// MustExist fails with ErrInvalid where the database is a file that is not there, and that Open would create.
+func MustExist(url string) error {
+	file, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok {
+		return nil
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return billing.Faultf(billing.ErrInvalid, "there is no database %s", file)
+	}
+	return nil
+}
+
+// FollowReplicas lets usage, series and breakdowns be read from replicas of a PostgreSQL database, given by their URLs, while
+// they are at most five seconds behind; anything else, and all of it where no replica is fresh, is read from the database
+// itself. It is called before the first read. The log gets a line when a replica is left out and when it is back.
+func (d *Database) FollowReplicas(log *slog.Logger, urls []string) error {
+	switch {
+	case len(urls) == 0:
+		return nil
+	case d.postgres == nil:
+		return errors.New("replicas to read from need a PostgreSQL database")
+	}
+	return d.postgres.FollowReplicas(log, urls)
+}
+
+// Backup writes a copy of an SQLite database, as of one moment, to a new file, also while the database is written. The file
+// is complete where it exists. It fails with ErrInvalid where the database is not SQLite, and with ErrExists where there is a file
+// of that name.
+func (d *Database) Backup(ctx context.Context, file string) error {
+	if d.sqlite == nil {
+		return billing.Faultf(billing.ErrInvalid, "only an SQLite database is backed up like this; use pg_dump for PostgreSQL")
+	}
+	return d.sqlite.Backup(ctx, file)
+}
+
+// Distribute spreads the tables of a PostgreSQL database over the nodes of its Citus cluster. It returns the tables that
+// were not spread before. It fails with ErrInvalid where the database has no Citus.
+func (d *Database) Distribute(ctx context.Context) ([]string, error) {
+	if d.postgres == nil {
+		return nil, billing.Faultf(billing.ErrInvalid, "only a PostgreSQL database can be distributed")
+	}
+	return d.postgres.Distribute(ctx)
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
+)
+
+// broken is a database that fails every read.
+type broken struct{ driver.Database }
+
+func (broken) Query(context.Context, string, []any, func(*driver.Row) error) error {
+	return errors.New("there is no database")
+}
+
+// A grant is answered from memory until the store revokes a token. That an organization does not exist is not kept.
+func TestGrantsAreKept(t *testing.T) {
+	s := open(t, newFile(t))
+	storetest.CreateOrganization(t, s, "acme")
+	token := billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"acme"}}
+	storetest.Must(t, s.CreateToken(t.Context(), token))
+	grant := func(slug string) error { return storetest.Second(s.Grant(t.Context(), token.Hash, slug)) }
+	for _, slug := range []string{"acme", "globex", ""} {
+		storetest.Must(t, grant(slug))
+	}
+	db := s.db
+	s.db = broken{db}
+	storetest.Must(t, grant("acme"))
+	storetest.Must(t, grant(""))
+	if err := grant("globex"); err == nil {
+		t.Error("it is kept that an organization does not exist")
+	}
+	s.db = db
+	storetest.Must(t, s.RevokeToken(t.Context(), token.Hash, 1))
+	if g, err := s.Grant(t.Context(), token.Hash, "acme"); err != nil || g.RevokedAt == nil {
+		t.Errorf("after the revocation the grant is %+v, %v", g, err)
+	}
+}
+
+// A grant is kept for grantAge from when it was asked for, and there is a bound to how many are kept.
+func TestGrantsAreForgotten(t *testing.T) {
+	var g grants
+	asked := time.Now()
+	key := grantKey{hash: billing.TokenHash{1}, slug: "acme"}
+	g.keep(key, asked, billing.Grant{Role: billing.RoleWrite})
+	for _, c := range []struct {
+		after time.Duration
+		kept  bool
+	}{{0, true}, {grantAge - 1, true}, {grantAge, false}} {
+		if grant, ok := g.kept(key, asked.Add(c.after)); ok != c.kept || ok && grant.Role != billing.RoleWrite {
+			t.Errorf("after %s: %+v, %t; want it kept: %t", c.after, grant, ok, c.kept)
+		}
+	}
+	for i := range maxGrants {
+		g.keep(grantKey{hash: billing.TokenHash{2, byte(i), byte(i >> 8)}}, asked, billing.Grant{})
+	}
+	if n := len(g.byKey); n > maxGrants {
+		t.Errorf("%d grants are kept", n)
+	}
+}

@@ -1,0 +1,130 @@
+// Package driver has the interfaces between the store and a database. The packages sqlite and postgres implement them.
+package driver
+
+import (
+	"context"
+	"iter"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// Database is an open database with an up-to-date schema. Its methods may be called concurrently, except for Write.
+type Database interface {
+	// Reader sees every transaction that was committed before the call.
+	Reader
+	Dialect
+
+	// ReadReplica runs do with the Reader of a replica that is at most five seconds behind. If there is no such replica, or do
+	// fails on it, ReadReplica runs do with the Reader of the database. So do may be called twice, and has to start over.
+	ReadReplica(ctx context.Context, do func(context.Context, Reader) error) error
+
+	// Write runs do in a write transaction. It executes the statements that are still queued in the Tx, and commits. If do returns
+	// an error or panics, or the context ends before the commit, nothing is written. Calls must not overlap.
+	Write(ctx context.Context, do func(Tx) error) error
+
+	// Classify returns the kind of an error that another method has returned.
+	Classify(error) Failure
+
+	Close() error
+}
+
+// Querier runs a SELECT and calls scan with each row. A row is valid until scan returns; an error of scan ends the query. The first
+// argument is the parameter $1. An argument is nil, an int64, a string or a []byte.
+type Querier interface {
+	Query(ctx context.Context, text string, args []any, scan func(*Row) error) error
+}
+
+// Reader reads committed data.
+type Reader interface {
+	Querier
+	// Snapshot runs do in a read transaction.
+	Snapshot(ctx context.Context, do func(Snapshot) error) error
+}
+
+// Snapshot is a read transaction. All of its statements see the same state of the database.
+type Snapshot interface {
+	Querier
+	// Start starts a SELECT. Next reads its rows. Other statements may run between two calls of Next.
+	Start(ctx context.Context, text string, args []any) error
+	// Next calls scan with at most n further rows.
+	Next(ctx context.Context, n int, scan func(*Row) error) error
+}
+
+// Tx is a write transaction. Its statements may be queued until Run, so that many statements share one round trip to the database.
+type Tx interface {
+	Query(text string, args []any, scan func(*Row) error)
+	Exec(text string, args []any)
+	// Run executes the queued statements, and returns the first error.
+	Run(context.Context) error
+}
+
+// Dialect builds the statements that differ between databases. Lookup and Insert yield statements, each a text and its arguments.
+type Dialect interface {
+	// ForUpdate returns the clause that follows a SELECT to lock its rows until the write transaction ends.
+	ForUpdate() string
+	// ByIndex returns the clause that follows the name of a table to search it by the index.
+	ByIndex(index string) string
+	// Lookup returns statements that find the rows that have one of the keys in a column.
+	Lookup(Lookup) iter.Seq2[string, []any]
+	// Insert returns statements that insert rows. A row has a value for each column of the table. The clause conflict, which may
+	// be empty, tells the database how to handle a row with a key that exists.
+	Insert(into *Table, rows [][]any, conflict string) iter.Seq2[string, []any]
+}
+
+// Lookup describes a search for many keys.
+type Lookup struct {
+	Select string // the columns of the result
+	From   string // a table and a condition
+	Args   []any  // of the condition
+	Column string // that has one of the keys
+	Type   Type   // of the column
+	Keys   []any
+}
+
+// Table is a table of the database.
+type Table struct {
+	Name    string
+	Columns []Column
+}
+
+// Column is a column of a table.
+type Column struct {
+	Name string
+	Type Type
+}
+
+// Type is the type of a column, by its name in PostgreSQL.
+type Type string
+
+// The types of columns.
+const (
+	UUID   Type = "uuid"
+	Text   Type = "text"
+	Bigint Type = "bigint"
+	Bytea  Type = "bytea"
+)
+
+// Failure is the kind of an error.
+type Failure int
+
+// The kinds of failures.
+const (
+	Other       Failure = iota
+	Duplicate           // a row with the same key exists
+	Conflict            // the transaction collided with another one, and may be tried again
+	Unavailable         // the database could not do its work for now
+)
+
+// Fault turns an error of a database into an error of the domain: the error of the context if it has ended, and ErrUnavailable for a
+// Conflict and for Unavailable.
+func Fault(ctx context.Context, failure Failure, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil: // libraries report different errors for a query that its context has ended
+		return ctx.Err()
+	case failure == Unavailable || failure == Conflict:
+		return billing.Faultf(billing.ErrUnavailable, "%w", err)
+	}
+	return err
+}

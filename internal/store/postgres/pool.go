@@ -1,0 +1,169 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
+)
+
+// pool has connections for reads.
+type pool struct{ *pgxpool.Pool }
+
+// Query implements driver.Querier.
+func (p pools) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
+	return p.reads.onLiveConnection(ctx, func(conn *pgx.Conn, live func()) error {
+		return query(ctx, conn, text, args, func(r *driver.Row) error {
+			live()
+			return scan(r)
+		})
+	})
+}
+
+// Snapshot implements driver.Reader.
+func (p pools) Snapshot(ctx context.Context, do func(driver.Snapshot) error) error {
+	return p.snapshots.onLiveConnection(ctx, func(conn *pgx.Conn, live func()) error {
+		defer rollBack(ctx, conn) //nolint:errcheck // it only reads
+		if _, err := conn.Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`); err != nil {
+			return err
+		}
+		live()
+		return do(snapshot{conn})
+	})
+}
+
+// onLiveConnection calls do with a connection of the pool. A restart of the database breaks all idle connections; if do fails on a
+// broken connection, it is called with the next one, and finally with a new one. It is not called again after it has called live.
+func (p pool) onLiveConnection(ctx context.Context, do func(conn *pgx.Conn, live func()) error) error {
+	for lost := int32(0); ; lost++ {
+		begun := false
+		err := p.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return do(c.Conn(), func() { begun = true }) })
+		if begun || !connectionLost(err) || ctx.Err() != nil || lost == p.Config().MaxConns {
+			return err
+		}
+	}
+}
+
+// query hands over the rows of one statement.
+func query(ctx context.Context, conn *pgx.Conn, text string, args []any, scan func(*driver.Row) error) error {
+	rows, err := conn.Query(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+func eachRow(rows pgx.Rows, scan func(*driver.Row) error) error {
+	defer rows.Close()
+	var r driver.Row
+	for rows.Next() {
+		if err := scan(r.At(values(rows.RawValues()))); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// values implements driver.Values for a row in PostgreSQL's binary format.
+type values [][]byte
+
+func (v values) Null(column int) bool { return v[column] == nil }
+
+func (v values) Bigint(column int) (int64, bool) {
+	if len(v[column]) != 8 {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(v[column])), true
+}
+
+func (v values) Text(column int) (string, bool) { return string(v[column]), v[column] != nil }
+
+func (v values) Bytes(column int, into []byte) int {
+	copy(into, v[column])
+	return len(v[column])
+}
+
+// snapshot implements driver.Snapshot.
+type snapshot struct{ conn *pgx.Conn }
+
+func (s snapshot) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
+	return query(ctx, s.conn, text, args, scan)
+}
+
+func (s snapshot) Start(ctx context.Context, text string, args []any) error {
+	_, err := s.conn.Exec(ctx, `DECLARE started NO SCROLL CURSOR FOR `+text, args...)
+	return err
+}
+
+func (s snapshot) Next(ctx context.Context, n int, scan func(*driver.Row) error) error {
+	return query(ctx, s.conn, fmt.Sprintf(`FETCH %d FROM started`, n), nil, scan)
+}
+
+// Write implements driver.Database. It begins with the first statements of do and commits with the last, so that a transaction
+// takes two round trips.
+func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
+	return d.writer.AcquireFunc(ctx, func(c *pgxpool.Conn) (err error) {
+		conn := c.Conn()
+		defer func() {
+			if conn.PgConn().TxStatus() != 'I' && !conn.IsClosed() {
+				err = errors.Join(err, rollBack(ctx, conn))
+			}
+		}()
+		t := &tx{conn: conn}
+		t.Exec(`BEGIN`, nil)
+		// PostgreSQL plans a statement, and the check of a foreign key, when it first runs on a connection, and keeps the plan.
+		// A plan for an empty table reads the whole table, and would do so after the table has grown. So the connection discards
+		// its plans after 1, 2, 4, 8, … transactions.
+		d.writes++
+		if bits.OnesCount64(d.writes) == 1 {
+			t.Exec(`DISCARD PLANS`, nil)
+		}
+		if err := do(t); err != nil {
+			return err
+		}
+		t.batch.Queue(`COMMIT`).Query(func(rows pgx.Rows) error {
+			rows.Close()
+			// PostgreSQL answers the COMMIT of a transaction that has failed with ROLLBACK, and no error.
+			if tag := rows.CommandTag().String(); rows.Err() == nil && tag != "COMMIT" {
+				return fmt.Errorf("COMMIT was answered with %s", tag)
+			}
+			return rows.Err()
+		})
+		return t.Run(ctx)
+	})
+}
+
+// rollBack ends a transaction, even if the context has ended, because other servers may wait for its locks.
+func rollBack(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, err := conn.Exec(ctx, `ROLLBACK`); err != nil {
+		return conn.Close(ctx)
+	}
+	return nil
+}
+
+// tx implements driver.Tx. Run sends its statements in one batch. PostgreSQL does not execute the statements after an error.
+type tx struct {
+	conn  *pgx.Conn
+	batch pgx.Batch
+}
+
+func (t *tx) Query(text string, args []any, scan func(*driver.Row) error) {
+	t.batch.Queue(text, args...).Query(func(rows pgx.Rows) error { return eachRow(rows, scan) })
+}
+
+func (t *tx) Exec(text string, args []any) { t.batch.Queue(text, args...) }
+
+func (t *tx) Run(ctx context.Context) error {
+	batch := t.batch
+	t.batch = pgx.Batch{}
+	return t.conn.SendBatch(ctx, &batch).Close()
+}

@@ -1,0 +1,209 @@
+// Package postgres keeps the tables of the store in a database of PostgreSQL, which may have replicas and may be a Citus cluster.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
+	"github.com/harmont-dev/harmont-billing/internal/store/migrate"
+)
+
+// Migrations has a folder "migrations" with the files that make the schema.
+//
+//go:embed migrations
+var Migrations embed.FS
+
+// Database implements driver.Database. Several processes may open the same one.
+type Database struct {
+	pools
+	writer   *pgxpool.Pool // of one connection
+	writes   uint64        // how many write transactions were begun
+	address  *address
+	replicas *replicas // nil where all is read from the database itself
+}
+
+var _ driver.Database = (*Database)(nil)
+
+// pools are the connections for reads of one server.
+type pools struct {
+	reads     pool // short reads
+	snapshots pool // reads that last for as long as their receiver takes
+}
+
+func (p pools) close() {
+	p.reads.Close()
+	p.snapshots.Close()
+}
+
+// Open connects to the database at the URL, which must exist, and brings its schema up to date.
+func Open(ctx context.Context, url string) (*Database, error) {
+	a, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := a.pool(1, prepareToWrite)
+	if err != nil {
+		return nil, err
+	}
+	if err := writer.Ping(ctx); err != nil {
+		writer.Close()
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	d := &Database{writer: writer, address: a}
+	if err := d.migrate(ctx); err != nil {
+		writer.Close()
+		return nil, err
+	}
+	if d.pools, err = a.pools(16, 8); err != nil {
+		writer.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Database) migrate(ctx context.Context) (err error) {
+	db := stdlib.OpenDBFromPool(d.writer)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	// Only one server migrates. Others that start at the same time wait for it.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	if err != nil {
+		return err
+	}
+	return migrate.Up(ctx, goose.DialectPostgres, db, Migrations, goose.WithSessionLocker(locker))
+}
+
+// Close implements driver.Database. It waits for running statements.
+func (d *Database) Close() error {
+	if d.replicas != nil {
+		d.replicas.close()
+	}
+	d.close()
+	d.writer.Close()
+	return nil
+}
+
+// address is the address of a PostgreSQL database.
+type address struct{ config *pgxpool.Config }
+
+func parse(url string) (*address, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// The error of the parser quotes the URL, which may hold a password.
+		return nil, errors.New("the database URL cannot be read; it must be like postgres://user:password@host:5432/database")
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	config.MaxConnIdleTime = 5 * time.Minute
+	return &address{config}, nil
+}
+
+// String returns host, port and database, and neither user nor password.
+func (a *address) String() string {
+	c := a.config.ConnConfig
+	return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
+}
+
+// pool makes a pool without a connection. Where prepare is given, it sets up each connection.
+func (a *address) pool(connections int32, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
+	config := a.config.Copy()
+	config.MaxConns, config.AfterConnect = connections, prepare
+	return pgxpool.NewWithConfig(context.Background(), config)
+}
+
+func (a *address) pools(reads, snapshots int32) (p pools, err error) {
+	if p.reads.Pool, err = a.pool(reads, nil); err != nil {
+		return pools{}, err
+	}
+	if p.snapshots.Pool, err = a.pool(snapshots, nil); err != nil {
+		p.reads.Close()
+		return pools{}, err
+	}
+	return p, nil
+}
+
+// abandonedAfter is how long a transaction may be idle before PostgreSQL ends it. A transaction of this package is not idle for
+// longer than the store takes to apply a batch in memory.
+const abandonedAfter = 5 * time.Second
+
+// prepareToWrite sets up a connection that writes. These are statements, since poolers refuse connections that ask for settings
+// as they start.
+func prepareToWrite(ctx context.Context, conn *pgx.Conn) error {
+	for _, statement := range []string{
+		// PostgreSQL notices the end of a process immediately, but a power cut or a broken network only after hours. Until then no
+		// other server could write to the ledgers with locked heads. The timeout ends such a transaction.
+		`SET idle_in_transaction_session_timeout = ` + strconv.FormatInt(abandonedAfter.Milliseconds(), 10),
+		// All statements find rows by keys, so a generic plan is as good as one for the actual parameters, and saves a quarter of
+		// the time of a lease. Citus needs the parameters, because the organization among them determines the node.
+		`SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE NOT (` + hasCitus + `)`,
+	} {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Classify implements driver.Database.
+func (*Database) Classify(err error) driver.Failure {
+	switch {
+	case hasCode(err, "23505"):
+		return driver.Duplicate
+	case hasCode(err, "40P01", "40001"): // deadlock, serialization failure
+		return driver.Conflict
+	case outOfReach(err):
+		return driver.Unavailable
+	}
+	return driver.Other
+}
+
+func hasCode(err error, codes ...string) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	for _, code := range codes {
+		if strings.HasPrefix(e.Code, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func outOfReach(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// Connection failures, no resources (a full disk, too many connections), shutdown or a statement that was cancelled,
+		// read-only, an abandoned transaction, lock timeout, I/O error.
+		return hasCode(err, "08", "53", "57", "25006", "25P03", "55P03", "58030")
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || connectionLost(err)
+}
+
+// connectionLost reports whether err says that an established connection is broken.
+func connectionLost(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return false
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, pgconn.ErrConnClosed)
+}
