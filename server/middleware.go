@@ -198,12 +198,20 @@ func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// cutOff is the panic of a handler that cannot complete an answer which it has begun to send.
+type cutOff struct{ err error }
+
 // attempt makes an error of a panic. Echo's own middleware does so as well, with functions that it makes anew for each request.
 func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
 	defer func() {
 		cause := recover()
-		if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this as well
-			panic(cause)
+		if cut, ok := cause.(cutOff); ok {
+			level := slog.LevelWarn
+			if c.Request().Context().Err() != nil {
+				level = slog.LevelDebug // the client has left
+			}
+			s.log.Log(c.Request().Context(), level, "answer cut off", "request_id", requestID(c), "path", c.Request().URL.Path, "error", cut.err)
+			panic(http.ErrAbortHandler)
 		}
 		if cause != nil {
 			err = fmt.Errorf("panic: %v", cause)

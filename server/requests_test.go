@@ -1,12 +1,15 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -32,6 +35,46 @@ func leaseBody(changes ...string) string {
 		members = append(members, `"`+key+`":`+fields[key])
 	}
 	return `{"leases":[{` + strings.Join(members, ",") + `}]}`
+}
+
+// Every value of a report comes back in the breakdown, except for the id of the lease.
+func TestReportedValuesComeBack(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleWrite)
+	sent := map[string]any{"started_at": "2026-06-06T10:00:00.000000Z", "finished_at": "2026-06-06T10:05:00.000000Z"}
+	of := reflect.TypeFor[gen.Lease]()
+	for i := range of.NumField() {
+		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		switch {
+		case sent[name] != nil:
+		case name == "duration_seconds":
+			sent[name] = float64(300)
+		case strings.HasSuffix(of.Field(i).Type.String(), "UUID"):
+			sent[name] = fmt.Sprintf("01990000-0000-7000-8000-%012d", i)
+		case strings.HasSuffix(of.Field(i).Type.String(), "int64"):
+			sent[name] = float64(i + 1)
+		default:
+			sent[name] = "the " + name
+		}
+	}
+	body, err := json.Marshal(map[string]any{"leases": []any{sent}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.send(requestOf(token, string(body))).want(200, "")
+	var answer struct{ Data []map[string]any }
+	answered := s.send(request{path: "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-07", token: token}).want(200, "").body
+	if err := json.Unmarshal(answered, &answer); err != nil {
+		t.Fatal(err)
+	}
+	build := answer.Data[0]
+	job := build["jobs"].([]any)[0].(map[string]any)
+	delete(sent, "lease_id")
+	for name, value := range sent {
+		if job[name] != value && build[name] != value {
+			t.Errorf("%s is %v and comes back as %v or %v", name, value, job[name], build[name])
+		}
+	}
 }
 
 func TestRecordLeasesBodies(t *testing.T) {

@@ -47,7 +47,7 @@ func (s breakdownStream) VisitGetBillingUsageBreakdownResponse(w http.ResponseWr
 	for row, err := range s.rows {
 		if err != nil {
 			if sent {
-				panic(http.ErrAbortHandler)
+				panic(cutOff{err})
 			}
 			return err
 		}
@@ -68,13 +68,13 @@ func (s breakdownStream) VisitGetBillingUsageBreakdownResponse(w http.ResponseWr
 		}
 		if len(buf) >= streamChunk {
 			if err := send(); err != nil {
-				panic(http.ErrAbortHandler)
+				panic(cutOff{err})
 			}
 		}
 	}
 	buf = httpserver.AppendUsageBreakdownResponseAfterData(buf, nil)
 	if err := send(); err != nil {
-		panic(http.ErrAbortHandler)
+		panic(cutOff{err})
 	}
 	return nil
 }

@@ -49,5 +49,18 @@ func TestFieldsToFillIn(t *testing.T) {
 		if f.Fill {
 			fillIn(f.Of(new(Lease)), f.Of(new(Lease)), true) // it panics for a value of another kind
 		}
+		switch f.Of(new(Lease)).(type) {
+		case **string:
+			if f.MaxLength == 0 && f.Name != "build_external_id" { // which is a UUID
+				t.Errorf("nothing bounds the length of %s", f.Name)
+			}
+		case **int64, **ID:
+		default:
+			continue
+		}
+		// The other values that may be unknown are keys, or known only once the lease has finished.
+		if !f.Fill && !slices.Contains([]string{"lease_id", "job_id", "duration_seconds", "amount_cents"}, f.Name) {
+			t.Errorf("no report may fill in %s", f.Name)
+		}
 	}
 }

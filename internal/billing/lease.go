@@ -217,7 +217,7 @@ func fillInValue[T comparable](stored **T, reported *T, allowed bool) bool {
 	return *stored != nil && **stored == *reported
 }
 
-// usage is what a billed lease adds to the sums of its hour.
+// usage returns the usage of a billed lease, which is added to the sums of its day, hour and minute.
 func (l Lease) usage() (Usage, error) {
 	u := Usage{Cents: -*l.AmountCents}
 	for _, p := range []struct {

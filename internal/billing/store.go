@@ -33,10 +33,10 @@ type Directory interface {
 // Ledger keeps leases and entries.
 type Ledger interface {
 	// Write applies operations to the organization's books, one after another, each of them as a whole or not at all. It
-	// returns what each failed with, nil where it has taken place, in order; or an error for which none has taken place; with
-	// ErrUnavailable they may have where the database was lost during the commit itself.
-	// Where the context ends while they wait for their turn, it fails with the context's error, and none takes place. Once it
-	// is their turn, the outcome is waited for. An operation that panics fails alone, with an error of no kind.
+	// returns the error of each operation in their order, nil for one that has taken place. If Write itself returns an error, no
+	// operation has taken place, except for ErrUnavailable if the database was lost, or the time was up, during the commit.
+	// If the context ends while the operations are queued, Write returns its error, and no operation takes place. If their
+	// transaction has begun, Write waits for the outcome. An operation that panics fails without the others.
 	Write(ctx context.Context, org ID, ops ...Operation) ([]error, error)
 
 	// Head returns where the ledger stands.

@@ -50,7 +50,7 @@ type DayUsage struct {
 	Usage
 }
 
-// BuildUsage is one build's leases in a window, summed. The fields that name the build are those of its first lease.
+// BuildUsage sums the leases of one build in a window.
 type BuildUsage struct {
 	StartedAt  Time  // the earliest start
 	FinishedAt *Time // the latest finish; nil when none has finished

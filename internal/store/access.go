@@ -151,11 +151,11 @@ func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug stri
 		WHERE t.sha256 = $2`, []any{slug, hash[:]}, func(r *driver.Row) error {
 		found = true
 		var id *billing.ID
-		var slug, name *string
+		var storedSlug, name *string
 		var createdAt *billing.Time
-		err := r.Scan(&grant.Role, &grant.ExpiresAt, &grant.RevokedAt, &id, &slug, &name, &createdAt)
+		err := r.Scan(&grant.Role, &grant.ExpiresAt, &grant.RevokedAt, &id, &storedSlug, &name, &createdAt)
 		if err == nil && id != nil {
-			grant.Organization = &billing.Organization{ID: *id, Slug: *slug, Name: *name, CreatedAt: *createdAt}
+			grant.Organization = &billing.Organization{ID: *id, Slug: *storedSlug, Name: *name, CreatedAt: *createdAt}
 		}
 		return err
 	})
@@ -174,8 +174,9 @@ const maxGrants = 10_000
 
 // grants keeps grants in memory for grantAge.
 type grants struct {
-	mu    sync.RWMutex
-	byKey map[grantKey]keptGrant
+	mu        sync.RWMutex
+	byKey     map[grantKey]keptGrant
+	forgotten time.Time // when forget was called last
 }
 
 type grantKey struct {
@@ -198,6 +199,9 @@ func (g *grants) kept(key grantKey, now time.Time) (billing.Grant, bool) {
 func (g *grants) keep(key grantKey, asked time.Time, grant billing.Grant) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if asked.Before(g.forgotten) { // it may have been read before a token was revoked
+		return
+	}
 	if g.byKey == nil || len(g.byKey) >= maxGrants {
 		g.byKey = map[grantKey]keptGrant{}
 	}
@@ -207,5 +211,5 @@ func (g *grants) keep(key grantKey, asked time.Time, grant billing.Grant) {
 func (g *grants) forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.byKey = nil
+	g.byKey, g.forgotten = nil, time.Now()
 }

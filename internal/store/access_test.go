@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,4 +63,28 @@ func TestGrantsAreForgotten(t *testing.T) {
 	if n := len(g.byKey); n > maxGrants {
 		t.Errorf("%d grants are kept", n)
 	}
+}
+
+// panicking is a database with reads that panic.
+type panicking struct{ driver.Database }
+
+func (p panicking) ReadReplica(ctx context.Context, do func(context.Context, driver.Reader) error) error {
+	return do(ctx, p)
+}
+
+func (panicking) Snapshot(context.Context, func(driver.Snapshot) error) error {
+	panic("a read does this")
+}
+
+// A panic of a breakdown's read is an error of this breakdown, not the end of the process.
+func TestBreakdownPanics(t *testing.T) {
+	s := open(t, newFile(t))
+	org := storetest.CreateOrganization(t, s, "acme")
+	db := s.db
+	s.db = panicking{db}
+	if err := storetest.Last(s.Breakdown(t.Context(), org, billing.Window{From: 0, To: billing.Day})); err == nil || !strings.Contains(err.Error(), "a read does this") {
+		t.Errorf("got %v", err)
+	}
+	s.db = db
+	storetest.Must(t, storetest.Last(s.Breakdown(t.Context(), org, billing.Window{From: 0, To: billing.Day})))
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -40,6 +41,11 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 		var failed error
 		go func() {
 			defer close(parts)
+			defer func() {
+				if cause := recover(); cause != nil { // no request recovers in this goroutine
+					failed = fmt.Errorf("the breakdown panicked: %v\n%s", cause, debug.Stack())
+				}
+			}()
 			sent := false
 			err := s.db.ReadReplica(ctx, func(ctx context.Context, db driver.Reader) error {
 				if sent { // rows have been handed on, so the read cannot start again
@@ -47,9 +53,9 @@ func (s *Store) Breakdown(ctx context.Context, org billing.ID, w billing.Window)
 				}
 				failed = db.Snapshot(ctx, func(snapshot driver.Snapshot) error {
 					b := &breakdown{Snapshot: snapshot, dialect: s.db, size: s.parts, org: org, window: w, send: func(part []*billing.BreakdownRow) error {
-						sent = true
 						select {
 						case parts <- part:
+							sent = true
 							return nil
 						case <-ctx.Done():
 							return ctx.Err()

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxBatchRows is about how many rows a batch may have. It bounds how long a caller waits for the writes of others.
+	// maxBatchRows is about how many rows a batch may have. It bounds how much work a caller does for others.
 	maxBatchRows = 4096
 	// commitTimeout bounds a write transaction. It is longer than the time for which an SQLite connection waits for another process to
 	// finish writing.
@@ -96,6 +96,9 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.closing.Load() { // Close may hold the lock for as long as the queue is not empty
+		return nil, errClosed
+	}
 	s.using.RLock()
 	defer s.using.RUnlock()
 	if s.closed.Load() {
@@ -117,7 +120,7 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 		if s.queue.leave(w) {
 			return nil, ctx.Err()
 		}
-		// Its transaction runs, and ends after commitTimeout at the latest. Only the outcome tells whether the write has taken place.
+		// Its transaction runs. Only the outcome tells whether the write has taken place.
 		err := <-w.done
 		return w.errs, err
 	}
@@ -206,7 +209,7 @@ func (s *Store) commit(batch []*write) error {
 		}
 		needs[w.org].Add(w.needs)
 	}
-	// All servers lock heads in the same order, so two servers never wait for each other.
+	// All servers lock heads in the same order, so two servers never wait for each other in a circle.
 	orgs := slices.SortedFunc(maps.Keys(needs), func(a, b billing.ID) int { return bytes.Compare(a[:], b[:]) })
 	err := s.runTransaction(ctx, func(tx driver.Tx) error {
 		books, err := s.load(ctx, tx, orgs, needs)
@@ -242,7 +245,7 @@ func (s *Store) commit(batch []*write) error {
 // errNothingToCommit ends a transaction in which no operation has changed anything, which saves a commit.
 var errNothingToCommit = errors.New("nothing to commit")
 
-// load locks the heads of the organizations in their order, and reads the books that the operations need.
+// load reads the books of the organizations in their order. The head of an organization is locked before its other rows are read.
 func (s *Store) load(ctx context.Context, tx driver.Tx, orgs []billing.ID, needs map[billing.ID]*billing.Needs) (map[billing.ID]*billing.Book, error) {
 	books := make(map[billing.ID]*billing.Book, len(orgs))
 	now := billing.TimeOf(time.Now())

@@ -105,7 +105,7 @@ func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billi
 }
 
 // usageParts returns a SELECT of the rows that add up to the usage of a window: the sums of the longest periods that lie in it, and
-// the leases at its two edges, each shorter than the shortest period. The column part_of is the expression partOf, in which %[1]s
+// the leases that start outside of these periods. The column part_of is the expression partOf, in which %[1]s
 // stands for the column with the start. usageArgs has the parameters. Starts are never negative, so % rounds them down.
 func usageParts(partOf string) string {
 	var parts []string

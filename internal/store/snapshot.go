@@ -11,7 +11,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// snapshot is a driver.Snapshot that returns errors of the domain.
+// snapshot is a driver.Snapshot with a Query that returns errors of the domain.
 type snapshot struct {
 	driver.Snapshot
 	store *Store

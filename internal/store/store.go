@@ -18,6 +18,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type Store struct {
 	commitTimeout time.Duration
 
 	using     sync.RWMutex // held for reading by callers with writes in the queue
+	closing   atomic.Bool  // set before Close waits for these callers
 	closed    atomic.Bool
 	closeOnce func() error
 
@@ -58,6 +60,7 @@ func New(db driver.Database) *Store {
 
 // Close implements billing.Store.
 func (s *Store) Close() error {
+	s.closing.Store(true)
 	s.using.Lock() // after the writes in the queue were committed
 	defer s.using.Unlock()
 	s.closed.Store(true)
@@ -83,8 +86,8 @@ func (s *Store) fail(ctx context.Context, err error) error {
 	return driver.Fault(ctx, failure, err)
 }
 
-// transact runs do in a write transaction that does not pass through the queue. The end of the context ends the wait for the
-// transaction, and do. It does not end the commit, because only the outcome of the commit tells whether anything was written.
+// transact runs do in a write transaction that does not pass through the queue. If the context ends before the commit, nothing is
+// written. The end of the context does not end the commit, because only its outcome tells whether anything was written.
 func (s *Store) transact(ctx context.Context, do func(driver.Tx) error) error {
 	select {
 	case s.writing <- struct{}{}:
@@ -101,7 +104,7 @@ func (s *Store) transact(ctx context.Context, do func(driver.Tx) error) error {
 	err := s.runTransaction(committing, func(tx driver.Tx) error {
 		err := do(tx)
 		if err == nil {
-			err = tx.Run(ctx)
+			err = cmp.Or(tx.Run(ctx), ctx.Err())
 		}
 		if err != nil {
 			ended = ctx.Err() // libraries report different errors for a statement that its context has ended

@@ -15,7 +15,7 @@ import (
 type table[T any] struct {
 	driver.Table
 	fields  []billing.Field[T]
-	columns string // of the fields, separated by commas
+	columns string // of the fields, without the organization, separated by commas
 }
 
 // newTable makes a table with rows that belong to an organization.
@@ -44,7 +44,7 @@ var (
 	leaseTable        = newTable("leases", billing.LeaseFields)
 	entryTable        = newTable("ledger_entries", billing.EntryFields)
 	sumTable          = newTable("usage_sums", billing.SumFields)
-	usageColumns      = newSharedTable("", billing.UsageFields) // a part of heads and sums
+	usageColumns      = newSharedTable("", billing.UsageFields) // no table, but columns of heads and sums
 )
 
 // into appends pointers to the fields of v, into which a row can be scanned.
@@ -154,7 +154,7 @@ func (s *Store) flush(tx driver.Tx, org billing.ID, head billing.Head, c billing
 	s.insert(tx, &leaseTable.Table, leaseTable.rows(org, c.Leases), ``)
 	s.insert(tx, &leaseTable.Table, leaseTable.rows(org, c.Changed), changeLease)
 	s.insert(tx, &entryTable.Table, entryTable.rows(org, c.Entries), ``)
-	// The rows of a period then lie together in the table.
+	// The rows of a span then lie together in the table.
 	var sums []billing.PeriodUsage
 	for _, period := range slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare) {
 		sums = append(sums, billing.PeriodUsage{Period: period, Usage: c.Sums[period]})

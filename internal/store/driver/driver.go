@@ -10,7 +10,7 @@ import (
 
 // Database is an open database with an up-to-date schema. Its methods may be called concurrently, except for Write.
 type Database interface {
-	// Reader sees every transaction that was committed before the call.
+	// Reader reads the database itself, not a replica. It sees every transaction that was committed before the call.
 	Reader
 	Dialect
 
@@ -18,8 +18,9 @@ type Database interface {
 	// fails on it, ReadReplica runs do with the Reader of the database. So do may be called twice, and has to start over.
 	ReadReplica(ctx context.Context, do func(context.Context, Reader) error) error
 
-	// Write runs do in a write transaction. It executes the statements that are still queued in the Tx, and commits. If do returns
-	// an error or panics, or the context ends before the commit, nothing is written. Calls must not overlap.
+	// Write runs do in a write transaction. It executes the statements that are still queued in the Tx, and commits. These must not
+	// be queries, because an error of scan would come after the commit. If do returns an error or panics, or the context ends
+	// before the commit, nothing is written. Calls must not overlap.
 	Write(ctx context.Context, do func(Tx) error) error
 
 	// Classify returns the kind of an error that another method has returned.
@@ -29,7 +30,7 @@ type Database interface {
 }
 
 // Querier runs a SELECT and calls scan with each row. A row is valid until scan returns; an error of scan ends the query. The first
-// argument is the parameter $1. An argument is nil, an int64, a string or a []byte.
+// argument is the parameter $1, and the numbers first appear in ascending order. An argument is nil, an int64, a string or a []byte.
 type Querier interface {
 	Query(ctx context.Context, text string, args []any, scan func(*Row) error) error
 }
@@ -54,7 +55,7 @@ type Snapshot interface {
 type Tx interface {
 	Query(text string, args []any, scan func(*Row) error)
 	Exec(text string, args []any)
-	// Run executes the queued statements, and returns the first error.
+	// Run executes the queued statements, and returns the first error. The end of the context may end a statement.
 	Run(context.Context) error
 }
 
@@ -64,9 +65,9 @@ type Dialect interface {
 	ForUpdate() string
 	// ByIndex returns the clause that follows the name of a table to search it by the index.
 	ByIndex(index string) string
-	// Lookup returns statements that find the rows that have one of the keys in a column.
+	// Lookup builds statements that find the rows that have one of the keys in a column.
 	Lookup(Lookup) iter.Seq2[string, []any]
-	// Insert returns statements that insert rows. A row has a value for each column of the table. The clause conflict, which may
+	// Insert builds statements that insert rows. A row has a value for each column of the table. The clause conflict, which may
 	// be empty, tells the database how to handle a row with a key that exists.
 	Insert(into *Table, rows [][]any, conflict string) iter.Seq2[string, []any]
 }
@@ -74,7 +75,7 @@ type Dialect interface {
 // Lookup describes a search for many keys.
 type Lookup struct {
 	Select string // the columns of the result
-	From   string // a table and a condition
+	From   string // a table and a WHERE clause, which is extended
 	Args   []any  // of the condition
 	Column string // that has one of the keys
 	Type   Type   // of the column

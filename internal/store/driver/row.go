@@ -9,7 +9,7 @@ import (
 // Values are the columns of one row, counted from zero.
 type Values interface {
 	Null(column int) bool
-	// Bigint and Text report false where the column has another type or is NULL.
+	// Bigint and Text report false if the column is NULL. They may report false if it has another type.
 	Bigint(column int) (int64, bool)
 	Text(column int) (string, bool)
 	// Bytes copies the value, as far as there is room, and returns its length.

@@ -1,4 +1,5 @@
-// Package migrate brings the schema of a database up to date. It is the one place where the store uses database/sql.
+// Package migrate brings the schema of a database up to date. It uses database/sql, which
+// the library for migrations needs and nothing else in the store uses.
 package migrate
 
 import (

@@ -45,7 +45,8 @@ func (p pool) onLiveConnection(ctx context.Context, do func(conn *pgx.Conn, live
 	for lost := int32(0); ; lost++ {
 		begun := false
 		err := p.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return do(c.Conn(), func() { begun = true }) })
-		if begun || !connectionLost(err) || ctx.Err() != nil || lost == p.Config().MaxConns {
+		lostBefore := connectionLost(err) || hasCode(err, "57P01") // PostgreSQL told the idle connection that it shuts down
+		if begun || !lostBefore || ctx.Err() != nil || lost == p.Config().MaxConns {
 			return err
 		}
 	}
@@ -106,8 +107,8 @@ func (s snapshot) Next(ctx context.Context, n int, scan func(*driver.Row) error)
 	return query(ctx, s.conn, fmt.Sprintf(`FETCH %d FROM started`, n), nil, scan)
 }
 
-// Write implements driver.Database. It begins with the first statements of do and commits with the last, so that a transaction
-// takes two round trips.
+// Write implements driver.Database. BEGIN goes with the first statements of do and COMMIT with the last, which saves two round
+// trips.
 func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 	return d.writer.AcquireFunc(ctx, func(c *pgxpool.Conn) (err error) {
 		conn := c.Conn()
@@ -121,6 +122,9 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 		// PostgreSQL plans a statement, and the check of a foreign key, when it first runs on a connection, and keeps the plan.
 		// A plan for an empty table reads the whole table, and would do so after the table has grown. So the connection discards
 		// its plans after 1, 2, 4, 8, … transactions.
+		if id := conn.PgConn().PID(); id != d.writerPID {
+			d.writerPID, d.writes = id, 0
+		}
 		d.writes++
 		if bits.OnesCount64(d.writes) == 1 {
 			t.Exec(`DISCARD PLANS`, nil)

@@ -32,10 +32,11 @@ var Migrations embed.FS
 // Database implements driver.Database. Several processes may open the same one.
 type Database struct {
 	pools
-	writer   *pgxpool.Pool // of one connection
-	writes   uint64        // how many write transactions were begun
-	address  *address
-	replicas *replicas // nil where all is read from the database itself
+	writer    *pgxpool.Pool // of one connection
+	writerPID uint32        // of the server process behind the connection
+	writes    uint64        // how many write transactions were begun on the connection
+	address   *address
+	replicas  *replicas // nil where all is read from the database itself
 }
 
 var _ driver.Database = (*Database)(nil)
@@ -93,7 +94,7 @@ func (d *Database) Close() error {
 	if d.replicas != nil {
 		d.replicas.close()
 	}
-	d.close()
+	d.pools.close()
 	d.writer.Close()
 	return nil
 }

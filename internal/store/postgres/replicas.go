@@ -227,9 +227,11 @@ func (d *Database) ReadReplica(ctx context.Context, do func(context.Context, dri
 		reading, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(state.up, cancel)()
-		if err := do(reading, replica); err == nil || ctx.Err() != nil {
+		err := do(reading, replica)
+		if err == nil || ctx.Err() != nil {
 			return err
 		}
+		d.replicas.log.WarnContext(ctx, "read from a replica failed", "replica", replica.name, "error", err)
 	}
 	return do(ctx, d)
 }

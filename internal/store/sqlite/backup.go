@@ -15,8 +15,10 @@ import (
 // Backup writes a copy of the database, as of one moment, to a new file, also while the database is written. The file is complete
 // where it exists. It fails with ErrExists where there is a file of that name.
 func (d *Database) Backup(ctx context.Context, file string) error {
-	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(file); err == nil {
 		return billing.Faultf(billing.ErrExists, "%s exists", file)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("back up to %s: %w", file, err)
 	}
 	// A name of its own, so that two backups to the same file cannot mix.
 	empty, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*.partial")
@@ -24,7 +26,7 @@ func (d *Database) Backup(ctx context.Context, file string) error {
 		return fmt.Errorf("back up to %s: %w", file, err)
 	}
 	partial := empty.Name()
-	defer os.Remove(partial) //nolint:errcheck // it is not there any more where all went well
+	defer os.Remove(partial) //nolint:errcheck // after a rename it does not exist any more
 	if err := empty.Close(); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func newSession(conn *sqlite.Conn) *session { return &session{conn: conn} }
 
 func (s *session) rollBack() {
 	if s.started != nil {
-		_ = s.started.Reset() // it repeats the error of Step
+		reset(s.started)
 	}
 	if !s.conn.AutocommitEnabled() {
 		s.conn.SetInterrupt(nil)
@@ -119,24 +119,25 @@ func (s *session) query(text string, args []any, scan func(*driver.Row) error) e
 	if err != nil {
 		return err
 	}
+	defer reset(stmt) // also after an error or a panic of scan
 	for {
 		more, err := s.step(stmt, scan)
-		if err != nil {
-			_ = stmt.Reset()
-		}
 		if err != nil || !more {
 			return err
 		}
 	}
 }
 
-// step calls scan with the next row, if there is one. After the last row it resets the statement.
+// step calls scan with the next row, if there is one.
 func (s *session) step(stmt *sqlite.Stmt, scan func(*driver.Row) error) (more bool, err error) {
 	if more, err = stmt.Step(); err == nil && more {
 		err = scan(s.row.At(values{stmt}))
 	}
 	return more, err
 }
+
+// reset ends a statement. Its error is that of the last step, which has been returned before.
+func reset(stmt *sqlite.Stmt) { _ = stmt.Reset() }
 
 // snapshot implements driver.Snapshot. The context that the connection was taken with interrupts it.
 type snapshot struct{ *session }

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	modernc "modernc.org/sqlite" // the engine, in pure Go, so that no C compiler is needed
+	modernc "modernc.org/sqlite" // SQLite in pure Go, for migrations through database/sql; zombiezen has the same engine
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
@@ -160,7 +160,8 @@ func (d *Database) openPools(ctx context.Context) (err error) {
 // readers is how many connections a pool for reads has.
 func readers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
-// Close implements driver.Database. It interrupts the reads that are under way.
+// Close implements driver.Database. It interrupts running statements, and waits until all connections are
+// returned.
 func (d *Database) Close() error {
 	if d.writer != nil {
 		d.writes.Put(d.writer)

@@ -195,7 +195,7 @@ func testRevocation(s *suite) {
 	})
 }
 
-// However many create an organization or a token at once, one does.
+// If several callers create the same organization or token concurrently, one of them succeeds.
 func testSameNameAtOnce(s *suite) {
 	stores := []billing.Store{s.store, s.open()}
 	const each = 16

@@ -84,7 +84,7 @@ func testManyWriters(s *suite, organizations, writers, operations int) {
 	s.audit()
 }
 
-// An answer means that it is done: whoever asks next, wherever, is told of it.
+// After the answer to a write, every store on the database sees the write.
 func testAnswersAreVisibleElsewhere(s *suite) {
 	acme := s.organization("acme")
 	stores := []billing.Store{s.store, s.open()}
@@ -337,7 +337,7 @@ func testCancelledWhileApplied(s *suite) {
 	s.audit()
 }
 
-// Of the writes that meet a Close, those that were answered are there, and the others are not.
+// Of the writes that run during a Close, exactly the acknowledged ones are stored.
 func testCloseUnderLoad(s *suite) {
 	acme := s.organization("acme")
 	second := s.open()

@@ -20,7 +20,7 @@ var exportTests = []test{
 // exported is how many leases fill writes.
 const exported = 40
 
-// fill writes into an organization what an export has to show.
+// fill writes leases and entries of all kinds into an organization.
 func (s *suite) fill(org billing.Organization, seed uint64) {
 	s.Helper()
 	s.credit(org, 1_000_000, "first")
@@ -59,7 +59,7 @@ func testExportEverything(s *suite) {
 	s.audit()
 }
 
-// orderSink notes what comes after what; runs of the same kind count once.
+// orderSink notes the order of the exported kinds; a run of one kind counts once.
 type orderSink []string
 
 func (o *orderSink) note(what string) error {
@@ -113,7 +113,7 @@ func (m *meddler) Lease(o billing.Organization, l *billing.Lease) error {
 	return m.contents.Lease(o, l)
 }
 
-// What is written after an export has begun is not in it.
+// An export does not have writes that come after its beginning.
 func testExportOneMoment(s *suite) {
 	acme, globex := s.organization("acme"), s.organization("globex")
 	s.must(s.store.CreateToken(s.Context(), billing.Token{

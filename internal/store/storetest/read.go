@@ -244,7 +244,7 @@ func anyMoment(r *rand.Rand) billing.Time {
 	}
 }
 
-// windows are those that cut hours in every way, and any.
+// windows returns windows that cut hours in every way, and random ones.
 func windows(r *rand.Rand) []billing.Window {
 	hour := someDay + 30*billing.Hour
 	all := []billing.Window{
@@ -278,7 +278,7 @@ func windows(r *rand.Rand) []billing.Window {
 	return all
 }
 
-// testUsage holds the sums against those of a loop over the leases.
+// testUsage compares the sums with a loop over the leases.
 func testUsage(s *suite) {
 	r := rand.New(rand.NewPCG(11, 12))
 	acme, globex := s.organization("acme"), s.organization("globex")

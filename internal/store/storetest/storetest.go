@@ -1,4 +1,4 @@
-// Package storetest is the suite that every billing.Store must pass, whatever its database.
+// Package storetest is the suite that every billing.Store must pass, and has helpers for other tests of stores.
 package storetest
 
 import (
@@ -157,7 +157,7 @@ func (s *suite) write(org billing.Organization, ops ...billing.Operation) {
 	}
 }
 
-// try applies operations and returns what each failed with.
+// try applies operations and returns the error of each.
 func (s *suite) try(org billing.Organization, ops ...billing.Operation) []error {
 	s.Helper()
 	errs, err := s.store.Write(s.Context(), org.ID, ops...)
@@ -184,7 +184,7 @@ func (s *suite) ledger(org billing.Organization) []billing.Entry {
 	return entries
 }
 
-// contents is all that a store holds.
+// contents has everything that a store exports.
 type contents struct {
 	Organizations []billing.Organization
 	Tokens        []billing.Token
@@ -227,7 +227,7 @@ func export(ctx context.Context, store billing.Store) (*contents, error) {
 	return c, store.Export(ctx, c)
 }
 
-// state is all that a store holds and all that it derives from that, for comparing before and after.
+// state has everything that a store exports and its answers, to compare the store before and after an operation.
 type state struct {
 	Contents *contents
 	Heads    []billing.Head

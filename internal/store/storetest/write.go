@@ -86,7 +86,7 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 		s.wantError("another build number", err, billing.ErrLeaseConflict)
 	})
 
-	// The report of the finish leaves out what is known and adds what is not.
+	// The report of the finish leaves out known values and adds unknown ones.
 	done := finish(start, 3600)
 	done.PipelineName, done.PipelineSlug = new("e"), new("f")
 	s.same("finished", billing.RecordedLease{ID: first.ID, Status: billing.LeaseBilled, AmountCents: -151}, s.record(acme, done)[0])
@@ -130,7 +130,7 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 	s.audit()
 }
 
-// What is stored is what was sent.
+// A lease is stored as it was sent.
 func testLeaseFields(s *suite) {
 	acme := s.organization("acme")
 	full := billing.Lease{
@@ -244,12 +244,12 @@ func testAllOfARequestOrNone(s *suite) {
 	s.audit()
 }
 
-// sizes are those around which statements for many rows are cut.
+// sizes are around the sizes at which statements for many rows are split.
 var sizes = []int{1, 8, 9, 71, 513}
 
 func testRequestsOfEverySize(s *suite) {
 	acme := s.organization("acme")
-	// So that none of the rows that are found is found only because there are no others.
+	// Other rows, among which the rows in question must be found.
 	s.record(acme, finished(someDay, 24), running(someDay))
 	want := int64(1)
 	for round, size := range sizes {
@@ -406,7 +406,7 @@ func testCreditsOfEverySize(s *suite) {
 	s.audit()
 }
 
-// One after another, each as a whole or not at all, whatever becomes of the others.
+// Operations are applied one after another, each as a whole or not at all, and independently of the errors of others.
 func testOperationsInOrder(s *suite) {
 	acme := s.organization("acme")
 	record := func(leases ...billing.Lease) *billing.RecordLeases {
@@ -543,7 +543,7 @@ func testLargestDebit(s *suite) {
 	s.audit()
 }
 
-// blind hides from a store what an operation must see, so that only the database can refuse it.
+// blind hides the needs of an operation from a store, so that only the database can refuse it.
 type blind struct{ billing.Operation }
 
 // Needs implements billing.Operation.

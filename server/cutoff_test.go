@@ -1,0 +1,40 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// A breakdown that fails after its first rows were sent is cut off, and the log says why.
+func TestCutOffIsLogged(t *testing.T) {
+	var log strings.Builder
+	s := &Server{log: slog.New(slog.NewTextHandler(&log, nil))}
+	rows := func(yield func(*billing.BreakdownRow, error) bool) {
+		row := &billing.BreakdownRow{Build: billing.BuildUsage{Jobs: 1 << 20}, Lease: billing.Lease{JobName: new(strings.Repeat("x", 2*streamChunk))}}
+		if yield(row, nil) {
+			yield(nil, errors.New("the disk is gone"))
+		}
+	}
+	w := httptest.NewRecorder()
+	c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v0/billing/usage/acme/breakdown", http.NoBody), w)
+	defer func() {
+		if cause := recover(); cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this as well
+			t.Errorf("the handler ended with %v", cause)
+		}
+		if text := log.String(); !strings.Contains(text, "answer cut off") || !strings.Contains(text, "the disk is gone") || !strings.Contains(text, "/acme/breakdown") {
+			t.Errorf("the log has %q", text)
+		}
+	}()
+	err := s.attempt(c, func(c echo.Context) error {
+		return breakdownStream{rows: rows}.VisitGetBillingUsageBreakdownResponse(c.Response())
+	})
+	t.Errorf("the handler returned %v", err)
+}
