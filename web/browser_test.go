@@ -117,17 +117,22 @@ func sharedBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// tab is a page in a browser without any past.
+// tab is a tab of the shared browser. One test uses it at a time.
 type tab struct {
 	t         *testing.T
 	ctx       context.Context //nolint:containedctx // a tab is a context
+	close     context.CancelFunc
 	downloads string
 
 	mu        sync.Mutex
-	host      string              // from which alone anything may be loaded
+	used      bool                // by a test, which t is
+	host      string              // anything that is loaded must come from it
 	expected  []string            // parts of complaints that a test provokes
-	intercept func(string) string // what to answer a request with, by its URL; empty for the server's answer
+	intercept func(string) string // returns the answer to a request by its URL; empty for the server's answer
 }
+
+// idle are the tabs that no test uses.
+var idle []*tab
 
 // look is how a reader looks at the pages.
 type look struct {
@@ -136,16 +141,12 @@ type look struct {
 	zone          string
 }
 
-// open makes a tab.
+// open returns a tab with an empty page. Tabs are used again, because a new one takes the browser two seconds of processor time.
+// Every test serves pages from an origin of its own, so a tab keeps no session of an earlier test.
 func open(t *testing.T, l look) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(sharedBrowser(t), chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	p := &tab{t: t, ctx: ctx, downloads: t.TempDir()}
-	p.do(chromedp.Steps())
-	if err := chromedp.Listen(ctx, p.observe); err != nil {
-		t.Fatal(err)
-	}
+	p := takeTab(t)
+	t.Cleanup(p.release)
 	if l.width == 0 {
 		l.width, l.height = 1280, 900
 	}
@@ -161,12 +162,66 @@ func open(t *testing.T, l look) *tab {
 	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
-	call(p, network.Enable, network.EnableParams{})
-	call(p, cdplog.Enable, cdp.Empty{})
 	call(p, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: p.downloads, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: p.downloads, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
 	})
 	return p
+}
+
+// takeTab takes a tab that is idle, or makes one.
+func takeTab(t *testing.T) *tab {
+	t.Helper()
+	var p *tab
+	shared.Lock()
+	if n := len(idle); n > 0 {
+		p, idle = idle[n-1], idle[:n-1]
+	}
+	shared.Unlock()
+	made := p == nil
+	if made {
+		p = new(tab)
+		p.ctx, p.close = chromedp.NewContext(sharedBrowser(t))
+	}
+	p.mu.Lock()
+	p.t, p.used, p.downloads = t, true, t.TempDir()
+	p.mu.Unlock()
+	if made {
+		p.do(chromedp.Steps())
+		if err := chromedp.Listen(p.ctx, p.observe); err != nil {
+			t.Fatal(err)
+		}
+		call(p, network.Enable, network.EnableParams{})
+		call(p, cdplog.Enable, cdp.Empty{})
+	}
+	return p
+}
+
+// release makes the tab idle. It closes a tab that does not become an empty page.
+func (p *tab) release() {
+	p.mu.Lock()
+	p.used, p.host, p.expected, p.intercept = false, "", nil, nil
+	p.mu.Unlock()
+	if p.t.Failed() || p.empty() != nil {
+		p.close()
+		return
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	idle = append(idle, p)
+}
+
+// empty leaves the page, and forgets its session and the history of the tab.
+func (p *tab) empty() error {
+	if err := chromedp.Do(p.ctx, chromedp.Steps(
+		chromedp.Evaluate[chromedp.Void]("try { sessionStorage.clear() } catch {}"), chromedp.Navigate("about:blank"),
+	)); err != nil {
+		return err
+	}
+	_, err := chromedp.Call(p.ctx, fetch.Disable, cdp.Empty{})
+	if err == nil {
+		_, err = chromedp.Call(p.ctx, cdppage.ResetNavigationHistory, cdp.Empty{})
+	}
+	return err
 }
 
 // observe fails the test on anything that a developer would see in red, and on requests to other hosts.
@@ -203,6 +258,9 @@ func (p *tab) observe(event any) {
 func (p *tab) complain(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.used {
+		return
+	}
 	for _, part := range p.expected {
 		if strings.Contains(text, part) {
 			return
@@ -234,7 +292,10 @@ func (p *tab) answer(e *fetch.EventRequestPaused) {
 	p.mu.Lock()
 	intercept := p.intercept
 	p.mu.Unlock()
-	with := intercept(e.Request.URL)
+	with := ""
+	if intercept != nil {
+		with = intercept(e.Request.URL)
+	}
 	var err error
 	switch status, body, _ := strings.Cut(with, " "); status {
 	case "":
@@ -249,7 +310,7 @@ func (p *tab) answer(e *fetch.EventRequestPaused) {
 			ResponseHeaders: []*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/json"}, {Name: "X-Request-Id", Value: "01234567890123456789"}},
 		})
 	}
-	if err != nil && p.ctx.Err() == nil && !strings.Contains(err.Error(), "Invalid InterceptionId") { // the page gave the call up
+	if err != nil && intercept != nil && p.ctx.Err() == nil && !strings.Contains(err.Error(), "Invalid InterceptionId") { // the page gave the call up
 		p.t.Error(err)
 	}
 }
