@@ -10,7 +10,11 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/client"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
+
+// mostAnswers is how many writes are answered at the most before something is killed.
+var mostAnswers = testlong.Pick(100, 300)
 
 // The server is killed while 16 clients write, and started again on the same database.
 func TestServerKilled(t *testing.T) {
@@ -23,7 +27,7 @@ func TestServerKilled(t *testing.T) {
 				s := l.serve()
 				l.check(s)
 				end := l.begin(s)
-				l.await(1 + random.IntN(300))
+				l.await(1 + random.IntN(mostAnswers))
 				if random.IntN(2) == 0 {
 					time.Sleep(time.Duration(random.IntN(10_000)) * time.Microsecond)
 				}
@@ -48,7 +52,7 @@ func TestOneOfTwoServersKilled(t *testing.T) {
 				endOther := l.begin(other)
 				s := l.serve()
 				end := l.begin(s)
-				l.await(1 + random.IntN(300))
+				l.await(1 + random.IntN(mostAnswers))
 				s.kill()
 				end()
 				l.await(clients)
@@ -111,7 +115,7 @@ func TestPostgreSQLKilled(t *testing.T) {
 		s := l.serve()
 		for range rounds {
 			end := l.begin(s)
-			l.await(1 + random.IntN(300))
+			l.await(1 + random.IntN(mostAnswers))
 			if random.IntN(2) == 0 {
 				time.Sleep(time.Duration(random.IntN(10_000)) * time.Microsecond)
 			}
