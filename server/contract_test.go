@@ -562,6 +562,8 @@ func TestCORS(t *testing.T) {
 		for origin, good := range map[string]bool{
 			"*": true, "https://*.example.com": true, "http://127.0.0.1:8080": true,
 			"foo": false, "": false, "https://app.example.com/": false, "//app.example.com": false, "https://a@app.example.com": false, "https:": false,
+			"https://App.example.com": false, "https://app.example.com:443": false, "http://app.example.com:80": false, "http://app.example.com:8080": true,
+			"HTTPS://app.example.com": false, "https://app.example.com?": false,
 		} {
 			s, err := server.Open(t.Context(), server.Config{Database: "sqlite:" + filepath.Join(t.TempDir(), "b.db"), CORSOrigins: []string{origin}})
 			if good != (err == nil) || err != nil && !errors.Is(err, server.ErrInvalid) {

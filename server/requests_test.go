@@ -37,6 +37,22 @@ func leaseBody(changes ...string) string {
 	return `{"leases":[{` + strings.Join(members, ",") + `}]}`
 }
 
+// An error repeats only the beginning of what was sent.
+func TestErrorsAreShort(t *testing.T) {
+	s := start(t, server.Config{})
+	token := s.withOrg("acme", server.RoleWrite)
+	for name, change := range map[string]string{
+		"a value":                       `job_id:"` + strings.Repeat(`x`, 1<<20) + `"`,
+		"a value of control characters": `job_id:"` + strings.Repeat(`\u0001`, 1<<18) + `"`,
+		"a key":                         strings.Repeat("é", 1<<19) + ":1",
+	} {
+		answer := s.send(requestOf(token, leaseBody(change)))
+		if answer.status < 400 || answer.status > 499 || len(answer.body) > 2000 {
+			t.Errorf("%s is answered with %d and %d bytes: %.300s", name, answer.status, len(answer.body), answer.body)
+		}
+	}
+}
+
 // Every value of a report comes back in the breakdown, except for the id of the lease.
 func TestReportedValuesComeBack(t *testing.T) {
 	s := start(t, server.Config{})

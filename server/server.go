@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -88,8 +89,8 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		return nil, err
 	}
 	for _, origin := range config.CORSOrigins {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
-			return nil, billing.Faultf(ErrInvalid, "the origin %q must be like https://app.example.com, without a slash at its end", origin)
+		if origin != "*" && !isOrigin(origin) {
+			return nil, billing.Faultf(ErrInvalid, "the origin %q must be like https://app.example.com: in lower case, without a slash at its end and without the usual port", origin)
 		}
 	}
 	if config.MustExist {
@@ -123,6 +124,21 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// isOrigin reports whether a browser sends the text as an Origin.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Host != strings.ToLower(u.Host) || text != u.Scheme+"://"+u.Host {
+		return false
+	}
+	switch u.Scheme {
+	case "http":
+		return u.Port() != "80"
+	case "https":
+		return u.Port() != "443"
+	}
+	return true
 }
 
 // Handler answers the API's calls, /healthz, /readyz, /openapi.json and /openapi.yaml, and has pages for people at / and

@@ -27,6 +27,10 @@ $`).MatchString(got) {
 		t.Errorf("org list:\n%s", got)
 	}
 
+	if got := p.ok("org", "create", "hostile", "--name", "a\x1b]0;x\a"); got != "Created hostile (a�]0;x�).\n" {
+		t.Errorf("of a name with control characters it prints %q", got)
+	}
+
 	create := func(args ...string) string {
 		t.Helper()
 		token := p.ok(append([]string{"token", "create"}, args...)...)

@@ -293,6 +293,8 @@ func TestWrongUsage(t *testing.T) {
 		{args: "token revoke", want: "ID or NAME is missing"},
 		{args: "import", want: "FILE is missing"},
 		{args: "export all", want: `"all"`},
+		{args: "serve --listen=", want: "the address to serve on is empty"},
+		{args: "demo --listen=", want: "the address to serve on is empty"},
 		{args: "serve now", want: `"now"`},
 		{args: "serve --log-format xml", want: "must be text or json"},
 		{args: "serve --log-level loud", want: "must be debug, info, warn or error"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -19,7 +20,8 @@ func verifyCommand() *cobra.Command {
 running balance of each ledger, its head, the sums of usage, and that each
 finished lease has one debit of its amount. It prints a fingerprint of each
 organization, which is the same for the same books in any database. Where
-anything is off, it names the row and exits with status 1.
+anything is off, it names the row and exits with status 1. Before that, SQLite
+checks the file; PostgreSQL checks the indexes where the extension amcheck is.
 
 It reads one moment of the database and can run beside a server.`,
 		Example: `  harmont-billing verify --database sqlite:billing.db`,
@@ -31,13 +33,13 @@ It reads one moment of the database and can run beside a server.`,
 			var rows [][]string
 			findings := int64(0)
 			err := s.Verify(cmd.Context(), func(org, what string) {
-				cmd.PrintErrf("%s: %s\n", org, what)
+				findings++
+				cmd.PrintErrf("%s: %s\n", cmp.Or(org, "the database"), printable(what))
 			}, func(r server.AuditReport) {
 				result := "ok"
 				if r.Findings > 0 {
 					result = number(r.Findings) + " off"
 				}
-				findings += r.Findings
 				rows = append(rows, []string{
 					r.Organization, number(r.Leases), number(r.Entries), number(r.Hours), money(r.BalanceCents), result, r.Fingerprint,
 				})

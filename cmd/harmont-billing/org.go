@@ -30,7 +30,7 @@ func orgCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %s (%s).\n", org.Slug, org.Name)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %s (%s).\n", org.Slug, printable(org.Name))
 			return err
 		})
 	}

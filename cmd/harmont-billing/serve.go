@@ -29,8 +29,8 @@ func serveCommand() *cobra.Command {
 		Short:   "Serve the API on a database",
 		GroupID: groupServe,
 		Args:    cobra.NoArgs,
-		Long: `Serves the API, and pages for people, until it is interrupted; requests under
-way are finished first.
+		Long: `Serves the API, and pages for people, until it is interrupted or hung up on;
+requests under way are finished first.
 The database is created where it does not exist. Organizations and tokens are
 made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs.`,
@@ -53,29 +53,37 @@ server runs.`,
 	basePath := flags.String("base-path", "", "the `PATH` below which all is served, such as /billing")
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *listen == "" {
+			return errNoAddress
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+		defer stop()
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
 			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		collectLessOften()
-		return withServer(cmd.Context(), config, func(s *server.Server) error {
-			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", *listen)
+		return withServer(ctx, config, func(s *server.Server) error {
+			listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
 			if err != nil {
 				return err
 			}
 			if *debugListen != "" {
-				if err := serveDebug(cmd.Context(), logger, *debugListen); err != nil {
+				if err := serveDebug(ctx, logger, *debugListen); err != nil {
 					return errors.Join(err, listener.Close())
 				}
 			}
 			logger.Info("serving", "address", "http://"+listener.Addr().String()+strings.TrimSuffix(*basePath, "/"), "version", version())
-			context.AfterFunc(cmd.Context(), func() { logger.Info("stopping") })
-			return s.Serve(cmd.Context(), listener)
+			context.AfterFunc(ctx, func() { logger.Info("stopping") })
+			return s.Serve(ctx, listener)
 		})
 	}
 	return cmd
 }
+
+// errNoAddress refuses an empty address, with which the server would listen on all interfaces at a random port.
+var errNoAddress = &usageError{errors.New("the address to serve on is empty")}
 
 // collectLessOften lets garbage grow to twice what is in use before it is collected, unless GOGC says otherwise. A server has a few
 // megabytes in use, and at the usual share would collect dozens of times a second under load.
@@ -126,6 +134,9 @@ now. The database is deleted when the demo is interrupted.`,
 	}
 	listen := envFlag(cmd, "listen", "HARMONT_BILLING_LISTEN", defaultListen, "the address to serve on")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *listen == "" {
+			return errNoAddress
+		}
 		chosen := cmd.Flags().Changed("listen") || os.Getenv("HARMONT_BILLING_LISTEN") != ""
 		// Closing the terminal ends a demo like Ctrl-C does, or its data would stay behind.
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)

@@ -116,7 +116,7 @@ func tokenRevokeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Revoked %s (%s).\n", token.ID, token.Name)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Revoked %s (%s).\n", token.ID, printable(token.Name))
 			return err
 		})
 	}

@@ -31,7 +31,7 @@ type Report struct {
 // Verify recomputes what the store keeps beside its leases and entries: sequence, running balances, the head, and the sums of
 // days, hours and minutes; and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can
 // run beside writers, and holds no more in memory than the sums of one day. Each thing that is off is handed to finding, with
-// the row it is in.
+// the row it is in. Before that, the database checks its tables and indexes; damage is handed to finding without an organization.
 func Verify(ctx context.Context, books billing.Archive, finding func(organization, what string), report func(Report)) error {
 	a := &auditor{finding: finding, report: report}
 	if err := books.Audit(ctx, a); err != nil {
@@ -99,6 +99,11 @@ func (s *sums) String() string {
 func (a *auditor) off(format string, args ...any) {
 	a.current.Findings++
 	a.finding(a.current.Organization, fmt.Sprintf(format, args...))
+}
+
+func (a *auditor) Damage(what string) error {
+	a.finding("", what)
+	return nil
 }
 
 func (a *auditor) Organization(o billing.Organization, head *billing.Head) error {

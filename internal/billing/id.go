@@ -26,11 +26,11 @@ func NewID() ID {
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return id, fmt.Errorf("%q is not a UUID", s)
+		return id, fmt.Errorf("%.64q is not a UUID", s)
 	}
 	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
 	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
-		return ID{}, fmt.Errorf("%q is not a UUID", s)
+		return ID{}, fmt.Errorf("%.64q is not a UUID", s)
 	}
 	return id, nil
 }

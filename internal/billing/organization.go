@@ -19,7 +19,7 @@ var slugForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 // Validate checks the slug and the name.
 func (o Organization) Validate() error {
 	if !slugForm.MatchString(o.Slug) {
-		return Faultf(ErrInvalid, "the slug %q must have 1 to 100 letters, digits, dots, dashes or underscores and begin with a letter or digit", o.Slug)
+		return Faultf(ErrInvalid, "the slug %.64q must have 1 to 100 letters, digits, dots, dashes or underscores and begin with a letter or digit", o.Slug)
 	}
 	return checkName("name", o.Name)
 }
@@ -71,7 +71,7 @@ type Token struct {
 // Validate checks the name, the role and that there is an organization, and none twice.
 func (t Token) Validate() error {
 	if !slices.Contains(roles, t.Role) {
-		return Faultf(ErrInvalid, "the role %q must be read, write or admin", t.Role)
+		return Faultf(ErrInvalid, "the role %.64q must be read, write or admin", t.Role)
 	}
 	if len(t.Organizations) == 0 {
 		return Faultf(ErrInvalid, "a token needs at least one organization")

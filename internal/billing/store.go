@@ -98,6 +98,8 @@ type ExportSink interface {
 
 // AuditSink takes what Archive.Audit reads. Rows belong to the organization that came last.
 type AuditSink interface {
+	// Damage gets what the database itself finds wrong with its tables and indexes, before everything else.
+	Damage(what string) error
 	// Organization gets a nil head where there is none.
 	Organization(o Organization, head *Head) error
 	// Lease gets the number of entries that debit the lease.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -41,7 +42,10 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		}
 		return &Database{Store: store.New(db), postgres: db}, nil
 	}
-	// The rest of the text may hold a password.
+	// The text may hold a password, so only what looks like a scheme is repeated.
+	if !regexp.MustCompile(`^[a-z0-9+]{1,16}$`).MatchString(scheme) || !strings.Contains(url, ":") {
+		return nil, errors.New("the database must be given as sqlite:FILE or postgres://…")
+	}
 	return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…, not %s:…", scheme)
 }
 

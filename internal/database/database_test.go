@@ -45,8 +45,16 @@ func TestOpenRefuses(t *testing.T) {
 		{"no file", "sqlite:", "must be given as sqlite:FILE"},
 		{"a file without the scheme", "billing.db", "must be given as sqlite:FILE"},
 		{"another scheme", "mysql://user:secret@host/db", "not mysql:…"},
+		{"a password alone", "secret", "postgres://…"},
+		{"keywords", "host=db password=secret", "postgres://…"},
+		{"keywords with a colon", "host=db password=secret:", "postgres://…"},
 		{"memory", "sqlite::memory:", "name a file"},
 		{"a broken URL", "postgres://clerk:secret@host:port/database", "cannot be read"},
+		{"a password with an @", "postgres://clerk:x@secret@127.0.0.1/database", "%40"},
+		{"a password with an @ after a question mark", "postgres://clerk:x?x@secret@127.0.0.1/database", "%40"},
+		{"values as text", "postgres://clerk:secret@127.0.0.1/database?default_query_exec_mode=exec", "default_query_exec_mode=exec"},
+		{"values as text, simply", "postgres://clerk:secret@127.0.0.1/database?default_query_exec_mode=simple_protocol", "default_query_exec_mode=simple_protocol"},
+		{"too few connections", "postgres://clerk:secret@127.0.0.1/database?pool_max_conns=2", "pool_max_conns=2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, err := Open(t.Context(), c.url)

@@ -116,6 +116,9 @@ func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
 
 // Audit implements billing.Store.
 func (s *Store) Audit(ctx context.Context, sink billing.AuditSink) error {
+	if err := s.db.Check(ctx, func(what string) error { return sink.Damage(what) }); err != nil {
+		return s.fail(ctx, err)
+	}
 	return s.snapshot(ctx, func(q snapshot) error {
 		orgs, err := q.organizations(ctx)
 		if err != nil {

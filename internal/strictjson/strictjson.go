@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -186,8 +187,16 @@ func MustNotBe(kind jsontext.Kind) error { return fmt.Errorf("must not be %s", k
 
 var index = regexp.MustCompile(`\.(\d+)`)
 
-// Field writes a pointer as people do: leases[3].started_at.
+// maxKey is how much of a key an error repeats, in characters. A key may be as long as a body.
+const maxKey = 64
+
+// Field writes a pointer as people do: leases[3].started_at. It shortens keys of more than 64 characters.
 func Field(pointer jsontext.Pointer) string {
-	path := strings.ReplaceAll(strings.TrimPrefix(string(pointer), "/"), "/", ".")
-	return index.ReplaceAllString(path, "[$1]")
+	keys := strings.Split(strings.TrimPrefix(string(pointer), "/"), "/")
+	for i, key := range keys {
+		if utf8.RuneCountInString(key) > maxKey {
+			keys[i] = fmt.Sprintf("%.*s…", maxKey, key)
+		}
+	}
+	return index.ReplaceAllString(strings.Join(keys, "."), "[$1]")
 }

@@ -23,6 +23,9 @@ type Database interface {
 	// before the commit, nothing is written. Calls must not overlap.
 	Write(ctx context.Context, do func(Tx) error) error
 
+	// Check looks for damage in tables and indexes, and calls damaged with a description of each. It reads the whole database.
+	Check(ctx context.Context, damaged func(what string) error) error
+
 	// Classify returns the kind of an error that another method has returned.
 	Classify(error) Failure
 

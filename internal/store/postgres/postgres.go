@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 	"github.com/harmont-dev/harmont-billing/internal/store/migrate"
 )
@@ -58,6 +60,7 @@ func Open(ctx context.Context, url string) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
+	reads, snapshots := a.sizes()
 	writer, err := a.pool(1, prepareToWrite)
 	if err != nil {
 		return nil, err
@@ -67,15 +70,29 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
 	d := &Database{writer: writer, address: a}
-	if err := d.migrate(ctx); err != nil {
-		writer.Close()
-		return nil, err
+	if err = checkEncoding(ctx, writer); err == nil {
+		err = d.migrate(ctx)
 	}
-	if d.pools, err = a.pools(16, 8); err != nil {
+	if err == nil {
+		d.pools, err = a.pools(reads, snapshots)
+	}
+	if err != nil {
 		writer.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// checkEncoding fails unless the database can store every text.
+func checkEncoding(ctx context.Context, db *pgxpool.Pool) error {
+	var encoding string
+	if err := db.QueryRow(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF8" {
+		return billing.Faultf(billing.ErrInvalid, "the database has the encoding %s; create it with the encoding UTF8", encoding)
+	}
+	return nil
 }
 
 func (d *Database) migrate(ctx context.Context) (err error) {
@@ -100,19 +117,54 @@ func (d *Database) Close() error {
 }
 
 // address is the address of a PostgreSQL database.
-type address struct{ config *pgxpool.Config }
+type address struct {
+	config         *pgxpool.Config
+	maxConnections int // of all pools together; 0 where the URL does not say
+}
 
-func parse(url string) (*address, error) {
-	config, err := pgxpool.ParseConfig(url)
+// errURL does not quote the URL, which may hold a password.
+var errURL = errors.New("the database URL cannot be read; it must be like postgres://user:password@host:5432/database, " +
+	"with %40 for an @ in the password")
+
+func parse(text string) (*address, error) {
+	config, err := pgxpool.ParseConfig(text)
+	// The parser takes the rest of a password after an @ for a part of the host, which errors name.
+	if err != nil || strings.Contains(config.ConnConfig.Host, "@") {
+		return nil, errURL
+	}
+	u, err := url.Parse(text)
 	if err != nil {
-		// The error of the parser quotes the URL, which may hold a password.
-		return nil, errors.New("the database URL cannot be read; it must be like postgres://user:password@host:5432/database")
+		return nil, errURL
+	}
+	parameters := u.Query()
+	switch config.ConnConfig.DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		return nil, billing.Faultf(billing.ErrInvalid, "default_query_exec_mode=%s of the database URL is not supported, because it transfers values as text; "+
+			"leave it out, or behind a pooler set default_query_exec_mode=describe_exec", parameters.Get("default_query_exec_mode"))
+	default:
+	}
+	a := &address{config: config}
+	if parameters.Has("pool_max_conns") {
+		a.maxConnections = int(config.MaxConns)
+		if a.maxConnections < 3 {
+			return nil, billing.Faultf(billing.ErrInvalid, "pool_max_conns=%d of the database URL is too small; a server needs three connections", a.maxConnections)
+		}
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
-	return &address{config}, nil
+	return a, nil
+}
+
+// sizes returns how many connections the pools for short reads and for snapshots may have, beside the one that writes.
+func (a *address) sizes() (reads, snapshots int32) {
+	reads, snapshots = 16, 8
+	if left := int32(a.maxConnections) - 1; left > 0 && left < reads+snapshots {
+		snapshots = max(1, left/3)
+		reads = left - snapshots
+	}
+	return reads, snapshots
 }
 
 // String returns host, port and database, and neither user nor password.
@@ -129,10 +181,10 @@ func (a *address) pool(connections int32, prepare func(context.Context, *pgx.Con
 }
 
 func (a *address) pools(reads, snapshots int32) (p pools, err error) {
-	if p.reads.Pool, err = a.pool(reads, nil); err != nil {
+	if p.reads.Pool, err = a.pool(reads, prepareToRead); err != nil {
 		return pools{}, err
 	}
-	if p.snapshots.Pool, err = a.pool(snapshots, nil); err != nil {
+	if p.snapshots.Pool, err = a.pool(snapshots, prepareToRead); err != nil {
 		p.reads.Close()
 		return pools{}, err
 	}
@@ -143,10 +195,24 @@ func (a *address) pools(reads, snapshots int32) (p pools, err error) {
 // longer than the store takes to apply a batch in memory.
 const abandonedAfter = 5 * time.Second
 
-// prepareToWrite sets up a connection that writes. These are statements, since poolers refuse connections that ask for settings
-// as they start.
+// noTimeouts overrides timeouts of the role. A short read ends with its request, and a snapshot lasts for as long as its receiver
+// takes.
+const noTimeouts = `SELECT set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false)`
+
+// prepareToRead sets up a connection that reads. Like the settings of prepareToWrite, these are statements, because poolers refuse
+// connections that ask for settings when they start.
+func prepareToRead(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, noTimeouts)
+	return err
+}
+
+// prepareToWrite sets up a connection that writes.
 func prepareToWrite(ctx context.Context, conn *pgx.Conn) error {
 	for _, statement := range []string{
+		noTimeouts,
+		`SELECT set_config('default_transaction_read_only', 'off', false), set_config('default_transaction_isolation', 'read committed', false)`,
+		// An acknowledged write is on disk. Stronger settings of the role, which also wait for replicas, are kept.
+		`SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`,
 		// PostgreSQL notices the end of a process immediately, but a power cut or a broken network only after hours. Until then no
 		// other server could write to the ledgers with locked heads. The timeout ends such a transaction.
 		`SET idle_in_transaction_session_timeout = ` + strconv.FormatInt(abandonedAfter.Milliseconds(), 10),

@@ -27,6 +27,9 @@ func openPool(source string, connections int, pragmas []pragma) (*sqlitex.Pool, 
 
 // Query implements driver.Querier.
 func (d *Database) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
+	if err := d.checkFileOften(); err != nil {
+		return err
+	}
 	conn, err := d.reads.Take(ctx) // the end of the context interrupts a statement on it
 	if err != nil {
 		return err
@@ -37,6 +40,9 @@ func (d *Database) Query(ctx context.Context, text string, args []any, scan func
 
 // Snapshot implements driver.Reader.
 func (d *Database) Snapshot(ctx context.Context, do func(driver.Snapshot) error) error {
+	if err := d.checkFileOften(); err != nil {
+		return err
+	}
 	conn, err := d.snapshots.Take(ctx)
 	if err != nil {
 		return err
@@ -53,6 +59,9 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := d.checkFile(); err != nil {
 			return err
 		}
 		t.Exec(`COMMIT`, nil)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -33,7 +34,11 @@ var Migrations embed.FS
 
 // Database implements driver.Database. Several processes may open the same file.
 type Database struct {
-	source    string        // the file as a URI
+	source  string // the file as a URI
+	file    string
+	opened  os.FileInfo  // identifies the open file
+	checked atomic.Int64 // when the file was last compared with it, in nanoseconds
+
 	reads     *sqlitex.Pool // short reads
 	snapshots *sqlitex.Pool // reads that last for as long as their receiver takes
 	writes    *sqlitex.Pool // one connection: SQLite has one write transaction at a time
@@ -87,8 +92,11 @@ func Open(ctx context.Context, file string) (*Database, error) {
 	if err := prepare(ctx, file, source); err != nil {
 		return nil, err
 	}
-	d := &Database{source: source}
-	if err := d.openPools(ctx); err != nil {
+	d := &Database{source: source, file: file}
+	if d.opened, err = os.Stat(file); err == nil {
+		err = d.openPools(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), d.Close())
 	}
 	return d, nil
@@ -107,6 +115,13 @@ func checkLink(file string) error {
 
 // prepare creates the file where it does not exist, and brings the schema up to date.
 func prepare(ctx context.Context, file, source string) (err error) {
+	// Only the owner may read the file, which has hashes of tokens. SQLite gives its log the same mode. It would make the file readable
+	// for everybody, and reports any error of its own.
+	if f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err == nil {
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
 	// Pragmas belong in the DSN: executed as statements they would reach one connection of the pool.
 	settings := url.Values{}
 	for _, p := range pragmas {
@@ -175,6 +190,47 @@ func (d *Database) Close() error {
 	return errors.Join(errs...)
 }
 
+// Check implements driver.Database. SQLite compares each index with its table. Rows with wrong values are left to the audit, which names
+// them.
+func (d *Database) Check(ctx context.Context, damaged func(what string) error) error {
+	return d.Query(ctx, `SELECT integrity_check FROM pragma_integrity_check
+		WHERE integrity_check <> 'ok' AND integrity_check NOT LIKE 'CHECK constraint failed%'`, nil, func(r *driver.Row) error {
+		var what string
+		if err := r.Scan(&what); err != nil {
+			return err
+		}
+		return damaged(what)
+	})
+}
+
+// replacedError is the error of checkFile. SQLite itself would go on with the open file, and every write would be lost.
+type replacedError struct{ file string }
+
+func (e *replacedError) Error() string {
+	return fmt.Sprintf("the database %s was deleted or replaced; start the server again", e.file)
+}
+
+// checkFile fails if the open file is not the one at the path any more.
+func (d *Database) checkFile() error {
+	if now, err := os.Stat(d.file); err != nil || !os.SameFile(now, d.opened) {
+		return &replacedError{d.file}
+	}
+	return nil
+}
+
+// checkFileOften is checkFile for reads. It looks at the path once a second.
+func (d *Database) checkFileOften() error {
+	now, last := time.Now().UnixNano(), d.checked.Load()
+	if now-last < int64(time.Second) {
+		return nil
+	}
+	if err := d.checkFile(); err != nil {
+		return err // and again with the next read
+	}
+	d.checked.CompareAndSwap(last, now)
+	return nil
+}
+
 // ReadReplica implements driver.Database. A file has no replicas.
 func (d *Database) ReadReplica(ctx context.Context, do func(context.Context, driver.Reader) error) error {
 	return do(ctx, d)
@@ -189,7 +245,10 @@ var unavailable = []sqlite.ResultCode{
 // Classify implements driver.Database.
 func (*Database) Classify(err error) driver.Failure {
 	result := resultOf(err)
+	_, replaced := errors.AsType[*replacedError](err)
 	switch {
+	case replaced:
+		return driver.Unavailable
 	case result == sqlite.ResultConstraintUnique || result == sqlite.ResultConstraintPrimaryKey:
 		return driver.Duplicate
 	case slices.Contains(unavailable, result.ToPrimary()):
