@@ -76,6 +76,9 @@ func Open(ctx context.Context, url string) (*Database, error) {
 	if err == nil {
 		d.pools, err = a.pools(reads, snapshots)
 	}
+	if hasCode(err, "42P05", "26000") { // a prepared statement exists already, or does not exist
+		err = fmt.Errorf("%w; behind a pooler in transaction mode, add default_query_exec_mode=cache_describe to the database URL", err)
+	}
 	if err != nil {
 		writer.Close()
 		return nil, err
@@ -140,7 +143,7 @@ func parse(text string) (*address, error) {
 	switch config.ConnConfig.DefaultQueryExecMode {
 	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
 		return nil, billing.Faultf(billing.ErrInvalid, "default_query_exec_mode=%s of the database URL is not supported, because it transfers values as text; "+
-			"leave it out, or behind a pooler set default_query_exec_mode=describe_exec", parameters.Get("default_query_exec_mode"))
+			"leave it out, or behind a pooler set default_query_exec_mode=cache_describe", parameters.Get("default_query_exec_mode"))
 	default:
 	}
 	a := &address{config: config}
