@@ -68,8 +68,21 @@ const (
 	maxLine    = 1 << 20 // bytes, without the one that ends the line
 )
 
+// untilDone is a reader that fails once the context has ended, also in the middle of a line.
+type untilDone struct {
+	ctx context.Context //nolint:containedctx // io.Reader has no place for it
+	io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
 func (in *importer) run(ctx context.Context, r io.Reader) error {
-	lines := bufio.NewReaderSize(r, maxLine+1)
+	lines := bufio.NewReaderSize(untilDone{ctx, r}, maxLine+1)
 	for number := 1; ; number++ {
 		line, err := lines.ReadSlice('\n')
 		switch {
@@ -83,7 +96,7 @@ func (in *importer) run(ctx context.Context, r io.Reader) error {
 			line = bytes.TrimPrefix(line, []byte("\ufeff"))
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return errors.Join(err, in.flush(ctx))
+			return errors.Join(fmt.Errorf("stopped at line %d: %w", number, err), in.flush(ctx))
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			if stop := in.take(ctx, number, line); stop != nil {

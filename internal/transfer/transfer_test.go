@@ -601,3 +601,32 @@ func TestExportStopped(t *testing.T) {
 	}
 	must(t, transfer.Export(t.Context(), s.store, &failingWriter{size}))
 }
+
+// endless is a line without an end. After a while it ends the context.
+type endless struct {
+	left int
+	end  context.CancelFunc
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left -= len(p); e.left < 0 {
+		e.end()
+	}
+	if e.left < -1<<30 {
+		return 0, errors.New("it reads on after its context has ended")
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+// An import ends with its context, also in the middle of a line that has no end.
+func TestImportOfAnEndlessLineEnds(t *testing.T) {
+	s := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := transfer.Import(ctx, s.Service, &endless{left: 8 << 20, end: cancel}, func(int, error) {})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
