@@ -21,6 +21,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // to create and drop databases
 )
@@ -339,6 +340,60 @@ func (c *Cluster) remove() {
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
+
+// Pooler starts a pgbouncer that pools transactions of the cluster, for one test, and returns the address of a database behind it. It
+// skips the test where there is no pgbouncer.
+func (c *Cluster) Pooler(t testing.TB, database string) string {
+	t.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil && os.Getenv(requiredEnv) != "" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip("NOT RUN BEHIND A POOLER: ", err)
+	}
+	behind := &Cluster{}
+	if err := behind.pickPort(); err != nil {
+		t.Fatal(err)
+	}
+	settings := filepath.Join(c.folder, "pgbouncer.ini")
+	if err := os.WriteFile(settings, fmt.Appendf(nil, `[databases]
+* = host=127.0.0.1 port=%d user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 5
+ignore_startup_parameters = extra_float_digits
+`, c.port, behind.port), 0o644); err != nil { //nolint:gosec // another user reads it
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--quiet", settings)
+	cmd.Dir = c.folder
+	if owner := owner(); owner != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(behind.port)))
+		if err == nil {
+			conn.Close()
+			return behind.URL(database)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
 
 // URL is the address of a database of the cluster.
 func (c *Cluster) URL(database string) string {

@@ -34,6 +34,11 @@ func (p pools) Snapshot(ctx context.Context, do func(driver.Snapshot) error) err
 		if _, err := conn.Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`); err != nil {
 			return err
 		}
+		if p.pooled {
+			if _, err := conn.Exec(ctx, pooledSnapshot); err != nil {
+				return err
+			}
+		}
 		live()
 		return do(snapshot{conn})
 	})
@@ -119,6 +124,9 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 		}()
 		t := &tx{conn: conn}
 		t.Exec(`BEGIN`, nil)
+		if d.pooled {
+			t.Exec(pooledWrite, nil)
+		}
 		// PostgreSQL plans a statement, and the check of a foreign key, when it first runs on a connection, and keeps the plan.
 		// A plan for an empty table reads the whole table, and would do so after the table has grown. So the connection discards
 		// its plans after 1, 2, 4, 8, … transactions.
@@ -126,7 +134,7 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 			d.writerPID, d.writes = id, 0
 		}
 		d.writes++
-		if bits.OnesCount64(d.writes) == 1 {
+		if bits.OnesCount64(d.writes) == 1 && !d.pooled {
 			t.Exec(`DISCARD PLANS`, nil)
 		}
 		if err := do(t); err != nil {

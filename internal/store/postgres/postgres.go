@@ -47,6 +47,7 @@ var _ driver.Database = (*Database)(nil)
 type pools struct {
 	reads     pool // short reads
 	snapshots pool // reads that last for as long as their receiver takes
+	pooled    bool // whether a pooler is between this program and PostgreSQL
 }
 
 func (p pools) close() {
@@ -60,24 +61,21 @@ func Open(ctx context.Context, url string) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.probe(ctx); err != nil {
+		return nil, err
+	}
+	if a.pooled && !a.modeIsGiven {
+		// Statements that are prepared on one connection of the pooler would be executed on another.
+		a.config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	reads, snapshots := a.sizes()
 	writer, err := a.pool(1, prepareToWrite)
 	if err != nil {
 		return nil, err
 	}
-	if err := writer.Ping(ctx); err != nil {
-		writer.Close()
-		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
-	}
 	d := &Database{writer: writer, address: a}
-	if err = checkEncoding(ctx, writer); err == nil {
-		err = d.migrate(ctx)
-	}
-	if err == nil {
+	if err = d.migrate(ctx); err == nil {
 		d.pools, err = a.pools(reads, snapshots)
-	}
-	if hasCode(err, "42P05", "26000") { // a prepared statement exists already, or does not exist
-		err = fmt.Errorf("%w; behind a pooler in transaction mode, add default_query_exec_mode=cache_describe to the database URL", err)
 	}
 	if err != nil {
 		writer.Close()
@@ -86,21 +84,12 @@ func Open(ctx context.Context, url string) (*Database, error) {
 	return d, nil
 }
 
-// checkEncoding fails unless the database can store every text.
-func checkEncoding(ctx context.Context, db *pgxpool.Pool) error {
-	var encoding string
-	if err := db.QueryRow(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
-		return err
-	}
-	if encoding != "UTF8" {
-		return billing.Faultf(billing.ErrInvalid, "the database has the encoding %s; create it with the encoding UTF8", encoding)
-	}
-	return nil
-}
-
 func (d *Database) migrate(ctx context.Context) (err error) {
 	db := stdlib.OpenDBFromPool(d.writer)
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if d.address.pooled { // a lock of a session would stay with a connection of the pooler
+		return migrate.Up(ctx, goose.DialectPostgres, db, Migrations)
+	}
 	// Only one server migrates. Others that start at the same time wait for it.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 	if err != nil {
@@ -122,7 +111,9 @@ func (d *Database) Close() error {
 // address is the address of a PostgreSQL database.
 type address struct {
 	config         *pgxpool.Config
-	maxConnections int // of all pools together; 0 where the URL does not say
+	maxConnections int  // of all pools together; 0 where the URL does not say
+	modeIsGiven    bool // whether the URL says how to execute statements
+	pooled         bool // whether a pooler is between this program and PostgreSQL
 }
 
 // errURL does not quote the URL, which may hold a password.
@@ -146,7 +137,7 @@ func parse(text string) (*address, error) {
 			"leave it out, or behind a pooler set default_query_exec_mode=cache_describe", parameters.Get("default_query_exec_mode"))
 	default:
 	}
-	a := &address{config: config}
+	a := &address{config: config, modeIsGiven: parameters.Has("default_query_exec_mode")}
 	if parameters.Has("pool_max_conns") {
 		a.maxConnections = int(config.MaxConns)
 		if a.maxConnections < 3 {
@@ -157,7 +148,25 @@ func parse(text string) (*address, error) {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
+	config.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
 	return a, nil
+}
+
+// probe connects to the database. It fails if the database cannot store every text, and sets pooled.
+func (a *address) probe(ctx context.Context) error {
+	conn, err := pgx.ConnectConfig(ctx, a.config.ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // nothing was written
+	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
+		return billing.Faultf(billing.ErrInvalid, "the database has the encoding %s; create it with the encoding UTF8", encoding)
+	}
+	// A pooler introduces a connection with another process id than that of the process that executes its statements.
+	var id uint32
+	err = conn.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&id)
+	a.pooled = id != conn.PgConn().PID()
+	return err
 }
 
 // sizes returns how many connections the pools for short reads and for snapshots may have, beside the one that writes.
@@ -184,6 +193,7 @@ func (a *address) pool(connections int32, prepare func(context.Context, *pgx.Con
 }
 
 func (a *address) pools(reads, snapshots int32) (p pools, err error) {
+	p.pooled = a.pooled
 	if p.reads.Pool, err = a.pool(reads, prepareToRead); err != nil {
 		return pools{}, err
 	}
@@ -201,6 +211,12 @@ const abandonedAfter = 5 * time.Second
 // noTimeouts overrides timeouts of the role. A short read ends with its request, and a snapshot lasts for as long as its receiver
 // takes.
 const noTimeouts = `SELECT set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false)`
+
+// Behind a pooler, settings of a session stay with a connection of the pooler. A transaction makes those that matter for itself.
+const (
+	pooledSnapshot = `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`
+	pooledWrite    = `SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'`
+)
 
 // prepareToRead sets up a connection that reads. Like the settings of prepareToWrite, these are statements, because poolers refuse
 // connections that ask for settings when they start.
