@@ -63,8 +63,8 @@ func generatedStructs(t *testing.T) map[string][]string {
 	return structs
 }
 
-// A property that the contract gains is not forgotten on the way: whoever makes a value of a schema names each of its fields,
-// and whoever gets a request reads each of its fields. Go itself would leave a field at zero.
+// Code that makes a value of a schema must name each of its fields, and code that handles a request must read each field, so that no new
+// property is forgotten. The compiler would leave a missing field at zero.
 func TestAdaptersNameEveryField(t *testing.T) {
 	structs := generatedStructs(t)
 	made, read := map[string]bool{}, map[string]bool{}
@@ -115,7 +115,7 @@ func TestAdaptersNameEveryField(t *testing.T) {
 	}
 }
 
-// requestSchemas are the schemas of bodies, and those in them.
+// requestSchemas returns the schemas of bodies and of their items.
 func requestSchemas(t *testing.T) (names []string) {
 	t.Helper()
 	for path, item := range load(t, "openapi.yaml").Paths.Map() {
@@ -138,9 +138,9 @@ func requestSchemas(t *testing.T) (names []string) {
 	return names
 }
 
-// keyFree are the folders in which no key of the API is written by hand. The others have keys for reasons of their own: the
-// domain names fields in its messages, internal/store has columns of the same names, internal/transfer reads and writes files in a format of their own, the program prints
-// CSV and JSON of its own, and internal/conformance holds any server against what it says itself.
+// keyFree are the folders in which no key of the API is written by hand. Other folders have such keys: the domain names fields in
+// its messages, internal/transfer has a file format of its own, the program prints CSV and JSON, and internal/conformance checks any
+// server independently of this one.
 var keyFree = []string{"server", "client", "internal/wire", "internal/strictjson", "internal/audit", "web"}
 
 // ownKeys are keys of the API that other things have as well.

@@ -9,7 +9,7 @@ import (
 
 const module = "github.com/harmont-dev/harmont-billing"
 
-// arrows says which packages of the module each one may import; what is not listed is forbidden.
+// arrows lists the packages of the module that each package may import. Other imports are forbidden.
 var arrows = map[string][]string{
 	"":                         {},
 	"gen":                      {},
@@ -56,7 +56,7 @@ var shunned = map[string][]string{
 	"internal/store/postgres": {"database/", "modernc.org", "zombiezen.com"},
 }
 
-// unreachable says what must not be in the closure of a package, whoever brings it in.
+// unreachable lists packages that a package must not import, neither directly nor through others.
 var unreachable = map[string][]string{
 	"client": {
 		"github.com/labstack/echo", "github.com/getkin/kin-openapi", "modernc.org/sqlite", "github.com/jackc/pgx",

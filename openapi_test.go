@@ -32,7 +32,7 @@ func TestContractIsValid(t *testing.T) {
 	}
 }
 
-// Those who call the API, and the TypeScript package that is made from it, depend on these names.
+// Callers of the API and the generated TypeScript package depend on these names.
 func TestContractHasTheDocumentedOperations(t *testing.T) {
 	spec := load(t, "openapi.yaml")
 	for id, path := range map[string]string{

@@ -1,7 +1,7 @@
 // Package harmontbilling is the root of the module; run go generate here after a change to openapi.yaml.
 package harmontbilling
 
-// oapi-codegen is a requirement of tools/go.mod alone, so that importers of this module do not inherit what it needs.
+// oapi-codegen is required by tools/go.mod only, so that importers of this module do not inherit its dependencies.
 //
 //go:generate go run ./internal/contractgen .
 //go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/models.yaml openapi.yaml

@@ -11,7 +11,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// The errors that the methods below return for what their callers can mend; compare with errors.Is.
+// The errors of the methods below that callers can correct. Compare with errors.Is.
 var (
 	ErrExists               = billing.ErrExists               // the name is taken
 	ErrOrganizationNotFound = billing.ErrOrganizationNotFound // no organization has the slug
@@ -54,7 +54,7 @@ func (s *Server) Organizations(ctx context.Context) ([]Organization, error) {
 	return list, err
 }
 
-// Role is what a token may do.
+// Role says what a token may do in its organizations.
 type Role = billing.Role
 
 // The roles; each includes the one before.
@@ -64,7 +64,7 @@ const (
 	RoleAdmin = billing.RoleAdmin // and post credits
 )
 
-// Token is what is kept of a bearer token.
+// Token describes a bearer token. The token itself is not stored.
 type Token struct {
 	ID            string // names the token to people; it gives no access
 	Name          string
@@ -101,8 +101,8 @@ type TokenOptions struct {
 	ExpiresIn     time.Duration // zero: never
 }
 
-// CreateToken makes a bearer token. The secret is what callers send; only its hash is stored, so it cannot be had again.
-// It fails with ErrInvalid or ErrOrganizationNotFound.
+// CreateToken makes a bearer token. Callers send the secret with each request. Only its hash is stored, so the secret cannot be read
+// again. It fails with ErrInvalid or ErrOrganizationNotFound.
 func (s *Server) CreateToken(ctx context.Context, options TokenOptions) (secret string, token Token, err error) {
 	random := make([]byte, tokenBytes)
 	rand.Read(random)
@@ -125,7 +125,7 @@ func (s *Server) CreateToken(ctx context.Context, options TokenOptions) (secret 
 	return secret, toToken(stored), nil
 }
 
-// Tokens lists all tokens, oldest first, also those that expired or were revoked.
+// Tokens lists all tokens, including expired and revoked ones, oldest first.
 func (s *Server) Tokens(ctx context.Context) ([]Token, error) {
 	tokens, err := s.service.Tokens(ctx)
 	list := make([]Token, len(tokens))

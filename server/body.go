@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// earlyBody is the length, in bytes, up to which a body is read before the token is checked. A longer one is read after
-	// it, so that nobody without a good token makes the server hold more than this.
+	// earlyBody is the length, in bytes, up to which a body is read before the token is checked. A longer body is read only for a
+	// valid token, so that a caller without one cannot make the server hold more memory.
 	earlyBody = 64 << 10
 	// bodyTime is how long the whole of a body may take to arrive.
 	bodyTime = time.Minute
@@ -120,7 +120,8 @@ func (b *requestBody) is(text []byte) error {
 	return nil
 }
 
-// sentLimit is how long a body of at most limit bytes may be as it is sent: gzip makes a little longer what it cannot compress.
+// sentLimit returns how many bytes a body of at most limit bytes may have on the wire. Compressed with gzip, a body may become a little
+// longer.
 func sentLimit(limit int64, gzipped bool) int64 {
 	if gzipped {
 		return limit + limit/64 + 1<<10
@@ -131,8 +132,8 @@ func sentLimit(limit int64, gzipped bool) int64 {
 // errLonger says that a body goes on after as much of it as may be read.
 var errLonger = errors.New("the body is longer")
 
-// readUpTo reads to the end, or until it has more than limit bytes and returns errLonger with them. Only a short body gets room
-// for all that it announces.
+// readUpTo reads to the end. If there are more than limit bytes, it returns the bytes that it has read and errLonger. It allocates the
+// announced length at the start only if the body is short.
 func readUpTo(from io.Reader, limit, announced int64) ([]byte, error) {
 	var read bytes.Buffer
 	read.Grow(int(min(max(announced, 0), earlyBody)) + bytes.MinRead)

@@ -60,7 +60,7 @@ func toAPILeaseRecord(r *billing.LeaseRecord) gen.LeaseRecord {
 	}
 }
 
-// debit is what a lease owes in cents, which is nothing while it runs.
+// debit returns the debit of a lease in cents, 0 while the lease runs.
 func debit(l *billing.Lease) int64 {
 	if l.AmountCents == nil {
 		return 0
@@ -92,7 +92,7 @@ func toAPIDay(d *billing.DayUsage) gen.UsageSeriesBucket {
 	}
 }
 
-// toAPIBuild converts what a breakdown says of a build; its jobs follow one by one.
+// toAPIBuild converts the build of a breakdown. Its jobs are converted one by one.
 func toAPIBuild(row *billing.BreakdownRow) gen.UsageBreakdownBuild {
 	l := &row.Lease
 	return gen.UsageBreakdownBuild{

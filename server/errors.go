@@ -47,7 +47,7 @@ func (p *problem) Error() string { return p.detail }
 // fail makes a problem. The text is not shown where the code has a text of its own.
 func fail(code gen.ErrorCode, detail string) error { return &problem{code, detail} }
 
-// retryAfter is what the Retry-After header says, in seconds.
+// retryAfter is the value of the Retry-After header, in seconds.
 const retryAfter = 1
 
 // classify finds the code for an error, and the text to show.

@@ -7,7 +7,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
-// ImportSummary is what became of the lines of an import.
+// ImportSummary counts the records of an import.
 type ImportSummary = transfer.Summary
 
 // Import reads NDJSON records, as Export writes them, into the database. A bad line is handed to report with its number and

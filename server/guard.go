@@ -64,7 +64,7 @@ func (s *Server) limited(request context.Context, op *wire.Operation) (context.C
 	return context.WithTimeout(request, s.requestTimeout)
 }
 
-// call is what the guard has found out for an operation.
+// call has the results of the guard that an operation needs.
 type call struct {
 	grant billing.Grant
 	body  []byte // decompressed

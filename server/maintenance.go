@@ -6,12 +6,13 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/audit"
 )
 
-// AuditReport is what Verify found in one organization's books.
+// AuditReport is the result of Verify for one organization.
 type AuditReport = audit.Report
 
-// Verify recomputes balances, running balances, sequence, sums of usage and the debit of each finished lease from the raw
-// rows, on a snapshot beside whatever is being written. It hands each thing that is off to finding, naming the row, and
-// each organization to report, with a fingerprint that is the same for the same books in any database.
+// Verify recomputes balances, running balances, sequence numbers, sums of usage and the debit of each finished lease from the raw
+// rows. It reads a snapshot, also while the server writes. It calls finding for each error, with the row; the organization is empty
+// for damage that the database has found in its tables or indexes. It calls report for each organization, with a fingerprint that
+// is the same for the same books in every database.
 func (s *Server) Verify(ctx context.Context, finding func(organization, what string), report func(AuditReport)) error {
 	return audit.Verify(ctx, s.store, finding, report)
 }

@@ -61,9 +61,8 @@ func withoutSlashes(path, api string) string {
 	return strings.TrimSuffix(short, "/")
 }
 
-// routed answers what the router would answer otherwise. The router takes all that is left of a path for its last parameter: there
-// is no such path. Where a path has handlers for other methods only, their list is the Allow header of 405 and the answer to
-// OPTIONS.
+// routed corrects answers of the router. The router would accept further segments as a part of the last parameter of a path; such a path
+// does not exist. If a path has handlers for other methods only, the Allow header of 405 and of the answer to OPTIONS lists them.
 func routed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u, route := c.Request().URL, c.Path()
@@ -83,7 +82,7 @@ func routed(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// allowed adds to the router's list of methods those that work because of others.
+// allowed adds HEAD and OPTIONS to the list of methods of the router, where they work.
 func allowed(router string) string {
 	var methods []string
 	for method := range strings.SplitSeq(router, ", ") {
@@ -105,8 +104,8 @@ var (
 	noSniff      = []string{"nosniff"}
 )
 
-// compressed compresses answers for those who accept it, where it is worth it. All others are spared the library's own
-// writer, which takes a tenth of the time of a short answer. Either way the answer says what it depends on.
+// compressed compresses answers for clients that accept gzip, if an answer is long enough. Other answers do not pass through the writer
+// of the library, which would take a tenth of the time of a short answer. Every answer has the header Vary.
 func compressed(next http.Handler) (http.Handler, error) {
 	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
 	if err != nil {
@@ -123,8 +122,8 @@ func compressed(next http.Handler) (http.Handler, error) {
 	}), nil
 }
 
-// identified gives each answer the headers that depend on the request alone: its id, the date, and where there is a token that the
-// answer is for nobody else. Pages, which are the same for everyone, replace that.
+// identified sets the headers that depend only on the request: its id, the date, and for a request with a token that caches must keep
+// the answer private. Pages, which are the same for every reader, replace the last one.
 func identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header[echo.HeaderXRequestID]
@@ -142,7 +141,7 @@ func identified(next http.Handler) http.Handler {
 	})
 }
 
-// dateHeader is the value of a header in one second. net/http would write it anew for each answer.
+// dateHeader is the Date header of one second. net/http would format it for each answer.
 type dateHeader struct {
 	second int64
 	value  []string
@@ -171,8 +170,7 @@ func validRequestID(id string) bool {
 	return len(id) >= 20 && len(id) <= 200
 }
 
-// logRequests writes a line for each request once it is answered: for the eyes of an operator those that were refused, when asked
-// for details all of them.
+// logRequests logs each request after its answer: a refused one with the level Info, others with Debug.
 func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
@@ -201,7 +199,7 @@ func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 // cutOff is the panic of a handler that cannot complete an answer which it has begun to send.
 type cutOff struct{ err error }
 
-// attempt makes an error of a panic. Echo's own middleware does so as well, with functions that it makes anew for each request.
+// attempt turns a panic into an error. Unlike the middleware of Echo, it allocates no function for each request.
 func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
 	defer func() {
 		cause := recover()
@@ -221,7 +219,7 @@ func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
 	return next(c)
 }
 
-// refuseMalformed refuses what is not a readable request at all, before anything else is looked at.
+// refuseMalformed refuses an unreadable request before other checks.
 func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()

@@ -17,7 +17,7 @@ import (
 // errorsPath is where the pages about errors are; a code follows.
 const errorsPath = "/docs/errors/"
 
-// servePages adds what people look at.
+// servePages adds the pages for people.
 func servePages(e *echo.Echo) {
 	pages := make([]web.Failure, len(gen.Errors))
 	for i, info := range gen.Errors {
@@ -92,11 +92,12 @@ func underBase(base string) echo.MiddlewareFunc {
 	}
 }
 
-// plainHost is a name or an address, with or without a port. What else net/http takes for a Host does not belong into a link.
+// plainHost matches a name or an address, with or without a port. net/http accepts other characters in a Host, which do not belong into
+// a link.
 var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?$`)
 
-// docURLFor is what the doc_url of an error begins with. Unless it is configured, it leads to this server's own pages, at
-// the address by which the caller reached it.
+// docURLFor returns the beginning of the doc_url of an error. Unless it is configured, it leads to the pages of this server, at the
+// address that the caller has used.
 func (s *Server) docURLFor(r *http.Request) string {
 	if s.docURL != "" {
 		return s.docURL
@@ -107,7 +108,7 @@ func (s *Server) docURLFor(r *http.Request) string {
 			host = address.String()
 		}
 	}
-	// A proxy that speaks TLS for the server says so. What else it may claim is not believed.
+	// A proxy that speaks TLS for the server sends this header. Other headers of proxies are not trusted.
 	secure := r.TLS != nil || strings.EqualFold(r.Header.Get(echo.HeaderXForwardedProto), "https")
 	return s.ownDocURL(host, secure)
 }

@@ -29,7 +29,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	httpServer := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       s.bodyTime,               // for a body that nobody reads; readEarly sets its own
+		ReadTimeout:       s.bodyTime,               // for a body that no handler reads; readEarly sets its own
 		WriteTimeout:      s.bodyTime + time.Minute, // a minute is left when the body comes late; a breakdown moves it on as it goes
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -96,7 +96,7 @@ func refusal(answer []byte) (status int, ok bool) {
 	return status, err == nil && (status == http.StatusExpectationFailed || bytes.Contains(answer, plainTextOnly))
 }
 
-// Write gives the envelope to what net/http refuses.
+// Write replaces an answer with which net/http refuses a request by one with the envelope.
 func (c *serverConn) Write(b []byte) (int, error) {
 	status, refused := refusal(b)
 	if !refused {

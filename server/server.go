@@ -1,5 +1,4 @@
-// Package server serves the billing API. It is what the harmont-billing program runs, and what another Go program mounts
-// or a test starts:
+// Package server serves the billing API. The program harmont-billing runs it; another Go program can mount it, and a test can start it:
 //
 //	s, err := server.Open(ctx, server.Config{Database: "sqlite:billing.db"})
 //	if err != nil {
@@ -35,25 +34,25 @@ type Rates = billing.Rates
 // StandardRates are Harmont's: 10 000 for a CPU, 5 000 for a gigabyte of memory, 100 for a gigabyte of disk.
 var StandardRates = billing.StandardRates
 
-// Config says what to serve. Only Database is required.
+// Config has the settings of a Server. Only Database is required.
 type Config struct {
 	// Database is sqlite:FILE, created where it does not exist, or the URL of a PostgreSQL database, postgres://….
 	Database string
-	// ReadDatabases are URLs of replicas of a PostgreSQL database. Usage, series and breakdowns are read from those that
-	// are at most five seconds behind; balances and transactions never are.
+	// ReadDatabases are URLs of replicas of a PostgreSQL database. Usage, series and breakdowns are read from a replica that is at
+	// most five seconds behind; balances and transactions are always read from Database.
 	ReadDatabases []string
 	// MustExist makes a missing file an error, where otherwise it would be created.
 	MustExist bool
-	// Rates are what leases that finish from now on cost; those billed before keep their cost. Nil means StandardRates.
+	// Rates are the prices of leases that finish from now on. Leases that are billed already keep their cost. Nil means StandardRates.
 	Rates *Rates
 	// Logger gets a line for each request, and the cause of each failure. Nil means none.
 	Logger *slog.Logger
 	// BasePath is the path that everything is served below, such as /billing. Empty means /.
 	BasePath string
-	// DocURL is what the doc_url of an error begins with; the error's code follows. Empty means the server's own pages, at
-	// the Host that a request names, and with https where the request came by TLS or its X-Forwarded-Proto says so.
+	// DocURL is the beginning of the doc_url of an error; the error's code follows. Empty means the pages of the server, at the Host of
+	// the request, with https if the request came by TLS or has the header X-Forwarded-Proto: https.
 	DocURL string
-	// CORSOrigins are the origins whose pages may call the API from a browser, such as https://app.example.com, or * for all.
+	// CORSOrigins are the origins, such as https://app.example.com, of pages that may call the API from a browser. * means all origins.
 	CORSOrigins []string
 	// RequestsPerSecond is how many requests a token may make over time. Zero means any number.
 	RequestsPerSecond int
@@ -145,9 +144,8 @@ func isOrigin(text string) bool {
 // /docs.
 //
 // A program that mounts it sets the timeouts of its http.Server itself; the handler bounds the time that a body takes to
-// arrive. What net/http refuses before any handler, a request line or headers that it cannot make out, then has net/http's own
-// text and neither the envelope nor an x-request-id, and so it is with HTTP/2. [Server.Serve] gives the envelope to that as
-// well.
+// arrive. If net/http refuses a request before it calls the handler, because of a malformed request line or header, the answer has
+// the text of net/http, without the envelope and without an x-request-id. [Server.Serve] adds both, except with HTTP/2.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.

@@ -25,16 +25,16 @@ func clientCommands() []*cobra.Command {
 	}
 }
 
-// question is what a command asks a server about an organization, and where it writes the answer.
+// question is a question to a server about an organization, with the output for the answer.
 type question struct {
 	*client.Client
 	org    string
-	args   []string // those after ORG
+	args   []string // the arguments after ORG
 	out    *output
 	answer *recorder
 }
 
-// outputHelp is for the long help of the commands whose answers hold text by others.
+// outputHelp is a part of the long help of commands that print text of other people.
 const outputHelp = `On a terminal the lines of a table end at its edge. The JSON is the API's own,
 and ndjson has a line for each item of it. The CSV has amounts in cents, times
 in RFC 3339, nothing for null, and text as it is: a spreadsheet must be told to

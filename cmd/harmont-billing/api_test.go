@@ -27,7 +27,7 @@ func TestClientCommands(t *testing.T) {
 	const query = "?from=2026-06-05&to=2026-06-07T00:00:00.000001Z"
 	for _, tt := range []struct {
 		args       []string
-		path       string // what -o json gives the answer of
+		path       string // -o json prints the answer of this path
 		table, csv string
 	}{
 		{

@@ -66,7 +66,7 @@ var (
 	anyRequestID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
 )
 
-// goldenReport compares a report with a file, but for what differs each time.
+// goldenReport compares a report with a file, without the parts that differ in each run.
 func goldenReport(t *testing.T, name, address, report string) {
 	t.Helper()
 	report = strings.ReplaceAll(report, address, "http://SERVER")

@@ -18,13 +18,13 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// config is what a user keeps of the servers that they ask.
+// config is the file in which a user keeps servers and tokens.
 type config struct {
 	Current  string              `json:"current"` // the profile that is used where none is named; may be empty
 	Profiles map[string]*profile `json:"profiles"`
 }
 
-// profile is a server and the token for it, which is sent to that server alone.
+// profile is a server and the token for it, which is sent to no other server.
 type profile struct {
 	APIURL string `json:"api_url"`
 	Token  string `json:"token,omitempty"`
@@ -67,8 +67,7 @@ func loadConfig() (*config, error) {
 	return c, nil
 }
 
-// save replaces the file at once, so that whoever reads it sees all of the old one or all of the new one, and lets nobody
-// else read it.
+// save replaces the file atomically: a reader sees either the old file or the new one. Only the user may read it.
 func (c *config) save() (err error) {
 	path, err := configPath()
 	if err != nil {
@@ -131,7 +130,7 @@ func checkProfileName(name string) error {
 	return nil
 }
 
-// checkAPIURL refuses what no client could ask.
+// checkAPIURL refuses a URL that no client can use.
 func checkAPIURL(apiURL string) error {
 	if _, err := client.New(apiURL); err != nil {
 		return usagef("%w; see --api-url", err)
@@ -139,7 +138,7 @@ func checkAPIURL(apiURL string) error {
 	return nil
 }
 
-// sameServer tells whether two URLs that a client takes are those of one server.
+// sameServer reports whether two URLs lead to the same server.
 func sameServer(a, b string) bool { return canonicalURL(a) == canonicalURL(b) }
 
 func canonicalURL(text string) string {
@@ -169,7 +168,7 @@ Linux, ~/Library/Application Support on macOS), which only the user can read.
 	return cmd
 }
 
-// profileHelp is for the long help of what uses profiles.
+// profileHelp is a part of the long help of commands that use profiles.
 const profileHelp = `The address is that of --api-url, else of HARMONT_API_URL, else of the profile.
 The token is that of --token, else of HARMONT_TOKEN, else of the profile; login
 asks for one. The profile is that of --profile, else of HARMONT_PROFILE, else
@@ -303,7 +302,7 @@ it expires or is revoked there.`,
 	}
 }
 
-// changeConfig saves what a change made of the profiles, and says what that was.
+// changeConfig changes the profiles, saves them, and prints what has changed.
 func changeConfig(cmd *cobra.Command, change func(*config) (done string, err error)) error {
 	c, err := loadConfig()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // connection is the server that a command asks.
 type connection struct {
 	apiURL string
-	setBy  string // what chose the URL, for messages
+	setBy  string // the source of the URL, for messages
 	token  string
 }
 
@@ -50,7 +50,7 @@ func (f *connectionFlags) apiURLFlag(cmd *cobra.Command) {
 func (f *connectionFlags) profileFlag(cmd *cobra.Command) {
 	f.cmd.Flags().StringVar(&f.profile, "profile", "", "the `PROFILE` to use (default: HARMONT_PROFILE, or the current one)")
 	complete := func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return completeProfiles(cmd, nil, begun) // whatever the arguments are
+		return completeProfiles(cmd, nil, begun) // independent of the arguments
 	}
 	if err := cmd.RegisterFlagCompletionFunc("profile", complete); err != nil {
 		panic(err) // the flag is there
@@ -184,7 +184,7 @@ func completeOrganizations(f *connectionFlags) cobra.CompletionFunc {
 			if err != nil {
 				break
 			}
-			// What a shell would cut in pieces is no slug.
+			// A shell would split such a text.
 			if strings.HasPrefix(org.Slug, begun) && printable(org.Slug) == org.Slug && !strings.ContainsAny(org.Slug, " \t\n") {
 				slugs = append(slugs, cobra.CompletionWithDesc(org.Slug, printable(org.Name)))
 			}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// serveDebug serves profiles and counters on an address of their own, until the context ends. Whoever reaches it can slow the
-// server down and see what it is doing, so it is never a part of the API.
+// serveDebug serves profiles and counters on a separate address, until the context ends. Everyone who can reach the address can slow the
+// server down and see its memory, so it is never a part of the API.
 func serveDebug(ctx context.Context, logger *slog.Logger, address string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {

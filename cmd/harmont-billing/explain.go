@@ -65,7 +65,7 @@ those of the flags, and says whether they give the amount charged.`,
 	return cmd
 }
 
-// explanation is what is known of an entry.
+// explanation is an entry with its source.
 type explanation struct {
 	entry *client.TransactionDetail
 	cost  *leaseCost // nil for an entry without a lease
@@ -133,7 +133,7 @@ func (e *explanation) write(out *output) error {
 	return nil
 }
 
-// facts writes what is known, one thing a line.
+// facts writes one fact per line.
 func (e *explanation) facts(out *output) {
 	rows := [][]string{
 		{"Entry", e.entry.ID.String()},
@@ -143,7 +143,7 @@ func (e *explanation) facts(out *output) {
 	}
 	if l := e.entry.Lease; l == nil {
 		rows = append(rows, []string{"Description", orEmptyText(e.entry.Description)})
-	} else { // the description says no more than what follows
+	} else { // the following lines repeat the description
 		machine := fmt.Sprintf("%s, %d GB of memory, %d GB of disk", count(l.CPUCount, "CPU", "CPUs"), l.MemoryGB, l.DiskGB)
 		length, finished := "running", ""
 		if l.DurationSeconds != nil {
@@ -174,7 +174,7 @@ func (e *explanation) facts(out *output) {
 	}
 }
 
-// facts joins what is known and not said twice.
+// facts joins facts, without unknown and repeated ones.
 func facts(texts ...string) string {
 	var known []string
 	for _, text := range texts {

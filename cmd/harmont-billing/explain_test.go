@@ -33,7 +33,7 @@ func TestExplain(t *testing.T) {
 01800000-0000-7000-8000-000000000004,disk_gb,80,100,3723,29784000,999
 `)
 
-	// 999 cents are what 8 CPUs cost for 3 723 seconds at 33 554 and the rest at 0.
+	// 8 CPUs cost 999 cents for 3 723 seconds at 33 554, with the other prices at 0.
 	if got := p.ok("explain", overcharged, "--price-cpu", "33554", "--price-memory-gb=0", "--price-disk-gb=0"); !strings.Contains(got, "The entry charges 999 cents, as these prices give.\n") {
 		t.Error(got)
 	}

@@ -90,7 +90,7 @@ func (f *connectionFlags) target(cfg *config) (string, connection, error) {
 	if err := checkAPIURL(c.apiURL); err != nil {
 		return "", c, err
 	}
-	// Whoever logs in to a second server seldom means to lose the first.
+	// A login to a second server should not overwrite the token of the first.
 	if known != nil && f.named() == "" && !sameServer(known.APIURL, c.apiURL) {
 		return "", c, usagef("the current profile, %s, is for %s; give --profile and a name for %s (set by %s)", name, known.APIURL, c.apiURL, c.setBy)
 	}

@@ -13,7 +13,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second signal ends what the first one did not
+	context.AfterFunc(ctx, stop) // so that a second signal ends the program immediately
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string) int {
 	return status
 }
 
-// message is what a person is told. It may quote a server, and so is made printable.
+// message returns the text of an error for a person. It may quote a server, so unprintable characters are replaced.
 func message(err error) string {
 	lines := strings.Split(strings.TrimSpace(strings.TrimPrefix(err.Error(), "harmont-billing: ")), "\n")
 	for i, line := range lines {

@@ -39,7 +39,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// patience is how long a test waits for what should take a moment.
+// patience is how long a test waits for something that should take a moment.
 const patience = time.Minute
 
 // program runs the binary with an environment of its own, in a folder of its own.
@@ -90,7 +90,7 @@ func (p program) run(args ...string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// ok runs what must succeed and say nothing on standard error, and gives its standard output.
+// ok runs a command that must succeed without any standard error, and returns its standard output.
 func (p program) ok(args ...string) string {
 	p.t.Helper()
 	r := p.run(args...)
@@ -140,7 +140,7 @@ func (p program) start(args ...string) *process {
 	return running
 }
 
-// waitFor gives what the expression finds in the output, once it does.
+// waitFor waits for a match of the expression in the output, and returns it.
 func (p *process) waitFor(expression string) []string {
 	p.t.Helper()
 	re := regexp.MustCompile(expression)

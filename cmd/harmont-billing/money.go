@@ -15,7 +15,7 @@ func money(cents int64) string {
 	return fmt.Sprintf("%s$%d.%02d", sign, magnitude/100, magnitude%100)
 }
 
-// moneyStyle marks what came in.
+// moneyStyle marks positive amounts.
 func moneyStyle(amount string) style {
 	if strings.HasPrefix(amount, "-") || amount == money(0) {
 		return plain

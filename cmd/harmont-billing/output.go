@@ -71,7 +71,7 @@ func (o *output) styled(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[m"
 }
 
-// text writes to the buffer; what fails there is flush's to report.
+// text writes to the buffer. flush reports an error of it.
 func (o *output) text(s string) { _, _ = o.w.WriteString(s) }
 
 func (o *output) flush() error { return o.w.Flush() }
@@ -128,7 +128,7 @@ func (o *output) jsonLine(value []byte) error {
 	return nil
 }
 
-// jsonText writes a piece of JSON. On a terminal, what is not printable is escaped, which leaves the same JSON.
+// jsonText writes a piece of JSON. On a terminal, unprintable characters are escaped, which leaves the same JSON.
 func (o *output) jsonText(text string) {
 	if !o.terminal {
 		o.text(text)
@@ -199,7 +199,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// table writes aligned columns, as wide as what has been printed so far needs.
+// table writes aligned columns. A column is as wide as its widest cell so far.
 type table struct {
 	out     *output
 	columns []column
@@ -317,8 +317,8 @@ func shorten(text string, cells int) string {
 	}
 }
 
-// recorder keeps the body of the last answer. What -o json prints is that, since a decoded answer lacks the keys that this
-// program does not know, and loses the form of a timestamp.
+// recorder keeps the body of the last answer, which -o json prints. A decoded answer would lack keys that this program does not know, and
+// the form of timestamps.
 type recorder struct{ body bytes.Buffer }
 
 // RoundTrip sends the request by the default transport.

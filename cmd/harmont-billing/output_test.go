@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// terminal gives an output as on a terminal of a width, and what was written to it.
+// terminal returns an output for a terminal of the width, and a function that returns the written text.
 func terminal(width int) (*output, func() string) {
 	var written bytes.Buffer
 	out := newOutput(&written, formatTable)

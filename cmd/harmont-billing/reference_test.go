@@ -48,7 +48,7 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// TestReadme runs what the README tells people to type, in its order, on a server and files of the test's own.
+// TestReadme runs the commands of the README, in their order, on a server and files of the test.
 func TestReadme(t *testing.T) {
 	p := newProgram(t)
 	bin := filepath.Join(p.dir, "bin")

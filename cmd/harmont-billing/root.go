@@ -67,14 +67,14 @@ const (
 	groupClient   = "client"
 )
 
-// helpTemplate shows what to type before it explains. All of it fits a terminal of 80 columns.
+// helpTemplate begins with examples. All of it fits a terminal of 80 columns.
 const helpTemplate = `{{if .HasExample}}{{.Example}}
 
 {{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 {{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
 
-// markBeginning calls began when a command's own work starts: whatever failed before that is wrong usage.
+// markBeginning calls began when the work of a command starts. An error before that is wrong usage.
 func markBeginning(cmd *cobra.Command, began func()) {
 	if work := cmd.RunE; work != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -85,7 +85,7 @@ func markBeginning(cmd *cobra.Command, began func()) {
 		cmd.SetUsageTemplate(usageTemplate)
 	} else if cmd.HasSubCommands() {
 		cmd.SetUsageTemplate(usageTemplate)
-		if cmd.HasParent() { // without its own check, the root suggests what may have been meant
+		if cmd.HasParent() { // without a check of its own, the root suggests similar commands
 			cmd.Args = cobra.NoArgs
 		}
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -134,8 +134,8 @@ func version() string {
 	return "devel"
 }
 
-// envFlag adds a flag whose default is in an environment variable where that is set. Help shows the other default: the
-// variable may hold a password, and help is the same for everyone.
+// envFlag adds a flag with a default from an environment variable, if that is set. Help shows the other default, because the variable may
+// hold a password.
 func envFlag(cmd *cobra.Command, name, variable, otherwise, usage string) *string {
 	value := cmd.Flags().String(name, cmp.Or(os.Getenv(variable), otherwise), usage+"; also "+variable)
 	cmd.Flags().Lookup(name).DefValue = otherwise
@@ -175,7 +175,7 @@ func (c *choice) Set(word string) error {
 	return nil
 }
 
-// parseInto makes of a parser what a flag of type Func calls.
+// parseInto turns a parser into the function of a flag of type Func.
 func parseInto[T any](into *T, parse func(string) (T, error)) func(string) error {
 	return func(text string) (err error) {
 		*into, err = parse(text)

@@ -127,7 +127,7 @@ func runsOut(balance, spent, days int64, now time.Time) (left int64, day time.Ti
 	return left, at
 }
 
-// muldiv is a × b ÷ c and what remains, for numbers that are not negative and a c above 0; the result ends at the largest
+// muldiv returns a × b ÷ c and the remainder, for numbers that are not negative and a positive c. The result is at most the largest
 // int64.
 func muldiv(a, b, c int64) (quotient, rest int64) {
 	high, low := bits.Mul64(uint64(a), uint64(b))
@@ -177,7 +177,7 @@ func writeRunway(out *output, balance int64, paces []pace) error {
 	return nil
 }
 
-// perDay does not make nothing of what is less than half a cent.
+// perDay shows amounts below half a cent as more than nothing.
 func perDay(p pace) string {
 	if p.PerDayCents == 0 && p.SpentCents > 0 {
 		return "<" + money(1)

@@ -17,7 +17,7 @@ func TestPace(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		balance      int64
-		daysAgo      map[int]int64 // what was spent so many days ago
+		daysAgo      map[int]int64 // cents that were spent so many days ago
 		days         int
 		spent        int64
 		perDay       int64

@@ -85,8 +85,8 @@ server runs.`,
 // errNoAddress refuses an empty address, with which the server would listen on all interfaces at a random port.
 var errNoAddress = &usageError{errors.New("the address to serve on is empty")}
 
-// collectLessOften lets garbage grow to twice what is in use before it is collected, unless GOGC says otherwise. A server has a few
-// megabytes in use, and at the usual share would collect dozens of times a second under load.
+// collectLessOften lets garbage grow to twice the memory in use before it is collected, unless GOGC says otherwise. A server has a few
+// megabytes in use, and would otherwise collect garbage dozens of times a second under load.
 func collectLessOften() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)

@@ -100,7 +100,7 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 			}
 			req.Header.Set("Authorization", "Bearer "+token)
 			req.Header.Set("Content-Type", "application/json")
-			req.Header.Set("Expect", "100-continue") // what the server says once it reads the body
+			req.Header.Set("Expect", "100-continue") // the server answers 100 when it reads the body
 			transport := &http.Transport{ExpectContinueTimeout: patience}
 			t.Cleanup(transport.CloseIdleConnections)
 			answered := make(chan string, 1)

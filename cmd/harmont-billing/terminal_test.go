@@ -37,7 +37,7 @@ func onTraced(t *testing.T) program {
 	return p.asking()
 }
 
-// session is what a person might type who looks at those books.
+// session has the commands that a person might type to look at these books.
 var session = []string{
 	"balance",
 	"transactions",
@@ -59,7 +59,7 @@ var session = []string{
 	"balance --interval 2s",
 }
 
-// onTerminal runs a command on a real pseudo-terminal, and gives what arrived there.
+// onTerminal runs a command on a real pseudo-terminal, and returns its output.
 func (p program) onTerminal(columns int, args ...string) string {
 	p.t.Helper()
 	cmd := p.command(p.t.Context(), args...)
@@ -70,7 +70,7 @@ func (p program) onTerminal(columns int, args ...string) string {
 	}
 	defer terminal.Close()
 	var shown bytes.Buffer
-	_, _ = io.Copy(&shown, terminal) // ends with an error once nobody has the other end
+	_, _ = io.Copy(&shown, terminal) // ends with an error when the other end is closed
 	_ = cmd.Wait()
 	return strings.ReplaceAll(shown.String(), "\r\n", "\n")
 }
@@ -86,7 +86,7 @@ func TestTerminal(t *testing.T) {
 				transcript.WriteString("$ harmont-billing " + line + "\n" + shown + "\n")
 				checkSafe(t, line, shown)
 			}
-			// A golden file with escape sequences would itself move the cursor of whoever reads it.
+			// Escape sequences in a golden file would move the cursor of a reader's terminal.
 			golden(t, "terminal-"+strconv.Itoa(columns)+".txt", strings.ReplaceAll(transcript.String(), "\x1b", "␛"))
 		})
 	}
@@ -123,7 +123,7 @@ func TestPipeGetsNoControlCharacters(t *testing.T) {
 	for _, line := range session {
 		r := p.run(strings.Fields(line)...)
 		if strings.Contains(line, "-o ") {
-			// The data is whatever others wrote; none of it may be of this program's making.
+			// The data must be as the server has it, without styles.
 			if colors.MatchString(r.stdout) {
 				t.Errorf("%s: %q", line, r.stdout)
 			}
@@ -241,7 +241,7 @@ func (p program) startOnTerminal(args ...string) *terminalProcess {
 	}()
 	go func() {
 		_ = cmd.Wait()
-		_, _ = screen.Write([]byte{0}) // what the program wrote lies before it
+		_, _ = screen.Write([]byte{0}) // a mark after the program's output
 		<-shown
 		close(running.exited)
 	}()

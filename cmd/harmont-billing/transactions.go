@@ -130,7 +130,7 @@ func (w *ledgerWriter) page(page *client.TransactionList, last bool) error {
 	return nil
 }
 
-// cells are those of the columns that are shown.
+// cells returns the cells of the shown columns.
 func (w *ledgerWriter) cells(id, created, amount, source, description string) []string {
 	if w.ids {
 		return []string{id, created, amount, description}

@@ -111,8 +111,8 @@ func seriesTable(out *output, days []client.UsageSeriesBucket) error {
 	return nil
 }
 
-// bar draws a part of a whole as a line of at most so many cells, exact to an eighth of one. Whatever is above 0 can be
-// seen.
+// bar draws a part of a whole as a line of at most the given number of cells, exact to an eighth of a cell. A part above 0 is always
+// visible.
 func bar(part, whole int64, cells int) string {
 	if part <= 0 || whole <= 0 || cells <= 0 {
 		return ""

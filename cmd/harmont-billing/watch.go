@@ -37,7 +37,7 @@ func newWatchFlags(cmd *cobra.Command) *watchFlags {
 	return w
 }
 
-// check refuses what could not be read.
+// check refuses an output that could not be read.
 func (w *watchFlags) check(cmd *cobra.Command, out *output) error {
 	switch {
 	case !w.on && cmd.Flags().Changed("interval"):
@@ -63,7 +63,7 @@ func (w *watchFlags) run(ctx context.Context, stdout io.Writer, format, title st
 			return out.flush()
 		case <-timer.C:
 		}
-		out = newOutput(stdout, format) // anew, since the terminal's size may have changed
+		out = newOutput(stdout, format) // the terminal's size may have changed
 		var answer bytes.Buffer
 		screen := *out
 		screen.w = bufio.NewWriter(&answer)
@@ -92,7 +92,7 @@ func (w *watchFlags) run(ctx context.Context, stdout io.Writer, format, title st
 	}
 }
 
-// redraw replaces what the terminal shows by as much as it has lines for.
+// redraw replaces the contents of the terminal, and cuts them at its last line.
 func (o *output) redraw(head, text string, newestLast bool) {
 	if o.width > 0 {
 		head = shorten(printable(head), o.width)

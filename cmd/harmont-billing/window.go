@@ -17,7 +17,7 @@ const windowHelp = `The window is given in one of two ways: as --last 30d, the t
 --from and --to. A lease belongs to the window in which it started. A bare date
 means midnight UTC, so that --from 2026-06-01 --to 2026-07-01 is June.`
 
-// windowFlags adds the flags for a window of time. What it returns reads them once they are parsed.
+// windowFlags adds the flags for a window of time. It returns a function that reads them after they were parsed.
 func windowFlags(cmd *cobra.Command) func() (client.Window, error) {
 	var last time.Duration
 	var window client.Window

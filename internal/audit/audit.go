@@ -15,7 +15,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// Report is what was found in one organization's books.
+// Report is the result of an audit for one organization.
 type Report struct {
 	Organization string // slug
 	Leases       int64
@@ -23,15 +23,14 @@ type Report struct {
 	Hours        int64 // in which leases started that have finished
 	BalanceCents int64
 	Findings     int64
-	// Fingerprint is a digest of the organization's leases and entries. Books that say the same have the same one,
-	// whatever database they are in.
+	// Fingerprint is a digest of the organization's leases and entries. It is the same for the same books in every database.
 	Fingerprint string
 }
 
-// Verify recomputes what the store keeps beside its leases and entries: sequence, running balances, the head, and the sums of
-// days, hours and minutes; and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can
-// run beside writers, and holds no more in memory than the sums of one day. Each thing that is off is handed to finding, with
-// the row it is in. Before that, the database checks its tables and indexes; damage is handed to finding without an organization.
+// Verify recomputes the sequence numbers, the running balances, the head, and the sums of days, hours and minutes from the leases and
+// entries, and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can run beside writers, and
+// has at most the sums of one day in memory. It calls finding for each error, with the row. Before that, the database checks its
+// tables and indexes; Verify calls finding for each damage, without an organization.
 func Verify(ctx context.Context, books billing.Archive, finding func(organization, what string), report func(Report)) error {
 	a := &auditor{finding: finding, report: report}
 	if err := books.Audit(ctx, a); err != nil {
@@ -56,8 +55,8 @@ type auditor struct {
 
 var _ billing.AuditSink = (*auditor)(nil)
 
-// sums of CPU seconds, gigabyte seconds of memory and of disk, and cents. They are as large as they need to be: what is
-// checked here may be the overflow of what is stored.
+// sums of CPU seconds, gigabyte seconds of memory and of disk, and cents. They have no bound, so that an overflow of stored values is
+// found.
 type sums [4]big.Int
 
 func sumsOf(u billing.Usage) *sums {
@@ -233,7 +232,7 @@ func digest[T any](a *auditor, fields []billing.Field[T], v *T) {
 	a.digest.Write(a.buf)
 }
 
-// appendValue appends what a field points to.
+// appendValue appends the value of a field.
 func appendValue(buf []byte, value any) []byte {
 	switch v := value.(type) {
 	case nil:

@@ -23,11 +23,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// books are those of two organizations, on a new database.
+// books are the books of two organizations in a new database.
 type books struct {
 	*testing.T
 	store *database.Database
-	raw   *sql.DB // one connection, which nothing keeps from changing what it likes
+	raw   *sql.DB // one connection without constraints
 }
 
 func onEach(t *testing.T, test func(b *books)) {
@@ -115,7 +115,7 @@ func (b *books) must(err error) {
 	}
 }
 
-// The organizations. What is tampered with is acme's; nothing may be found at the other.
+// The organizations. Only rows of acme are changed; the audit must find nothing at globex.
 var acme, globex = billing.ID{1}, billing.ID{2}
 
 // Leases of acme. The first two started in one hour.
@@ -157,7 +157,7 @@ func (b *books) record(service *billing.Service, org billing.ID, leases ...billi
 	b.must(err)
 }
 
-// verify returns what is off and the report of acme.
+// verify returns all findings and the report of acme.
 func (b *books) verify() (findings []string, report audit.Report) {
 	b.Helper()
 	var reports []audit.Report
@@ -206,7 +206,7 @@ func TestEmptyBooks(t *testing.T) {
 	})
 }
 
-// Whatever is changed behind the program's back is found, and the row is named.
+// A change that another program makes is found, and the row is named.
 func TestTampering(t *testing.T) {
 	id := func(id billing.ID) []byte { return id[:] }
 	// shift keeps the running balances and the head consistent after an amount has changed.
@@ -250,7 +250,7 @@ func TestTampering(t *testing.T) {
 	type tampering struct {
 		name   string
 		tamper func(*books)
-		want   []string // what the findings contain, each of them once
+		want   []string // parts of the findings, each of which occurs once
 		others bool     // whether there may be more
 	}
 	cases := []tampering{
@@ -347,7 +347,7 @@ func TestTampering(t *testing.T) {
 		}, false},
 		{"numbers beyond all bounds", func(b *books) {
 			b.exec(`UPDATE leases SET cpu_count = 9223372036854775807, memory_gb = 4611686018427387904 WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first))
-			b.exec(hour(`cpu_seconds = cpu_seconds - 900`), id(acme)) // what it would be if the product wrapped
+			b.exec(hour(`cpu_seconds = cpu_seconds - 900`), id(acme)) // as if the product had overflowed
 		}, []string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums"}, false},
 	}
 	for _, sum := range []string{"cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"} {
@@ -387,7 +387,7 @@ func TestTampering(t *testing.T) {
 				if t.Failed() {
 					t.Logf("found:\n%s", strings.Join(findings, "\n"))
 				}
-				// What no rule of accounting can tell is told by the fingerprint.
+				// A change that breaks no rule changes the fingerprint.
 				if len(findings) == 0 && report.Fingerprint == clean.Fingerprint {
 					t.Error("neither a finding nor another fingerprint")
 				}
@@ -544,7 +544,7 @@ func TestVerifyWhileWritersWrite(t *testing.T) {
 	})
 }
 
-// What it could not read is not reported as if it had been.
+// An organization that could not be read completely is not reported.
 func TestVerifyStops(t *testing.T) {
 	onEach(t, func(b *books) {
 		b.fill()

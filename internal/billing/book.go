@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// Operation is a change to one organization's books that happens as a whole or not at all. It decides from what is in the
-// Book and nothing else, so that a store can load what several operations need, apply them one after another in memory,
-// and write the outcome in one transaction.
+// Operation is a change to the books of one organization. It takes place as a whole or not at all. It reads the Book and nothing
+// else, so that a store can load the rows that several operations need, apply the operations in memory, and write the changes
+// in one transaction.
 type Operation interface {
 	// Needs names the stored rows that Apply must be able to see.
 	Needs() Needs
-	// Apply changes the book and keeps its own result. When it fails, the book is put back as it was. A store may apply
-	// an operation several times, each time to another book, so Apply must not depend on an earlier call.
+	// Apply changes the book and keeps the result of the operation. If it fails, the caller undoes its changes of the book. A
+	// store may apply an operation several times, each time to another book, so Apply must not depend on an earlier call.
 	Apply(*Book) error
 }
 
-// Needs names stored rows by their keys. Rows that do not exist are simply not loaded.
+// Needs names stored rows by their keys. A row that does not exist is not loaded.
 type Needs struct {
 	Leases          []ID     // leases by lease id
 	Jobs            []ID     // leases by job id
@@ -26,7 +26,7 @@ type Needs struct {
 	IdempotencyKeys []string // entries by idempotency key
 }
 
-// Add adds what another operation needs.
+// Add adds the needs of another operation.
 func (n *Needs) Add(other Needs) {
 	n.Leases = append(n.Leases, other.Leases...)
 	n.Jobs = append(n.Jobs, other.Jobs...)
@@ -35,7 +35,7 @@ func (n *Needs) Add(other Needs) {
 	n.IdempotencyKeys = append(n.IdempotencyKeys, other.IdempotencyKeys...)
 }
 
-// Book is what a batch of operations sees of one organization, and what it changes.
+// Book has the rows of one organization that a batch of operations needs, and the changes of the operations.
 type Book struct {
 	Head Head
 
@@ -48,7 +48,7 @@ type Book struct {
 
 	appended []Entry
 	changed  []ID        // leases to write, in order of their first change
-	stored   map[ID]bool // of these, whether they were there before
+	stored   map[ID]bool // of these, whether they were stored before
 	sums     map[Period]Usage
 	undo     []func()
 }
@@ -97,7 +97,7 @@ func (b *Book) Apply(op Operation) (err error) {
 	return op.Apply(b)
 }
 
-// Changes is what the operations applied so far have changed, each row in its final state.
+// Changes are the rows that the operations have changed, each in its final state.
 type Changes struct {
 	Entries []Entry          // new, in order of Seq
 	Leases  []Lease          // new
@@ -105,7 +105,7 @@ type Changes struct {
 	Sums    map[Period]Usage // to add to the sums of each period
 }
 
-// Changes returns what is to be written beside the Head. It is empty when there is nothing to write.
+// Changes returns the changes of all operations, without the Head. They are empty if no operation has changed anything.
 func (b *Book) Changes() Changes {
 	c := Changes{Entries: b.appended, Sums: b.sums, Leases: make([]Lease, 0, len(b.changed))}
 	for _, id := range b.changed {

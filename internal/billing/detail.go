@@ -9,11 +9,11 @@ import (
 	"slices"
 )
 
-// EntryDetail is an entry of the ledger with all that is known of its source.
+// EntryDetail is an entry of the ledger with its source.
 type EntryDetail struct {
 	Entry Entry
-	Lease *Lease // the lease that a debit bills; nil where the entry names none
-	Cost  *Cost  // nil where there is no lease, and where the service's rates do not give the amount of the entry
+	Lease *Lease // the lease that a debit bills; nil if the entry names no lease
+	Cost  *Cost  // nil without a lease, and if the rates of the service do not give the amount of the entry
 }
 
 // Cost is the arithmetic of the cost of one lease.
@@ -26,15 +26,15 @@ type Cost struct {
 	Cents      int64 // the sum rounded down
 }
 
-// ResourceCost is what one resource of a machine cost.
+// ResourceCost is the cost of one resource of a machine.
 type ResourceCost struct {
 	Count      int64 // CPUs or gigabytes
 	Rate       int64 // micro-cents for one of them and one second
 	MicroCents int64 // count × rate × seconds
 }
 
-// explain returns the arithmetic of a billed lease's cost, or nil where these rates do not give its amount or a part of the
-// arithmetic leaves the range of an int64.
+// explain returns the arithmetic of a billed lease's cost. It returns nil if the rates do not give the amount of the lease, or a part
+// of the arithmetic exceeds an int64.
 func (r Rates) explain(l *Lease) *Cost {
 	if l.DurationSeconds == nil || l.AmountCents == nil {
 		return nil
@@ -119,13 +119,12 @@ type LeasePlace struct {
 	ID        ID
 }
 
-// endOfLeases is the place before which all leases are.
+// endOfLeases is a place after every lease.
 var endOfLeases = LeasePlace{math.MaxInt64, ID(bytes.Repeat([]byte{0xff}, len(ID{})))}
 
 const leaseList = "leases"
 
-// Leases returns a page of the leases that the filter selects, those that started last first. It fails with
-// ErrCursorInvalid.
+// Leases returns a page of the leases that the filter selects, latest start first. It fails with ErrCursorInvalid.
 func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit *int64, cursor *string) (Page[LeaseRecord], error) {
 	scope := filter.scope(org)
 	before := endOfLeases

@@ -1,21 +1,21 @@
 package billing
 
-// Field describes one value of a T that is stored. What reads or writes all values of a T, such as a statement, an export or
-// a fingerprint, goes through its fields in their order, so that a new value is added in one place.
+// Field describes one stored value of a T. Statements, exports and fingerprints go through the fields of a T in their order, so that a
+// new value is described in one place.
 type Field[T any] struct {
 	// Name is the name of the column, and of the key in an export unless Key says otherwise.
 	Name string
 	// Of returns a pointer to the value. It is a *int64, *Time, *string, *Source, *Role, *ID or *TokenHash, or a **int64,
-	// **Time, **string or **ID where the value may be unknown.
+	// **Time, **string or **ID if the value may be unknown.
 	Of func(*T) any
 
-	Key        string // in an export, where it differs from the name
-	Unexported bool   // it is not exported, since an import finds it anew
-	Computed   bool   // it follows from other values, so a fingerprint leaves it out
-	OmitNull   bool   // an export has it only where it is known
+	Key        string // in an export, if it differs from the name
+	Unexported bool   // an export does not have it, because an import computes it
+	Computed   bool   // it follows from other values, so a fingerprint does not include it
+	OmitNull   bool   // an export has it only if it is known
 
-	Fill      bool // a report about a running lease may add it where it is unknown
-	MaxLength int  // of a text, in characters; 0 where it is checked elsewhere
+	Fill      bool // a report about a running lease may add it if it is unknown
+	MaxLength int  // of a text, in characters; 0 if it is checked elsewhere
 }
 
 // ExportKey is the name of the field in an export, empty where it is not exported.
@@ -53,7 +53,7 @@ func orNil[V any](v *V) any {
 	return v
 }
 
-// LeaseFields are those of a lease.
+// LeaseFields are the fields of a lease.
 var LeaseFields = []Field[Lease]{
 	{Name: "lease_id", Of: func(l *Lease) any { return &l.ID }},
 	{Name: "job_id", Of: func(l *Lease) any { return &l.JobID }},
@@ -75,7 +75,7 @@ var LeaseFields = []Field[Lease]{
 	{Name: "amount_cents", Of: func(l *Lease) any { return &l.AmountCents }, OmitNull: true},
 }
 
-// EntryFields are those of a ledger entry.
+// EntryFields are the fields of a ledger entry.
 var EntryFields = []Field[Entry]{
 	{Name: "seq", Of: func(e *Entry) any { return &e.Seq }, Unexported: true},
 	{Name: "entry_id", Of: func(e *Entry) any { return &e.ID }, Key: "id"},
@@ -89,7 +89,7 @@ var EntryFields = []Field[Entry]{
 	{Name: "idempotency_key", Of: func(e *Entry) any { return &e.IdempotencyKey }, OmitNull: true},
 }
 
-// OrganizationFields are those of an organization.
+// OrganizationFields are the fields of an organization.
 var OrganizationFields = []Field[Organization]{
 	{Name: "slug", Of: func(o *Organization) any { return &o.Slug }},
 	{Name: "name", Of: func(o *Organization) any { return &o.Name }},
@@ -97,7 +97,7 @@ var OrganizationFields = []Field[Organization]{
 	{Name: "created_at", Of: func(o *Organization) any { return &o.CreatedAt }},
 }
 
-// TokenFields are those of a token, but for its organizations.
+// TokenFields are the fields of a token, without its organizations.
 var TokenFields = []Field[Token]{
 	{Name: "sha256", Of: func(t *Token) any { return &t.Hash }},
 	{Name: "name", Of: func(t *Token) any { return &t.Name }},
@@ -107,7 +107,7 @@ var TokenFields = []Field[Token]{
 	{Name: "revoked_at", Of: func(t *Token) any { return &t.RevokedAt }},
 }
 
-// UsageFields are those of a sum of usage.
+// UsageFields are the fields of a sum of usage.
 var UsageFields = []Field[Usage]{
 	{Name: "cpu_seconds", Of: func(u *Usage) any { return &u.CPUSeconds }},
 	{Name: "memory_gb_seconds", Of: func(u *Usage) any { return &u.MemoryGBSeconds }},
@@ -115,20 +115,20 @@ var UsageFields = []Field[Usage]{
 	{Name: "total_cents", Of: func(u *Usage) any { return &u.Cents }},
 }
 
-// HeadFields are those of where a ledger stands.
+// HeadFields are the fields of the head of a ledger.
 var HeadFields = append([]Field[Head]{
 	{Name: "seq", Of: func(h *Head) any { return &h.Seq }},
 	{Name: "balance_cents", Of: func(h *Head) any { return &h.BalanceCents }},
 	{Name: "last_at", Of: func(h *Head) any { return &h.LastAt }},
 }, within(UsageFields, func(h *Head) *Usage { return &h.Lifetime })...)
 
-// SumFields are those of the sum of a period.
+// SumFields are the fields of the sum of a period.
 var SumFields = append([]Field[PeriodUsage]{
 	{Name: "span", Of: func(s *PeriodUsage) any { return &s.Span }},
 	{Name: "start_at", Of: func(s *PeriodUsage) any { return &s.Start }},
 }, within(UsageFields, func(s *PeriodUsage) *Usage { return &s.Usage })...)
 
-// within makes fields of a U out of those of a T that it has.
+// within turns the fields of a T into fields of a U that contains a T.
 func within[T, U any](fields []Field[T], part func(*U) *T) []Field[U] {
 	outer := make([]Field[U], len(fields))
 	for i, f := range fields {

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of leases that another server has billed. They are those of earlier versions of the contract, so that the exports
-// of older books can be imported.
+// Bounds of leases that another server has billed. Earlier versions of the contract had these bounds, and exports of their books can be
+// imported.
 const (
 	billedMaxCount    = 1_000_000_000 // CPUs or gigabytes
 	billedMaxDuration = 1_000_000_000 // seconds
@@ -35,13 +35,13 @@ type Lease struct {
 	MemoryGB        int64
 	DiskGB          int64
 	StartedAt       Time
-	FinishedAt      *Time  // nil while it runs
-	DurationSeconds *int64 // what is billed; nil while it runs
-	AmountCents     *int64 // its debit, negative or 0; nil until it is billed
+	FinishedAt      *Time  // nil while the lease runs
+	DurationSeconds *int64 // the time that is billed; nil while the lease runs
+	AmountCents     *int64 // the debit, negative or 0; nil until the lease is billed
 }
 
-// normalize checks a lease that is to be recorded, or billed, at the given time, and settles its duration. Every error is an
-// ErrLeaseInvalid whose text begins with the name of the field.
+// normalize checks a lease that is to be recorded or billed at the given time, and computes a missing duration. Every error is an
+// ErrLeaseInvalid with a text that begins with the name of the field.
 func (l *Lease) normalize(now Time) error {
 	if err := l.checkFields(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (l *Lease) normalize(now Time) error {
 	return nil
 }
 
-// normalizeBilled checks a lease that another server has billed, and settles its duration. Its errors are those of
+// normalizeBilled checks a lease that another server has billed, and computes a missing duration. It returns the same errors as
 // normalize.
 func (l *Lease) normalizeBilled() error {
 	if err := l.checkFields(billedMaxCount, billedMaxCount, billedMaxCount); err != nil {
@@ -83,7 +83,7 @@ func (l *Lease) normalizeBilled() error {
 	return l.settleDuration(billedMaxDuration)
 }
 
-// checkFields checks what can be told of each field alone.
+// checkFields checks each field independently of the others.
 func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 	if l.JobID == nil && l.ID == nil {
 		return Faultf(ErrLeaseInvalid, "job_id or lease_id is required")
@@ -116,7 +116,7 @@ func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 	return nil
 }
 
-// settleDuration checks the finish and the duration, which where it is missing becomes the whole seconds in between.
+// settleDuration checks the finish and the duration. A missing duration becomes the number of whole seconds from start to finish.
 func (l *Lease) settleDuration(maximum int64) error {
 	if l.FinishedAt == nil {
 		if l.DurationSeconds != nil {
@@ -155,9 +155,9 @@ func checkText(name string, text *string, maxLength int) error {
 	return nil
 }
 
-// merge returns the stored lease with what a report about the same lease adds to it. What the report leaves out stays as it
-// is. Until the lease has finished, its texts and ids may be filled in where they are not known; nothing else changes, so
-// that no report can make a lease cheaper. It fails with ErrLeaseConflict.
+// merge returns the stored lease with the values that a report about the same lease adds. A value that the report does not have stays
+// unchanged. While the lease runs, a report may add unknown texts and ids; it may not change any other value, so that no report
+// makes a lease cheaper. It fails with ErrLeaseConflict.
 func (l Lease) merge(report Lease) (Lease, error) {
 	running := l.FinishedAt == nil
 	conflict := func(field string) error {
@@ -193,7 +193,7 @@ func (l Lease) merge(report Lease) (Lease, error) {
 	return l, nil
 }
 
-// fillIn puts a reported value where none is stored, if that is allowed, and reports whether the two agree then.
+// fillIn stores a reported value if none is stored and allowed is true. It reports whether stored and reported value agree then.
 func fillIn(stored, reported any, allowed bool) bool {
 	switch stored := stored.(type) {
 	case **ID:
@@ -233,7 +233,7 @@ func (l Lease) usage() (Usage, error) {
 	return u, nil
 }
 
-// Describe is the text of the lease's debit. It names what a breakdown of the second in which the lease started shows, so
+// Describe returns the description of the lease's debit. It names the job and the start of the lease, which a breakdown shows as well, so
 // that the entry can be traced to its source.
 func (l Lease) Describe() *string {
 	what := "VM lease " + l.ID.String()

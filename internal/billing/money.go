@@ -8,7 +8,7 @@ import (
 
 var errOverflow = errors.New("a sum would leave the range of a 64-bit integer")
 
-// add adds two int64 and fails where the sum would wrap.
+// add adds two int64 and fails on overflow.
 func add(a, b int64) (int64, error) {
 	sum := a + b
 	if (sum > a) != (b > 0) {
@@ -24,14 +24,13 @@ type Rates struct {
 	DiskGB   int64 // one gigabyte of disk for one second
 }
 
-// StandardRates are Harmont's.
+// StandardRates are the prices of Harmont.
 var StandardRates = Rates{CPU: 10_000, MemoryGB: 5_000, DiskGB: 100}
 
 const microCents = 1_000_000
 
-// Cost is what a machine of the given shape costs for the given seconds, in cents, rounded down. Neither the shape nor
-// the duration may be negative. It fails where the cost leaves the range of an int64, or what a second costs, in
-// micro-cents, that of an uint64.
+// Cost returns the cost of a machine of the given shape for the given seconds, in cents, rounded down. Neither the shape nor the
+// duration may be negative. It fails if the cost exceeds an int64, or the micro-cents of one second exceed an uint64.
 func (r Rates) Cost(cpus, memoryGB, diskGB, seconds int64) (int64, error) {
 	var perSecond uint64
 	for _, part := range [...][2]int64{{cpus, r.CPU}, {memoryGB, r.MemoryGB}, {diskGB, r.DiskGB}} {

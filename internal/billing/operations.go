@@ -8,24 +8,24 @@ import (
 	"unicode/utf8"
 )
 
-// LeaseStatus says what became of a recorded lease.
+// LeaseStatus is the outcome of a report about a lease.
 type LeaseStatus string
 
-// What can become of a lease.
+// The outcomes of a report.
 const (
 	LeaseRunning   LeaseStatus = "running"   // recorded, not finished
 	LeaseBilled    LeaseStatus = "billed"    // finished, and debited by this operation
 	LeaseDuplicate LeaseStatus = "duplicate" // already recorded with the same contents
 )
 
-// RecordedLease is what became of one lease.
+// RecordedLease is the outcome of recording one lease.
 type RecordedLease struct {
 	ID          ID
 	Status      LeaseStatus
-	AmountCents int64 // its debit, negative or 0; 0 while it runs
+	AmountCents int64 // the debit, negative or 0; 0 while the lease runs
 }
 
-// RecordLeases records leases and bills those that finished.
+// RecordLeases records leases and bills the finished ones.
 type RecordLeases struct {
 	Leases []Lease // normalized
 	Rates  Rates
@@ -72,8 +72,8 @@ func atLease(i int, err error) error {
 	return err
 }
 
-// admit settles which stored lease a report is about, and what the lease is once the report has come in. Where that is what
-// is stored, the report is a duplicate and nothing is to be done.
+// admit finds the stored lease that a report is about, and merges the report into it. If this changes nothing, the report is a
+// duplicate.
 func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
 	stored, known, err := b.findLease(report)
 	if err != nil {
@@ -196,8 +196,8 @@ func (e Entry) sameCredit(other Entry) bool {
 		reflect.DeepEqual(e.Description, other.Description)
 }
 
-// ImportLease takes over one lease: one with an AmountCents as it was billed elsewhere, so that no entry is made for it,
-// any other as RecordLeases does.
+// ImportLease takes over one lease. If it has AmountCents, another system has billed it, and no entry is made for it; otherwise it is
+// recorded as by RecordLeases.
 type ImportLease struct {
 	Lease Lease
 	Rates Rates
@@ -205,7 +205,7 @@ type ImportLease struct {
 	Duplicate bool // whether nothing was done, once applied
 }
 
-// Validate checks what can be told of the lease alone, and settles its duration. It fails with ErrLeaseInvalid.
+// Validate checks the lease independently of the books, and computes a missing duration. It fails with ErrLeaseInvalid.
 func (op *ImportLease) Validate() error {
 	if amount := op.Lease.AmountCents; amount != nil {
 		switch {
@@ -248,15 +248,15 @@ func (op *ImportLease) Apply(b *Book) error {
 	return b.count(l)
 }
 
-// ImportEntry takes over an entry of another ledger, with its id and time. A debit without a lease is history of another
-// system; nothing else makes one.
+// ImportEntry takes over an entry of another ledger, with its id and time. Only an entry of another system may be a debit without a
+// lease.
 type ImportEntry struct {
 	Entry Entry
 
 	Duplicate bool // whether nothing was done, once applied
 }
 
-// Validate checks what can be told of the entry alone.
+// Validate checks the entry independently of the books.
 func (op *ImportEntry) Validate() error {
 	e := op.Entry
 	switch {

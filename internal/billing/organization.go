@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Organization is who is billed.
+// Organization is a customer with a ledger of its own.
 type Organization struct {
 	ID        ID
 	Slug      string // the name in paths, case-sensitive, unique
@@ -37,7 +37,7 @@ func checkName(field, name string) error {
 	return nil
 }
 
-// Role is what a token may do in its organizations. Each role may do all that the one before may.
+// Role says what a token may do in its organizations. Each role includes the previous one.
 type Role string
 
 // The roles, lowest first.
@@ -49,7 +49,7 @@ const (
 
 var roles = []Role{RoleRead, RoleWrite, RoleAdmin}
 
-// Includes tells whether a token with this role may do what needs the other.
+// Includes reports whether a token with this role may make calls that need the other role.
 func (r Role) Includes(needed Role) bool {
 	return slices.Index(roles, r) >= slices.Index(roles, needed)
 }
@@ -57,7 +57,7 @@ func (r Role) Includes(needed Role) bool {
 // TokenHash is the SHA-256 of a token; the token itself is not kept anywhere.
 type TokenHash [32]byte
 
-// Token is what is kept of a bearer token.
+// Token describes a bearer token, which itself is not stored.
 type Token struct {
 	Hash          TokenHash
 	Name          string
@@ -68,7 +68,7 @@ type Token struct {
 	RevokedAt     *Time // nil: not revoked
 }
 
-// Validate checks the name, the role and that there is an organization, and none twice.
+// Validate checks the name and the role, and that there are organizations, each only once.
 func (t Token) Validate() error {
 	if !slices.Contains(roles, t.Role) {
 		return Faultf(ErrInvalid, "the role %.64q must be read, write or admin", t.Role)
@@ -82,16 +82,16 @@ func (t Token) Validate() error {
 	return checkName("name", t.Name)
 }
 
-// Grant is what a token gives access to.
+// Grant is the access that a token gives to an organization.
 type Grant struct {
 	Hash         TokenHash
 	Role         Role
 	ExpiresAt    *Time
 	RevokedAt    *Time
-	Organization *Organization // the one asked for; nil when it does not exist or the token may not see it
+	Organization *Organization // nil if it does not exist or the token may not see it
 }
 
-// valid tells whether the token counts at the given time.
+// valid reports whether the token is accepted at the given time.
 func (g Grant) valid(now Time) bool {
 	return (g.ExpiresAt == nil || now < *g.ExpiresAt) && g.RevokedAt == nil
 }

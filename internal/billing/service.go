@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Service does the work of the API's calls, and holds its rules: whatever is written passes through a method that checks it.
+// Service has a method for each call of the API. The methods check everything that is written.
 type Service struct {
 	directory Directory
 	ledger    Ledger
@@ -17,7 +17,7 @@ type Service struct {
 	rates     Rates
 }
 
-// NewService works on a store. Leases that finish from now on cost what the rates say.
+// NewService returns a service on a store. The rates are the prices of leases that finish from now on.
 func NewService(store Store, rates Rates) *Service {
 	return &Service{directory: store, ledger: store, meter: store, rates: rates}
 }
@@ -53,7 +53,7 @@ func (s *Service) CreateToken(ctx context.Context, token Token) error {
 // Tokens lists all tokens, oldest first.
 func (s *Service) Tokens(ctx context.Context) ([]Token, error) { return s.directory.Tokens(ctx) }
 
-// RevokeToken sets the time of revocation where there is none yet. It fails with ErrTokenNotFound.
+// RevokeToken sets the time of revocation if the token is not revoked yet. It fails with ErrTokenNotFound.
 func (s *Service) RevokeToken(ctx context.Context, hash TokenHash, at Time) error {
 	return s.directory.RevokeToken(ctx, hash, at)
 }
@@ -66,8 +66,8 @@ func clamp(limit *int64, minimum, maximum, otherwise int64) int {
 	return int(min(max(*limit, minimum), maximum))
 }
 
-// Authenticate looks up what a token gives in an organization. It fails with ErrUnauthorized where the token is unknown,
-// expired or revoked; the organization of the Grant is nil where the token may not see it.
+// Authenticate returns the access of a token to an organization. It fails with ErrUnauthorized if the token is unknown, expired or
+// revoked. The organization of the Grant is nil if it does not exist or the token may not see it.
 func (s *Service) Authenticate(ctx context.Context, hash TokenHash, slug string) (Grant, error) {
 	grant, err := s.directory.Grant(ctx, hash, slug)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Service) Authenticate(ctx context.Context, hash TokenHash, slug string)
 	return grant, nil
 }
 
-// Page is a part of a list and the cursor of what follows it, nil where nothing does.
+// Page is a part of a list, and the cursor of the next page, nil after the last one.
 type Page[T any] struct {
 	Items []T
 	Next  *string
@@ -95,7 +95,7 @@ func (s *Service) Transactions(ctx context.Context, org ID, limit *int64, cursor
 		if err != nil {
 			return Page[Entry]{}, err
 		}
-		// Before the oldest entry there is nothing, so no cursor says so.
+		// There is no page after the oldest entry, so no valid cursor names it.
 		if len(place) != 8 {
 			return Page[Entry]{}, errCursor
 		}
@@ -196,8 +196,8 @@ func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]R
 	return op.Results, nil
 }
 
-// PostCredit appends a credit, or finds the one that an earlier call with its key appended. It fails with ErrInvalid,
-// ErrAmountInvalid and ErrKeyReused.
+// PostCredit appends a credit, unless an earlier call with the same key has appended it. It fails with ErrInvalid, ErrAmountInvalid and
+// ErrKeyReused.
 func (s *Service) PostCredit(ctx context.Context, org ID, op *PostCredit) error {
 	if err := op.Validate(); err != nil {
 		return err
@@ -208,12 +208,12 @@ func (s *Service) PostCredit(ctx context.Context, org ID, op *PostCredit) error 
 // Imported is an operation that takes over a record of another system or another database.
 type Imported interface {
 	Operation
-	// Validate checks what can be told of the record alone, and settles what it leaves out.
+	// Validate checks the record independently of the books, and computes missing values.
 	Validate() error
 }
 
-// Import applies operations, one after another, each as a whole or not at all. See Ledger.Write for what it returns. A lease
-// that is not billed yet is billed with the rates of the service.
+// Import applies operations, one after another, each as a whole or not at all. It returns the same as Ledger.Write. A lease that is not
+// billed yet is billed with the rates of the service.
 func (s *Service) Import(ctx context.Context, org ID, imported []Imported) ([]error, error) {
 	ops := make([]Operation, len(imported))
 	for i, op := range imported {

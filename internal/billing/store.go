@@ -5,28 +5,28 @@ import (
 	"iter"
 )
 
-// Every method of the interfaces below may fail with ErrUnavailable, when the database cannot be reached, is busy for too
-// long or is out of space, and with the context's error. Other errors of the kinds of this package are named at the
-// methods. A write that has returned nil is on disk.
+// Every method of the interfaces below may fail with the error of the context, and with ErrUnavailable if the database cannot be
+// reached, is busy for too long or has no space left. Other errors of this package are named at the methods. After a write has
+// returned nil, its changes are on disk.
 
 // Directory keeps organizations and tokens.
 type Directory interface {
-	// CreateOrganization fails with ErrExists where the slug or the id is taken.
+	// CreateOrganization fails with ErrExists if the slug or the id is taken.
 	CreateOrganization(context.Context, Organization) error
 	// OrganizationBySlug fails with ErrOrganizationNotFound.
 	OrganizationBySlug(ctx context.Context, slug string) (Organization, error)
-	// Organizations lists at most limit organizations by slug, those after the given slug; where a token is given, only
-	// those that it can see.
+	// Organizations lists at most limit organizations after the given slug, in the order of their slugs. If a token is given, it lists
+	// only organizations that the token can see.
 	Organizations(ctx context.Context, after string, limit int, token *TokenHash) ([]Organization, error)
 
-	// CreateToken fails with ErrExists where the hash is known, and with ErrOrganizationNotFound.
+	// CreateToken fails with ErrExists if the hash is known, and with ErrOrganizationNotFound.
 	CreateToken(context.Context, Token) error
 	// Tokens lists all tokens, oldest first.
 	Tokens(context.Context) ([]Token, error)
-	// RevokeToken sets the time of revocation where there is none yet. It fails with ErrTokenNotFound.
+	// RevokeToken sets the time of revocation if the token is not revoked yet. It fails with ErrTokenNotFound.
 	RevokeToken(ctx context.Context, hash TokenHash, at Time) error
-	// Grant looks up what a token gives in the organization with the slug. It fails with ErrUnauthorized where the token
-	// is unknown; expiry and revocation are for the caller to judge.
+	// Grant returns the access of a token to the organization with the slug. It fails with ErrUnauthorized if the token is unknown. The
+	// caller checks whether the token has expired or is revoked.
 	Grant(ctx context.Context, hash TokenHash, slug string) (Grant, error)
 }
 
@@ -39,15 +39,15 @@ type Ledger interface {
 	// transaction has begun, Write waits for the outcome. An operation that panics fails without the others.
 	Write(ctx context.Context, org ID, ops ...Operation) ([]error, error)
 
-	// Head returns where the ledger stands.
+	// Head returns the head of the ledger: the last sequence number and the balance.
 	Head(ctx context.Context, org ID) (Head, error)
 	// Entries lists at most limit entries with a Seq below before, newest first.
 	Entries(ctx context.Context, org ID, before int64, limit int) ([]Entry, error)
-	// Entry returns the entry with the id, and the lease that it bills, nil where it names none. It fails with
-	// ErrEntryNotFound where the organization's ledger has no such entry.
+	// Entry returns the entry with the id, and the lease that it bills, nil if it names no lease. It fails with ErrEntryNotFound if the
+	// organization's ledger has no such entry.
 	Entry(ctx context.Context, org, id ID) (Entry, *Lease, error)
-	// RecordedLeases lists at most limit of the leases that the filter selects, those before the place, latest start first
-	// and then by descending id.
+	// RecordedLeases lists at most limit leases that the filter selects and that are before the place, latest start first and then by
+	// descending id.
 	RecordedLeases(ctx context.Context, org ID, filter LeaseFilter, before LeasePlace, limit int) ([]LeaseRecord, error)
 }
 
@@ -63,7 +63,7 @@ type Meter interface {
 	Breakdown(ctx context.Context, org ID, w Window) iter.Seq2[*BreakdownRow, error]
 }
 
-// Archive hands over all that is kept.
+// Archive reads the whole database.
 type Archive interface {
 	// Export hands everything to the sink, as of one moment: organizations, tokens, then the leases of each organization
 	// and then its entries in order of Seq. It stops at the sink's first error and returns it.
@@ -75,20 +75,20 @@ type Archive interface {
 	Audit(ctx context.Context, sink AuditSink) error
 }
 
-// Store is all that a database keeps.
+// Store is a database with the books of all organizations.
 type Store interface {
 	Directory
 	Ledger
 	Meter
 	Archive
 
-	// Ping tells whether the database answers.
+	// Ping fails if the database does not answer.
 	Ping(context.Context) error
-	// Close waits for the writes under way and closes the database.
+	// Close waits for running writes and closes the database.
 	Close() error
 }
 
-// ExportSink takes what Archive.Export reads.
+// ExportSink receives the records of Archive.Export.
 type ExportSink interface {
 	Organization(Organization) error
 	Token(Token) error
@@ -96,17 +96,17 @@ type ExportSink interface {
 	Entry(org Organization, e *Entry) error
 }
 
-// AuditSink takes what Archive.Audit reads. Rows belong to the organization that came last.
+// AuditSink receives the rows of Archive.Audit. A row belongs to the organization of the last call of Organization.
 type AuditSink interface {
-	// Damage gets what the database itself finds wrong with its tables and indexes, before everything else.
+	// Damage receives a damage that the database has found in its tables and indexes. It is called before all other methods.
 	Damage(what string) error
-	// Organization gets a nil head where there is none.
+	// Organization receives an organization and its head, nil if it has none.
 	Organization(o Organization, head *Head) error
-	// Lease gets the number of entries that debit the lease.
+	// Lease receives a lease and the number of entries that debit it.
 	Lease(l *Lease, debits int64) error
 	Sum(Period, Usage) error
 	// EndOfDay follows the last row of a day.
 	EndOfDay() error
-	// Entry gets what the lease was billed that the entry names; nil where there is no such lease.
+	// Entry receives an entry and the billed amount of the lease that it names, nil without a lease.
 	Entry(e *Entry, leaseAmount *int64) error
 }

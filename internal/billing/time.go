@@ -23,7 +23,7 @@ var (
 	maxTime = TimeOf(time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC))
 )
 
-// TimeOf converts from the standard library's time; what is finer than a microsecond is cut off.
+// TimeOf converts from the standard library's time. It cuts off fractions of a microsecond.
 func TimeOf(t time.Time) Time { return Time(t.UnixMicro()) }
 
 // Std converts to the standard library's time, in UTC.
@@ -41,8 +41,8 @@ func (t Time) Floor(unit Time) Time {
 // Ceil is the earliest multiple of unit that is not before t.
 func (t Time) Ceil(unit Time) Time { return -(-t).Floor(unit) }
 
-// AppendTo appends the RFC 3339 form in UTC, with six fractional digits, to b. It does what time.Time.AppendFormat does, which
-// reads its layout anew each time.
+// AppendTo appends the RFC 3339 form in UTC, with six fractional digits, to b. It is faster than time.Time.AppendFormat, which parses its
+// layout in each call.
 func (t Time) AppendTo(b []byte) []byte {
 	b = append(t.AppendDateTo(b), "T00:00:00.000000Z"...)
 	clock, rest := b[len(b)-len("00:00:00.000000Z"):], uint64(t-t.Floor(Day))
@@ -100,7 +100,7 @@ func ParseTime(s string) (Time, error) {
 	return t, nil
 }
 
-// hasForm tells whether the text has digits where the form has zeros, and else the same bytes.
+// hasForm reports whether the text has digits at the zeros of the form, and otherwise the same bytes.
 func hasForm(s, form string) bool {
 	if len(s) != len(form) {
 		return false
@@ -113,7 +113,7 @@ func hasForm(s, form string) bool {
 	return true
 }
 
-// isTimestamp tells whether the text has the form of RFC 3339, with at most nine fractional digits.
+// isTimestamp reports whether the text has the form of RFC 3339, with at most nine fractional digits.
 func isTimestamp(s string) bool {
 	const seconds = len("0000-00-00T00:00:00")
 	if len(s) <= seconds || !hasForm(s[:seconds], "0000-00-00T00:00:00") && !hasForm(s[:seconds], "0000-00-00t00:00:00") {

@@ -7,7 +7,7 @@ type Usage struct {
 	CPUSeconds      int64 // CPUs × seconds
 	MemoryGBSeconds int64 // gigabytes of memory × seconds
 	DiskGBSeconds   int64 // gigabytes of disk × seconds
-	Cents           int64 // what was billed; positive
+	Cents           int64 // the billed amount; positive
 }
 
 func (u Usage) plus(v Usage) (sum Usage, err error) {
@@ -30,10 +30,10 @@ func (u Usage) plus(v Usage) (sum Usage, err error) {
 // Spans are the lengths of time over which usage is kept in sums, longest first. Each is a multiple of the next one.
 var Spans = [...]Time{Day, Hour, Minute}
 
-// Period is a span of time from a multiple of its length on.
+// Period is a span of time that starts at a multiple of its length.
 type Period struct{ Span, Start Time }
 
-// Compare orders periods by their length, and those of one length by their start.
+// Compare orders periods by their length and then by their start.
 func (p Period) Compare(other Period) int {
 	return cmp.Or(cmp.Compare(p.Span, other.Span), cmp.Compare(p.Start, other.Start))
 }

@@ -58,7 +58,7 @@ var pipelines = []pipeline{
 	}},
 }
 
-// Importer is what books are imported into.
+// Importer imports records.
 type Importer interface {
 	Import(ctx context.Context, records io.Reader, report func(line int, err error)) (transfer.Summary, error)
 }

@@ -198,11 +198,11 @@ type Cluster struct {
 	kept    bool // whether the folder outlives the server
 	port    int
 	guard   *exec.Cmd
-	ours    io.Closer // what the guard waits for to be closed
+	ours    io.Closer // the guard ends when it is closed
 	options []string  // of the server
 }
 
-// NoSync is the option of a server that does not wait for the disk. It is for tests that are not about what outlives a crash.
+// NoSync is the option of a server that does not wait for the disk. It is for tests that do not crash the server.
 const NoSync = "-c fsync=off"
 
 // Start starts a cluster with the options for one test, and skips the test where there is no PostgreSQL.
@@ -228,8 +228,8 @@ func (c *Cluster) Replica(t testing.TB) *Cluster {
 	return replica
 }
 
-// Keep starts a cluster whose data stay in the folder for the next time. What does not exist yet is made. The caller closes
-// the cluster.
+// Keep starts a cluster that keeps its data in the folder for the next call. The folder is made if it does not exist. The caller closes the
+// cluster.
 func Keep(folder string) (c *Cluster, err error) {
 	c = &Cluster{folder: folder, kept: true}
 	if c.bin, err = programs(); err != nil {
@@ -251,7 +251,7 @@ func Keep(folder string) (c *Cluster, err error) {
 	return c, nil
 }
 
-// newCluster starts a cluster whose data fill brings, with the options of the server.
+// newCluster starts a cluster with the options of the server. The function fill makes its data.
 func newCluster(fill func(*Cluster) error, options ...string) (c *Cluster, err error) {
 	c = &Cluster{options: options}
 	if c.bin, err = programs(); err != nil {
@@ -295,8 +295,8 @@ func (c *Cluster) initialize() error {
 	return c.run("initdb", "--pgdata="+c.data(), "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
 }
 
-// pickPort finds a free port below those that systems give to outgoing connections, so that it is still free when the
-// server comes back.
+// pickPort finds a free port below the range for outgoing connections, so that the port is still free when the server starts
+// again.
 func (c *Cluster) pickPort() error {
 	for range 100 {
 		c.port = 10_000 + mathrand.IntN(20_000)
@@ -442,10 +442,10 @@ func (c *Cluster) run(program string, args ...string) error {
 	return nil
 }
 
-// programs finds the newest PostgreSQL whose programs are on the PATH or where Debian puts them.
+// programs finds the newest PostgreSQL on the PATH or in the folder that Debian uses.
 func programs() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		// The other programs are beside the file itself; a link to it may be alone.
+		// The other programs are in the folder of the file, not in that of a link to it.
 		if path, err = filepath.EvalSymlinks(path); err == nil {
 			return filepath.Dir(path), nil
 		}

@@ -1,5 +1,5 @@
-// Package strictjson decodes JSON that other people wrote: a key must be known, is compared exactly and comes once, and
-// what is wrong is said in terms of the JSON, not of Go.
+// Package strictjson decodes JSON of other programs strictly: each key must be known, is compared exactly, and must not be repeated.
+// Errors speak of the JSON, not of Go types.
 package strictjson
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Error says what is wrong with one place of the JSON.
+// Error is an error at one place of the JSON.
 type Error struct {
 	Field  string // its path, such as leases[3].started_at; empty for the whole
 	Reason error
@@ -112,7 +112,7 @@ func Integer(token jsontext.Token) (int64, error) {
 
 var errNotInteger = errors.New("must be an integer of at most 64 bits")
 
-// explain says in terms of the JSON what a decoder's error says in terms of Go.
+// explain turns an error of a decoder, which speaks of Go types, into one that speaks of the JSON.
 func explain(err error) error {
 	if err == nil {
 		return nil
@@ -140,8 +140,8 @@ func explain(err error) error {
 	return &Error{Field(semantic.JSONPointer), reason}
 }
 
-// CheckSyntax returns what is wrong with a text that is not one well-formed JSON value, or that has a NUL in a string, as
-// the end of a sentence about it. An empty text is no fault, and neither are keys that come twice.
+// CheckSyntax fails if the text is not one well-formed JSON value, or has a NUL in a string. The error is the end of a sentence about the
+// text. CheckSyntax accepts an empty text and repeated keys.
 func CheckSyntax(text []byte) error {
 	if len(text) == 0 {
 		return nil
@@ -173,7 +173,7 @@ func hasNUL(text []byte) bool {
 	}
 }
 
-// Plain takes the decoder's own name out of what it says about malformed JSON.
+// Plain removes the name of the decoder from its error about malformed JSON.
 func Plain(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "json: "), "jsontext: ")
 }

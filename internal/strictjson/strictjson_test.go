@@ -77,7 +77,7 @@ func TestDecodeValues(t *testing.T) {
 	}
 }
 
-// What is not JSON at all is said without the decoder's name.
+// An error about malformed JSON does not name the decoder.
 func TestDecodeMalformed(t *testing.T) {
 	for _, text := range []string{
 		``, ` `, `{`, `{"one": {}`, `{"one" {}}`, `{"one": {}} {}`, `{"one": {}}x`, `{'one': {}}`, `{"one": {},}`, `{"one": {"number": 01}}`,

@@ -9,12 +9,11 @@ import (
 	"sync"
 )
 
-// env names a program that was built from this tree, so that packages whose tests run one after another do not each link
-// it anew.
+// env names a program that was built from this tree, so that not every package links it for its tests.
 const env = "TEST_BINARY"
 
-// Flags are the arguments of go build for the program, beside -o. They are those of make build, and Environ sets what make
-// build sets, so that the two share the cache of the compiler.
+// Flags are the arguments of go build for the program, without -o. Flags and Environ are the same as in make build, so that both share
+// the cache of the compiler.
 var (
 	Flags   = []string{"-trimpath"}
 	Environ = []string{"CGO_ENABLED=0"}
@@ -49,9 +48,9 @@ func Path() (string, error) {
 	return built.path, built.err
 }
 
-// Remove removes what Path has built.
+// Remove removes the program that Path has built.
 func Remove() {
 	if built.folder != "" {
-		_ = os.RemoveAll(built.folder) // a folder for temporary files, which nobody misses
+		_ = os.RemoveAll(built.folder) // a leftover in the system's temporary folder
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// Books hand all that is in them to a sink, as of one moment, organization by organization.
+// Books hand their whole contents to a sink, as of one moment, organization by organization.
 type Books interface {
 	Export(ctx context.Context, sink billing.ExportSink) error
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
 
-// Count is what became of the records of one type.
+// Count counts the imported records of one type.
 type Count struct {
 	New   int
 	Known int // in the database before, with the same contents
@@ -30,7 +30,7 @@ func (c *Count) add(known bool) {
 	}
 }
 
-// Summary is what became of the lines of an import.
+// Summary counts the lines of an import.
 type Summary struct {
 	Organizations, Tokens, Leases, Credits, Entries Count
 
@@ -53,10 +53,10 @@ type importer struct {
 	orgs    map[string]billing.ID
 	waiting map[billing.ID]*pending
 	records int                                 // in waiting
-	tokens  map[billing.TokenHash]billing.Token // those in the database; nil until one is looked up
+	tokens  map[billing.TokenHash]billing.Token // of the database; nil until one is looked up
 }
 
-// pending is what waits to be written to one organization's books, in the order of the lines.
+// pending has the operations that are not written yet to the books of one organization, in the order of the lines.
 type pending struct {
 	ops   []billing.Imported
 	lines []int
@@ -65,7 +65,7 @@ type pending struct {
 const (
 	// flushEvery is how many records are written together.
 	flushEvery = 1000
-	maxLine    = 1 << 20 // bytes, without the one that ends the line
+	maxLine    = 1 << 20 // bytes, without the newline
 )
 
 // untilDone is a reader that fails once the context has ended, also in the middle of a line.
@@ -215,7 +215,7 @@ func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error
 	return org.ID, nil
 }
 
-// flush writes what waits.
+// flush writes the pending operations.
 func (in *importer) flush(ctx context.Context) error {
 	for _, org := range slices.SortedFunc(maps.Keys(in.waiting), func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) }) {
 		p := in.waiting[org]

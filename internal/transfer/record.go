@@ -24,7 +24,7 @@ const (
 	typeEntry        = "entry"
 )
 
-// Keys of records beside those of fields.
+// Keys of records that are not fields.
 const (
 	keyType          = "type"
 	keyOrg           = "org"           // the slug of the organization, in a lease, a credit and an entry
@@ -57,7 +57,7 @@ func parseHash(text string) (hash billing.TokenHash, err error) {
 	return hash, fmt.Errorf("must be %d hexadecimal digits", 2*len(hash))
 }
 
-// typeOf tells what a line is; one that does not say is known by its keys.
+// typeOf returns the type of a record. A record without a type is recognized by its keys.
 func typeOf(line []byte) (string, error) {
 	if line[0] != '{' {
 		return "", errors.New("the line is not a JSON object")
@@ -85,7 +85,7 @@ func typeOf(line []byte) (string, error) {
 	return "", errors.New("the line has no type, and neither the keys of a lease nor of a credit")
 }
 
-// keys are those of fields of a record whose values are not null.
+// keys are the keys of a record that have a value other than null.
 type keys []string
 
 func (k keys) has(name string) bool { return slices.Contains(k, name) }
@@ -126,7 +126,7 @@ func read[T any](line []byte, key string, slugs any, fields []billing.Field[T], 
 	return given, err
 }
 
-// readValue reads a value that is not null into what a field points to.
+// readValue reads a value other than null into a field.
 func readValue(token jsontext.Token, into any) (err error) {
 	switch into := into.(type) {
 	case *int64:
@@ -191,7 +191,7 @@ func appendRecord[T any](line []byte, kind string, slugs slugs, fields []billing
 	return append(line, "}\n"...), nil
 }
 
-// appendValue appends what a field points to.
+// appendValue appends the value of a field.
 func appendValue(line []byte, value any) ([]byte, error) {
 	switch v := value.(type) {
 	case nil:

@@ -225,7 +225,7 @@ func TestMove(t *testing.T) {
 		same(t, what+" books after importing once more", text, export(t, s))
 	}
 
-	// What is sent again after the move is known, and what is new goes on where the old ledger ended.
+	// After the move, repeated requests are recognized, and new entries follow the last entry of the old ledger.
 	org, err := to.OrganizationBySlug(t.Context(), "acme")
 	must(t, err)
 	credit := billing.PostCredit{AmountCents: 1, Source: billing.SourceRefund, Description: new("Sorry, “you”"), IdempotencyKey: "acme/0"}
@@ -251,7 +251,7 @@ func TestMove(t *testing.T) {
 // Leases that are not billed yet are billed as if they were recorded, and credits are posted under their keys.
 func TestImportBills(t *testing.T) {
 	const (
-		// 300 seconds, two organizations that nothing describes, and lines that do not say what they are.
+		// 300 seconds, two organizations without a record, and lines without a type.
 		job    = `{"org":"acme","job_id":"0189A2B3-c4d5-7ef0-8123-000000000021","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06","finished_at":"2026-06-06T00:05:00.9+00:00"}`
 		begun  = `{"type":"lease","org":"globex","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011","job_id":null,"cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T00:00:00Z"}`
 		ended  = `{"org":"globex","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T00:00:00Z","finished_at":"2026-06-06T01:00:00Z"}`
@@ -533,7 +533,7 @@ func TestManyLines(t *testing.T) {
 	}
 }
 
-// What stops an import is returned, with the line at which it stopped, and running it again finishes it.
+// An import that stops returns the reason and the line. Running it again finishes it.
 func TestImportStopped(t *testing.T) {
 	text := lines(creditLine("a"), "", creditLine("b"))
 	ignore := func(int, error) {}

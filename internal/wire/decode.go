@@ -20,7 +20,7 @@ import (
 type Error struct {
 	Code   string // the error code that the contract declares for the value
 	Field  string // the path of the value, such as leases[3].started_at, or the name of a parameter; empty for a whole body
-	Reason error  // what is wrong, to be read after the field
+	Reason error  // the problem, to be read after the field
 }
 
 func (e *Error) Error() string {

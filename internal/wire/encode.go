@@ -42,7 +42,7 @@ func AppendDate(b []byte, d openapi_types.Date) []byte {
 	return append(billing.TimeOf(d.Time).AppendDateTo(append(b, '"')), '"')
 }
 
-// AppendNullable appends null for nil, and else what the function appends.
+// AppendNullable appends null for nil, and calls the function for other values.
 func AppendNullable[T any](b []byte, v *T, appendTo func([]byte, T) []byte) []byte {
 	if v == nil {
 		return append(b, "null"...)
@@ -50,7 +50,7 @@ func AppendNullable[T any](b []byte, v *T, appendTo func([]byte, T) []byte) []by
 	return appendTo(b, *v)
 }
 
-// AppendNullableObject is AppendNullable for objects, whose functions take a pointer.
+// AppendNullableObject is AppendNullable for objects. Their functions take a pointer.
 func AppendNullableObject[T any](b []byte, v *T, appendTo func([]byte, *T) []byte) []byte {
 	if v == nil {
 		return append(b, "null"...)

@@ -20,7 +20,7 @@ var (
 	errNotUUID    = errors.New("is not a UUID")
 )
 
-// Integer is what the contract says about an integer. Bounds are included.
+// Integer has the rules of the contract for an integer. Bounds are inclusive.
 type Integer struct{ Minimum, Maximum int64 }
 
 func (r *Integer) check(n int64) error {
@@ -30,7 +30,7 @@ func (r *Integer) check(n int64) error {
 	return nil
 }
 
-// String is what the contract says about a string. Lengths are in characters and included.
+// String has the rules of the contract for a string. Lengths are in characters and inclusive.
 type String struct {
 	MinLength, MaxLength int
 	Pattern              *regexp.Regexp // nil for any
@@ -52,7 +52,7 @@ func (r *String) check(text string) error {
 	return nil
 }
 
-// between says in words what lies within two bounds. The extreme values of int64 stand for no bound.
+// between describes a range in words. The extreme values of int64 stand for no bound.
 func between(low, high int64, unit string) string {
 	var text string
 	switch {
@@ -69,8 +69,8 @@ func between(low, high int64, unit string) string {
 	return text
 }
 
-// Parameter is what the contract says about a parameter in the query or in a header. At most one of Integer, String, UUID
-// and Boolean says what it may be.
+// Parameter has the rules of the contract for a parameter in the query or in a header. At most one of Integer, String, UUID and Boolean is
+// set.
 type Parameter struct {
 	Name     string
 	Header   bool // it is in a header, not in the query
@@ -128,7 +128,7 @@ func (p *Parameter) Check(values []string) (value string, ok bool, err error) {
 	return value, true, nil
 }
 
-// Operation is what the contract says about an operation before its own work begins.
+// Operation has the rules of the contract that are checked before an operation begins.
 type Operation struct {
 	ID             string
 	Method         string
