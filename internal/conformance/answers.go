@@ -177,7 +177,7 @@ func Hold(req *http.Request, status int, header http.Header, body []byte) (opera
 	return operation, err
 }
 
-// answersToken tells whether the call had a token, whatever it is worth.
+// answersToken reports whether the call had a token, valid or not.
 func (x *exchange) answersToken() bool {
 	return len(x.sent.Values("Authorization")) > 0 && strings.HasPrefix(x.path, prefix+"/")
 }

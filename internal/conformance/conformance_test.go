@@ -158,7 +158,7 @@ func TestReadToken(t *testing.T) {
 	noBreach(t, check(t, s.handler, s.read, "acme", ""), "errors.retry-after", "requests.content-encoding", "cursors.foreign")
 }
 
-// TestServerInUse checks a server while others write: what changes between two requests is no breach.
+// TestServerInUse checks a server while others write. A change between two requests is no breach.
 func TestServerInUse(t *testing.T) {
 	s := open(t, sqlite(t))
 	srv := httptest.NewServer(s.handler)
@@ -211,7 +211,7 @@ func TestServerInUse(t *testing.T) {
 	}
 }
 
-// answer is what a planted fault may change.
+// answer has the parts of an answer that a planted fault may change.
 type answer struct {
 	status int
 	header http.Header
@@ -267,8 +267,8 @@ func bump(object any, key string, by int64) {
 type fault struct {
 	rule   string
 	name   string
-	shown  string                // the rule whose requests show it, where rule makes none of its own
-	ask    func(r *http.Request) // changes what the server is asked
+	shown  string                // the rule with requests that show it, if rule sends none
+	ask    func(r *http.Request) // changes the request
 	answer func(r *http.Request, a *answer)
 }
 

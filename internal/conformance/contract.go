@@ -91,7 +91,7 @@ type exchange struct {
 	header http.Header
 	body   []byte // decompressed
 
-	operation *openapi3.Operation // nil for what the contract does not have
+	operation *openapi3.Operation // nil if the contract does not have it
 	findings  []finding           // where the answer departs from the contract's schemas
 }
 
@@ -230,7 +230,7 @@ func (x *exchange) classify(err error) {
 	x.found(kind, "/%s: %s", strings.Join(e.JSONPointer(), "/"), e.Reason)
 }
 
-// formats are those of answers: ids and times have one form there, of the several that requests may have.
+// formats are the formats of answers. Ids and times have only one form there.
 var formats = []openapi3.SchemaValidationOption{
 	openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)),
 	openapi3.WithStringFormatValidator("date-time", openapi3.NewRegexpFormatValidator(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`)),

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The rules about the ledger. It only ever grows at its head, so that what a walk has once seen stays as it was; nothing
-// else is compared, since entries may be appended between any two requests.
+// The rules about the ledger. It only grows at its head, so entries that a walk has seen never change. Only they are compared, because
+// entries may be appended between any two requests.
 
 // account is an organization that is checked.
 type account struct {
@@ -37,7 +37,7 @@ type page struct {
 const (
 	// largePages of 100 entries each are read of a ledger.
 	largePages = 200
-	// smallLimit and smallPages are those of the walk beside it.
+	// smallLimit and smallPages are the sizes of a second walk.
 	smallLimit = 7
 	smallPages = 30
 )
@@ -198,7 +198,7 @@ func ledgerPages(a *account) error {
 	return nil
 }
 
-// ledgerEnd asks for pages that are just full, and for those that leave one entry. What comes after an entry never changes.
+// ledgerEnd asks for pages that are just full, and for pages that leave one entry. The entries before a given one never change.
 func ledgerEnd(a *account) error {
 	l, err := a.ledger()
 	if err != nil {
@@ -264,8 +264,8 @@ func firstOf(p page) entry {
 	return p.Data[0]
 }
 
-// ledgerBalance holds the balance against the sums of the ledger as it was between the entry that was newest before the
-// balance was read and the one that was newest after.
+// ledgerBalance compares the balance with the sums of the ledger between the newest entry before the balance was read and the newest
+// entry afterwards.
 func ledgerBalance(a *account) error {
 	l, err := a.ledger()
 	if err != nil {
@@ -295,7 +295,7 @@ func ledgerBalance(a *account) error {
 	}
 }
 
-// add adds, and tells whether the sum is what it should be.
+// add adds an amount, and reports whether the sum is the expected one.
 func add(a, b int64) (int64, bool) {
 	sum := a + b
 	return sum, (sum > a) == (b > 0)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Options say what to check.
+// Options are the settings of a check.
 type Options struct {
 	// URL is the server's root, absolute, without a slash at its end.
 	URL string
@@ -22,7 +22,7 @@ type Options struct {
 	Organization string
 	// Hidden is the slug of an organization that exists and that the token may not see; empty where none is known.
 	Hidden string
-	// Only is the id of a rule that alone sends requests, beside those that hold for every answer. Empty means all.
+	// Only is the id of the only rule that sends requests. Rules for every answer are checked as well. Empty means all rules.
 	Only string
 	// RequestTimeout bounds each request, from dialing to the last byte of the answer. Zero means 20 seconds.
 	RequestTimeout time.Duration
@@ -41,7 +41,7 @@ const (
 	Skipped = "skipped" // it could not be checked, and Reason says why
 )
 
-// Report is what a check found.
+// Report is the result of a check.
 type Report struct {
 	URL           string     `json:"url"`
 	Contract      string     `json:"contract"` // the version of openapi.yaml
@@ -69,7 +69,7 @@ type Coverage struct {
 	SummedTo   string `json:"summed_to"`
 }
 
-// Result is what became of one rule.
+// Result is the result of one rule.
 type Result struct {
 	Rule      string   `json:"rule"`
 	Group     string   `json:"group"`
@@ -77,7 +77,7 @@ type Result struct {
 	Status    string   `json:"status"`
 	Reason    string   `json:"reason,omitempty"` // of a skipped rule
 	Breaches  []Breach `json:"breaches"`
-	More      int      `json:"more_breaches"` // how many were found beyond those listed
+	More      int      `json:"more_breaches"` // how many more were found than are listed
 }
 
 // Breach is one departure from a rule.
@@ -91,8 +91,8 @@ type Breach struct {
 // maxBreaches is how many breaches of a rule are listed.
 const maxBreaches = 3
 
-// Run checks a server. It fails where there is nothing to check: the first request gets no answer that can be read, or the
-// token is refused or does not see the organization. Whatever the server does after that, there is a report.
+// Run checks a server. It fails if the first request gets no readable answer, or the token is refused or does not see the organization.
+// After that, there is a report in every case.
 func Run(ctx context.Context, options Options) (*Report, error) {
 	if options.RequestTimeout == 0 {
 		options.RequestTimeout = 20 * time.Second
@@ -118,8 +118,7 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 
 func (s *session) asks(r rule) bool { return s.options.Only == "" || s.options.Only == r.id }
 
-// checkAccount asks the rules about one organization. Those that compare sums of usage get another chance, all of them
-// after the same pause.
+// checkAccount checks the rules about one organization. Rules that compare sums of usage are checked again after a pause if they fail.
 func (s *session) checkAccount(a *account) {
 	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.org == nil || !s.asks(r) })
 	for round := 0; len(pending) > 0; round++ {
@@ -153,7 +152,7 @@ type skip string
 
 func (s skip) Error() string { return string(s) }
 
-// conclude notes what a check returned.
+// conclude notes the result of a check.
 func (s *session) conclude(r rule, org string, err error) {
 	t := s.tallies[r.id]
 	b, breached := errors.AsType[*breach](err)
@@ -169,7 +168,7 @@ func (s *session) conclude(r rule, org string, err error) {
 	}
 }
 
-// tally is what is known about a rule so far.
+// tally is the result of a rule so far.
 type tally struct {
 	held     bool
 	reason   string

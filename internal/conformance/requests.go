@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// The rules about requests, whatever the organization's books hold.
+// The rules about requests, which do not depend on the organization's books.
 
-// aWindow is a window that any server answers at once.
+// aWindow is a window that every server answers quickly.
 const aWindow = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z"
 
 // reads are the five calls about an organization.
@@ -27,7 +27,7 @@ func reads(slug string) []call {
 
 func balanceOf(slug string) call { return call{path: "/billing/balance/" + url.PathEscape(slug)} }
 
-// badlyAsked are calls whose parameters are refused.
+// badlyAsked are calls with parameters that must be refused.
 func badlyAsked(slug string) []call {
 	return []call{
 		{path: "/billing/transactions/" + url.PathEscape(slug), query: "limit=ten"},
@@ -105,7 +105,7 @@ func unknownRoute(s *session) error {
 	return s.allRefused(http.StatusNotFound, "route_not_found", c, c.anonymous(), call{path: "/billing/no-such-call/x"}.anonymous())
 }
 
-// unknownMethod asks with GET what only takes POST, so that nothing can be written whatever the server does.
+// unknownMethod sends GET to a path that only accepts POST, so that no server writes anything.
 func unknownMethod(s *session) error {
 	c := call{path: "/billing/credits/" + s.unknown()}
 	for _, c := range []call{c, c.anonymous()} {
@@ -129,7 +129,7 @@ func (s *session) refusedWrite(c call, status int, code string) (*exchange, erro
 	return x, err
 }
 
-// noLeases is a body that every server refuses, whoever sends it.
+// noLeases is a body that every server refuses.
 const noLeases = `{"leases":[]}`
 
 // longestEarlyBody is the length up to which a body is checked before the token.
@@ -410,7 +410,7 @@ func optionsAllow(s *session) error {
 	return nil
 }
 
-// gzipBody has no token, so that what is taken is 401 and what is malformed 400.
+// gzipBody sends no token, so an accepted body is answered with 401 and a malformed one with 400.
 func gzipBody(s *session) error {
 	a, err := s.first()
 	if err != nil {

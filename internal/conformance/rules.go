@@ -4,7 +4,7 @@ package conformance
 type rule struct {
 	id        string
 	statement string
-	// every looks at one answer, whatever was asked; errNotOfThisKind says that the rule does not speak of it.
+	// every checks one answer to any request. It returns errNotOfThisKind if the rule does not apply to the answer.
 	every func(*exchange) error
 	// server makes requests of its own, once.
 	server func(*session) error
@@ -14,7 +14,7 @@ type rule struct {
 	settles bool
 }
 
-// answersComplete has no function: whatever sends a request checks it.
+// answersComplete has no function: every request checks it.
 var answersComplete = rule{
 	id: "answers.complete", statement: "Every request gets a whole answer, in time and of a bounded size.",
 }
@@ -26,7 +26,7 @@ var groups []struct {
 }
 
 func init() {
-	// The checks send requests, and what sends requests goes through this table.
+	// The checks send requests, and sending requests uses this table.
 	groups = []struct {
 		title string
 		rules []rule

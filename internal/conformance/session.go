@@ -20,7 +20,7 @@ const (
 	prefix = "/api/v0"
 	// maxBody is the longest answer that is read, in bytes. A breakdown may be longer; then a shorter window is traced.
 	maxBody = 8 << 20
-	// maxFailures is after how many requests without an answer the server is left alone.
+	// maxFailures is after how many requests without an answer the check stops.
 	maxFailures = 3
 	// maxWait is how many seconds of a Retry-After are waited for, and maxWaits how often.
 	maxWait  = 10
@@ -251,7 +251,7 @@ func (s *session) allRefused(status int, code string, calls ...call) error {
 	return nil
 }
 
-// findOrganizations lists what the token sees and picks what is checked.
+// findOrganizations lists the organizations that the token can see, and picks one to check.
 func (s *session) findOrganizations() error {
 	s.visible, s.listed = s.organizations(100)
 	if s.gone != nil {
@@ -351,7 +351,7 @@ func (s *session) unknown() string {
 	return slug
 }
 
-// redact takes the token out of what a server sent.
+// redact removes the token from the text of a server.
 func (s *session) redact(text string) string {
 	return strings.ReplaceAll(text, s.options.Token, "[token]")
 }
@@ -370,7 +370,7 @@ func excerpt(text string) string {
 	return text[:end] + "…"
 }
 
-// request writes what was sent, for a report.
+// request describes a request for a report.
 func (x *exchange) request() string {
 	text := x.method + " " + x.path
 	if x.query != "" {
@@ -395,7 +395,7 @@ func (x *exchange) request() string {
 	return text
 }
 
-// answer writes what came, for a report.
+// answer describes an answer for a report.
 func (x *exchange) answer() string {
 	if x.status == 0 {
 		return "nothing"

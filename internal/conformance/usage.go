@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// The rules about usage. A lease adds nothing while it runs and never changes once it is billed, so that the usage of a
-// window only ever grows. What must be equal is therefore asked for between two calls for the usage, and must lie between
-// their answers.
+// The rules about usage. A lease adds nothing while it runs and never changes after it is billed, so the usage of a window only grows. A
+// value that must be equal to the usage is therefore read between two calls for the usage, and must lie between their answers.
 
 type window struct{ from, to time.Time }
 
@@ -104,7 +103,7 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// total is a sum that cannot overflow, whatever a server sends.
+// total is a sum that cannot overflow.
 type total struct{ cpu, memory, disk, cents big.Int }
 
 func (t *total) add(s sums) {
@@ -116,7 +115,7 @@ func (t *total) add(s sums) {
 	}
 }
 
-// addJob adds what a lease used.
+// addJob adds the usage of a lease.
 func (t *total) addJob(j *job) {
 	t.cents.Sub(&t.cents, big.NewInt(j.AmountCents))
 	if j.DurationSeconds == nil {
@@ -132,7 +131,7 @@ func (t *total) addJob(j *job) {
 	}
 }
 
-// between tells where t is outside what was summed before and after it was read.
+// between describes how t lies outside of the sums that were read before and after it.
 func (t *total) between(before, after sums, resources, cents bool) error {
 	check := func(name string, got *big.Int, low, high int64) error {
 		if got.Cmp(big.NewInt(low)) >= 0 && got.Cmp(big.NewInt(high)) <= 0 {
@@ -636,7 +635,7 @@ func breakdownOrder(a *account) error {
 	})
 }
 
-// breakdownStable compares the order of what both answers have: a build may have come in between.
+// breakdownStable compares the order of the builds that both answers have. A build may have been added in between.
 func breakdownStable(a *account) error {
 	t, err := a.trace()
 	if err != nil {
@@ -655,7 +654,7 @@ func breakdownStable(a *account) error {
 	return nil
 }
 
-// names are the ids of builds and jobs, in order. What has none is left out.
+// names returns the ids of builds and jobs in their order, without builds and jobs that have no id.
 func names(builds []build) (ids []string) {
 	for _, b := range builds {
 		if b.BuildID != nil {
@@ -670,7 +669,7 @@ func names(builds []build) (ids []string) {
 	return ids
 }
 
-// common are those of ids that are in others as well.
+// common returns the ids that are also in others.
 func common(ids, others []string) []string {
 	in := map[string]bool{}
 	for _, id := range others {

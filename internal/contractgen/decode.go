@@ -9,7 +9,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// decoders writes a function for each schema of a request that reads a value and checks all that the document says of it.
+// decoders writes a function for each schema of a request. It reads a value and checks all rules of the schema.
 func decoders(d *document) []byte {
 	var body source
 	d.decodeBodies(&body)
@@ -102,7 +102,7 @@ func ownCode(p *openapi3.SchemaRef) string {
 	return extension(p.Value.Extensions, "x-error-code")
 }
 
-// read returns what writes the call that reads a value, and declares the rule that the call needs.
+// read returns a function that writes the call to read a value, and declares the rule for the call.
 func (d *document) read(rules *source, rule string, p *openapi3.SchemaRef) func(decoder, into string) string {
 	s := p.Value
 	simple := func(method string) func(string, string) string {

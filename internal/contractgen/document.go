@@ -84,7 +84,7 @@ func (d *document) unwrapNullable() {
 	}
 }
 
-// readOrder reads what a map of kin-openapi has no order for, and the extensions.
+// readOrder reads the order of keys, which the maps of kin-openapi do not have, and the extensions.
 func (d *document) readOrder(text []byte) error {
 	var root struct {
 		Paths      yaml.Node `yaml:"paths"`
@@ -348,7 +348,7 @@ func (d *document) checkSchemas() (problems []error) {
 	return problems
 }
 
-// unsupported names what a schema says that the generated code would ignore.
+// unsupported names the parts of a schema that the generated code would ignore.
 func unsupported(s *openapi3.Schema) (problems []string) {
 	for what, found := range map[string]bool{
 		"oneOf, anyOf, allOf and not":            len(s.OneOf)+len(s.AnyOf)+len(s.AllOf) > 0 || s.Not != nil,

@@ -62,7 +62,7 @@ func comma(position int) string {
 // members appends properties. Where first is set, the first of them begins the object.
 func (d *document) members(s *source, schema *openapi3.Schema, keys []string, first bool) {
 	if first && len(keys) > 0 && !slices.Contains(schema.Required, keys[0]) {
-		// The first property may be left out, so the brace stands alone and a comma follows it only where needed.
+		// The first property may be missing, so the brace is written separately, and a comma only between properties.
 		s.line("b = append(b, '{')")
 		for _, key := range keys {
 			d.optionalMember(s, schema, key)
@@ -85,7 +85,7 @@ func (d *document) members(s *source, schema *openapi3.Schema, keys []string, fi
 	}
 }
 
-// optionalMember appends a property of an object whose first property may be missing.
+// optionalMember appends a property of an object in which the first property may be missing.
 func (d *document) optionalMember(s *source, schema *openapi3.Schema, key string) {
 	p := schema.Properties[key]
 	always := slices.Contains(schema.Required, key) || p.Value.Nullable

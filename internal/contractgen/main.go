@@ -1,7 +1,6 @@
-// Command contractgen generates what oapi-codegen does not: encoders of answers, decoders of requests, the tables of
-// operations and of errors, constants of bounds, and the reference for people. It reads openapi.yaml in the folder that it
-// is given and writes below that folder. It refuses a document that says something which it could not carry into code, and
-// names the place.
+// Command contractgen generates the code that oapi-codegen does not: encoders of answers, decoders of requests, the tables of
+// operations and of errors, constants of bounds, and the reference for people. It reads openapi.yaml in the given folder and writes
+// below that folder. It refuses a document with a rule that it cannot turn into code, and names the place.
 package main
 
 import (
@@ -60,7 +59,7 @@ func generate(folder string) error {
 	return errors.Join(errs...)
 }
 
-// write leaves a file alone that has the text already, so that nothing is built anew for it.
+// write does not touch a file that has the text already, so that its package is not built again.
 func write(path string, text []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil
@@ -78,7 +77,7 @@ func (s *source) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(s, format+"\n", args...) // a buffer takes all
 }
 
-// used are the import lines of those packages that a text uses.
+// used returns the import lines of the packages that a text uses.
 func used(text string, paths ...string) (lines []string) {
 	for _, path := range paths {
 		if strings.Contains(text, pathpkg.Base(path)+".") {

@@ -25,9 +25,9 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
-// These tests change the contract in a copy, generate the code anew, build the real program from it and ask it what the change
-// is about. Each change is tied to a question that tells the program of the contract from that of the copy. So nothing that the
-// document says can be said a second time by hand, where it would win over the document.
+// These tests change a copy of the contract, generate the code, build the real program, and send it a request that the change affects.
+// The program of the contract and that of the copy must answer differently. So no rule of the document can also be written by hand,
+// where it would override the document.
 
 // root is the folder of the module.
 const root = "../.."
@@ -48,7 +48,7 @@ type question struct {
 	reader            bool // asked with a token of the role read
 }
 
-// answer is what tells one answer from another: the status, the error code, and how many items a list has.
+// answer has the parts of an answer that are compared: the status, the error code, and the number of items of a list.
 type answer struct {
 	status int
 	code   string
@@ -171,8 +171,7 @@ var (
 
 func refused(code string) answer { return answer{status: 422, code: code} }
 
-// mutations are changes of all that a request is checked by. Every question has a job or a key of its own, so that they can be
-// asked of one server.
+// mutations are changes of all rules for requests. Every question has its own job or key, so that one server can answer all of them.
 func mutations(doc *yaml.Node) (all []mutation) {
 	job := 0
 	add := func(m mutation) { all = append(all, m) }
@@ -290,7 +289,7 @@ func text(value any) string {
 	return string(b)
 }
 
-// readContract parses the contract anew, so that each caller may change what it gets.
+// readContract parses the contract for each caller, so that the caller may change it.
 func readContract(t *testing.T) *yaml.Node {
 	t.Helper()
 	written, err := os.ReadFile(filepath.Join(root, "openapi.yaml"))
@@ -304,8 +303,8 @@ func readContract(t *testing.T) *yaml.Node {
 	return doc
 }
 
-// generated writes the document and what it generates to a folder, and returns the folder. The generated files stand in for
-// those of the module where the folder is given to build.
+// generated writes the document and the generated code to a folder, and returns the folder. build uses the files of the folder instead
+// of the module's.
 func generated(t *testing.T, doc *yaml.Node) (folder string, err error) {
 	t.Helper()
 	folder = t.TempDir()
@@ -319,7 +318,7 @@ func generated(t *testing.T, doc *yaml.Node) (folder string, err error) {
 	return folder, generate(folder)
 }
 
-// withModels adds what oapi-codegen generates.
+// withModels adds the code that oapi-codegen generates.
 func withModels(t *testing.T, folder string) {
 	t.Helper()
 	for _, name := range []string{"models", "httpclient", "httpserver"} {
@@ -499,7 +498,7 @@ func (p *program) ask(q question) answer {
 	return answer{resp.StatusCode, parsed.Error.Code, len(parsed.Data)}
 }
 
-// place is what a change touches. Changes of one place, or of a place and of what it is checked with, are not made at once.
+// place is the part of the document that a change affects. Changes of the same place, or of related places, are not made together.
 func place(m mutation) string {
 	switch {
 	case strings.HasPrefix(m.name, "role of postCredit"):
@@ -510,7 +509,7 @@ func place(m mutation) string {
 	return m.name
 }
 
-// apart are changes that stand alone, since the question of another one would be answered otherwise by them as well.
+// apart are changes that are made separately, because they also change the answers to other questions.
 var apart = []string{
 	"role of recordLeases", "role of postCredit", "minItems of leases", "required job_id", "required job_name", "required build_number",
 	"required finished_at", "required description", "sources of a credit", "error code of a lease", "additionalProperties of a lease",
@@ -551,7 +550,7 @@ func TestMutations(t *testing.T) {
 	all := mutations(doc)
 	work := groups(all)
 	if !testlong.Asked() {
-		// Ten changes at once, other ones each time.
+		// Ten changes together, at random.
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		largest := slices.MaxFunc(work, func(a, b []mutation) int { return len(a) - len(b) })
@@ -632,7 +631,7 @@ func TestRemovedProperties(t *testing.T) {
 			}
 			folder, err := generated(t, changed)
 			if err != nil {
-				continue // the generator names what is missing
+				continue // the generator reports it
 			}
 			withModels(t, folder)
 			if err := build(t, folder, "-o", os.DevNull, "./server"); err == nil {
@@ -647,8 +646,8 @@ func TestRemovedProperties(t *testing.T) {
 	}
 }
 
-// Bounds of answers bind no code of the server, which has them from the domain; what holds any server against the contract
-// finds an answer that leaves them.
+// No code of the server checks the bounds of answers, because the domain keeps them. The check of a server against the contract finds an
+// answer outside of its bounds.
 func TestBoundsOfAnswers(t *testing.T) {
 	if !testlong.Asked() {
 		t.Skip("it builds the program once more, so it is in make test-long")

@@ -9,7 +9,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// operationTable writes what the contract says of each operation.
+// operationTable writes the rules of each operation.
 func operationTable(d *document) []byte {
 	var body source
 	body.line("// Operations has what the contract says of each operation, by operationId.")
@@ -90,13 +90,13 @@ func parameter(p *openapi3.Parameter) string {
 
 // plain writes a value of the document, in which integers are floating-point numbers.
 func plain(value any) string {
-	if n, ok := value.(float64); ok { //nolint:forbidigo // numbers of a document; checkSchemas refuses those that are not exact
+	if n, ok := value.(float64); ok { //nolint:forbidigo // numbers of a document; checkSchemas refuses inexact ones
 		return strconv.FormatInt(int64(n), 10)
 	}
 	return fmt.Sprint(value)
 }
 
-// errorTable writes the error codes with all that is said of them.
+// errorTable writes the error codes with their properties.
 func errorTable(d *document) []byte {
 	s := goFile("gen")
 	s.line("// The error codes.\nconst (")

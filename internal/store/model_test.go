@@ -207,7 +207,7 @@ func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 		}
 		return stored.JobID == nil && same(stored.ID, l.ID)
 	})
-	if l.ID != nil { // nobody else may have it
+	if l.ID != nil { // no other row may have it
 		if owner := slices.IndexFunc(o.leases, func(stored billing.Lease) bool { return same(stored.ID, l.ID) }); owner >= 0 && owner != at {
 			return 0, false, verdict{billing.ErrLeaseConflict}
 		}
@@ -409,11 +409,11 @@ type duel struct {
 	walks  []*walk
 }
 
-// walk is a walk through the pages of a ledger, between whose steps the ledger grows.
+// walk is a walk through the pages of a ledger. The ledger grows between its steps.
 type walk struct {
 	org  *modelOrg
 	next *string
-	left []billing.Entry // what is to come
+	left []billing.Entry // the entries to come
 }
 
 type action struct {
@@ -495,7 +495,7 @@ func pick[T any](d *duel, what string, values []T) T {
 // often is true in about n-1 of n cases.
 func (d *duel) often(what string, n int) bool { return rapid.IntRange(1, n).Draw(d.T, what) > 1 }
 
-// store is one of those that have the database open.
+// store picks one of the stores that have the database open.
 func (d *duel) store() *Store { return pick(d, "store", d.stores) }
 
 func (d *duel) service() *billing.Service {
@@ -822,7 +822,7 @@ func (d *duel) recordLeases() {
 	}
 }
 
-// outcome is what becomes of a lease.
+// outcome is the outcome of a lease.
 type outcome struct {
 	at     int // in the model's leases
 	status billing.LeaseStatus
@@ -864,7 +864,7 @@ func (d *duel) results(org *modelOrg, outcomes []outcome, got []billing.Recorded
 	d.equal("the results", want, got)
 }
 
-// learn reads what the store has chosen for the rows that the model has changed, and makes that the model's state.
+// learn reads the values that the store has chosen for the rows that the model has changed, and copies them to the model.
 func (d *duel) learn(org *modelOrg, after modelOrg, begun billing.Time) {
 	d.Helper()
 	if slices.ContainsFunc(after.leases, func(l billing.Lease) bool { return l.ID == nil }) {
@@ -1005,7 +1005,7 @@ func (d *duel) importedEntry(org *modelOrg) billing.Entry {
 	return e
 }
 
-// validEntry tells of an entry alone what is wrong with it.
+// validEntry returns an error of the entry that does not depend on the books.
 func validEntry(e billing.Entry) (v verdict) {
 	debit := e.Source == billing.SourceVMLeaseDebit
 	if !slices.Contains([]billing.Source{
@@ -1026,7 +1026,7 @@ type part struct {
 	check func() // of its answer, once all is learnt
 }
 
-// write does several operations at once, each of which succeeds or fails for itself.
+// write applies several operations in one call. Each succeeds or fails independently.
 func (d *duel) write() {
 	org := d.org()
 	after := org.clone()

@@ -35,7 +35,7 @@ func TestPostgreSQL(t *testing.T) {
 	})
 }
 
-// tableColumn is one column of one table. Types are those of SQLite: PostgreSQL has more of them for the same values.
+// tableColumn is one column of one table. The type is that of SQLite. PostgreSQL has more types for the same values.
 type tableColumn struct {
 	Table, Name, Type string
 	NotNull           bool
@@ -182,9 +182,9 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 	}
 }
 
-// What is split over the nodes of a cluster can only be unique, and only refer, within an organization.
+// Keys and references of tables that are split over the nodes of a cluster hold only within an organization.
 func TestKeysBeginWithTheOrganization(t *testing.T) {
-	// Those that are on every node.
+	// Tables that are on every node.
 	whole := []string{"goose_db_version", "organizations", "tokens", "token_organizations"}
 	split := []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	for _, d := range []struct {
@@ -230,7 +230,7 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 				}
 				return err
 			})
-			// Every table has a primary key at least, and those to distribute refer to another.
+			// Every table has a primary key, and a split table refers to another one.
 			for _, table := range split {
 				if seen[table] < 3 {
 					t.Errorf("%s has %d keys", table, seen[table])
@@ -243,7 +243,7 @@ func TestKeysBeginWithTheOrganization(t *testing.T) {
 	}
 }
 
-// Those that start together on a new database all find it ready.
+// Servers that start together on a new database all succeed.
 func TestPostgreSQLOpenedAtOnce(t *testing.T) {
 	database := pgtest.Database(t)
 	stores := make([]*Store, 10)
@@ -371,7 +371,7 @@ func TestPostgreSQLErrors(t *testing.T) {
 	}
 }
 
-// Of two transactions that wait for each other, the one that PostgreSQL gives up is tried again.
+// If two transactions wait for each other, PostgreSQL ends one of them, and the store tries it again.
 func TestPostgreSQLDeadlock(t *testing.T) {
 	database := pgtest.Database(t)
 	stores := []*Store{open(t, database), open(t, database)}
@@ -470,7 +470,7 @@ func awaitLock(t *testing.T, raw *sql.DB) {
 	})
 }
 
-// What ends with its context fails with the context's error, whatever the driver makes of it.
+// A call that its context ends fails with the error of the context.
 func TestPostgreSQLCancelled(t *testing.T) {
 	database := pgtest.Database(t)
 	s := open(t, database)
@@ -487,7 +487,7 @@ func TestPostgreSQLCancelled(t *testing.T) {
 		"Tokens":        func(ctx context.Context) error { return storetest.Second(s.Tokens(ctx)) },
 		"RevokeToken":   func(ctx context.Context) error { return s.RevokeToken(ctx, billing.TokenHash{}, 0) },
 		"CreateToken":   func(ctx context.Context) error { return s.CreateToken(ctx, billing.Token{Role: billing.RoleRead}) },
-		"Write": func(ctx context.Context) error { // whose turn does not come
+		"Write": func(ctx context.Context) error { // which stays in the queue
 			s.writing <- struct{}{}
 			defer func() { <-s.writing }()
 			go func() { _, _ = raw.ExecContext(ctx, `SELECT count(*) FROM leases`) }() // waits for the lock
@@ -527,7 +527,7 @@ func TestPostgreSQLCancelled(t *testing.T) {
 	storetest.WantBalance(t, s, org, 1, 1)
 }
 
-// Whoever leaves while the COMMIT is under way learns whether it has taken place.
+// A caller that leaves while the COMMIT runs learns its outcome.
 func TestPostgreSQLGivenUpInTheCommit(t *testing.T) {
 	database := pgtest.Database(t)
 	s, raw := open(t, database), pgtest.Connect(t, database)
@@ -575,7 +575,7 @@ func TestPostgreSQLAway(t *testing.T) {
 	}
 	for _, mode := range []string{"fast", "immediate"} {
 		storetest.Must(t, cluster.Stop(mode))
-		for range 3 { // with what is left of the pools, and without
+		for range 3 { // with broken connections in the pools, and without
 			for name, call := range calls {
 				if err := call(); !errors.Is(err, billing.ErrUnavailable) {
 					t.Errorf("%s: %v", name, err)
@@ -593,7 +593,7 @@ func TestPostgreSQLAway(t *testing.T) {
 	}
 }
 
-// Whatever keeps the database from being opened, the error says what it is, and not what the password is.
+// If the database cannot be opened, the error has the reason and not the password.
 func TestPostgreSQLOpenRefuses(t *testing.T) {
 	cluster := pgtest.Start(t)
 	raw := pgtest.Connect(t, cluster.URL("postgres"))

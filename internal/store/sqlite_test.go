@@ -30,7 +30,7 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
-// Whoever opens the file with another program cannot change what was billed by mistake.
+// Another program that opens the file cannot change billed leases and entries by mistake.
 func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 	file := newFile(t)
 	s := open(t, file)
@@ -104,7 +104,7 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 	storetest.Must(t, storetest.Post(t, s, org, "later"))
 }
 
-// A write transaction has the write lock from its beginning, so that what it reads stays true until it writes.
+// A write transaction has the write lock from its beginning, so that no other transaction changes the rows that it has read.
 func TestSQLiteTransactionsLockAtOnce(t *testing.T) {
 	file := newFile(t)
 	s := open(t, file)
@@ -117,7 +117,7 @@ func TestSQLiteTransactionsLockAtOnce(t *testing.T) {
 	}))
 }
 
-// watched is a database whose statements are collected.
+// watched is a database that collects its statements.
 type watched struct {
 	driver.Database
 	*statements
@@ -193,8 +193,8 @@ var (
 	planAccess = regexp.MustCompile(`^(SCAN|SEARCH) (\w+)(.*)$`)
 )
 
-// No statement may read more of the large tables than it needs: whatever is prepared searches by the organization and
-// something else, except where it goes through the whole of an organization on purpose.
+// No statement may read more of the large tables than it needs: each searches by the organization and another column, unless it has to
+// read the whole organization.
 func TestSQLiteQueryPlans(t *testing.T) {
 	file := newFile(t)
 	s, raw := open(t, file), openRaw(t, file)
@@ -303,7 +303,7 @@ func (n needy) Needs() (needs billing.Needs) {
 // Apply implements billing.Operation.
 func (needy) Apply(*billing.Book) error { return nil }
 
-// The texts that are prepared are few, whatever the sizes of requests.
+// Requests of all sizes prepare only few different statements.
 func TestSQLiteStatementsAreFew(t *testing.T) {
 	s := open(t, newFile(t))
 	texts := watchStatements(s)
@@ -372,7 +372,7 @@ func TestSQLiteFull(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
 	storetest.Must(t, storetest.Post(t, s, org, "before"))
-	onWriter(t, s, `PRAGMA max_page_count = 1`) // SQLite makes it what there is
+	onWriter(t, s, `PRAGMA max_page_count = 1`) // SQLite raises it to the present size
 	long := strings.Repeat("x", billing.LeaseVMHandleMaxLength)
 	seq, failed := int64(1), 0
 	var sent []*billing.PostCredit
@@ -433,7 +433,7 @@ func TestSQLiteBusy(t *testing.T) {
 	storetest.WantBalance(t, s, org, 2, 2)
 }
 
-// A transaction that takes too long is the database's failure, not the caller's, and none of it takes place.
+// A transaction that takes too long fails as unavailable, and nothing is written.
 func TestSQLiteTimeout(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
@@ -455,10 +455,10 @@ type operation func(*billing.Book) error
 func (operation) Needs() billing.Needs           { return billing.Needs{} }
 func (do operation) Apply(b *billing.Book) error { return do(b) }
 
-// hidden does not see what is stored, so that the database must refuse it.
+// hidden hides the needs of an operation, so that only the database can refuse it.
 func hidden(op billing.Operation) billing.Operation { return operation(op.Apply) }
 
-// When the database goes while operations are tried one by one, those that are left fail at once.
+// If the database is lost while operations are tried one by one, the remaining operations fail without a try.
 func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
@@ -488,7 +488,7 @@ func TestSQLiteGoneWhileTryingSingly(t *testing.T) {
 	storetest.WantBalance(t, s, org, 2, 2)
 }
 
-// Who waits in the queue and gives up is answered at once, and what was to be written is not.
+// A caller that gives up while its write is queued is answered immediately, and nothing is written.
 func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
@@ -511,7 +511,7 @@ func TestSQLiteGivenUpInTheQueue(t *testing.T) {
 	storetest.WantBalance(t, s, org, 1, 1)
 }
 
-// Whose turn has come learns the outcome, even when the context ends, and whoever commits.
+// After its transaction has begun, a caller learns the outcome even if its context ends, no matter who the committer is.
 func TestSQLiteGivenUpInTheTransaction(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
@@ -540,7 +540,7 @@ func TestSQLiteGivenUpInTheTransaction(t *testing.T) {
 	storetest.WantBalance(t, s, org, 2, 2)
 }
 
-// Close waits for what is in the queue, also when the database refuses something, and nothing is written after it.
+// Close waits for the queued writes, also if the database refuses one of them. Later writes fail.
 func TestSQLiteCloseWhileWriting(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
@@ -613,7 +613,7 @@ func held(t *testing.T, s *Store, org billing.ID, do func()) {
 	holder.Wait()
 }
 
-// An operation that panics fails alone, whoever commits it: what shares its transaction takes place, and of itself nothing does.
+// An operation that panics fails without the others of its transaction, no matter who the committer is.
 func TestSQLitePanic(t *testing.T) {
 	s := open(t, newFile(t))
 	org := storetest.CreateOrganization(t, s, "acme")
@@ -652,7 +652,7 @@ func TestSQLitePanic(t *testing.T) {
 	storetest.WantBalance(t, s, org, 2, 2)
 }
 
-// waitUntil waits for what other goroutines are about to do.
+// waitUntil waits for other goroutines.
 func waitUntil(done func() bool) {
 	for !done() {
 		runtime.Gosched()
@@ -745,7 +745,7 @@ func TestSQLiteFileNames(t *testing.T) {
 	}
 }
 
-// A database behind a symbolic link is the one that the link leads to, with its log, whatever lies beside the link.
+// A symbolic link leads to a database and its log. Files beside the link play no part.
 func TestSQLiteLinks(t *testing.T) {
 	for _, leftOver := range []bool{false, true} {
 		t.Run(fmt.Sprintf("index left beside the link %t", leftOver), func(t *testing.T) {
@@ -796,7 +796,7 @@ func TestSQLiteLinks(t *testing.T) {
 	})
 }
 
-// Those that open a new file at once all find it ready.
+// Processes that open a new file together all succeed.
 func TestSQLiteOpenedAtOnce(t *testing.T) {
 	for range 2 {
 		file := newFile(t)
@@ -843,7 +843,7 @@ func TestSQLiteOpenWaits(t *testing.T) {
 
 const childFile = "HARMONT_BILLING_TEST_FILE"
 
-// TestChild is what TestSQLiteProcesses runs in other processes.
+// TestChild is run by TestSQLiteProcesses in other processes.
 func TestChild(t *testing.T) {
 	file := os.Getenv(childFile)
 	if file == "" {
@@ -867,7 +867,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// Several processes that begin on a new file at once, and bill the same, bill it once.
+// Several processes that start together on a new file and bill the same leases bill each of them once.
 func TestSQLiteProcesses(t *testing.T) {
 	file := newFile(t)
 	const processes = 4

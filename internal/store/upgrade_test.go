@@ -32,7 +32,7 @@ import (
 //
 //	go test ./internal/store -run '^TestUpgrade$' -update
 //
-// which never touches those that are there: they stand for the databases that are in use.
+// which never changes existing ones, because they stand for databases in use.
 var update = flag.Bool("update", false, "make the databases of the newest set of migrations for TestUpgrade")
 
 // Databases of every earlier version open, and answer as they always have.
@@ -103,7 +103,7 @@ func upgraded(t *testing.T, s *Store, want []byte, newest bool) {
 	}
 	storetest.WantClean(t, s)
 
-	// It goes on where it stopped: what is sent again is known, and what was running finishes.
+	// Repeated requests are recognized, and a running lease can finish.
 	service := billing.NewService(s, billing.StandardRates)
 	acme, err := s.OrganizationBySlug(t.Context(), "acme")
 	storetest.Must(t, err)
@@ -115,7 +115,7 @@ func upgraded(t *testing.T, s *Store, want []byte, newest bool) {
 		t.Error("a credit was posted twice")
 	}
 	finished, running := fixtureLeases()
-	finished.BuildExternalID = nil // it is no UUID, which only earlier versions took; what is left out is as it was
+	finished.BuildExternalID = nil // it is no UUID, which only earlier versions accepted; a missing value does not change
 	results, err := service.RecordLeases(t.Context(), acme.ID, []billing.Lease{finished, running})
 	storetest.Must(t, err)
 	if results[0].Status != billing.LeaseDuplicate || results[1].Status != billing.LeaseDuplicate {
@@ -132,7 +132,7 @@ func upgraded(t *testing.T, s *Store, want []byte, newest bool) {
 	storetest.WantClean(t, s)
 }
 
-// answers is all that can be asked of the database, as text.
+// answers returns the answers of all reads as text.
 func answers(t *testing.T, s *Store) []byte {
 	t.Helper()
 	ctx := t.Context()
@@ -254,7 +254,7 @@ func makeBooks(t *testing.T, s *Store) {
 	} {
 		l := finished
 		l.ID, l.JobID, l.VMHandle = fixtureID(2, byte(10+i)), fixtureID(3, byte(10+i)), nil
-		if i%2 == 0 { // without a build, and known by its own id alone
+		if i%2 == 0 { // without a build, and known only by its own id
 			l.JobID, l.BuildID, l.BuildNumber, l.BuildExternalID, l.PipelineID = nil, nil, nil, nil, nil
 		}
 		l.StartedAt += more.start

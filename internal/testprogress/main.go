@@ -75,8 +75,8 @@ type progress struct {
 	interval time.Duration
 	begun    time.Time
 	quiet    *time.Timer              // fires when no line was printed for the interval
-	running  map[testID]time.Time     // when each test began, without those that wait for others
-	output   map[testID]*bytes.Buffer // what each unfinished test has printed
+	running  map[testID]time.Time     // when each running test began
+	output   map[testID]*bytes.Buffer // the output of each unfinished test
 	failures []testID                 // tests that failed themselves, not only through a subtest
 	failed   map[testID]bool          // all tests that failed
 	counts   map[string]int           // finished tests by result
@@ -175,7 +175,7 @@ func (p *progress) finish(id testID, e event) {
 	}
 }
 
-// fail prints the output of a failed test. A parent whose subtest failed has its own output left to show, if any.
+// fail prints the output of a failed test, without the output of its subtests.
 func (p *progress) fail(id testID, output *bytes.Buffer) {
 	bySubtest := false
 	for other := range p.failed {
@@ -190,7 +190,7 @@ func (p *progress) fail(id testID, output *bytes.Buffer) {
 	p.print(fmt.Sprintf("\nFAIL  %s %s\n%s\n", short(id.pkg), id.test, trimmed(output)))
 }
 
-// finishPackage prints the closing line of a package, and all that it printed outside its tests where it failed.
+// finishPackage prints the closing line of a package. If the package failed, it also prints the output outside of tests.
 func (p *progress) finishPackage(id testID, output, action string) {
 	lines := strings.SplitAfter(strings.TrimRight(output, "\n"), "\n")
 	if last := strings.TrimRight(lines[len(lines)-1], "\n"); action != "fail" {

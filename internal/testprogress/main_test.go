@@ -94,7 +94,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// While nothing happens, a line for each interval says what runs.
+// While nothing happens, a line for each interval names the running tests.
 func TestQuietIntervals(t *testing.T) {
 	events, send := io.Pipe()
 	out := &lines{count: make(chan struct{}, 100)}
