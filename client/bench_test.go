@@ -15,7 +15,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// canned answers every request with the same bytes, so that what is measured is the client's work.
+// canned answers every request with the same bytes, so that only the work of the client is measured.
 func canned(b testing.TB, body string) (url string) {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func canned(b testing.TB, body string) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// get is what one would write without this package.
+// get is a call without this package.
 func get[T any](b testing.TB, url string) *T {
 	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -125,7 +125,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// The client beside a hand-written call, of whose time it should take at most 1.25.
+// The client beside a hand-written call. It should take at most 1.25 of the time.
 func BenchmarkCalls(b *testing.B) {
 	for _, call := range calls {
 		b.Run(call.name, func(b *testing.B) {

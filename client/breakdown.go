@@ -83,7 +83,7 @@ func (s *stream) close() {
 	s.resp.Body.Close()
 }
 
-// pause stops the clock while nobody waits for the server.
+// pause stops the clock while no read waits for the server.
 func (s *stream) pause() {
 	if s.timer != nil {
 		s.timer.Stop()
@@ -202,7 +202,7 @@ func (s *stream) end() error {
 	return errors.New("something follows the answer")
 }
 
-// Each of these reads one value, for which the limit counts anew.
+// Each of these methods reads one value. The limit applies to each value.
 
 func (s *stream) token() (json.Token, error) {
 	s.left = s.limit

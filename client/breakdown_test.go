@@ -126,7 +126,7 @@ func TestUsageBreakdownAnswers(t *testing.T) {
 	}
 }
 
-// However an answer is cut, at whatever byte, the loop ends with an error.
+// If an answer is cut at any byte, the loop ends with an error.
 func TestUsageBreakdownCutAnywhere(t *testing.T) {
 	body := `{"data":[` + build1 + `,` + build2 + `]}`
 	for n := range len(body) {
@@ -191,7 +191,7 @@ func TestUsageBreakdownRetries(t *testing.T) {
 	})
 }
 
-// The timeout is for the server alone: a loop may take its time, and a long answer as well.
+// The timeout bounds only waits for the server. The loop may take longer, and so may a long answer.
 func TestUsageBreakdownTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -225,7 +225,7 @@ func TestUsageBreakdownTimeout(t *testing.T) {
 	})
 }
 
-// WithMaxResponseBytes bounds a build, and what stands in the place of one, but not the answer.
+// WithMaxResponseBytes bounds each build, and text in the place of a build, but not the whole answer.
 func TestUsageBreakdownMemory(t *testing.T) {
 	limit := client.WithMaxResponseBytes(2 << 10)
 	many := `{"data":[` + strings.Repeat(build1+",", 1000) + build2 + `]}`

@@ -43,7 +43,7 @@ type Client struct {
 // fails on a base URL or an option that cannot be used.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	u, err := url.Parse(baseURL)
-	// The URL stays out of these errors: what is wrong with it may be a password inside.
+	// These errors do not contain the URL, which may have a password.
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
 		return nil, errors.New("harmont-billing: the base URL must be absolute, http or https, such as https://billing.example.com")

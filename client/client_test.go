@@ -59,7 +59,7 @@ func (b billing) client(t *testing.T, role server.Role, orgs ...string) *client.
 	return connect(t, b.url, client.WithToken(secret))
 }
 
-// All operations, each seeing what those before it did.
+// All operations. Each sees the results of the previous ones.
 func TestOperations(t *testing.T) {
 	ctx := t.Context()
 	c := newBilling(t, "acme").client(t, server.RoleAdmin, "acme")
@@ -117,7 +117,7 @@ func TestOperations(t *testing.T) {
 	_, err = c.RecordLeases(ctx, "acme", []client.Lease{changed})
 	wantError(t, err, 409, client.ErrorTypeConflict, client.CodeLeaseConflict)
 
-	// What the ledger says.
+	// The ledger.
 	balance, err := c.GetBillingBalance(ctx, "acme")
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestOperations(t *testing.T) {
 		t.Errorf("last page %+v", last)
 	}
 
-	// What the usage says. To ends the window before the lease without a build.
+	// The usage. The window ends before the lease without a build.
 	window := client.Window{From: start, To: start.Add(24 * time.Hour)}
 	usage, err := c.GetBillingUsage(ctx, "acme", window)
 	if err != nil {

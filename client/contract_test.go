@@ -82,7 +82,7 @@ func TestEveryOperationHasAnExample(t *testing.T) {
 	}
 }
 
-// An import of the client brings none of the server's weight.
+// An import of the client brings no dependency of the server.
 func TestImports(t *testing.T) {
 	const module = "github.com/harmont-dev/harmont-billing/"
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").CombinedOutput()

@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// decode reads a T and makes sure that all of it was there: encoding/json alone leaves a field at zero when its key is
-// missing or its value null, and takes a key in another case for the field's.
+// decode reads a T and fails if a required key is missing or null. encoding/json would leave such a field at zero, and would accept keys in
+// another case.
 func decode[T any](body []byte) (*T, error) {
 	out := new(T)
 	if err := json.Unmarshal(body, out); err != nil {
@@ -24,7 +24,7 @@ func decode[T any](body []byte) (*T, error) {
 	return out, nil
 }
 
-// shape is what a type demands of its JSON beyond what encoding/json does.
+// shape has the rules for the JSON of a type that encoding/json does not check.
 type shape struct {
 	nullable bool
 	fields   []field // of an object
@@ -94,10 +94,10 @@ type scanner struct {
 	pos  int
 }
 
-// anything is what a value that the client does not know may be.
+// anything is the shape of a value of an unknown key.
 var anything = shape{nullable: true}
 
-// value steps over one value and tells what it lacks: the path of the field and the problem, or nothing.
+// value skips one value. It returns the path of the first missing field and the problem, or nothing.
 func (s *scanner) value(want *shape) string {
 	switch s.space(); s.json[s.pos] {
 	case '{':
@@ -171,7 +171,7 @@ func (s *scanner) array(want *shape) string {
 	}
 }
 
-// text steps over a string and gives what stands between its quotes.
+// text skips a string and returns the text between its quotes.
 func (s *scanner) text() []byte {
 	s.pos++
 	start := s.pos

@@ -47,7 +47,7 @@ func message(err error) string {
 	return err.Error()
 }
 
-// Whatever a server sends, decode ends with all of a value or with an error.
+// For every answer, decode returns a complete value or an error.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"data":[{"id":"01994f0b-7c1e-7d6f-9a53-3f6f1c2b8a10","amount_cents":-1,"source":"refund","description":null,` +
 		`"created_at":"2026-06-06T10:00:00.000000Z"}],"next_cursor":null}`))
@@ -60,7 +60,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// The standard library's own view of what was there.
+		// The keys of the answer by the standard library.
 		var keys struct {
 			Data []map[string]json.RawMessage `json:"data"`
 		}

@@ -1,5 +1,5 @@
-// Package client is the Go client of the Harmont billing API: what an organization owes for the virtual machines that
-// ran its CI jobs, and where each cent of it comes from.
+// Package client is the Go client of the Harmont billing API. It reads the balance of an organization, the usage of the virtual machines
+// that ran its CI jobs, and the source of each charge.
 //
 //	c, err := client.FromEnv() // HARMONT_API_URL and HARMONT_TOKEN
 //	if err != nil {
@@ -13,7 +13,7 @@
 //	}
 //	fmt.Println(balance.BalanceCents)
 //
-// A [Client] has one method for each operation of the API, named after its operationId. Beside them it walks what is long:
+// A [Client] has one method for each operation of the API, named after its operationId. Further methods walk long lists:
 // [Client.Transactions] and [Client.Organizations] page by page, [Client.TransactionsSince] from where a poller was last,
 // and [Client.UsageBreakdown] build by build. A [Recorder] takes the leases of a scheduler one by one.
 //
@@ -34,7 +34,7 @@
 //
 // # Errors
 //
-// A method fails in one of four ways, and never gives a zero value for something that the server did not say:
+// A method fails in one of four ways, and never returns a zero value for a field that the answer does not have:
 //
 //   - [*Error]: the server, or a proxy before it, answered outside 2xx. Programs go by its code, as
 //     errors.Is(err, client.ErrLeaseConflict), and by Type for a code they do not know.

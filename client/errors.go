@@ -13,7 +13,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/gen"
 )
 
-// ErrInvalidResponse is wrapped by the error of an answer that is 2xx but not what the contract says: not JSON, without
+// ErrInvalidResponse is wrapped by the error of a 2xx answer that does not follow the contract: not JSON, without
 // a required field, or larger than [WithMaxResponseBytes] allows.
 var ErrInvalidResponse = errors.New("invalid response")
 
@@ -27,7 +27,7 @@ var ErrInvalidResponse = errors.New("invalid response")
 type Error struct {
 	Status    int       // the HTTP status, 300 or more
 	Type      ErrorType // the kind of failure
-	Code      Code      // what failed exactly
+	Code      Code      // the exact failure
 	Message   string    // a sentence for people, which may change at any time; of a foreign answer, the first bytes of its body
 	DocURL    string    // a page about the code
 	RequestID string    // names the request in the server's log; empty where the answer had no x-request-id
@@ -57,7 +57,7 @@ func (e *Error) Is(target error) bool {
 	return ok && e.Code == Code(code)
 }
 
-// Code says what failed exactly. The API may add codes; a program falls back to [Error.Type] for one it does not know.
+// Code is the exact failure. The API may add codes; a program falls back to [Error.Type] for one it does not know.
 type Code string
 
 type codeError Code
@@ -71,7 +71,7 @@ const (
 
 // refused makes the error of an answer outside 2xx.
 func (a *attempt) refused() *Error {
-	// An error while reading changes nothing: the status is known, and what was read is all there is to show.
+	// An error while reading changes nothing: the status is known, and the error shows the part that was read.
 	body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
 	e := &Error{Status: a.resp.StatusCode, RequestID: a.redact(a.resp.Header.Get("X-Request-Id")), RetryAfter: retryAfter(a.resp.Header)}
 

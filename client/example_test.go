@@ -137,7 +137,7 @@ func ExampleClient_ListBillingLeases() {
 	c, stop := startBilling()
 	defer stop()
 
-	// Was the lease of this job recorded, and what did it cost?
+	// Was the lease of this job recorded, and at which cost?
 	leases, err := c.ListBillingLeases(context.Background(), "acme", client.LeaseFilter{JobID: client.UUID{15: 1}}, client.ListOptions{})
 	if err != nil {
 		log.Fatal(err)
@@ -200,7 +200,7 @@ func ExampleClient_UsageBreakdown() {
 
 	for build, err := range c.UsageBreakdown(context.Background(), "acme", day) {
 		if err != nil {
-			log.Fatal(err) // what came so far is not all
+			log.Fatal(err) // the list is incomplete
 		}
 		fmt.Println("build", *build.BuildNumber, "cost", -build.TotalCents, "cents:", *build.Jobs[0].JobName)
 	}

@@ -30,8 +30,8 @@ func inDebt(ctx context.Context, c *client.Client) (slugs []string, err error) {
 	return slugs, nil
 }
 
-// Code that uses the client is tested against the real server, in the same process, on a file that goes away with the
-// test. In a test, t.TempDir, t.Cleanup and t.Fatal take the place of what is longer here.
+// Code that uses the client is tested against the real server, in the same process, on a temporary file. In a test, t.TempDir, t.Cleanup
+// and t.Fatal replace the longer code of this example.
 func Example_testing() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "harmont-billing")

@@ -19,8 +19,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// The handlers in this file play what stands between the client and the billing server, or in its place: proxies that
-// cut, delay and garble, and servers of something else.
+// The handlers in this file stand for proxies between the client and the billing server, which cut, delay and garble answers, and for
+// other servers in its place.
 
 const testToken = "hmt_4Zk0d2l3bGwgbmV2ZXIgYmUgcHJpbnRlZCBhbnl3aGV"
 
@@ -122,7 +122,7 @@ func TestErrorResponses(t *testing.T) {
 	}
 }
 
-// An answer that is 2xx and wrong is an error that says what is wrong, never a zero value.
+// A wrong 2xx answer is an error with the reason, never a zero value.
 func TestInvalidResponses(t *testing.T) {
 	balance := func(c *client.Client) error {
 		_, err := c.GetBillingBalance(t.Context(), "acme")
@@ -200,7 +200,7 @@ func TestInvalidResponses(t *testing.T) {
 	}
 }
 
-// What the API adds to its answers in later versions does not disturb this one.
+// Additions of later versions of the API to answers do not disturb this client.
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	c := against(t, answer(200, "Application/JSON; charset=utf-8",
 		` { "new" : null , "more":[1, null, {"x":[]}, "\\\"" ],"balance_cents" : -9223372036854775808 , "even" : {"a":true} } `))
@@ -280,7 +280,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// The token stays with the host of the base URL, whatever answers there and however the caller's http.Client is made.
+// The token is sent only to the host of the base URL, for every answer and every http.Client.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var visits atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
@@ -414,7 +414,7 @@ func TestTokenIsNotPrinted(t *testing.T) {
 			}
 		}
 	}
-	// Printers that follow every pointer, as those of test libraries do, find no string either.
+	// Printers that follow every pointer, like those of test libraries, find no token either.
 	if path := findString(reflect.ValueOf(c), testToken, map[uintptr]bool{}); path != "" {
 		t.Errorf("the token is at c%s", path)
 	}
@@ -486,7 +486,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// seen is what arrived at a server.
+// seen is a request as a server has received it.
 type seen struct {
 	line   string
 	header http.Header
@@ -512,7 +512,7 @@ func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// What goes over the wire, to the byte.
+// The exact bytes of requests.
 func TestRequests(t *testing.T) {
 	berlin := time.FixedZone("", 2*60*60)
 	window := client.Window{From: time.Date(2026, 6, 1, 1, 2, 3, 999_999_999, berlin), To: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}

@@ -27,9 +27,9 @@ func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) i
 	return items(c.transactionPages(ctx, org, opts))
 }
 
-// TransactionsSince yields the entries that are newer than the entry with the id after, oldest first: an id that a program
-// keeps after each entry that it has dealt with is the place to go on from, also after a crash. The zero UUID is before
-// the first entry. Entries that are appended after the walk has begun are left to the next.
+// TransactionsSince yields the entries that are newer than the entry with the id after, oldest first. A program that stores the id of each
+// entry after it has processed it can continue from this id, also after a crash. The zero UUID is before the first entry. Entries that
+// are appended after the walk has begun are left to the next walk.
 //
 //	for tx, err := range c.TransactionsSince(ctx, "acme", last) {
 //		if err != nil {
@@ -45,7 +45,7 @@ func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) i
 func (c *Client) TransactionsSince(ctx context.Context, org string, after UUID, opts ...Option) iter.Seq2[Transaction, error] {
 	return func(yield func(Transaction, error) bool) {
 		fail := func(err error) { yield(Transaction{}, err) }
-		// What was appended since would move entries to other pages, but for a page that has a cursor.
+		// New entries would move others to another page, except on a page with a cursor.
 		type place struct {
 			cursor string
 			newest UUID
@@ -112,7 +112,7 @@ func yieldBackward(page []Transaction, yield func(Transaction, error) bool) bool
 	return true
 }
 
-// Leases walks the leases that the filter selects, those that started last first, in the manner of [Client.Transactions].
+// Leases walks the leases that the filter selects, latest start first, in the same way as [Client.Transactions].
 func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opts ...Option) iter.Seq2[LeaseRecord, error] {
 	return items(pages(func(page ListOptions) ([]LeaseRecord, *string, error) {
 		list, err := c.ListBillingLeases(ctx, org, filter, page, opts...)
@@ -150,7 +150,7 @@ type page[T any] struct {
 	items  []T
 }
 
-// pages yields all pages, up to the one that names no next cursor, however few items one has.
+// pages yields all pages, up to the one without a next cursor. A page may have any number of items.
 func pages[T any](list func(ListOptions) (items []T, next *string, err error)) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
 		opts := ListOptions{Limit: maxPage}

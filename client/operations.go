@@ -97,8 +97,8 @@ type LeaseFilter struct {
 	JobID   UUID       // the lease of this job
 }
 
-// ListBillingLeases reads one page of the leases that were recorded, those that started last first. With a LeaseID or a
-// JobID it tells whether a lease was recorded, and what it cost. NextCursor is nil exactly when no lease is left.
+// ListBillingLeases reads one page of the recorded leases, latest start first. With a LeaseID or a JobID it tells whether a lease was
+// recorded, and its cost. NextCursor is nil on the last page.
 // [Client.Leases] walks all pages.
 func (c *Client) ListBillingLeases(ctx context.Context, org string, filter LeaseFilter, page ListOptions, opts ...Option) (*LeaseList, error) {
 	var params gen.ListBillingLeasesParams
@@ -156,8 +156,8 @@ func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts .
 	return do[OrganizationList](ctx, c, opts, req, err)
 }
 
-// RecordLeases records 1 to 1 000 leases, all of them or none, and bills those that have a FinishedAt. It gives what
-// became of each, in order. Once it returns without an error, the leases are on the server's disk.
+// RecordLeases records 1 to 1 000 leases, all of them or none, and bills leases that have a FinishedAt. It returns the outcome of each
+// lease, in order. After it has returned without an error, the leases are on the server's disk.
 //
 // A lease is known by its JobID, or by its LeaseID where it has no job. One that has neither is sent with a new LeaseID,
 // which the result tells; leases stays as it is. A program that will send the lease again, be it to finish it or because
@@ -178,7 +178,7 @@ func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, o
 	return out.Data, nil
 }
 
-// keyed gives the leases with a key each, under which the server knows a repeated one. What the caller has is not changed.
+// keyed returns copies of the leases, each with a key by which the server recognizes a repeated one.
 func keyed(leases []Lease) []Lease {
 	own := leases
 	for i := range leases {

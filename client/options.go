@@ -26,8 +26,8 @@ type Middleware func(req *http.Request, next func(*http.Request) (*http.Response
 
 var errUnfitToken = errors.New("the token is empty, begins or ends with a space or newline, or is not printable ASCII")
 
-// WithToken sends the token, hmt_…, with every request. Without it, requests are anonymous, which suits an http.Client
-// whose transport adds the Authorization header.
+// WithToken sends the token, hmt_…, with every request. Without it, requests have no Authorization header, unless the transport of the
+// http.Client adds one.
 func WithToken(token string) Option {
 	return func(c *Client) error {
 		if !fitsHeader(token) {
@@ -38,8 +38,8 @@ func WithToken(token string) Option {
 	}
 }
 
-// WithTokenSource asks the source for the token of each attempt, for tokens that rotate. A call whose source fails gives
-// the source's error, wrapped. The source must not be nil.
+// WithTokenSource asks the source for the token of each attempt, for tokens that rotate. If the source fails, the call fails with an error
+// that wraps the source's error. The source must not be nil.
 func WithTokenSource(source TokenSource) Option {
 	return func(c *Client) error {
 		if source == nil {

@@ -64,7 +64,7 @@ func TestConsumer(t *testing.T) {
 	}
 }
 
-// The Go of the README compiles as it stands there, and does what it says. A block may use what those before it declare.
+// The Go code of the README compiles and does what the text says. A block may use declarations of previous blocks.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// fault is what a proxy does to one connection.
+// fault is the fault of a proxy on one connection.
 type fault int
 
 const (
@@ -34,7 +34,7 @@ const (
 	faults
 )
 
-// proxy stands between the client and the server, and does to each connection what is next in turn.
+// proxy stands between the client and the server. Each connection gets the next fault.
 type proxy struct {
 	net.Listener
 	server string
@@ -122,7 +122,7 @@ func relay(to io.Writer, from io.Reader, at int, garbled func(byte) byte, wait t
 				buffer[i] = garbled(buffer[i])
 			}
 		}
-		time.Sleep(wait) // a slow network is what this plays; nothing waits for it
+		time.Sleep(wait) // this stands for a slow network; no condition waits for it
 		if _, werr := to.Write(buffer[:n]); err != nil || werr != nil {
 			return
 		}
@@ -130,7 +130,7 @@ func relay(to io.Writer, from io.Reader, at int, garbled func(byte) byte, wait t
 	}
 }
 
-// typed tells whether a program can find out what a failure is.
+// typed reports whether a program can recognize a failure.
 func typed(err error) bool {
 	_, api := errors.AsType[*client.Error](err)
 	_, transport := errors.AsType[*url.Error](err)
@@ -231,7 +231,7 @@ func TestThroughAFaultyProxy(t *testing.T) {
 			close(work)
 			wg.Wait()
 
-			// What is there now, told by a client that nothing is in the way of.
+			// The ledger, read by a client without the proxy.
 			var entries []client.Transaction
 			possible := map[int64]bool{0: true}
 			balance := int64(0)

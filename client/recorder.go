@@ -25,17 +25,17 @@ var (
 
 // RecorderOptions say how a [Recorder] works. Only OnRejected is required.
 type RecorderOptions struct {
-	// OnRejected gets each lease that was taken and not accepted, and why: an [*Error] of the server's refusal, or what
-	// failed last before the recorder was closed, which wraps [ErrRecorderClosed]. In the second case the server may have
-	// recorded the lease all the same; recording it again is safe, now or in another process.
+	// OnRejected receives each lease that was taken and not accepted, with the reason: an [*Error] if the server has refused it, or an
+	// error that wraps [ErrRecorderClosed] and the last failure before the recorder was closed. In the second case the server may
+	// have recorded the lease; recording it again is safe, also in another process.
 	OnRejected func(Lease, error)
-	// OnAccepted gets each lease that the server has on disk, and what became of it. Nil means that nobody asks.
+	// OnAccepted receives each lease that the server has on disk, with the outcome. It may be nil.
 	OnAccepted func(Lease, RecordedLease)
 	// BatchSize is the most leases that one request holds, 1 to 1 000. 0 means 1 000.
 	BatchSize int
 	// Interval is how long a lease may wait for others to share its request. 0 means one second.
 	Interval time.Duration
-	// Buffer is how many leases may wait to be sent, beside those of the request under way. 0 means 10 000.
+	// Buffer is how many leases may wait to be sent, without the leases of the running request. 0 means 10 000.
 	Buffer int
 	// DropWhenFull has Record refuse a lease with [ErrRecorderFull] where it would otherwise wait for room.
 	DropWhenFull bool
@@ -53,7 +53,7 @@ type Recorder struct {
 	org     string
 	options RecorderOptions
 
-	closing   chan struct{} // closed first of all, to free those who wait for room
+	closing   chan struct{} // closed first, which ends the wait of Record for room
 	closeOnce sync.Once
 	mu        sync.RWMutex // held to read by who may send to queue, to write by who closes it
 	closed    bool
@@ -65,9 +65,8 @@ type Recorder struct {
 	rest int           // how many leases the end of ctx left; to be read when done
 }
 
-// NewRecorder starts a recorder of an organization's leases, whose requests are c's with the options. The token needs the
-// role write. The caller must Close the recorder, or a goroutine is left. NewRecorder sends nothing; it fails on options
-// that cannot be used.
+// NewRecorder starts a recorder of an organization's leases. It sends requests with c and the options. The token needs the role write. The
+// caller must Close the recorder, or a goroutine is left. NewRecorder sends nothing; it fails on invalid options.
 func NewRecorder(c *Client, org string, options RecorderOptions, opts ...Option) (*Recorder, error) {
 	if options.BatchSize == 0 {
 		options.BatchSize = maxBatch
@@ -137,9 +136,9 @@ func (r *Recorder) Record(ctx context.Context, lease Lease) error {
 	}
 }
 
-// Close takes no more leases, sends what waits, and returns when every lease has been given to one of OnAccepted and
-// OnRejected. When ctx ends first, the request under way is broken off and OnRejected gets all that is left; Close then
-// says how many and why, and the error wraps [ErrRecorderClosed]. Closing again waits for the same end.
+// Close takes no more leases, sends the waiting ones, and returns when every lease has been given to OnAccepted or OnRejected. If ctx ends
+// first, Close cancels the running request and gives the remaining leases to OnRejected. Its error then has their number and the reason,
+// and wraps [ErrRecorderClosed]. Closing again waits for the same end.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.closeOnce.Do(func() {
 		close(r.closing)
@@ -205,7 +204,7 @@ func (r *Recorder) deliver(batch []Lease) {
 			r.accept(batch, results)
 			return
 		case r.ctx.Err() != nil:
-			// The end of ctx is no news; what failed before may be.
+			// The caller knows that ctx has ended, but not the failure before.
 		case lasting(err) && splittable(err) && len(batch) > 1:
 			half := len(batch) / 2
 			r.deliver(batch[:half])
@@ -221,8 +220,8 @@ func (r *Recorder) deliver(batch []Lease) {
 	}
 }
 
-// lasting tells whether repeating the request is in vain. All else is waited out, for as long as it takes: whoever sends
-// leases in the background has the time to see a server restarted, a certificate renewed or a source of tokens mended.
+// lasting reports whether the request would fail again. The recorder repeats requests after all other errors, for as long as it takes: a
+// server may be restarted, a certificate renewed or a source of tokens corrected in the meantime.
 func lasting(err error) bool {
 	if apiErr, ok := errors.AsType[*Error](err); ok {
 		return apiErr.Status < http.StatusInternalServerError && !passing(err)
@@ -241,7 +240,7 @@ func splittable(err error) bool {
 	return unsendable(err)
 }
 
-// unsendable tells that JSON cannot say what a lease holds, such as a year after 9999.
+// unsendable reports whether JSON cannot express a lease, such as one with a year after 9999.
 func unsendable(err error) bool {
 	_, ok := errors.AsType[*json.MarshalerError](err)
 	return ok

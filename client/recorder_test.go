@@ -25,7 +25,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// outcome collects what a recorder gives back.
+// outcome collects the calls of OnAccepted and OnRejected.
 type outcome struct {
 	mu       sync.Mutex
 	accepted map[client.UUID]client.RecordedLease // by the lease's handle
@@ -133,7 +133,7 @@ func TestRecorder(t *testing.T) {
 	mustClose(t, r)
 }
 
-// A few bad leases among a thousand take nobody with them.
+// A few bad leases among a thousand do not keep the others from being recorded.
 func TestRecorderSplits(t *testing.T) {
 	t.Parallel()
 	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
@@ -239,7 +239,7 @@ func TestRecorderBatches(t *testing.T) {
 			mustRecord(t, r, newLease(i))
 		}
 		synctest.Wait()
-		o.want(t, 6, 0) // by size, at once
+		o.want(t, 6, 0) // by size, immediately
 		time.Sleep(10*time.Second - 1)
 		synctest.Wait()
 		o.want(t, 6, 0)
@@ -248,7 +248,7 @@ func TestRecorderBatches(t *testing.T) {
 		o.want(t, 7, 0) // by the interval
 		mustRecord(t, r, newLease(7))
 		start := time.Now()
-		mustClose(t, r) // by Close, at once
+		mustClose(t, r) // by Close, immediately
 		o.want(t, 8, 0)
 		if fmt.Sprint(l.batches) != "[3 3 1 1]" || time.Since(start) != 0 {
 			t.Errorf("batches %v; Close took %s", l.batches, time.Since(start))
@@ -270,7 +270,7 @@ func TestRecorderGivesIDs(t *testing.T) {
 	})
 }
 
-// However long it lasts, whatever may pass is waited out, and the leases stay in order.
+// The recorder waits for the end of every temporary failure, and the leases stay in order.
 func TestRecorderOutlastsFailures(t *testing.T) {
 	t.Parallel()
 	failures := []http.RoundTripper{
@@ -486,8 +486,7 @@ func (p *process) kill() {
 	p.Wait()
 }
 
-// Whatever a recorder reports as accepted is billed once, and nothing twice, though the server is killed again and again in
-// the middle of it.
+// Every lease that a recorder reports as accepted is billed once, and no lease twice, although the server is killed repeatedly.
 func TestRecorderOutlivesTheServer(t *testing.T) {
 	t.Parallel()
 	database := "sqlite:" + filepath.Join(t.TempDir(), "billing.db")

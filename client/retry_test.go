@@ -21,7 +21,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// script is a transport that plays one step for each attempt, the last one for all that follow.
+// script is a transport that plays one step for each attempt. The last step is repeated.
 type script struct {
 	steps    []http.RoundTripper
 	attempts []time.Time
@@ -133,7 +133,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// discard is for servers that would complain of what a test does to them.
+// discard is the log of servers that would report the faults of a test.
 var discard = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 
 // A certificate that is not to be trusted will not be a second later.
@@ -153,7 +153,7 @@ func TestCertificatesAreNotRetried(t *testing.T) {
 	}
 }
 
-// Waits grow, are spread, and are never shorter than what the server asks for, nor much longer than the cap.
+// Waits grow, are random, and are never shorter than the time that the server asks for, nor much longer than the cap.
 func TestRetryWaits(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -366,7 +366,7 @@ func TestTokenSource(t *testing.T) {
 	})
 }
 
-// Whoever quotes the token, a transport, a proxy or the API itself, it is in no error and no log.
+// If a transport, a proxy or the API quotes the token, it is in no error and no log.
 func TestTokenIsInNoErrorAndNoLog(t *testing.T) {
 	quoting := fmt.Errorf("cannot send Authorization: Bearer %s: %w", testToken, io.ErrClosedPipe)
 	steps := map[string]http.RoundTripper{

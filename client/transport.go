@@ -20,7 +20,7 @@ import (
 const (
 	firstBackoff  = 500 * time.Millisecond // at most, before the first retry; it doubles with each
 	maxBackoff    = 8 * time.Second
-	maxRetryAfter = time.Minute // of what a server asks for
+	maxRetryAfter = time.Minute // the longest Retry-After that is followed
 )
 
 // do sends the request, unless err says that it could not be built, and decodes its answer.
@@ -29,7 +29,7 @@ func do[T any](ctx context.Context, c *Client, opts []Option, req *http.Request,
 	return out, err
 }
 
-// exchange is do for an operation whose answer says something in its header as well.
+// exchange is do for an operation that also has a result in a header.
 func exchange[T any](ctx context.Context, c *Client, opts []Option, req *http.Request, err error) (*T, http.Header, error) {
 	if err == nil {
 		c, err = c.with(opts)
@@ -79,7 +79,7 @@ type attempt struct {
 	secret string         // the token that it was sent with
 }
 
-// send makes one attempt. What is not a 2xx answer that says it is JSON is an error. The caller closes the body.
+// send makes one attempt. It fails unless the answer is 2xx and has the type of JSON. The caller closes the body.
 func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) {
 	secret, err := c.secret(ctx)
 	if err != nil {
@@ -131,8 +131,8 @@ func (a *attempt) read(limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// retry makes attempts until one succeeds, fails for good or is the last. Every operation may be repeated: what writes has
-// a key, under which the server does it once.
+// retry makes attempts until one succeeds, fails permanently or is the last. Every operation may be repeated: a write has a key, by which
+// the server recognizes it.
 func (c *Client) retry(ctx context.Context, req *http.Request, attempt func() error) error {
 	for n := 0; ; n++ {
 		start := time.Now()
@@ -170,8 +170,8 @@ func passing(err error) bool {
 	return ok
 }
 
-// backoff is how long to wait after the nth failure, from 0: any time up to a limit that doubles, so that many clients do
-// not come back at once, after the time that the server asks for.
+// backoff returns how long to wait after the nth failure, from 0: the time that the server asks for, and a random time up to a limit that
+// doubles, so that many clients do not return at the same time.
 func backoff(n int, err error) time.Duration {
 	wait := rand.N(min(firstBackoff<<min(n, 8), maxBackoff))
 	if apiErr, ok := errors.AsType[*Error](err); ok {
@@ -241,7 +241,7 @@ func invalidResponse(req *http.Request, problem string) error {
 	return fmt.Errorf("harmont-billing: %w to %s %s: %s", ErrInvalidResponse, req.Method, req.URL, problem)
 }
 
-// redact takes the token out of what others wrote, before it becomes part of an error.
+// redact removes the token from the text of an answer before the text becomes a part of an error.
 func (a *attempt) redact(s string) string {
 	if a.secret == "" {
 		return s

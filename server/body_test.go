@@ -29,7 +29,7 @@ func postHead(token string, headers ...string) string {
 	return head + strings.Join(headers, "\r\n") + "\r\n\r\n"
 }
 
-// dial opens a connection whose reads end after fifty seconds, which is less than the server gives a body by itself.
+// dial opens a connection with a read deadline of fifty seconds, which is less than the server's time for a body.
 func (s *service) dial() *net.TCPConn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -53,7 +53,7 @@ func (s *service) raw(text string) (rawAnswer, contracttest.Envelope) {
 	return s.answer(conn)
 }
 
-// rawAnswer is what comes before the body of an answer.
+// rawAnswer is an answer without its body.
 type rawAnswer struct {
 	StatusCode int
 	Header     http.Header
@@ -135,7 +135,7 @@ func (s *service) post(path, token, body string, header map[string]string) respo
 const earlyBody = 64 << 10
 
 // A body of 64 KiB is read before the token is looked at, a longer one after token, organization and role; each before the
-// parameters. What counts is the length of the decompressed body, announced or not.
+// parameters. The length of the decompressed body counts, announced or not.
 func TestOrderOfBodies(t *testing.T) {
 	s := start(t, server.Config{})
 	read := s.withOrg("acme", server.RoleRead)
@@ -207,7 +207,7 @@ func TestBodyLimits(t *testing.T) {
 	}
 }
 
-// allocated is how many bytes are allocated meanwhile, by server and client.
+// allocated returns how many bytes server and client allocate while do runs.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -297,7 +297,7 @@ func TestSlowBodies(t *testing.T) {
 			}
 		})
 	}
-	// The handler keeps the time by itself, whatever server it is mounted in.
+	// The handler bounds the time in every server in which it is mounted.
 	mounted := *s
 	outside := httptest.NewServer(s.Handler())
 	t.Cleanup(outside.Close)
@@ -305,7 +305,7 @@ func TestSlowBodies(t *testing.T) {
 	if res, _ := mounted.raw(postHead(token, "Content-Length: 3") + "{}"); res.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("mounted, a body that does not come is answered with %d", res.StatusCode)
 	}
-	// A body that nobody reads is waited for no longer, and the answer gets out.
+	// The server does not wait longer for a body that no handler reads, and sends the answer.
 	for _, text := range []string{
 		postHead("", "Content-Length: 100000") + "{",
 		"GET /api/v0/billing/balance/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{",
@@ -316,7 +316,7 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
-// A body that is cut off is answered at once, since nothing more can come.
+// A body that is cut off is answered immediately.
 func TestBodiesCutOff(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleWrite)
@@ -339,7 +339,7 @@ func TestBodiesCutOff(t *testing.T) {
 	}
 }
 
-// The time that a body may take begins anew with each request on a connection.
+// The time for a body begins again with each request on a connection.
 func TestBodyTimeBeginsAnew(t *testing.T) {
 	const patience = 3 * time.Second // long enough for a short body on a slow machine
 	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(patience) })
@@ -372,7 +372,7 @@ func TestLateBody(t *testing.T) {
 // wrapped is a body in a middleware's own type.
 type wrapped struct{ io.ReadCloser }
 
-// What a program puts around the handler may put something around the body, too.
+// A program may wrap the handler, and also the body of a request.
 func TestWrappedBody(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleWrite)

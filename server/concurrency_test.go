@@ -57,7 +57,7 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 }
 
-// A receiver that goes away ends the reading of a breakdown, and one that is cut off does not take what it has for all.
+// A receiver that leaves ends the reading of a breakdown, and one that is cut off notices that its answer is incomplete.
 func TestBreakdownIsCutOff(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleWrite)

@@ -141,7 +141,7 @@ func TestHealth(t *testing.T) {
 	s.send(request{path: "//readyz"}).want(503, "unavailable")
 }
 
-// What net/http refuses does not get to a handler, and is answered in the envelope all the same.
+// A request that net/http refuses does not reach a handler, but its answer has the envelope.
 func TestUnreadableRequests(t *testing.T) {
 	s := start(t, server.Config{})
 	for text, status := range map[string]int{
@@ -161,7 +161,7 @@ func TestUnreadableRequests(t *testing.T) {
 			t.Errorf("%.40q: the doc_url is %s, the header %v", text, envelope.Error.DocURL, res.Header)
 		}
 	}
-	// What a handler answers is left alone.
+	// The answer of a handler is not changed.
 	if res, envelope := s.raw("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != http.StatusNotFound || envelope.Error.Code != "route_not_found" {
 		t.Errorf("OPTIONS * is answered with %d %+v", res.StatusCode, envelope)
 	}
@@ -343,7 +343,7 @@ func (s *service) execute(statement string) {
 	}
 }
 
-// Each request is wrong in all the ways from its own row on; what is checked first is what is answered.
+// Each request has all the errors from its row on. The answer names the error that is checked first.
 func TestOrderOfChecks(t *testing.T) {
 	s := start(t, server.Config{})
 	read := s.withOrg("acme", server.RoleRead)

@@ -74,7 +74,7 @@ func FuzzHandler(f *testing.F) {
 			answer.body = nil // as net/http does
 		}
 		if w.Header().Get("Content-Encoding") == "gzip" {
-			return // the body is what it is without, which another input gets to see
+			return // the body is the same without it, which another input covers
 		}
 		if w.Code >= 500 {
 			t.Errorf("%s %s: %d %s", method, target, w.Code, w.Body)

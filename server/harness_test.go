@@ -100,7 +100,7 @@ func (s *service) token(role server.Role, orgs ...string) string {
 	return token
 }
 
-// request is one call. Only what differs from a plain GET without a token is given.
+// request is one call. The zero value is a GET without a token.
 type request struct {
 	method string
 	path   string // with the query, below /api/v0 unless it begins with two slashes

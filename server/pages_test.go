@@ -10,7 +10,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// No page may run or load anything but what comes from its own server as a file.
+// A page may only run and load files of its own server.
 func TestPagePolicies(t *testing.T) {
 	s := start(t, server.Config{})
 	for _, path := range []string{"//", "//docs", "//docs/errors/", "//docs/errors/internal", "//assets/app/main.js", "//assets/icon.svg"} {
@@ -71,7 +71,7 @@ func TestDocURLs(t *testing.T) {
 			t.Errorf("%q gets the doc_url %s", request, e.Error.DocURL)
 		}
 	}
-	// What depends on the Host is not for those who send another one.
+	// Caches must not give an answer that depends on the Host to requests with another Host.
 	if cached := s.send(request{path: "/nothing"}).header.Get("Cache-Control"); !strings.HasPrefix(cached, "private") {
 		t.Errorf("Cache-Control: %s", cached)
 	}

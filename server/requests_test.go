@@ -37,7 +37,7 @@ func leaseBody(changes ...string) string {
 	return `{"leases":[{` + strings.Join(members, ",") + `}]}`
 }
 
-// An error repeats only the beginning of what was sent.
+// An error repeats only the beginning of a value.
 func TestErrorsAreShort(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleWrite)
@@ -422,7 +422,7 @@ func TestPages(t *testing.T) {
 	if len(second.Data) != 60 || second.NextCursor != nil {
 		t.Errorf("the last page has %d entries and the cursor %v", len(second.Data), second.NextCursor)
 	}
-	// Entries that are appended meanwhile do not disturb a walk.
+	// New entries do not disturb a walk.
 	before := s.ledger(token, "acme")
 	var walked []transaction
 	cursor := ""
@@ -513,7 +513,7 @@ func TestSlashes(t *testing.T) {
 	}
 }
 
-// What is said to caches and browsers, whatever the answer.
+// The headers for caches and browsers of every answer.
 func TestAnswerHeaders(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleRead)

@@ -37,7 +37,7 @@ const (
 	pathEnv = "TEST_BROWSER"
 	// requiredEnv makes a missing Chromium a failure instead of a skip.
 	requiredEnv = "TEST_BROWSER_REQUIRED"
-	// patience is how long a page may take for what it has to do at last.
+	// patience is how long a page may take at most.
 	patience = time.Minute
 )
 
@@ -331,7 +331,7 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// visit goes to an address. All that is loaded from then on must be of its host.
+// visit goes to an address. From then on the page must load everything from its host.
 func (p *tab) visit(address string) *tab {
 	p.t.Helper()
 	u, err := url.Parse(address)
@@ -386,7 +386,7 @@ func (p *tab) until(expression string) *tab {
 	return p
 }
 
-// text is what a reader sees of the element.
+// text returns the visible text of the element.
 func (p *tab) text(selector string) string {
 	p.t.Helper()
 	return eval[string](p, fmt.Sprintf("document.querySelector(%q).innerText", selector))
@@ -396,7 +396,7 @@ func (p *tab) text(selector string) string {
 func (p *tab) click(selector string) *tab {
 	p.t.Helper()
 	p.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
-	// What is still being drawn above it would move it from under the mouse.
+	// Elements above it that are still being drawn would move it from under the mouse.
 	place := ""
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		p.do(chromedp.ScrollIntoView(chromedp.CSS(selector)))
@@ -413,7 +413,7 @@ func (p *tab) click(selector string) *tab {
 	return p
 }
 
-// press types keys at what has the focus.
+// press types keys at the element with the focus.
 func (p *tab) press(keys string) *tab {
 	p.t.Helper()
 	p.do(chromedp.KeyEvent(keys))
@@ -448,7 +448,7 @@ func (p *tab) picture(name string) {
 	}
 }
 
-// number is what the browser's protocol has for numbers of pixels.
+// number converts a number of pixels to the type of the browser's protocol.
 func number(n int64) float64 { return float64(n) }
 
 // accessible fails where axe finds something that bars people from the page.

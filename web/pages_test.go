@@ -14,7 +14,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/web"
 )
 
-// The reference shows every call, and makes one with the token of whoever is signed in.
+// The reference shows every call, and makes one with the token of the reader.
 func TestReference(t *testing.T) {
 	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)

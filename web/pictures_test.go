@@ -52,7 +52,7 @@ func TestPictures(t *testing.T) {
 	p.keep("terminal")
 }
 
-// keep takes a picture of what is in sight.
+// keep takes a picture of the visible part of the page.
 func (p *tab) keep(name string) {
 	p.t.Helper()
 	small := smaller(p.t, call(p, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{}).Data)

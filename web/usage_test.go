@@ -129,7 +129,7 @@ func (p *tab) rows(table string) [][]string {
 		.map((r) => [...r.cells].filter((c) => c.checkVisibility()).map((c) => c.innerText.replace(/\s+/g, ' ').trim()))`, table))
 }
 
-// window is the one that the page shows: its first day, and the one after its last.
+// window returns the window of the page: its first day, and the day after its last.
 func (p *tab) window() (first, end time.Time) {
 	p.t.Helper()
 	days := eval[[]string](p, "[...document.querySelectorAll('#custom input')].map((i) => i.value)")
@@ -156,7 +156,7 @@ func TestSignIn(t *testing.T) {
 	p := open(t, look{}).visit(s.url).until("document.querySelector('#sign-in').checkVisibility()")
 	p.accessible().shoot("signed-out")
 	p.expect("401")
-	p.press("hmt_" + strings.Repeat("x", 43)).press(kb.Enter) // what has the focus is the field
+	p.press("hmt_" + strings.Repeat("x", 43)).press(kb.Enter) // the field has the focus
 	p.until("document.querySelector('#sign-in-problem').checkVisibility()")
 	if text := p.text("#sign-in-problem"); !strings.Contains(text, "does not accept this token") {
 		t.Errorf("a wrong token is told: %s", text)
@@ -170,7 +170,7 @@ func TestSignIn(t *testing.T) {
 	p.do(chromedp.Reload())
 	p.until("document.querySelector('#sign-in').checkVisibility()")
 
-	// A link brings the token, which leaves the address at once.
+	// A link brings the token, which the page removes from the address.
 	p = open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
 	if address := eval[string](p, "location.href"); strings.Contains(address, "hmt_") || !strings.Contains(address, "days=7") {
 		t.Errorf("the address is %s", address)
@@ -180,7 +180,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// Every figure on the page is what the API answers.
+// Every figure on the page is the answer of the API.
 func TestFigures(t *testing.T) {
 	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
@@ -256,7 +256,7 @@ func TestFigures(t *testing.T) {
 		p.same("entry", strings.Join([]string{row[0], row[1], strings.TrimPrefix(row[3], "+")}, "; "),
 			strings.Join([]string{at.In(berlin).Format("2 Jan 2006, 15:04"), names[ledger[i].Source], money(ledger[i].Cents)}, "; "))
 	}
-	// UTC is what a pointer meets.
+	// A pointer shows the time in UTC.
 	at := eval[[]string](p, "(({dateTime, title}) => [dateTime, title])(document.querySelector('#transactions time'))")
 	if want := strings.Replace(ledger[0].CreatedAt[:19], "T", " ", 1) + " UTC"; at[0] != ledger[0].CreatedAt || at[1] != want {
 		t.Errorf("the time is %v, want %s", at, want)
@@ -346,7 +346,7 @@ func TestTransactions(t *testing.T) {
 		t.Errorf("at first there are %d entries", n)
 	}
 	p.click("#transactions .foot button").until("document.querySelector('#transactions table').getAttribute('aria-rowcount') > 200")
-	// Scrolling alone goes on, to the beginning of the ledger.
+	// Scrolling loads further pages, to the beginning of the ledger.
 	p.until(`(() => {
 		const scroller = document.querySelector('#transactions .scroller');
 		scroller.scrollTop = scroller.scrollHeight;
@@ -390,7 +390,7 @@ func TestDebitLeadsToLease(t *testing.T) {
 	if row := eval[string](p, "document.activeElement.innerText"); !strings.Contains(row, "Job 21") || !strings.Contains(row, "vm-21") {
 		t.Errorf("the debit of job 21 leads to %q", row)
 	}
-	// What it cost is worked out beside the ledger.
+	// The arithmetic of the cost is shown beside the ledger.
 	p.until("document.querySelector('#transactions .cost')")
 	arithmetic := eval[[][]string](p, "[...document.querySelectorAll('#transactions .cost tr')].map((r) => [...r.cells].map((c) => c.innerText))")
 	p.same("the arithmetic", fmt.Sprintf("%q", arithmetic), fmt.Sprintf("%q", [][]string{
@@ -547,7 +547,7 @@ func TestLoading(t *testing.T) {
 	p.until(loaded)
 }
 
-// Each panel says what went wrong, with what to ask for, and can be tried again by itself.
+// Each panel shows its error and the request id, and can be tried again separately.
 func TestErrors(t *testing.T) {
 	s, token := demo(t, server.Config{})
 	p := open(t, look{})
@@ -585,7 +585,7 @@ func TestErrors(t *testing.T) {
 	p.accessible().shoot("errors")
 	failing.Store(false)
 	for _, panel := range []string{"#summary", "#days", "#builds", "#transactions"} {
-		// By the keyboard: what loads above moves the button away from under a mouse.
+		// With the keyboard, because panels that load above move the button away from under a mouse.
 		p.until(fmt.Sprintf("document.querySelector('%s [role=alert] button').focus() ?? true", panel)).press(kb.Enter)
 		p.until(fmt.Sprintf("!document.querySelector('%s [role=alert]')", panel))
 	}
@@ -647,7 +647,7 @@ func TestSignedOutBy401(t *testing.T) {
 	}
 }
 
-// What others named is text, on the page and in spreadsheets.
+// Names of other people are text, on the page and in spreadsheets.
 func TestCSV(t *testing.T) {
 	s := serve(t, server.Config{})
 	at := time.Now().UTC().Truncate(time.Second).Add(-24 * time.Hour)
@@ -706,7 +706,7 @@ func TestKeyboard(t *testing.T) {
 	focused := func(selector string) bool {
 		return eval[bool](p, fmt.Sprintf("document.activeElement.matches(%q)", selector))
 	}
-	// Tabs until something has the focus; what has it can be seen to.
+	// Tabs until an element has the focus, which must be visible.
 	tabTo := func(selector string) {
 		t.Helper()
 		for range 60 {
@@ -785,8 +785,8 @@ func TestNarrowAndDark(t *testing.T) {
 	p.accessible().shoot("dark")
 }
 
-// 10 000 builds scroll without a task that holds the page up. It is the page's own time that is measured, since another
-// program may have the processor meanwhile.
+// 10 000 builds scroll without a task that blocks the page. The test measures the processor time of the page, because other programs may
+// use the processor.
 func TestManyBuilds(t *testing.T) {
 	s := serve(t, server.Config{})
 	builds := testlong.Pick(3_000, 10_000)

@@ -1,6 +1,6 @@
-// Package web has the pages that people look at: the usage of an organization, the API reference, and what each error
-// means. They are plain files without a build step. They call the same API as everyone, with the same token, and every
-// link in them is relative, so that they work below any path.
+// Package web has the pages for people: the usage of an organization, the API reference, and a page about each error. They are plain
+// files without a build step. They call the public API with a token, and every link in them is relative, so that they work below
+// any path.
 package web
 
 import (
@@ -26,7 +26,7 @@ type File struct {
 	Policy string
 }
 
-// What a page may load. Nothing comes from another host, no page runs or is styled by text within it, and none may be put
+// The content security policies of the pages. A page loads nothing from another host, has no inline scripts or styles, and may not be put
 // into a frame.
 const (
 	assetPolicy = "default-src 'none'; frame-ancestors 'none'"
@@ -59,7 +59,7 @@ func file(name string, body []byte, policy string) File {
 	return File{body, contentTypes[path.Ext(name)], `W/"` + hex.EncodeToString(sum[:12]) + `"`, policy}
 }
 
-// contentTypes do not depend on what the machine has in /etc/mime.types.
+// contentTypes do not depend on /etc/mime.types.
 var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
 	".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
@@ -81,14 +81,14 @@ type Failure struct {
 	Type   string
 	Status int
 	Title  string   // the status in words
-	What   string   // what happened, in a sentence; code stands between backticks
-	Fix    []string // what to do, in order
+	What   string   // a description of the error in a sentence; code stands between backticks
+	Fix    []string // the steps to correct it, in order
 }
 
 var errorPages = template.Must(template.New("").Funcs(template.FuncMap{"marked": marked}).
 	ParseFS(files, "pages/errors.html", "pages/error.html"))
 
-// marked makes code of what stands between backticks.
+// marked marks text between backticks as code.
 func marked(text string) template.HTML {
 	var b strings.Builder
 	for i, part := range strings.Split(text, "`") {
@@ -101,7 +101,7 @@ func marked(text string) template.HTML {
 	return template.HTML(b.String())
 }
 
-// ErrorPage says what happened and how to mend it.
+// ErrorPage describes an error and how to correct it.
 func ErrorPage(f Failure) File { return render("error.html", f) }
 
 // ErrorIndex lists the errors.

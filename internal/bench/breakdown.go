@@ -21,10 +21,10 @@ func (b *bench) breakdownRequest(token string) []byte {
 	return request("GET", usagePath+largeOrg+"/breakdown?from="+w.From.String()+"&to="+w.To.String(), token, "")
 }
 
-// streamed is what one breakdown took.
+// streamed has the measurements of one breakdown.
 type streamed struct {
 	first, whole time.Duration
-	memory       int64 // the most that the server held beyond what it held before, in bytes
+	memory       int64 // the peak of the server's memory, less its memory before, in bytes
 }
 
 func (b *bench) measureBreakdown(ctx context.Context, d databases) (err error) {
@@ -111,7 +111,7 @@ func (b *bench) streamOnce(ctx context.Context, database, token string) (s strea
 	return s, err
 }
 
-// firstByte throws away what is written to it and takes the time of the first byte.
+// firstByte discards writes and records the time of the first byte.
 type firstByte struct {
 	start time.Time
 	after time.Duration
@@ -124,7 +124,7 @@ func (w *firstByte) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// measureDisconnect has receivers go away, and looks how long server and database go on working for nobody.
+// measureDisconnect closes connections of receivers, and measures how long server and database continue to work.
 func (b *bench) measureDisconnect(ctx context.Context, d databases, name, token string, usual streamed) (err error) {
 	server, err := b.serve(ctx, d.url(name))
 	if err != nil {

@@ -25,11 +25,11 @@ type databases interface {
 	exists(ctx context.Context, name string) (bool, error)
 	// create makes a database without tables, in the place of one that may be there.
 	create(ctx context.Context, name string) error
-	// copyTo copies a database that nobody has open over another.
+	// copyTo replaces a database by a copy of another. Neither is open.
 	copyTo(ctx context.Context, from, to string) error
 	rename(ctx context.Context, from, to string) error
 	remove(ctx context.Context, name string) error
-	// settle has the database do at once what it would do in the background after many writes.
+	// settle makes the database do the background work that follows many writes.
 	settle(ctx context.Context, name string) error
 	size(ctx context.Context, name string) (int64, error)
 	// busy tells whether a process of the database's own works for somebody.
@@ -189,8 +189,8 @@ func (b *bench) makeEmpty(ctx context.Context, d databases, name string) error {
 	return err
 }
 
-// makeBegun makes a database in which one organization has some leases and the other none. What is measured on it does not
-// depend on what PostgreSQL makes of tables that it has only just seen empty.
+// makeBegun makes a database in which one organization has some leases and the other has none. PostgreSQL then does not plan for empty
+// tables.
 func (b *bench) makeBegun(ctx context.Context, d databases) error {
 	if err := b.makeEmpty(ctx, d, begunDatabase); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (b *bench) fill(ctx context.Context, d databases) (string, error) {
 	return name, d.rename(ctx, building, name)
 }
 
-// write records a history through the store, which keeps whatever else belongs to the books.
+// write records a history through the store, which also writes entries and sums.
 func write(ctx context.Context, books *database.Database, h history) error {
 	const atOnce, writers = 1000, 4 // a few wait while others are committed
 	group, ctx := errgroup.WithContext(ctx)

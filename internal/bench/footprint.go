@@ -33,7 +33,7 @@ func (b *bench) measureFootprint(ctx context.Context, d databases) error {
 		if err != nil {
 			return errors.Join(err, server.stop())
 		}
-		time.Sleep(time.Second) // for what a program does after its start
+		time.Sleep(time.Second) // until the program has finished its start
 		held, err := memory(server.pid(), "VmRSS")
 		if err := errors.Join(err, server.stop()); err != nil {
 			return err

@@ -72,7 +72,7 @@ func (h history) lease(i int) billing.Lease {
 	}
 }
 
-// leases makes those from the first one given up to the end given.
+// leases makes the leases from the first to before the end.
 func (h history) leases(first, end int) []billing.Lease {
 	leases := make([]billing.Lease, 0, end-first)
 	for i := first; i < end; i++ {
@@ -89,7 +89,7 @@ func (h history) id(kind byte, at billing.Time, i int) (id billing.ID) {
 	return id
 }
 
-// mix spreads the bits of a number (splitmix64), so that what follows from it looks like chance.
+// mix spreads the bits of a number (splitmix64), so that the result looks random.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// request writes out a request as it is sent. A generator that built it anew each time would be measured as well.
+// request returns the bytes of a request. They are made once, so that making them is not measured.
 func request(method, path, token, body string) []byte {
 	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\n", method, path, token)
 	if body != "" {
@@ -110,8 +110,8 @@ func hasHeader(line []byte, name string) bool {
 	return len(line) >= len(name) && line[0]|0x20 == name[0] && strings.EqualFold(string(line[:len(name)]), name)
 }
 
-// drive has several connections send what next gives them, until it gives nil or the time is up. Zero is any time. It returns
-// how many requests were answered with 200, and how long that took; any other answer is an error.
+// drive sends the requests of next over several connections, until next returns nil or the time is up. Zero is no limit. It returns how
+// many requests were answered with 200, and how long that took. Every other answer is an error.
 func drive(ctx context.Context, address string, connections int, limit time.Duration, next func(connection int) []byte) (int64, time.Duration, error) {
 	open := make([]*connection, connections)
 	for i := range open {
@@ -160,7 +160,7 @@ func drive(ctx context.Context, address string, connections int, limit time.Dura
 // always gives the same request to all.
 func always(request []byte) func(int) []byte { return func(int) []byte { return request } }
 
-// generator is what sends the requests of which the server could answer more than a generator in Go can send.
+// generator is the external program that sends requests which a generator in Go could not send fast enough.
 type generator struct{ wrk string } // the path of wrk; "" where there is none
 
 func findGenerator() generator {

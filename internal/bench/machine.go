@@ -97,7 +97,7 @@ func memory(pid int, field string) (int64, error) {
 	return kib << 10, nil
 }
 
-// forgetPeak has the kernel count VmHWM anew.
+// forgetPeak resets VmHWM of a process.
 func forgetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }

@@ -1,5 +1,5 @@
-// Command bench measures the program that it is given against yardsticks, side by side, and writes what it found as
-// docs/benchmarks.md has it. It sees of the program what any client sees.
+// Command bench measures the given program against yardsticks, side by side, and writes the results in the form of docs/benchmarks.md. It
+// uses the program like any other client.
 package main
 
 import (

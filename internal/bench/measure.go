@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// unit says what a number counts.
+// unit is the unit of a number.
 type unit int
 
 const (
@@ -67,7 +67,7 @@ func grouped(n int64) string {
 	return strings.Join(groups, " ")
 }
 
-// series is what several runs of the same measured.
+// series has the results of several runs.
 type series []int64
 
 func (s series) median() int64 {
@@ -96,7 +96,7 @@ func (s series) ratios(by series) series {
 	return ratios
 }
 
-// bound is what is wanted of a ratio, or of a number without a yardstick, in its unit. Zero is no bound.
+// bound is the bound of a ratio, or of a number without a yardstick in its unit. Zero is no bound.
 type bound struct{ least, most int64 }
 
 // least and most are bounds of a ratio in hundredths.
@@ -116,7 +116,7 @@ type row struct {
 	store     string // "" where there is none
 	unit      unit
 	ours      series
-	against   string // what the yardstick is; "" where there is none
+	against   string // the name of the yardstick; "" if there is none
 	yardstick series
 	bound     bound
 }

@@ -103,7 +103,7 @@ func (p *process) stop() error {
 	}
 }
 
-// run runs one command of the program and returns what it prints.
+// run runs one command of the program and returns its output.
 func (b *bench) run(ctx context.Context, stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.program, args...)
 	cmd.Stdin = strings.NewReader(stdin)

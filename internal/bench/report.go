@@ -12,7 +12,7 @@ import (
 //go:embed report.md.tmpl
 var reportText string
 
-// summary is what was found of a row, in words.
+// summary describes the result of a row.
 func (r row) summary() string {
 	text := r.spread()
 	if r.against != "" {

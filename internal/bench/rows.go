@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// leaseColumns are all that a breakdown shows, and what it is ordered by.
+// leaseColumns are the columns that a breakdown shows or is ordered by.
 const leaseColumns = `lease_id, job_id, job_name, step_key, vm_handle, build_id, build_number, build_external_id,
 	pipeline_id, pipeline_name, pipeline_slug, cpu_count, memory_gb, disk_gb, started_at, finished_at, duration_seconds, amount_cents`
 
@@ -28,11 +28,11 @@ type rows interface {
 	drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error)
 	// load reads all rows of a query into memory.
 	load(ctx context.Context, query string, args ...any) error
-	// tables reads what was written into the tables that belong to organizations.
+	// tables reads the rows of the tables that belong to organizations.
 	tables(ctx context.Context) ([]table, error)
 	// insert writes parts of tables in one transaction.
 	insert(ctx context.Context, parts []table) error
-	// dropTriggers removes what guards the tables against changes.
+	// dropTriggers removes the triggers that protect the tables against changes.
 	dropTriggers(ctx context.Context) error
 	close() error
 }
@@ -57,7 +57,7 @@ func openRows(ctx context.Context, url string) (rows, error) {
 	return postgresRows{conn}, err
 }
 
-// appended tells whether recording leases appends to the table, whatever else it may change.
+// appended reports whether recording leases appends rows to the table.
 func appended(name string) bool {
 	switch name {
 	case "organizations", "tokens", "token_organizations", "ledger_heads", "goose_db_version":
@@ -66,7 +66,7 @@ func appended(name string) bool {
 	return !strings.HasPrefix(name, "sqlite_")
 }
 
-// tableOrder brings what others refer to first, and leases into the order of their entries.
+// tableOrder puts tables that others refer to first, and leases into the order of their entries.
 func tableOrder(columns map[string][]string) (tables []table) {
 	for _, name := range []string{"leases", "ledger_entries"} {
 		tables = append(tables, table{name: name, columns: columns[name]})
@@ -151,7 +151,7 @@ func (r *sqliteRows) tables(ctx context.Context) ([]table, error) {
 	return readTables(ctx, r.values, `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`)
 }
 
-// readTables finds the tables of a database with the query given, and reads those that leases are recorded in.
+// readTables finds the tables of a database with the query, and reads the tables that recording leases appends to.
 func readTables(ctx context.Context, values func(context.Context, string, ...any) ([][]any, error), query string) ([]table, error) {
 	found, err := values(ctx, query)
 	if err != nil {
@@ -277,5 +277,5 @@ func (r postgresRows) insert(ctx context.Context, parts []table) error {
 	})
 }
 
-// dropTriggers has nothing to do: none looks at what is inserted.
+// dropTriggers has nothing to do, because no trigger runs for insertions.
 func (r postgresRows) dropTriggers(context.Context) error { return nil }

@@ -102,7 +102,7 @@ func recordOne(c echo.Context, db writer, insert func(context.Context, transacti
 	return c.JSON(http.StatusOK, map[string]any{"data": []map[string]any{{"lease_id": body.Leases[0].LeaseID, "status": "billed"}}})
 }
 
-// writer and transaction are what the yardsticks need of a database.
+// writer and transaction are the interfaces of a database that the yardsticks need.
 type writer interface {
 	transact(context.Context, func(transaction) error) error
 }
@@ -112,7 +112,7 @@ type transaction interface {
 	// get reads one row, and tells whether there was one.
 	get(ctx context.Context, text string, args []any, into ...any) (bool, error)
 	idType() string
-	// forUpdate is what follows a query for a row that is locked.
+	// forUpdate returns the clause of a query that locks its row.
 	forUpdate() string
 }
 
@@ -159,7 +159,7 @@ func leaseRow(org billing.ID, l leaseJSON) (args []any, id billing.ID, start, ce
 	}, ids[0], int64(times[0]), -cost, err
 }
 
-// insertNaively does what a first version of a billing server would: all that the books need, one lease at a time.
+// insertNaively writes the books like a first version of a billing server would, one lease at a time.
 func insertNaively(ctx context.Context, t transaction, l leaseJSON) error {
 	org := orgIDs[largeOrg]
 	row, lease, start, cents, err := leaseRow(org, l)

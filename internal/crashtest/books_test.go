@@ -8,7 +8,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// books is what a server tells of one organization.
+// books has the answers of a server about one organization.
 type books struct {
 	balance int64
 	debits  map[string]client.Transaction // by the lease's handle
@@ -17,11 +17,10 @@ type books struct {
 	usage   client.UsageResponse
 }
 
-// readBooks reads an organization's books while nobody writes to them.
+// readBooks reads the books of an organization to which no client writes.
 func readBooks(t *testing.T, c *client.Client, org string) books {
 	t.Helper()
-	// Of a server that was killed, the database may get to know later; what that server was about to commit can come in
-	// between two of these calls.
+	// The database may notice the end of a killed server late. A last commit of that server may come between two of these calls.
 	for {
 		newest := newestEntry(t, c, org)
 		b := readOnce(t, c, org)
@@ -100,9 +99,8 @@ func readOnce(t *testing.T, c *client.Client, org string) books {
 	return b
 }
 
-// check compares what a server tells with what was sent: all that was acknowledged is there once; all else is there once,
-// or not at all. It returns how many of the requests that were not acknowledged took place all the same. Nobody may be
-// sending.
+// check compares the books of a server with the requests. An acknowledged request is in the books once, another one once or not at all.
+// check returns how many requests took place without an acknowledgement. No client may be sending.
 func (l *load) check(s *service) (unacknowledged int) {
 	l.t.Helper()
 	for _, org := range l.orgs {
@@ -148,7 +146,7 @@ func (l *load) check(s *service) (unacknowledged int) {
 	return unacknowledged
 }
 
-// checkSums checks that the server's sums are those of its own lists.
+// checkSums compares the server's sums with its lists.
 func (l *load) checkSums(org string, b books) {
 	l.t.Helper()
 	var balance int64

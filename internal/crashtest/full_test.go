@@ -88,7 +88,7 @@ func TestDiskFullSQLite(t *testing.T) {
 			d.fill()
 			l.starve()
 			end()
-			// What was acknowledged can be read, and the balance with it; also from a server that starts now.
+			// Acknowledged requests can be read, and the balance, also from a server that starts now.
 			l.check(s)
 			s.kill()
 			s = l.serve()

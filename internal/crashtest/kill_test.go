@@ -64,7 +64,7 @@ func TestOneOfTwoServersKilled(t *testing.T) {
 	})
 }
 
-// conclude checks what is there, sends again what was not acknowledged, and checks that all is there then.
+// conclude checks the books, repeats the requests that were not acknowledged, and checks that all requests are in the books then.
 func (l *load) conclude(rounds int, servers ...*service) {
 	l.t.Helper()
 	unacknowledged := l.check(servers[0])
@@ -152,7 +152,7 @@ func (l *load) checkRunning(s *service) {
 	}
 }
 
-// checkUnavailable checks what a server answers while its database is gone.
+// checkUnavailable checks the answers of a server while its database is gone.
 func (s *service) checkUnavailable(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)

@@ -27,8 +27,7 @@ const (
 	looked = 200
 )
 
-// After any number of requests a server at rest holds what it held at rest before: goroutines, open files and connections,
-// memory.
+// After many requests, a server at rest has no more goroutines, open files, connections and memory than before.
 func TestNothingLeaks(t *testing.T) {
 	onEachStore(t, func(t *testing.T, database string) {
 		duration := time.Duration(testlong.Pick(1, 20)) * time.Second
@@ -47,7 +46,7 @@ func TestNothingLeaks(t *testing.T) {
 		m.send(duration, looked)
 		var after holdings
 		defer func() { t.Logf("%d requests; at first %+v, at last %+v", m.sent.Load(), before, after) }()
-		// What was cut off takes a moment to end.
+		// A cancelled request takes a moment to end.
 		eventually(t, "what was held to be let go", func() bool {
 			after = s.atRest(t)
 			return after.goroutines <= before.goroutines+fewMore && after.files <= before.files+fewMore
@@ -65,13 +64,13 @@ func TestNothingLeaks(t *testing.T) {
 // fewMore is by how much two counts may differ that are the same but for the moment: a pool has room for a few more connections.
 const fewMore = 40
 
-// holdings is what a server holds.
+// holdings are the resources of a server.
 type holdings struct {
 	goroutines, files int64
 	heap, resident    int64 // bytes
 }
 
-// atRest looks at a server that has nothing to do, once it has thrown away what nobody needs.
+// atRest reads the resources of an idle server after a garbage collection.
 func (s *service) atRest(t *testing.T) (h holdings) {
 	t.Helper()
 	s.profile(t, "/debug/pprof/heap?gc=1")
@@ -109,7 +108,7 @@ func (s *service) profile(t *testing.T, path string) []byte {
 	return body
 }
 
-// mixture sends requests of every kind, good and bad ones, and some whose answer nobody waits for.
+// mixture sends requests of every kind, good and bad ones, and leaves some before their answer.
 type mixture struct {
 	t         *testing.T
 	s         *service

@@ -28,7 +28,7 @@ var window = client.Window{
 	To:   time.Date(2026, 6, 4, 0, 0, 0, 0, time.UTC),
 }
 
-// load writes to the servers of one database with several clients, and records what was sent and what was acknowledged.
+// load writes to the servers of one database with several clients, and records requests and acknowledgements.
 type load struct {
 	t        *testing.T
 	database string
@@ -103,7 +103,7 @@ type lease struct {
 func (l *lease) finished() bool { return l.latest.FinishedAt != nil }
 
 // newLoad creates the organizations and a token, and returns a load that writes to them. The load has a random source of its
-// own, whose seed is drawn from that of the test.
+// own, with a seed from the source of the test.
 func newLoad(t *testing.T, database string, random *rand.Rand, orgs ...string) *load {
 	t.Helper()
 	return &load{
@@ -188,7 +188,7 @@ func (l *load) next() *request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.requests); n > 0 && l.random.IntN(6) == 0 {
-		// Any earlier request is sent again, whatever its outcome. Half of the time it is a recent one, which may still be in flight.
+		// An earlier request is repeated, with any outcome. Half of the time it is a recent one, which may still be in flight.
 		r := l.requests[l.random.IntN(n)]
 		if l.random.IntN(2) == 0 {
 			r = l.requests[n-1-l.random.IntN(min(n, clients))]

@@ -24,7 +24,7 @@ import (
 const (
 	// roundsEnv sets how many times each test injects its fault.
 	roundsEnv = "SOAK_ROUNDS"
-	// seedEnv sets the seed of the random choices, to repeat those of an earlier run. The timing still differs between runs.
+	// seedEnv sets the seed of the random choices, to repeat an earlier run. The timing still differs between runs.
 	seedEnv = "SOAK_SEED"
 )
 
@@ -86,7 +86,7 @@ func newRandom(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// run runs one command of the program and returns what it prints.
+// run runs one command of the program and returns its output.
 func run(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -15,7 +15,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
-// Two servers of one database get the same job and the same Idempotency-Key at once, many times each.
+// Two servers of one database get the same job and the same Idempotency-Key at the same time, many times each.
 func TestTwoServersSameKeys(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, database string) {
@@ -25,7 +25,7 @@ func TestTwoServersSameKeys(t *testing.T) {
 		p := pair{t: t, servers: [2]*service{serve(t, database, token), serve(t, database, token)}}
 
 		times := testlong.Pick(80, 1000)                             // half of them to each organization
-		l := load{t: t, random: random, leases: map[string]*lease{}} // for what it makes up
+		l := load{t: t, random: random, leases: map[string]*lease{}} // to make leases
 		var requests []*request
 		for i := range times {
 			leases := &request{org: orgs[i%len(orgs)]}
@@ -91,7 +91,7 @@ type pair struct {
 	again   atomic.Int64 // attempts that were answered with 503
 }
 
-// both sends to both servers at once, to each until it answers.
+// both sends to both servers at the same time, to each until it answers.
 func both[T any](p *pair, i int, send func(context.Context, *client.Client) (T, error)) (answers [2]T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -135,7 +135,7 @@ func (p *pair) record(i int, r *request) {
 			billed++
 		}
 	}
-	// Of an attempt that was answered with 503, nobody knows whether it billed the lease.
+	// An attempt that was answered with 503 may have billed the lease.
 	if billed > 1 || billed < 1 && p.again.Load() == 0 || one.LeaseID != other.LeaseID || one.AmountCents != other.AmountCents {
 		p.t.Errorf("the servers answer %+v and %+v", one, other)
 	}
@@ -166,21 +166,21 @@ func TestTwoServersSameOrganizations(t *testing.T) {
 		servers := []*service{l.serve(), l.serve()}
 		end := l.begin(servers...)
 		l.await(testlong.Pick(150, 1000))
-		verify(t, database, l.orgs) // beside all that is being written
+		verify(t, database, l.orgs) // while clients write
 		l.await(testlong.Pick(75, 500))
 		end()
 		l.conclude(1, servers...)
 		if strings.HasPrefix(database, "postgres:") {
 			for _, s := range servers {
-				s.kill() // what PostgreSQL counts it tells at the latest when a connection ends
+				s.kill() // the end of a connection makes PostgreSQL publish its counters
 			}
 			checkNoDeadlocks(t, database)
 		}
 	})
 }
 
-// checkNoDeadlocks checks that no transaction was given up for another's sake. Each would cost a second and be tried again,
-// so that nobody hears of it.
+// checkNoDeadlocks checks that PostgreSQL has resolved no deadlock. Each would cost a second, and would stay unnoticed because the
+// transaction is tried again.
 func checkNoDeadlocks(t *testing.T, database string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

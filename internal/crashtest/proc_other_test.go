@@ -2,5 +2,5 @@
 
 package crashtest
 
-// held knows nothing of a process here; what the process says of itself must do.
+// held cannot read the resources of a process here. The counters of the process itself have to do.
 func held(int) (files, resident int64, err error) { return 0, 0, nil }

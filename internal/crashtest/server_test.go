@@ -91,7 +91,7 @@ func (s *service) read(stderr io.Reader, address chan<- string) {
 	for lines.Scan() {
 		line := lines.Text()
 		if _, rest, ok := strings.Cut(line, ` msg="serving profiles" address=`); ok {
-			s.debug = rest // before the address is known, so nobody reads it yet
+			s.debug = rest // before the address is known, so no client reads it yet
 		}
 		if _, rest, ok := strings.Cut(line, " msg=serving address="); ok {
 			found, _, _ := strings.Cut(rest, " ")
@@ -118,7 +118,7 @@ func (s *service) kill() {
 	<-s.exited
 }
 
-// retryable checks that whoever is told that the service is unavailable is told when to come again.
+// retryable checks that an answer that the service is unavailable says when to try again.
 type retryable struct {
 	t    *testing.T
 	next http.RoundTripper

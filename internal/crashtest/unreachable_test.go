@@ -14,8 +14,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// The network between a server and PostgreSQL swallows everything, without a word to either side. What the server has locked
-// then is in the way of another one, until PostgreSQL takes it back.
+// The network between a server and PostgreSQL loses all packets without an error. The locks of the server then block another server,
+// until PostgreSQL ends the transaction.
 func TestPostgreSQLUnreachable(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)

@@ -42,7 +42,7 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		}
 		return &Database{Store: store.New(db), postgres: db}, nil
 	}
-	// The text may hold a password, so only what looks like a scheme is repeated.
+	// The text may have a password, so only a scheme is repeated.
 	if !regexp.MustCompile(`^[a-z0-9+]{1,16}$`).MatchString(scheme) || !strings.Contains(url, ":") {
 		return nil, errors.New("the database must be given as sqlite:FILE or postgres://…")
 	}

@@ -79,7 +79,7 @@ func TestMustExist(t *testing.T) {
 	storetest.Must(t, MustExist("postgres://db/billing"))
 }
 
-// What one kind of database cannot do is refused with the reason.
+// An operation of another kind of database is refused with the reason.
 func TestOfAnotherKind(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "backup.db")
 	if err := open(t, pgtest.Database(t)).Backup(t.Context(), file); !errors.Is(err, billing.ErrInvalid) || !strings.Contains(err.Error(), "pg_dump") {

@@ -31,7 +31,7 @@ const maxModelSteps = 20_000
 
 var modelSteps = testlong.Pick(1_000, 10_000)
 
-// Every answer of a store is that of a model, which keeps the books in slices and adds up whatever it is asked for. Each
+// Every answer of a store is equal to that of a model, which keeps the books in slices and computes each sum. Each
 // history of operations is on organizations of its own, and goes through two stores that have the database open, as two
 // servers would.
 func TestModel(t *testing.T) {
@@ -69,8 +69,8 @@ var modelKinds = []error{
 // modelOrg is an organization and its books.
 type modelOrg struct {
 	billing.Organization
-	// What the store chooses is missing in the rows of a write until it is learnt: the ids and times of entries, and the id of
-	// a lease that has a job_id.
+	// Until the model has learnt them, the rows of a write lack the values that the store chooses: the ids and times of entries, and
+	// the id of a lease that has a job_id.
 	leases  []billing.Lease
 	entries []billing.Entry
 }
@@ -132,8 +132,8 @@ func settled(l billing.Lease) (billing.Lease, bool) {
 	return l, *l.DurationSeconds >= 0 && *l.DurationSeconds <= longest && !tooLong
 }
 
-// filled puts what a report says of a running lease where nothing is known, and tells whether they agree. What the report
-// leaves out is no disagreement.
+// filled adds a reported value of a running lease if none is known, and reports whether the two agree. A missing value agrees with
+// everything.
 func filled[T comparable](known **T, reported *T, running bool) bool {
 	if reported == nil {
 		return true
@@ -199,7 +199,7 @@ func (o *modelOrg) append(e billing.Entry) bool {
 	return ok
 }
 
-// record records a lease. One whose amount is given has been billed elsewhere.
+// record records a lease. If it has an amount, another system has billed it.
 func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 	at = slices.IndexFunc(o.leases, func(stored billing.Lease) bool {
 		if l.JobID != nil {
@@ -1062,8 +1062,8 @@ func (d *duel) write() {
 	}
 }
 
-// The parts apply an operation to the model, of whose entries so many are known in full. They are not ok where nobody would
-// send the operation to the store, since it is wrong in itself.
+// The parts apply an operation to the model, of which the given number of entries is known completely. They are not ok if the operation
+// is invalid by itself and would not reach the store.
 
 func (d *duel) recordPart(org *modelOrg, _ int) (part, bool) {
 	leases := []billing.Lease{d.anyLease(org), d.anyLease(org)}

@@ -137,8 +137,8 @@ func TestDialectsHaveTheSameMigrations(t *testing.T) {
 	}
 }
 
-// The rows of an organization are found by their keys, however many there are, also while PostgreSQL's statistics have it that
-// the organization has none. So are those that foreign keys refer to.
+// The rows of an organization are found by their keys, also if PostgreSQL's statistics say that the organization has no rows. The same
+// holds for rows that foreign keys refer to.
 func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 	database := pgtest.Database(t)
 	s, raw := open(t, database), pgtest.Connect(t, database)

@@ -12,9 +12,9 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
-// standInCitus makes what Distribute uses of Citus, with the types that Citus's own functions have. They note their calls
-// and do not spread anything; like those of Citus, they refuse a table that is spread already, and one that refers to a
-// table that is not spread yet.
+// standInCitus makes the functions of Citus that Distribute uses, with the same types. They record their calls and do not distribute
+// anything. Like the functions of Citus, they refuse a table that is distributed already, or that refers to a table that is not
+// distributed yet.
 func standInCitus(t *testing.T, database string) *sql.DB {
 	t.Helper()
 	db := pgtest.Connect(t, database)

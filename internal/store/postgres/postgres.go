@@ -169,7 +169,7 @@ func (a *address) probe(ctx context.Context) error {
 	return err
 }
 
-// sizes returns how many connections the pools for short reads and for snapshots may have, beside the one that writes.
+// sizes returns how many connections the pools for short reads and for snapshots may have. One more connection writes.
 func (a *address) sizes() (reads, snapshots int32) {
 	reads, snapshots = 16, 8
 	if left := int32(a.maxConnections) - 1; left > 0 && left < reads+snapshots {
@@ -212,7 +212,7 @@ const abandonedAfter = 5 * time.Second
 // takes.
 const noTimeouts = `SELECT set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false)`
 
-// Behind a pooler, settings of a session stay with a connection of the pooler. A transaction makes those that matter for itself.
+// Behind a pooler, settings of a session stay with a connection of the pooler. Each transaction therefore sets the important ones.
 const (
 	pooledSnapshot = `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`
 	pooledWrite    = `SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'`

@@ -59,7 +59,7 @@ func (f *flock) bill() {
 	f.bills++
 }
 
-// usage asks all that may come from a replica, and tells how often bill was called before, by the answers.
+// usage reads the usage, which may come from a replica, and returns how often bill was called before it.
 func (f *flock) usage() int64 {
 	f.Helper()
 	ctx, w := f.Context(), billing.Window{From: 0, To: billing.Day}
@@ -123,7 +123,7 @@ func (l *safeLog) String() string {
 	return l.text.String()
 }
 
-// With the primary closed to reads, what is still answered comes from the replica.
+// If the primary is closed to reads, all answers come from the replica.
 func TestReplicasAnswer(t *testing.T) {
 	f := newFlock(t, 1)
 	f.follow(f.replicas[0].URL(flockDatabase))
@@ -164,12 +164,12 @@ func TestReplicaThatLags(t *testing.T) {
 	billed := time.Now()
 	for left := false; !left; {
 		asked := time.Now()
-		// On a busy machine the replica may be passed over for a moment before, since nobody has asked it for too long.
+		// On a busy machine the replica may be left out earlier for a moment, because its last measurement is too old.
 		left = strings.Contains(f.log.String(), "replica is left out")
 		if got := f.usage(); got < f.bills && asked.Sub(billed) > maxLag {
 			t.Fatalf("an answer is %s old", asked.Sub(billed))
 		}
-		// What must not be old never is.
+		// Balances and entries are always fresh.
 		storetest.WantBalance(t, f.store, f.org, f.bills, -12*f.bills)
 		if entries, err := f.store.Entries(t.Context(), f.org, 1<<62, 10); err != nil || int64(len(entries)) != f.bills {
 			t.Fatalf("there are %d entries, %v", len(entries), err)
@@ -218,7 +218,7 @@ func TestReplicaThatStops(t *testing.T) {
 						t.Errorf("%s: %v", what, err)
 					}
 				}
-				// What has begun to arrive cannot come from elsewhere.
+				// An answer that has begun cannot continue from another server.
 				for row, err := range f.store.Breakdown(context.Background(), f.org, w) {
 					if err != nil {
 						t.Errorf("breakdown: %v", err)
@@ -264,7 +264,7 @@ func TestReplicaThatComesLater(t *testing.T) {
 	f.await(0, true)
 }
 
-// A primary that says nothing leaves nobody to compare a replica with.
+// Without answers of the primary, no replica is known to be fresh.
 func TestReplicaWithoutPrimary(t *testing.T) {
 	f := newFlock(t, 1)
 	f.follow(f.replicas[0].URL(flockDatabase))
@@ -279,7 +279,7 @@ func TestReplicaWithoutPrimary(t *testing.T) {
 	f.await(0, true)
 }
 
-// A server that follows no other, or whose database is another one, is no replica however far its log has come.
+// A server that follows no other, or has another database, is no replica at any position of its log.
 func TestReplicaThatIsNone(t *testing.T) {
 	f := newFlock(t, 1)
 	f.on(f.primary, `CREATE DATABASE other`)
@@ -291,7 +291,7 @@ func TestReplicaThatIsNone(t *testing.T) {
 		f.on(other, `SELECT pg_switch_wal(), pg_logical_emit_message(false, 'test', 'x')`)
 	}
 	urls := []string{
-		f.replicas[0].URL(flockDatabase), // the one that is a replica
+		f.replicas[0].URL(flockDatabase), // a replica
 		f.primary.URL(flockDatabase),
 		f.replicas[0].URL("other"),
 		other.URL(flockDatabase),
@@ -391,7 +391,7 @@ func (p *proxy) copy(to, from net.Conn) {
 	}
 }
 
-// A replica whose machine is gone answers nothing, not even that it is gone. Reads that are under way go to the primary.
+// A replica on a lost machine does not answer at all. Running reads continue on the primary.
 func TestReplicaThatFallsSilent(t *testing.T) {
 	f := newFlock(t, 1)
 	p, through := newProxy(t, f.replicas[0].URL(flockDatabase))

@@ -17,7 +17,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
-// A copy that is made while others write is one moment of the books, and holds all that was acknowledged before it began.
+// A copy that is made while clients write has the state of one moment, with every write that was acknowledged before.
 func TestBackupWhileWritersWrite(t *testing.T) {
 	s, db := open(t, newFile(t))
 	const writers, backups = 8, 5

@@ -13,7 +13,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
-// findings are what an audit finds.
+// findings returns the findings of an audit.
 func findings(t *testing.T, s *store.Store) (found []string, err error) {
 	t.Helper()
 	err = audit.Verify(t.Context(), s, func(org, what string) { found = append(found, org+": "+what) }, func(audit.Report) {})

@@ -11,7 +11,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
-// The files of a database are readable for their owner alone, whatever the umask is, and so is a backup.
+// Only their owner can read the files of a database and a backup, with every umask.
 func TestFileModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	file := newFile(t)

@@ -28,7 +28,7 @@ func open(t *testing.T, file string) (*store.Store, *Database) {
 	return s, db
 }
 
-// The pragmas are those of a connection, so every connection that a pool may open is asked.
+// Pragmas belong to a connection, so every connection of a pool is asked.
 func TestConnections(t *testing.T) {
 	// A name that must not be read as parameters of the connection.
 	_, db := open(t, filepath.Join(t.TempDir(), "a?_pragma=synchronous(OFF)&_txlock=deferred#b"))
@@ -53,7 +53,7 @@ func TestConnections(t *testing.T) {
 	eachConnection(t, db.snapshots, pragmas("snapshots", 1))
 }
 
-// eachConnection hands over all connections of the pool, while it has none of them.
+// eachConnection calls do with each connection of the pool.
 func eachConnection(t *testing.T, pool *sqlitex.Pool, do func(*sqlite.Conn)) {
 	t.Helper()
 	for range readers() {

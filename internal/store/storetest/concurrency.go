@@ -25,8 +25,8 @@ var concurrencyTests = []test{
 	{"Closed", testClosed},
 }
 
-// testManyWriters has writers to each organization, half of them through a second store. Whatever they do at once, each
-// operation takes place exactly once, and the ledgers add up.
+// testManyWriters has several writers to each organization, half of them through a second store. Each operation takes place exactly once,
+// and the ledgers add up.
 func testManyWriters(s *suite, organizations, writers, operations int) {
 	stores := []billing.Store{s.store, s.open()}
 	var orgs []billing.Organization
@@ -278,7 +278,7 @@ func testCancelledBefore(s *suite) {
 	s.credit(acme, 1, "key")
 }
 
-// Whoever gives up while others are at work is answered at once, and what was not begun does not take place.
+// A caller that gives up in the queue is answered immediately, and its write does not take place.
 func testCancelledWhileQueued(s *suite) {
 	acme := s.organization("acme")
 	held := newGate()
@@ -311,7 +311,7 @@ func testCancelledWhileQueued(s *suite) {
 	s.audit()
 }
 
-// What has begun takes place as a whole or not at all, and is answered, or known when it is sent again.
+// An operation that is applied takes place as a whole or not at all, even if its caller gives up.
 func testCancelledWhileApplied(s *suite) {
 	acme := s.organization("acme")
 	held := newGate()
@@ -326,7 +326,7 @@ func testCancelledWhileApplied(s *suite) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.Error(err)
 	}
-	// This comes after it, whatever became of it.
+	// A later write follows it.
 	s.credit(acme, 10, "later")
 	if seq := s.head(acme).Seq; seq != 1 && seq != 3 || err == nil && seq != 3 {
 		s.Errorf("after the error %v there are %d entries", err, seq)

@@ -188,7 +188,7 @@ var errFull = errors.New("the receiver is full")
 // stopSink takes so much and no more.
 type stopSink struct {
 	left  int
-	after func() error // what happens at its end
+	after func() error // is called at its end
 }
 
 func (s *stopSink) take() error {

@@ -88,7 +88,7 @@ func testEntriesWhileAppending(s *suite) {
 	s.same("the pages together", want, got)
 }
 
-// An entry is found by its id in its own ledger alone, a debit with its lease.
+// An entry is found by its id only in its own ledger, a debit with its lease.
 func testEntryByID(s *suite) {
 	acme, globex := s.organization("acme"), s.organization("globex")
 	credit := s.credit(acme, 5, "key")

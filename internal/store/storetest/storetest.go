@@ -17,8 +17,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// Create makes a new, empty database and returns what opens it: each call opens the same database once more, as another
-// process would. Both fail the test where they cannot. The stores are closed when the test ends; the suite may have closed
+// Create makes a new, empty database and returns a function that opens it. Each call opens the same database once more, like another
+// process. Both fail the test where they cannot. The stores are closed when the test ends; the suite may have closed
 // them before.
 type Create func(t *testing.T) (open func() billing.Store)
 
