@@ -38,7 +38,7 @@
 //
 //   - [*Error]: the server, or a proxy before it, answered outside 2xx. Programs go by its code, as
 //     errors.Is(err, client.ErrLeaseConflict), and by Type for a code they do not know.
-//   - [ErrInvalidResponse], by [errors.Is]: the answer was 2xx but is not what the contract says.
+//   - [ErrInvalidResponse], by [errors.Is]: the answer was 2xx but does not follow the contract.
 //   - [*net/url.Error], by [errors.AsType]: no answer, or half of one. [errors.Is] finds [context.DeadlineExceeded],
 //     [context.Canceled] and [io.ErrUnexpectedEOF] in it.
 //   - An error about an argument, of a token source or of a middleware; nothing was sent.
@@ -51,7 +51,7 @@
 // A request is sent again, at most twice unless [WithMaxRetries] says otherwise, when the answer is a 408, 429, 502, 503 or
 // 504, or when there is none, or half of one, in the time of [WithTimeout]. Before the first retry lie up to 0.5 seconds, and
 // up to twice as long before each further one, at random; and before that the time that the server's Retry-After asks for,
-// of which at most a minute is granted. No wait is begun that the context's deadline would end: the call fails at once, with
+// at most a minute of it. If the context's deadline would end a wait, the call fails immediately, with
 // the failure itself. Every write has a key before its first attempt, under which the server does it once.
 //
 // # The token

@@ -414,7 +414,7 @@ func TestTokenIsNotPrinted(t *testing.T) {
 			}
 		}
 	}
-	// Printers that follow every pointer, like those of test libraries, find no token either.
+	// A printer that follows every pointer, like that of a test library, finds no token either.
 	if path := findString(reflect.ValueOf(c), testToken, map[uintptr]bool{}); path != "" {
 		t.Errorf("the token is at c%s", path)
 	}

@@ -33,9 +33,9 @@ func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) i
 //
 //	for tx, err := range c.TransactionsSince(ctx, "acme", last) {
 //		if err != nil {
-//			return err // last is where to go on from
+//			return err // continue from last later
 //		}
-//		… // deal with tx, and store last together with what comes of it
+//		… // process tx, and store last together with the result
 //		last = tx.ID
 //	}
 //

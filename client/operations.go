@@ -211,10 +211,10 @@ type PostedCredit struct {
 // either end. However often a call is repeated with the same key and credit, there is one entry. The same key with another
 // credit is [ErrIdempotencyKeyReused].
 //
-// Only the caller knows what is one and the same credit across calls and restarts, so the key is best the caller's: the id
-// of an invoice or support case, or a random UUID that is stored before the call. With an empty one, PostCredit makes a
+// The caller should choose the key, because only the caller can recognize the same credit after a restart: the id of an invoice or
+// support case, or a random UUID that is stored before the call. With an empty one, PostCredit makes a
 // key that its own retries share and that the result tells. After an error such a credit may have been posted, under a key
-// that nobody knows: do not repeat the call before a look at the ledger.
+// that the caller does not know: look at the ledger before repeating the call.
 //
 // The token needs the role admin.
 func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, credit PostCreditRequest, opts ...Option) (*PostedCredit, error) {

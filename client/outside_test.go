@@ -64,7 +64,7 @@ func TestConsumer(t *testing.T) {
 	}
 }
 
-// The Go code of the README compiles and does what the text says. A block may use declarations of previous blocks.
+// The Go code of the README compiles and does what the text says. A block may use what a previous block declares.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

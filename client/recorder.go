@@ -43,7 +43,8 @@ type RecorderOptions struct {
 
 // Recorder takes leases one by one and records them in batches, in the order in which they were taken. While the server
 // cannot be reached, is too busy or fails, the recorder tries until it succeeds, and the leases wait; [WithLogger] shows
-// it. A request that the server refuses because of some of its leases is split until only those are left out.
+// it. If the server refuses a request because of some of its leases, the recorder
+// splits the request until only these leases are rejected.
 //
 // Each lease that Record takes is given to exactly one of OnAccepted and OnRejected before Close returns, so that none is
 // lost unnoticed. Both are called by one goroutine, one call at a time, and hold up the recorder while they run; they must

@@ -446,9 +446,11 @@ func TestTokens(t *testing.T) {
 	if _, err := other.RevokeToken(t.Context(), kept.ID); err != nil {
 		t.Fatal(err)
 	}
+	// It holds everywhere within five seconds, however long an answer takes.
 	for revokedAt := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		asked := time.Since(revokedAt)
 		answer := s.send(request{path: "/billing/balance/acme", token: revoked})
-		if answer.status == 401 || time.Since(revokedAt) > 5*time.Second {
+		if answer.status == 401 || asked > 5*time.Second {
 			answer.want(401, "unauthorized")
 			break
 		}

@@ -18,7 +18,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/conformance"
 )
 
-// checking gives the program with a server on books whose leases are of the last days, and the server's address.
+// checking starts a server on books with leases of the last days. It returns the program, set up to ask the server, and the server's
+// address.
 func checking(t *testing.T) (program, string) {
 	t.Helper()
 	p := newProgram(t)

@@ -302,7 +302,7 @@ it expires or is revoked there.`,
 	}
 }
 
-// changeConfig changes the profiles, saves them, and prints what has changed.
+// changeConfig changes the profiles, saves them, and prints a description of the change.
 func changeConfig(cmd *cobra.Command, change func(*config) (done string, err error)) error {
 	c, err := loadConfig()
 	if err != nil {

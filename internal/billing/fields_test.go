@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whatever a struct has that is stored has a field, and none has two.
+// Every stored value of a struct is described by exactly one field.
 func TestFieldsAreComplete(t *testing.T) {
 	complete(t, LeaseFields)
 	complete(t, EntryFields)
@@ -43,7 +43,7 @@ func complete[T any](t *testing.T, fields []Field[T], but ...string) {
 	look(reflect.ValueOf(v).Elem())
 }
 
-// A report fills in what is unknown, which a value that is always known cannot be.
+// A report may fill in every value that can be unknown, and no other value.
 func TestFieldsToFillIn(t *testing.T) {
 	for _, f := range LeaseFields {
 		if f.Fill {

@@ -37,7 +37,7 @@ func checkName(field, name string) error {
 	return nil
 }
 
-// Role says what a token may do in its organizations. Each role includes the previous one.
+// Role is the set of calls that a token may make. Each role includes the previous one.
 type Role string
 
 // The roles, lowest first.

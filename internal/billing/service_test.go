@@ -96,8 +96,8 @@ func TestTransactionsPages(t *testing.T) {
 	}
 }
 
-// Whoever walks the pages meets each entry that there was at the start once, whatever is appended meanwhile; and no page
-// says that there is more when there is not.
+// A walk through the pages yields each entry that existed at its start exactly once, also while entries are appended. The last page has
+// no cursor.
 func TestTransactionsWalk(t *testing.T) {
 	s, orgs := openService(t, "acme")
 	acme := orgs[0].ID
@@ -129,7 +129,7 @@ func TestTransactionsWalk(t *testing.T) {
 	}
 }
 
-// Anybody can compute a cursor's digest. A forged cursor must not do more than name another place of the same list.
+// A caller can compute the digest of a cursor. A forged cursor must only lead to another place of the same list.
 func TestForgedCursors(t *testing.T) {
 	s, orgs := openService(t, "acme", "globex")
 	acme, globex := orgs[0].ID, orgs[1].ID

@@ -200,8 +200,6 @@ func (s *Store) commit(batch []*write) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.commitTimeout)
-	defer cancel()
 	needs := map[billing.ID]*billing.Needs{}
 	for _, w := range batch {
 		if needs[w.org] == nil {
@@ -211,7 +209,7 @@ func (s *Store) commit(batch []*write) error {
 	}
 	// All servers lock heads in the same order, so two servers never wait for each other in a circle.
 	orgs := slices.SortedFunc(maps.Keys(needs), func(a, b billing.ID) int { return bytes.Compare(a[:], b[:]) })
-	err := s.runTransaction(ctx, func(tx driver.Tx) error {
+	err := s.runTransaction(func(ctx context.Context, tx driver.Tx) error {
 		books, err := s.load(ctx, tx, orgs, needs)
 		if err != nil {
 			return err
@@ -233,11 +231,8 @@ func (s *Store) commit(batch []*write) error {
 		}
 		return nil
 	})
-	switch {
-	case errors.Is(err, errNothingToCommit):
+	if errors.Is(err, errNothingToCommit) {
 		return nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return billing.Faultf(billing.ErrUnavailable, "the database took more than %s for a transaction", s.commitTimeout)
 	}
 	return err
 }

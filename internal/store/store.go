@@ -98,10 +98,8 @@ func (s *Store) transact(ctx context.Context, do func(driver.Tx) error) error {
 	if s.closed.Load() {
 		return errClosed
 	}
-	committing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.commitTimeout)
-	defer cancel()
 	var ended error
-	err := s.runTransaction(committing, func(tx driver.Tx) error {
+	err := s.runTransaction(func(_ context.Context, tx driver.Tx) error {
 		err := do(tx)
 		if err == nil {
 			err = cmp.Or(tx.Run(ctx), ctx.Err())
@@ -117,12 +115,18 @@ func (s *Store) transact(ctx context.Context, do func(driver.Tx) error) error {
 	return err
 }
 
-// runTransaction runs do in a write transaction and commits it. After a driver.Conflict it runs do again. The caller holds writing.
-func (s *Store) runTransaction(ctx context.Context, do func(driver.Tx) error) error {
+// runTransaction runs do in a write transaction and commits it. After a driver.Conflict it runs do again. The context of do ends after
+// commitTimeout; runTransaction then fails with ErrUnavailable. The caller holds writing.
+func (s *Store) runTransaction(do func(context.Context, driver.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.commitTimeout)
+	defer cancel()
 	const tries = 5
 	for try := 1; ; try++ {
-		err := s.db.Write(ctx, do)
-		if err == nil || try == tries || ctx.Err() != nil || s.db.Classify(err) != driver.Conflict {
+		err := s.db.Write(ctx, func(tx driver.Tx) error { return do(ctx, tx) })
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return billing.Faultf(billing.ErrUnavailable, "the database took more than %s for a transaction", s.commitTimeout)
+		case err == nil || try == tries || s.db.Classify(err) != driver.Conflict:
 			return s.fail(ctx, err)
 		}
 	}

@@ -31,13 +31,12 @@ func (p pools) Query(ctx context.Context, text string, args []any, scan func(*dr
 func (p pools) Snapshot(ctx context.Context, do func(driver.Snapshot) error) error {
 	return p.snapshots.onLiveConnection(ctx, func(conn *pgx.Conn, live func()) error {
 		defer rollBack(ctx, conn) //nolint:errcheck // it only reads
-		if _, err := conn.Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`); err != nil {
-			return err
-		}
+		begin := `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`
 		if p.pooled {
-			if _, err := conn.Exec(ctx, pooledSnapshot); err != nil {
-				return err
-			}
+			begin += `; ` + pooledSnapshot
+		}
+		if _, err := conn.Exec(ctx, begin); err != nil {
+			return err
 		}
 		live()
 		return do(snapshot{conn})
@@ -128,11 +127,8 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 			t.Exec(pooledWrite, nil)
 		}
 		// PostgreSQL plans a statement, and the check of a foreign key, when it first runs on a connection, and keeps the plan.
-		// A plan for an empty table reads the whole table, and would do so after the table has grown. So the connection discards
-		// its plans after 1, 2, 4, 8, … transactions.
-		if id := conn.PgConn().PID(); id != d.writerPID {
-			d.writerPID, d.writes = id, 0
-		}
+		// A plan for an empty table reads the whole table, and would do so after the table has grown. So plans are discarded after
+		// 1, 2, 4, 8, … transactions.
 		d.writes++
 		if bits.OnesCount64(d.writes) == 1 && !d.pooled {
 			t.Exec(`DISCARD PLANS`, nil)

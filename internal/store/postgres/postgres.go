@@ -34,11 +34,10 @@ var Migrations embed.FS
 // Database implements driver.Database. Several processes may open the same one.
 type Database struct {
 	pools
-	writer    *pgxpool.Pool // of one connection
-	writerPID uint32        // of the server process behind the connection
-	writes    uint64        // how many write transactions were begun on the connection
-	address   *address
-	replicas  *replicas // nil where all is read from the database itself
+	writer   *pgxpool.Pool // of one connection
+	writes   uint64        // how many write transactions were begun
+	address  *address
+	replicas *replicas // nil if everything is read from the database itself
 }
 
 var _ driver.Database = (*Database)(nil)

@@ -175,8 +175,7 @@ func (d *Database) openPools(ctx context.Context) (err error) {
 // readers is how many connections a pool for reads has.
 func readers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
-// Close implements driver.Database. It interrupts running statements, and waits until all connections are
-// returned.
+// Close implements driver.Database. It interrupts running statements, and waits until all connections are returned.
 func (d *Database) Close() error {
 	if d.writer != nil {
 		d.writes.Put(d.writer)
@@ -220,14 +219,14 @@ func (d *Database) checkFile() error {
 
 // checkFileOften is checkFile for reads. It looks at the path once a second.
 func (d *Database) checkFileOften() error {
-	now, last := time.Now().UnixNano(), d.checked.Load()
-	if now-last < int64(time.Second) {
+	now := time.Now().UnixNano()
+	if now-d.checked.Load() < int64(time.Second) {
 		return nil
 	}
 	if err := d.checkFile(); err != nil {
 		return err // and again with the next read
 	}
-	d.checked.CompareAndSwap(last, now)
+	d.checked.Store(now)
 	return nil
 }
 

@@ -44,7 +44,7 @@ func testManyWriters(s *suite, organizations, writers, operations int) {
 				service := service(stores[w%2])
 				for n := range operations {
 					if n%2 == 0 {
-						op := credit(int64(w+1), fmt.Sprintf("%d/%d", w, n))
+						op := Credit(int64(w+1), fmt.Sprintf("%d/%d", w, n))
 						if err := service.PostCredit(s.Context(), org.ID, op); err != nil {
 							s.Error(err)
 							return
@@ -90,7 +90,7 @@ func testAnswersAreVisibleElsewhere(s *suite) {
 	stores := []billing.Store{s.store, s.open()}
 	for i := range 50 {
 		writer, reader := stores[i%2], stores[1-i%2]
-		op := credit(1, fmt.Sprint(i))
+		op := Credit(1, fmt.Sprint(i))
 		s.must(service(writer).PostCredit(s.Context(), acme.ID, op))
 		head, err := reader.Head(s.Context(), acme.ID)
 		s.must(err)
@@ -170,7 +170,7 @@ func testSameKey(s *suite, stores ...billing.Store) {
 		ops := make([]*billing.PostCredit, senders)
 		errs := make([]error, senders)
 		atOnce(senders, func(i int) {
-			ops[i] = credit(7, fmt.Sprint(round))
+			ops[i] = Credit(7, fmt.Sprint(round))
 			errs[i] = service(stores[i%len(stores)]).PostCredit(s.Context(), acme.ID, ops[i])
 		})
 		posted := 0
@@ -225,7 +225,7 @@ func testRefusedAmongOthers(s *suite) {
 	for i := range senders {
 		all.Go(func() {
 			org := []billing.Organization{acme, globex}[i%2]
-			if err := s.service.PostCredit(s.Context(), org.ID, credit(1, fmt.Sprint(i))); err != nil {
+			if err := s.service.PostCredit(s.Context(), org.ID, Credit(1, fmt.Sprint(i))); err != nil {
 				s.Error(err)
 			}
 		})
@@ -233,12 +233,12 @@ func testRefusedAmongOthers(s *suite) {
 			continue
 		}
 		all.Go(func() {
-			if err := s.service.PostCredit(s.Context(), billing.NewID(), credit(1, "nobody")); !errors.Is(err, billing.ErrOrganizationNotFound) {
+			if err := s.service.PostCredit(s.Context(), billing.NewID(), Credit(1, "nobody")); !errors.Is(err, billing.ErrOrganizationNotFound) {
 				s.Errorf("a write to nobody: %v", err)
 			}
 		})
 		all.Go(func() {
-			errs, err := s.store.Write(s.Context(), acme.ID, blind{credit(1, "taken")}, credit(5, fmt.Sprint("beside ", i)))
+			errs, err := s.store.Write(s.Context(), acme.ID, blind{Credit(1, "taken")}, Credit(5, fmt.Sprint("beside ", i)))
 			if err != nil || errs[0] == nil || errs[1] != nil {
 				s.Errorf("beside a refused operation: %v, %v", errs, err)
 			}
@@ -257,7 +257,7 @@ func testCancelledBefore(s *suite) {
 	cancel()
 	s.unchanged("a write whose context has ended", func() {
 		for range 100 {
-			s.wantError("it", s.service.PostCredit(ctx, acme.ID, credit(1, "key")), context.Canceled)
+			s.wantError("it", s.service.PostCredit(ctx, acme.ID, Credit(1, "key")), context.Canceled)
 		}
 		s.wantError("an organization", s.store.CreateOrganization(ctx, billing.Organization{ID: billing.NewID(), Slug: "x", Name: "x"}),
 			context.Canceled)
@@ -270,7 +270,7 @@ func testCancelledBefore(s *suite) {
 		"Grant":        func() error { _, err := s.store.Grant(ctx, billing.TokenHash{}, "acme"); return err },
 		"Export":       func() error { return s.store.Export(ctx, newContents()) },
 		"Ping":         func() error { return s.store.Ping(ctx) },
-		"a breakdown":  func() error { return lastError(s.store.Breakdown(ctx, acme.ID, billing.Window{From: 0, To: 1})) },
+		"a breakdown":  func() error { return Last(s.store.Breakdown(ctx, acme.ID, billing.Window{From: 0, To: 1})) },
 		"organization": func() error { _, err := s.store.OrganizationBySlug(ctx, "acme"); return err },
 	} {
 		s.wantError(what, read(), context.Canceled)
@@ -293,12 +293,12 @@ func testCancelledWhileQueued(s *suite) {
 	var cancelled sync.WaitGroup
 	for i := range senders {
 		cancelled.Go(func() {
-			if err := s.service.PostCredit(ctx, acme.ID, credit(1, fmt.Sprint(i))); !errors.Is(err, context.Canceled) {
+			if err := s.service.PostCredit(ctx, acme.ID, Credit(1, fmt.Sprint(i))); !errors.Is(err, context.Canceled) {
 				s.Errorf("a write that was given up: %v", err)
 			}
 		})
 		all.Go(func() {
-			if err := s.service.PostCredit(s.Context(), acme.ID, credit(100, fmt.Sprint("kept ", i))); err != nil {
+			if err := s.service.PostCredit(s.Context(), acme.ID, Credit(100, fmt.Sprint("kept ", i))); err != nil {
 				s.Error(err)
 			}
 		})
@@ -318,7 +318,7 @@ func testCancelledWhileApplied(s *suite) {
 	ctx, cancel := context.WithCancel(s.Context())
 	var all sync.WaitGroup
 	var err error
-	all.Go(func() { _, err = s.store.Write(ctx, acme.ID, credit(1, "before"), held, credit(1, "after")) })
+	all.Go(func() { _, err = s.store.Write(ctx, acme.ID, Credit(1, "before"), held, Credit(1, "after")) })
 	<-held.entered
 	cancel()
 	close(held.released)
@@ -349,7 +349,7 @@ func testCloseUnderLoad(s *suite) {
 			}
 			return
 		}
-		errs[i] = service(second).PostCredit(s.Context(), acme.ID, credit(1, fmt.Sprint(i)))
+		errs[i] = service(second).PostCredit(s.Context(), acme.ID, Credit(1, fmt.Sprint(i)))
 	})
 	answered := int64(0)
 	for _, err := range errs {
@@ -368,13 +368,13 @@ func testClosed(s *suite) {
 	s.credit(acme, 1, "key")
 	s.must(s.store.Close())
 	for what, err := range map[string]error{
-		"Write":              s.service.PostCredit(s.Context(), acme.ID, credit(1, "later")),
+		"Write":              s.service.PostCredit(s.Context(), acme.ID, Credit(1, "later")),
 		"CreateOrganization": s.store.CreateOrganization(s.Context(), billing.Organization{ID: billing.NewID(), Slug: "x", Name: "x"}),
 		"RevokeToken":        s.store.RevokeToken(s.Context(), billing.TokenHash{}, 1),
 		"Head":               func() error { _, err := s.store.Head(s.Context(), acme.ID); return err }(),
 		"Grant":              func() error { _, err := s.store.Grant(s.Context(), billing.TokenHash{}, "acme"); return err }(),
 		"Usage":              func() error { _, err := s.store.Usage(s.Context(), acme.ID, billing.Window{}); return err }(),
-		"Breakdown":          lastError(s.store.Breakdown(s.Context(), acme.ID, billing.Window{})),
+		"Breakdown":          Last(s.store.Breakdown(s.Context(), acme.ID, billing.Window{})),
 		"Export":             s.store.Export(s.Context(), newContents()),
 	} {
 		s.wantError(what, err, billing.ErrUnavailable)

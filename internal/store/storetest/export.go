@@ -156,7 +156,7 @@ func testExportWhileWritersWrite(s *suite) {
 						return
 					}
 				}
-				if err := s.service.PostCredit(s.Context(), orgs[w%2].ID, credit(1, fmt.Sprintf("%d/%d", w, n))); err != nil {
+				if err := s.service.PostCredit(s.Context(), orgs[w%2].ID, Credit(1, fmt.Sprintf("%d/%d", w, n))); err != nil {
 					s.Error(err)
 					return
 				}

@@ -117,7 +117,7 @@ func testImportEntries(s *suite) {
 
 	// A credit that was imported with its key is known under it.
 	s.unchanged("the imported credit's key", func() {
-		s.wantError("with another body", s.service.PostCredit(s.Context(), acme.ID, credit(1000, "key")), billing.ErrKeyReused)
+		s.wantError("with another body", s.service.PostCredit(s.Context(), acme.ID, Credit(1000, "key")), billing.ErrKeyReused)
 	})
 	s.write(acme, debitOf(another, someDay+1))
 	s.audit()

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -26,17 +25,6 @@ var readTests = []test{
 }
 
 // lastError runs through a breakdown. Nothing may follow an error.
-func lastError(rows iter.Seq2[*billing.BreakdownRow, error]) error {
-	var last error
-	for _, err := range rows {
-		if last != nil {
-			return errors.Join(errors.New("a breakdown went on after an error"), last)
-		}
-		last = err
-	}
-	return last
-}
-
 func testEntries(s *suite) {
 	acme, globex := s.organization("acme"), s.organization("globex")
 	for i := range int64(10) {
@@ -505,7 +493,7 @@ func testBreakdownCancelled(s *suite) {
 	for range 10 {
 		ctx, cancel := context.WithCancel(s.Context())
 		rows := 0
-		err := lastError(func(yield func(*billing.BreakdownRow, error) bool) {
+		err := Last(func(yield func(*billing.BreakdownRow, error) bool) {
 			for row, err := range s.store.Breakdown(ctx, acme.ID, billing.Window{From: 0, To: endOfTime}) {
 				cancel()
 				if err == nil {

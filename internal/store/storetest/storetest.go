@@ -136,13 +136,9 @@ func (s *suite) record(org billing.Organization, leases ...billing.Lease) []bill
 	return results
 }
 
-func credit(cents int64, key string) *billing.PostCredit {
-	return &billing.PostCredit{AmountCents: cents, Source: billing.SourceAdminGrant, IdempotencyKey: key}
-}
-
 func (s *suite) credit(org billing.Organization, cents int64, key string) billing.Entry {
 	s.Helper()
-	op := credit(cents, key)
+	op := Credit(cents, key)
 	s.must(s.service.PostCredit(s.Context(), org.ID, op))
 	return op.Entry
 }

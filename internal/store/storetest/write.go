@@ -387,7 +387,7 @@ func testCreditsOfEverySize(s *suite) {
 		ops, again := make([]billing.Operation, size), make([]billing.Operation, size)
 		for i := range size {
 			key := fmt.Sprintf("%d/%d", round, i)
-			ops[i], again[i] = credit(int64(i)+1, key), credit(int64(i)+1, key)
+			ops[i], again[i] = Credit(int64(i)+1, key), Credit(int64(i)+1, key)
 		}
 		s.write(acme, ops...)
 		s.write(acme, again...)
@@ -417,13 +417,13 @@ func testOperationsInOrder(s *suite) {
 	changed.DiskGB++
 	kept := finished(someDay, 3600)
 	errs := s.try(acme,
-		credit(100, "a"),
+		Credit(100, "a"),
 		record(first),
 		record(second, changed), // fails at its second lease, so its first is not recorded
-		credit(100, "a"),        // there already
-		credit(200, "a"),
+		Credit(100, "a"),        // there already
+		Credit(200, "a"),
 		record(second),
-		credit(50, "b"),
+		Credit(50, "b"),
 		record(first, kept),
 	)
 	for i, kind := range []error{nil, nil, billing.ErrLeaseConflict, nil, billing.ErrKeyReused, nil, nil, nil} {
@@ -447,7 +447,7 @@ func testUnknownOrganization(s *suite) {
 	s.organization("acme")
 	s.unchanged("writing to an organization that does not exist", func() {
 		nobody := billing.NewID()
-		s.wantError("a credit", s.service.PostCredit(s.Context(), nobody, credit(1, "key")), billing.ErrOrganizationNotFound)
+		s.wantError("a credit", s.service.PostCredit(s.Context(), nobody, Credit(1, "key")), billing.ErrOrganizationNotFound)
 		_, err := s.service.RecordLeases(s.Context(), nobody, []billing.Lease{finished(someDay, 1)})
 		s.wantError("a lease", err, billing.ErrOrganizationNotFound)
 	})
@@ -464,7 +464,7 @@ func testDatesAscend(s *suite) {
 	}
 	s.record(acme, finished(someDay, 300))
 	s.same("the newest entry's date", endOfTime+2, s.head(acme).LastAt)
-	again := credit(1, "early")
+	again := Credit(1, "early")
 	s.must(s.service.PostCredit(s.Context(), acme.ID, again))
 	s.same("the first, sent again", early, again.Entry)
 	s.audit()
@@ -479,7 +479,7 @@ func testOverflowOfBalance(s *suite) {
 	}
 	s.write(acme, topUp(math.MaxInt64-5))
 	s.unchanged("what would overflow the balance", func() {
-		s.wantError("a credit", s.service.PostCredit(s.Context(), acme.ID, credit(6, "key")), billing.ErrAmountInvalid)
+		s.wantError("a credit", s.service.PostCredit(s.Context(), acme.ID, Credit(6, "key")), billing.ErrAmountInvalid)
 		for _, err := range s.try(acme, topUp(6), topUp(math.MaxInt64)) {
 			s.wantError("an entry", err, billing.ErrAmountInvalid)
 		}
@@ -558,7 +558,7 @@ func testRefusedByTheDatabase(s *suite) {
 	s.record(acme, open)
 
 	for what, refused := range map[string]billing.Operation{
-		"a key that is taken":  blind{credit(1, "taken")},
+		"a key that is taken":  blind{Credit(1, "taken")},
 		"a job that is billed": blind{&billing.RecordLeases{Leases: []billing.Lease{taken}, Rates: billing.StandardRates}},
 	} {
 		s.unchanged(what, func() {
@@ -570,13 +570,13 @@ func testRefusedByTheDatabase(s *suite) {
 
 	lease, more := finished(someDay, 300), finished(someDay, 3600)
 	errs := s.try(acme,
-		credit(1, "a"),
+		Credit(1, "a"),
 		&billing.RecordLeases{Leases: []billing.Lease{lease, finish(open, 300)}, Rates: billing.StandardRates},
-		blind{credit(1, "taken")},
-		credit(2, "taken"), // has an error of its own
+		blind{Credit(1, "taken")},
+		Credit(2, "taken"), // has an error of its own
 		blind{&billing.RecordLeases{Leases: []billing.Lease{more, taken}, Rates: billing.StandardRates}},
-		credit(1, "a"),
-		credit(3, "b"),
+		Credit(1, "a"),
+		Credit(3, "b"),
 	)
 	for i, fails := range []bool{false, false, true, true, true, false, false} {
 		if fails != (errs[i] != nil) {
