@@ -31,11 +31,12 @@ type (
 	// LeaseState: `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may have more
 	// states.
 	LeaseState = gen.LeaseState
-	// UsageResponse: The usage of a window.
+	// UsageResponse: The usage of a window. 9223372036854775807 in one of the seconds stands for this much or more.
 	UsageResponse = gen.UsageResponse
 	// UsageSeriesResponse: The usage of a window per day.
 	UsageSeriesResponse = gen.UsageSeriesResponse
-	// UsageSeriesBucket: The usage of the leases that started on one UTC day, inside the window.
+	// UsageSeriesBucket: The usage of the leases that started on one UTC day, inside the window. 9223372036854775807 in
+	// one of the seconds stands for this much or more.
 	UsageSeriesBucket = gen.UsageSeriesBucket
 	// UsageBreakdownResponse: The leases of a window by build.
 	UsageBreakdownResponse = gen.UsageBreakdownResponse

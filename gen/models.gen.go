@@ -565,7 +565,7 @@ type UsageBreakdownResponse struct {
 	Data []UsageBreakdownBuild `json:"data"`
 }
 
-// UsageResponse The usage of a window.
+// UsageResponse The usage of a window. 9223372036854775807 in one of the seconds stands for this much or more.
 type UsageResponse struct {
 	// CPUSeconds CPUs × seconds, summed over the finished leases of the window.
 	CPUSeconds int64 `json:"cpu_seconds"`
@@ -580,7 +580,8 @@ type UsageResponse struct {
 	TotalCents int64 `json:"total_cents"`
 }
 
-// UsageSeriesBucket The usage of the leases that started on one UTC day, inside the window.
+// UsageSeriesBucket The usage of the leases that started on one UTC day, inside the window. 9223372036854775807 in one of the seconds stands
+// for this much or more.
 type UsageSeriesBucket struct {
 	// CPUSeconds CPUs × seconds.
 	CPUSeconds int64 `json:"cpu_seconds"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"math/bits"
 	"strings"
 
@@ -127,17 +128,16 @@ func bar(part, whole int64, cells int) string {
 	return line
 }
 
+// addUsage adds the usage of a day. A counter of resources stays at the largest number once it is there, as the server's do.
 func addUsage(total *client.UsageResponse, u client.UsageResponse) (err error) {
 	for _, p := range []struct {
 		sum *int64
 		add int64
 	}{
 		{&total.CPUSeconds, u.CPUSeconds}, {&total.MemoryGBSeconds, u.MemoryGBSeconds}, {&total.DiskGBSeconds, u.DiskGBSeconds},
-		{&total.TotalCents, u.TotalCents},
 	} {
-		if *p.sum, err = add(*p.sum, p.add); err != nil {
-			return err
-		}
+		*p.sum += min(p.add, math.MaxInt64-*p.sum)
 	}
-	return nil
+	total.TotalCents, err = add(total.TotalCents, u.TotalCents)
+	return err
 }

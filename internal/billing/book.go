@@ -170,7 +170,8 @@ func (b *Book) putLease(l Lease) {
 	}
 }
 
-// count adds a billed lease to the sums of its day, hour and minute and of the organization's lifetime.
+// count adds a billed lease to the sums of its day, hour and minute and of the organization's lifetime. It fails where the cents of the
+// lifetime overflow.
 func (b *Book) count(l Lease) error {
 	u, err := l.usage()
 	if err != nil {
@@ -193,7 +194,7 @@ func (b *Book) count(l Lease) error {
 				delete(b.sums, period)
 			}
 		})
-		// The lifetime holds every period, so no period's sums overflow where the lifetime's did not.
+		// The lifetime holds every period, so no period's cents overflow where the lifetime's did not.
 		b.sums[period], _ = before.plus(u)
 	}
 	return nil

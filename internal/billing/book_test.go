@@ -94,8 +94,6 @@ func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 			ErrLeaseConflict},
 		{"a conflict of ids", Head{}, record(normalized(t, unchanged), twoIDs), ErrLeaseConflict},
 		{"the same lease twice, unlike", Head{}, record(finish, func() Lease { l := finish; l.DiskGB++; return l }()), ErrLeaseConflict},
-		{"an overflow of the lifetime's CPU-seconds", Head{Lifetime: Usage{CPUSeconds: math.MaxInt64 - LeaseCPUCountMaximum*LeaseDurationSecondsMaximum}},
-			record(normalized(t, unchanged), huge), ErrLeaseInvalid},
 		{"an overflow of the lifetime's cents", Head{Lifetime: Usage{Cents: math.MaxInt64 - 12}},
 			record(normalized(t, unchanged), finish), ErrLeaseInvalid},
 		{"an overflow of the balance", Head{Seq: 3, BalanceCents: math.MinInt64 + 12, LastAt: 9},

@@ -38,5 +38,5 @@ type Head struct {
 	Seq          int64 // of the newest entry; 0 when there is none
 	BalanceCents int64
 	LastAt       Time  // when the newest entry was appended
-	Lifetime     Usage // the sum over all finished leases; no sum over a window can exceed it
+	Lifetime     Usage // the sum over all finished leases; the cents of no window can exceed it
 }

@@ -1,30 +1,42 @@
 package billing
 
-import "cmp"
+import (
+	"cmp"
+	"math"
+)
 
-// Usage is a sum over finished leases.
+// Usage is a sum over finished leases. The counters of resources are statistics: one that would exceed MaxCounter stays at MaxCounter,
+// so a full counter refuses no lease. Cents are money, and their overflow is an error.
 type Usage struct {
-	CPUSeconds      int64 // CPUs × seconds
-	MemoryGBSeconds int64 // gigabytes of memory × seconds
-	DiskGBSeconds   int64 // gigabytes of disk × seconds
+	CPUSeconds      int64 // CPUs × seconds; at most MaxCounter
+	MemoryGBSeconds int64 // gigabytes of memory × seconds; at most MaxCounter
+	DiskGBSeconds   int64 // gigabytes of disk × seconds; at most MaxCounter
 	Cents           int64 // the billed amount; positive
 }
 
-func (u Usage) plus(v Usage) (sum Usage, err error) {
-	for _, p := range []struct {
-		a, b int64
-		sum  *int64
-	}{
-		{u.CPUSeconds, v.CPUSeconds, &sum.CPUSeconds},
-		{u.MemoryGBSeconds, v.MemoryGBSeconds, &sum.MemoryGBSeconds},
-		{u.DiskGBSeconds, v.DiskGBSeconds, &sum.DiskGBSeconds},
-		{u.Cents, v.Cents, &sum.Cents},
-	} {
-		if *p.sum, err = add(p.a, p.b); err != nil {
-			return Usage{}, err
-		}
+// MaxCounter is the largest value of a counter of resources. It stands for this much or more.
+const MaxCounter = math.MaxInt64
+
+// plus adds two sums. It fails where the cents overflow.
+func (u Usage) plus(v Usage) (Usage, error) {
+	cents, err := add(u.Cents, v.Cents)
+	if err != nil {
+		return Usage{}, err
 	}
-	return sum, nil
+	return Usage{
+		CPUSeconds:      addCounter(u.CPUSeconds, v.CPUSeconds),
+		MemoryGBSeconds: addCounter(u.MemoryGBSeconds, v.MemoryGBSeconds),
+		DiskGBSeconds:   addCounter(u.DiskGBSeconds, v.DiskGBSeconds),
+		Cents:           cents,
+	}, nil
+}
+
+// addCounter adds two numbers that are not negative, up to MaxCounter.
+func addCounter(a, b int64) int64 {
+	if a > MaxCounter-b {
+		return MaxCounter
+	}
+	return a + b
 }
 
 // Spans are the lengths of time over which usage is kept in sums, longest first. Each is a multiple of the next one.

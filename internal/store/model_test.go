@@ -166,8 +166,13 @@ func (o *modelOrg) sum(in func(billing.Time) bool) (u billing.Usage, ok bool) {
 	}
 	ok = true
 	for i, into := range []*int64{&u.CPUSeconds, &u.MemoryGBSeconds, &u.DiskGBSeconds, &u.Cents} {
-		ok = ok && sums[i].IsInt64()
-		*into = sums[i].Int64()
+		switch *into = sums[i].Int64(); {
+		case sums[i].IsInt64():
+		case i < 3:
+			*into = billing.MaxCounter
+		default:
+			ok = false
+		}
 	}
 	return u, ok
 }

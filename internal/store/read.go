@@ -151,8 +151,37 @@ func usageArgs(org billing.ID, w billing.Window) []any {
 	return args
 }
 
-const usageSums = `CAST(coalesce(sum(cpu_seconds), 0) AS BIGINT), CAST(coalesce(sum(memory_gb_seconds), 0) AS BIGINT),
-	CAST(coalesce(sum(disk_gb_seconds), 0) AS BIGINT), CAST(coalesce(sum(total_cents), 0) AS BIGINT)`
+// usageSums are the sums that scanUsage reads. A sum of counters may exceed what a database adds up, so the upper and the lower 32 bits of
+// each are summed separately.
+var usageSums = func() string {
+	var sums []string
+	for _, f := range usageColumns.fields {
+		sums = append(sums, f.Name+` >> 32`, f.Name+` & 4294967295`)
+	}
+	return `CAST(coalesce(sum(` + strings.Join(sums, `), 0) AS BIGINT), CAST(coalesce(sum(`) + `), 0) AS BIGINT)`
+}()
+
+// scanUsage reads the columns for first, and then usageSums.
+func scanUsage(r *driver.Row, u *billing.Usage, first ...any) error {
+	halves := make([]int64, 2*len(usageColumns.fields))
+	for i := range halves {
+		first = append(first, &halves[i])
+	}
+	err := r.Scan(first...)
+	for i, f := range usageColumns.fields {
+		*f.Of(u).(*int64) = counter(halves[2*i], halves[2*i+1]) //nolint:errcheck // each field of a usage is a number
+	}
+	return err
+}
+
+// counter puts a counter together from the sums of its upper and lower 32 bits.
+func counter(high, low int64) int64 {
+	high += low >> 32
+	if high > billing.MaxCounter>>32 {
+		return billing.MaxCounter
+	}
+	return high<<32 | low&(1<<32-1)
+}
 
 var (
 	usageQuery = `SELECT ` + usageSums + ` FROM (` + usageParts(`0`) + `) AS parts`
@@ -164,7 +193,7 @@ var (
 func (s *Store) Usage(ctx context.Context, org billing.ID, w billing.Window) (sum billing.Usage, err error) {
 	err = s.db.ReadReplica(ctx, func(ctx context.Context, db driver.Reader) error {
 		sum = billing.Usage{}
-		return db.Query(ctx, usageQuery, usageArgs(org, w), func(r *driver.Row) error { return usageColumns.scan(r, &sum) })
+		return db.Query(ctx, usageQuery, usageArgs(org, w), func(r *driver.Row) error { return scanUsage(r, &sum) })
 	})
 	return sum, s.fail(ctx, err)
 }
@@ -175,7 +204,7 @@ func (s *Store) UsageByDay(ctx context.Context, org billing.ID, w billing.Window
 		days = nil
 		return db.Query(ctx, dailyQuery, usageArgs(org, w), func(r *driver.Row) error {
 			var day billing.DayUsage
-			err := r.Scan(usageColumns.into(&day.Usage, []any{&day.Day})...)
+			err := scanUsage(r, &day.Usage, &day.Day)
 			days = append(days, day)
 			return err
 		})

@@ -128,8 +128,10 @@ func argument(value any) any {
 // The clauses of an insertion for rows that exist.
 var (
 	changeLease = ` ON CONFLICT (org_id, lease_id) DO UPDATE SET ` + leaseTable.set(2, func(c string) string { return `excluded.` + c })
-	addToSum    = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` +
-		sumTable.set(2, func(c string) string { return `usage_sums.` + c + ` + excluded.` + c })
+	// A counter that is full stays full. Neither database adds beyond an int64.
+	addToSum = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` + sumTable.set(2, func(c string) string {
+		return fmt.Sprintf(`CASE WHEN usage_sums.%[1]s > %[2]d - excluded.%[1]s THEN %[2]d ELSE usage_sums.%[1]s + excluded.%[1]s END`, c, billing.MaxCounter)
+	})
 )
 
 // updateHead has the values of a head and then the organization as its parameters.

@@ -338,9 +338,9 @@ func in(w billing.Window, t billing.Time) bool { return w.From <= t && t < w.To 
 func usageOf(leases []billing.Lease, w billing.Window) (u billing.Usage) {
 	for _, l := range leases {
 		if l.FinishedAt != nil && in(w, l.StartedAt) {
-			u.CPUSeconds += l.CPUCount * *l.DurationSeconds
-			u.MemoryGBSeconds += l.MemoryGB * *l.DurationSeconds
-			u.DiskGBSeconds += l.DiskGB * *l.DurationSeconds
+			for sum, count := range map[*int64]int64{&u.CPUSeconds: l.CPUCount, &u.MemoryGBSeconds: l.MemoryGB, &u.DiskGBSeconds: l.DiskGB} {
+				*sum += min(count**l.DurationSeconds, billing.MaxCounter-*sum)
+			}
 			u.Cents -= *l.AmountCents
 		}
 	}

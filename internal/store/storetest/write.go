@@ -29,7 +29,8 @@ var writeTests = []test{
 	{"UnknownOrganization", testUnknownOrganization},
 	{"DatesAscend", testDatesAscend},
 	{"OverflowOfBalance", testOverflowOfBalance},
-	{"OverflowOfLifetime", testOverflowOfLifetime},
+	{"FullCounters", testFullCounters},
+	{"OverflowOfCost", testOverflowOfCost},
 	{"LargestDebit", testLargestDebit},
 	{"RefusedByTheDatabase", testRefusedByTheDatabase},
 }
@@ -491,36 +492,82 @@ func testOverflowOfBalance(s *suite) {
 	s.audit()
 }
 
-func testOverflowOfLifetime(s *suite) {
+// A counter that is full refuses no lease. The usage of each window is exact where it fits an int64, and the largest int64 elsewhere.
+func testFullCounters(s *suite) {
 	acme := s.organization("acme")
 	// Leases of another system may be as large as books of earlier versions had them.
-	take := func(memoryGB int64) {
-		l := billedAs(finished(someDay, 1_000_000_000), 0)
-		l.CPUCount, l.MemoryGB, l.DiskGB = 1, memoryGB, 1
+	const disk, duration = 1_000_000_000, 1_000_000_000
+	take := func(start billing.Time) {
+		l := billedAs(finished(start, duration), 0)
+		l.CPUCount, l.MemoryGB, l.DiskGB = 1, 2, disk
 		s.write(acme, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
 			ID: billing.NewID(), Source: billing.SourceVMLeaseDebit, CreatedAt: someDay, LeaseID: l.ID,
 		}})
 	}
-	for range 9 {
-		take(1_000_000_000)
+	usage := func(leases, fullDisk int64) billing.Usage {
+		return billing.Usage{CPUSeconds: leases * duration, MemoryGBSeconds: leases * 2 * duration, DiskGBSeconds: fullDisk}
 	}
-	take(223_372_036) // which leaves room for some 850 000 000 gigabytes × seconds
-	largest := func() billing.Lease {
-		l := finished(someDay-billing.LeaseDurationSecondsMaximum*billing.Second, billing.LeaseDurationSecondsMaximum)
-		l.MemoryGB = billing.LeaseMemoryGBMaximum
-		return l
+	hour := func(n billing.Time) billing.Window {
+		return billing.Window{From: someDay + n*billing.Hour, To: someDay + (n+1)*billing.Hour}
 	}
-	s.unchanged("what would overflow the sums", func() {
-		_, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 3600), largest()})
-		s.wantError("a lease", err, billing.ErrLeaseInvalid)
-		s.wantError("an imported lease", s.try(acme, &billing.ImportLease{Lease: billedAs(largest(), 0)})[0], billing.ErrLeaseInvalid)
-	})
-	s.record(acme, finished(someDay, 3600))
+	day := func(n billing.Time) billing.Window {
+		return billing.Window{From: someDay + n*billing.Day, To: someDay + (n+1)*billing.Day}
+	}
+	for n := range billing.Time(3) {
+		for range 4 {
+			take(someDay + n*billing.Hour)
+		}
+	}
+	const early = -400 // days before, so that the longest lease of the contract has finished
+	for range 9 {      // whose day is not full
+		take(someDay + early*billing.Day)
+	}
+	want := func(what string, w billing.Window, u billing.Usage) {
+		s.Helper()
+		got, err := s.service.Usage(s.Context(), acme.ID, w)
+		s.must(err)
+		s.same(what, u, got)
+	}
+	want("an hour", hour(1), usage(4, 4*disk*duration))
+	want("two hours and the leases of a part of a minute", billing.Window{From: someDay, To: someDay + 2*billing.Hour - 1}, usage(8, 8*disk*duration))
+	want("three hours", billing.Window{From: someDay, To: someDay + 3*billing.Hour}, usage(12, billing.MaxCounter))
+	want("a full day", day(0), usage(12, billing.MaxCounter))
+	want("a day that is not full", day(early), usage(9, 9*disk*duration))
+	both := billing.Window{From: day(early).From, To: day(0).To}
+	want("both days", both, usage(21, billing.MaxCounter))
+	days, err := s.store.UsageByDay(s.Context(), acme.ID, both)
+	s.must(err)
+	s.same("the days", []billing.DayUsage{{Day: day(early).From, Usage: usage(9, 9*disk*duration)}, {Day: someDay, Usage: usage(12, billing.MaxCounter)}}, days)
+	s.same("the lifetime", usage(21, billing.MaxCounter), s.head(acme).Lifetime)
 	s.audit()
 
+	// An honest lease is billed, in a full day and on one that becomes full.
+	s.record(acme, finished(someDay+3*billing.Hour, 3600))
+	s.same("the balance", int64(-151), s.head(acme).BalanceCents)
+	largest := finished(day(early).From, billing.LeaseDurationSecondsMaximum)
+	largest.DiskGB = billing.LeaseDiskGBMaximum
+	many := make([]billing.Lease, 700)
+	for i := range many {
+		many[i] = largest
+	}
+	for range 2 {
+		for i := range many {
+			many[i].ID, many[i].JobID = new(billing.NewID()), nil
+		}
+		s.record(acme, many...)
+	}
+	got, err := s.service.Usage(s.Context(), acme.ID, day(early))
+	s.must(err)
+	s.same("the disk of the day that has become full", int64(billing.MaxCounter), got.DiskGBSeconds)
+	s.same("the CPUs of it", 9*duration+1400*largest.CPUCount**largest.DurationSeconds, got.CPUSeconds)
+	s.audit()
+}
+
+func testOverflowOfCost(s *suite) {
+	acme := s.organization("acme")
 	dear := billing.NewService(s.store, billing.Rates{CPU: math.MaxInt64})
 	s.unchanged("a lease whose cost overflows", func() {
-		_, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{largest()})
+		_, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay-billing.LeaseDurationSecondsMaximum*billing.Second, billing.LeaseDurationSecondsMaximum)})
 		s.wantError("it", err, billing.ErrLeaseInvalid)
 	})
 }
