@@ -158,23 +158,23 @@ accept-contract: ## Make openapi.yaml the contract that later changes may not br
 	cp openapi.yaml openapi.accepted.yaml
 
 .PHONY: spec
-spec: ci/node_modules ## Lint openapi.yaml (needs Node)
-	npm --prefix ci run lint
+spec: tools/node_modules ## Lint openapi.yaml (needs Node)
+	npm --prefix tools run lint
 
 .PHONY: sdk
-sdk: ci/node_modules ## Generate a TypeScript SDK from openapi.yaml and type-check it (needs Node)
-	npm --prefix ci run sdk
+sdk: tools/node_modules ## Generate a TypeScript SDK from openapi.yaml and type-check it (needs Node)
+	npm --prefix tools run sdk
 
 .PHONY: web
-web: ci/node_modules ## Check the pages' types and libraries (needs Node)
-	npm --prefix ci run web
+web: tools/node_modules ## Check the pages' types and libraries (needs Node)
+	npm --prefix tools run web
 	@for file in $(VENDORED); do \
-		cmp "ci/node_modules/$${file%%:*}" "web/$${file#*:}" || { echo 'Not what ci/package.json names; run make vendor.' >&2; exit 1; }; \
+		cmp "tools/node_modules/$${file%%:*}" "web/$${file#*:}" || { echo 'Not what tools/package.json names; run make vendor.' >&2; exit 1; }; \
 	done
 
 .PHONY: vendor
-vendor: ci/node_modules ## Copy the pages' libraries from the packages that ci/package.json names (needs Node)
-	@for file in $(VENDORED); do cp -v "ci/node_modules/$${file%%:*}" "web/$${file#*:}"; done
+vendor: tools/node_modules ## Copy the pages' libraries from the packages that tools/package.json names (needs Node)
+	@for file in $(VENDORED); do cp -v "tools/node_modules/$${file%%:*}" "web/$${file#*:}"; done
 
 .PHONY: pictures
 pictures: ## Take the pictures of the README anew, and keep what each page showed in web/screenshots (needs Chromium)
@@ -182,7 +182,7 @@ pictures: ## Take the pictures of the README anew, and keep what each page showe
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin ci/node_modules ci/sdk ci/build web/screenshots
+	rm -rf bin tools/node_modules tools/sdk tools/build web/screenshots
 
 # The tools are built once, at the versions that tools/go.mod names; go tool would link them anew for each run.
 bin/golangci-lint: tools/go.mod tools/go.sum
@@ -192,6 +192,6 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 bin/oasdiff: tools/go.mod tools/go.sum
 	go -C tools build -o ../bin/oasdiff github.com/oasdiff/oasdiff
 
-ci/node_modules: ci/package.json ci/package-lock.json
-	npm --prefix ci ci
-	@touch ci/node_modules
+tools/node_modules: tools/package.json tools/package-lock.json
+	npm --prefix tools ci
+	@touch tools/node_modules

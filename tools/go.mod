@@ -4,6 +4,9 @@ module github.com/harmont-dev/harmont-billing/tools
 
 go 1.26.0
 
+// npm packages may contain Go code, which is not part of this module.
+ignore ./node_modules
+
 tool (
 	github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
