@@ -7,16 +7,23 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// A breakdown that fails after its first rows were sent is cut off, and the log says why.
+// answers is an Observer that keeps what it learns.
+type answers []Answer
+
+func (a *answers) Answered(answer Answer) { *a = append(*a, answer) }
+
+// A breakdown that fails after its first rows were sent is cut off. The log says why, and the observer learns of it.
 func TestCutOffIsLogged(t *testing.T) {
 	var log strings.Builder
-	s := &Server{log: slog.New(slog.NewTextHandler(&log, nil))}
+	var told answers
+	s := &Server{log: slog.New(slog.NewTextHandler(&log, nil)), observer: &told}
 	rows := func(yield func(*billing.BreakdownRow, error) bool) {
 		row := &billing.BreakdownRow{Build: billing.BuildUsage{Jobs: 1 << 20}, Lease: billing.Lease{JobName: new(strings.Repeat("x", 2*streamChunk))}}
 		if yield(row, nil) {
@@ -32,8 +39,11 @@ func TestCutOffIsLogged(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, "answer cut off") || !strings.Contains(text, "the disk is gone") || !strings.Contains(text, "/acme/breakdown") {
 			t.Errorf("the log has %q", text)
 		}
+		if len(told) != 1 || !told[0].CutOff || told[0].ClientLeft || told[0].Status != http.StatusOK {
+			t.Errorf("the observer learns %+v", told)
+		}
 	}()
-	err := s.attempt(c, func(c echo.Context) error {
+	err := s.attempt(c, time.Now(), func(c echo.Context) error {
 		return breakdownStream{rows: rows}.VisitGetBillingUsageBreakdownResponse(c.Response())
 	})
 	t.Errorf("the handler returned %v", err)

@@ -65,9 +65,7 @@ func withoutSlashes(path, api string) string {
 // does not exist. If a path has handlers for other methods only, the Allow header of 405 and of the answer to OPTIONS lists them.
 func routed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		u, route := c.Request().URL, c.Path()
-		path := cmp.Or(u.RawPath, u.Path) // in RawPath, a slash that is part of a slug is escaped
-		if !strings.HasSuffix(route, "*") && strings.Count(path, "/") != strings.Count(route, "/") {
+		if strayed(sentPath(c.Request().URL), c.Path()) {
 			return echo.ErrNotFound
 		}
 		others, ok := c.Get(echo.ContextKeyHeaderAllow).(string)
@@ -80,6 +78,14 @@ func routed(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return echo.ErrMethodNotAllowed
 	}
+}
+
+// sentPath returns the path as the router sees it, in which a slash that is part of a slug is escaped.
+func sentPath(u *url.URL) string { return cmp.Or(u.RawPath, u.Path) }
+
+// strayed reports whether the path has more segments than the route that the router has found for it.
+func strayed(path, route string) bool {
+	return !strings.HasSuffix(route, "*") && strings.Count(path, "/") != strings.Count(route, "/")
 }
 
 // allowed adds HEAD and OPTIONS to the list of methods of the router, where they work.
@@ -170,13 +176,16 @@ func validRequestID(id string) bool {
 	return len(id) >= 20 && len(id) <= 200
 }
 
-// logRequests logs each request after its answer: a refused one with the level Info, others with Debug.
+// logRequests logs each request after its answer: a refused one with the level Info, others with Debug. It tells the observer as well.
 func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		s.underWay.Add(1)
+		defer s.underWay.Add(-1)
 		start := time.Now()
-		if err := s.attempt(c, next); err != nil {
+		if err := s.attempt(c, start, next); err != nil {
 			c.Error(err)
 		}
+		s.answered(c, start, false)
 		r, level := c.Request(), slog.LevelDebug
 		if c.Response().Status >= http.StatusBadRequest {
 			level = slog.LevelInfo
@@ -200,7 +209,7 @@ func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 type cutOff struct{ err error }
 
 // attempt turns a panic into an error. Unlike the middleware of Echo, it allocates no function for each request.
-func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
+func (s *Server) attempt(c echo.Context, start time.Time, next echo.HandlerFunc) (err error) {
 	defer func() {
 		cause := recover()
 		if cut, ok := cause.(cutOff); ok {
@@ -209,6 +218,7 @@ func (s *Server) attempt(c echo.Context, next echo.HandlerFunc) (err error) {
 				level = slog.LevelDebug // the client has left
 			}
 			s.log.Log(c.Request().Context(), level, "answer cut off", "request_id", requestID(c), "path", c.Request().URL.Path, "error", cut.err)
+			s.answered(c, start, true)
 			panic(http.ErrAbortHandler)
 		}
 		if cause != nil {

@@ -86,7 +86,10 @@ func underBase(base string) echo.MiddlewareFunc {
 				return echo.ErrNotFound
 			}
 			r.URL = &u // the router looks at this very request
-			defer func() { r.URL = whole }()
+			defer func() {
+				r.URL = whole
+				c.SetRequest(r) // the guard may have put another one in its place
+			}()
 			return next(c)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -59,6 +60,8 @@ type Config struct {
 	// RequestTimeout bounds the work on a request, but for a breakdown, which lasts while its receiver keeps reading. Zero
 	// means 30 seconds.
 	RequestTimeout time.Duration
+	// Observer learns what the server does. Nil means none.
+	Observer Observer
 }
 
 // Server is an open database and the handlers over it. It is safe for concurrent use.
@@ -71,6 +74,8 @@ type Server struct {
 	requestTimeout time.Duration
 	bodyTime       time.Duration
 	limiter        *middleware.RateLimiterMemoryStore
+	observer       Observer
+	underWay       atomic.Int64 // requests
 	handler        http.Handler
 }
 
@@ -104,6 +109,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	s := &Server{
 		store: books, service: billing.NewService(books, rates),
 		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
+		observer: config.Observer,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -12,11 +12,15 @@ import (
 	"net/http/pprof"
 	"runtime"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// serveDebug serves profiles and counters on a separate address, until the context ends. Everyone who can reach the address can slow the
-// server down and see its memory, so it is never a part of the API.
-func serveDebug(ctx context.Context, logger *slog.Logger, address string) error {
+// serveDebug serves metrics, profiles and counters on a separate address, until the context ends. Everyone who can reach the address can
+// slow the server down and see its memory, so it is never a part of the API.
+func serveDebug(ctx context.Context, logger *slog.Logger, address string, observed prometheus.Collector) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("--debug-listen: %w", err)
@@ -27,7 +31,7 @@ func serveDebug(ctx context.Context, logger *slog.Logger, address string) error 
 		logger.LogAttrs(ctx, slog.LevelWarn, "profiles are served to other machines, and need no token", at)
 	}
 	server := &http.Server{
-		Handler: debugHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler: debugHandler(logger, observed), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
@@ -39,7 +43,10 @@ func serveDebug(ctx context.Context, logger *slog.Logger, address string) error 
 }
 
 // debugHandler leaves out the command line, which the packages would show as well: the URL of a database may hold a password.
-func debugHandler() http.Handler {
+func debugHandler(logger *slog.Logger, observed prometheus.Collector) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(observed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector())
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", http.NotFound)
@@ -47,6 +54,7 @@ func debugHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/vars", writeVars)
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}))
 	return mux
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
 func TestDebugListen(t *testing.T) {
@@ -52,6 +54,21 @@ func TestDebugListen(t *testing.T) {
 	_, commandLine := get(debug + "/debug/pprof/cmdline")
 	if strings.Contains(body+commandLine, "secret") {
 		t.Errorf("the command line is shown:\n%s\n%s", body, commandLine)
+	}
+	status, samples := get(debug + "/metrics")
+	for _, metric := range []string{
+		`harmont_billing_requests_total{operation="other",status="404"}`, "harmont_billing_request_duration_seconds_bucket",
+		"harmont_billing_requests_in_flight 0", "go_goroutines", "go_build_info", "process_open_fds",
+	} {
+		if status != http.StatusOK || !strings.Contains(samples, "\n"+metric) {
+			t.Errorf("/metrics has no %s: %d\n%s", metric, status, samples)
+		}
+	}
+	if problems, err := promlint.New(strings.NewReader(samples)).Lint(); err != nil || len(problems) > 0 {
+		t.Errorf("the linter of Prometheus: %v, %v", problems, err)
+	}
+	if status, _ := get(address + "/metrics"); status != http.StatusNotFound {
+		t.Errorf("metrics are there on the address of the API: %d", status)
 	}
 	if status, _ := get(debug + "/api/v0/billing/balance/acme"); status != http.StatusNotFound {
 		t.Errorf("the API is there on the other address: %d", status)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/internal/demo"
 	"github.com/harmont-dev/harmont-billing/server"
+	"github.com/harmont-dev/harmont-billing/server/metrics"
 )
 
 const defaultListen = "127.0.0.1:8080"
@@ -48,7 +49,7 @@ server runs.`,
 	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
 	var rateLimit int64
 	flags.Func("rate-limit", "how many requests a second a token may make, `N`; any number where absent", parseInto(&rateLimit, atLeast(1)))
-	debugListen := flags.String("debug-listen", "", "an `ADDRESS` to serve profiles (pprof) and counters (expvar) on, to whoever reaches it; nowhere where absent")
+	debugListen := flags.String("debug-listen", "", "an `ADDRESS` to serve metrics (Prometheus), profiles (pprof) and counters (expvar) on, to whoever reaches it; nowhere where absent")
 	docURL := flags.String("doc-url", "", "what the doc_url of errors begins with; where absent, it leads to this server's pages")
 	basePath := flags.String("base-path", "", "the `PATH` below which all is served, such as /billing")
 	rates := ratesFlags(cmd)
@@ -63,6 +64,10 @@ server runs.`,
 			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
+		observed := metrics.New()
+		if *debugListen != "" {
+			config.Observer = observed
+		}
 		collectLessOften()
 		return withServer(ctx, config, func(s *server.Server) error {
 			listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
@@ -70,7 +75,8 @@ server runs.`,
 				return err
 			}
 			if *debugListen != "" {
-				if err := serveDebug(ctx, logger, *debugListen); err != nil {
+				observed.Watch(s)
+				if err := serveDebug(ctx, logger, *debugListen, observed); err != nil {
 					return errors.Join(err, listener.Close())
 				}
 			}

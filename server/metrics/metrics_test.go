@@ -1,0 +1,148 @@
+package metrics_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/harmont-dev/harmont-billing/server"
+	"github.com/harmont-dev/harmont-billing/server/metrics"
+)
+
+// served is a server whose metrics are gathered.
+type served struct {
+	t       *testing.T
+	url     string
+	token   string
+	metrics *prometheus.Registry
+}
+
+func serve(t *testing.T, basePath string) served {
+	t.Helper()
+	m := metrics.New()
+	s, err := server.Open(t.Context(), server.Config{
+		Database: "sqlite:" + filepath.Join(t.TempDir(), "billing.db"), BasePath: basePath, Observer: m,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	m.Watch(s)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	if _, err := s.CreateOrganization(t.Context(), "acme", ""); err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "test", Role: server.RoleWrite, Organizations: []string{"acme"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s.Handler())
+	t.Cleanup(h.Close)
+	return served{t, h.URL, token, registry}
+}
+
+func (s served) send(method, path, body string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s served) want(metric, series string) {
+	s.t.Helper()
+	families, err := s.metrics.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	help := ""
+	for _, f := range families {
+		if f.GetName() == metric {
+			help = "# HELP " + metric + " " + f.GetHelp() + "\n# TYPE " + metric + " " + strings.ToLower(f.GetType().String()) + "\n"
+		}
+	}
+	if err := testutil.GatherAndCompare(s.metrics, strings.NewReader(help+series), metric); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func TestRequestsAreCountedByOperation(t *testing.T) {
+	for _, base := range []string{"", "/billing"} {
+		t.Run(base, func(t *testing.T) {
+			s := serve(t, base)
+			api := base + "/api/v0/billing/"
+			s.send(http.MethodGet, api+"balance/acme", "")
+			s.send(http.MethodHead, api+"balance/acme/", "")
+			s.send(http.MethodGet, api+"balance/globex", "")
+			s.send(http.MethodGet, api+"balance/acme/more", "")
+			s.send(http.MethodPost, api+"balance/acme", "")
+			s.send(http.MethodPost, api+"leases/acme", `{"leases":`)
+			s.send(http.MethodPost, api+"leases/acme", `{"leases":[]}`)
+			s.send(http.MethodGet, api+"leases/acme", "")
+			s.send(http.MethodGet, api+"usage/acme/breakdown?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z", "")
+			s.send(http.MethodGet, base+"/readyz", "")
+			s.send(http.MethodGet, "/elsewhere/api/v0/billing/balance/acme", "")
+			s.want("harmont_billing_requests_total", `
+				harmont_billing_requests_total{operation="getBillingBalance",status="200"} 2
+				harmont_billing_requests_total{operation="getBillingBalance",status="404"} 1
+				harmont_billing_requests_total{operation="getBillingUsageBreakdown",status="200"} 1
+				harmont_billing_requests_total{operation="listBillingLeases",status="200"} 1
+				harmont_billing_requests_total{operation="other",status="200"} 1
+				harmont_billing_requests_total{operation="other",status="404"} 2
+				harmont_billing_requests_total{operation="other",status="405"} 1
+				harmont_billing_requests_total{operation="recordLeases",status="400"} 1
+				harmont_billing_requests_total{operation="recordLeases",status="422"} 1
+				`)
+			s.want("harmont_billing_requests_in_flight", "harmont_billing_requests_in_flight 0\n")
+		})
+	}
+}
+
+// Whoever asks for other organizations, paths and methods makes no further time series.
+func TestSeriesAreBounded(t *testing.T) {
+	s := serve(t, "")
+	ask := func(from, to int) int {
+		for i := from; i < to; i++ {
+			name := "org-" + strconv.Itoa(i)
+			s.send(http.MethodGet, "/api/v0/billing/balance/"+name, "")
+			s.send(http.MethodGet, "/"+name, "")
+			s.send("METHOD"+strconv.Itoa(i), "/api/v0/billing/balance/"+name, "")
+		}
+		n, err := testutil.GatherAndCount(s.metrics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if first, later := ask(0, 1), ask(1, 20); first != later {
+		t.Errorf("%d time series became %d", first, later)
+	}
+}
+
+func TestLint(t *testing.T) {
+	s := serve(t, "")
+	s.send(http.MethodGet, "/api/v0/billing/balance/acme", "")
+	problems, err := testutil.GatherAndLint(s.metrics)
+	if err != nil || len(problems) > 0 {
+		t.Error(problems, err)
+	}
+}
