@@ -15,8 +15,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// canned answers every request with the same bytes, so that only the work of the client is measured.
-func canned(b testing.TB, body string) (url string) {
+// constantServer answers every request with the same bytes, so that only the work of the client is measured.
+func constantServer(b testing.TB, body string) (url string) {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,8 +48,8 @@ func canned(b testing.TB, body string) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// get is a call without this package.
-func get[T any](b testing.TB, url string) *T {
+// getByHand is a call without this package.
+func getByHand[T any](b testing.TB, url string) *T {
 	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		b.Fatal(err)
@@ -76,8 +76,8 @@ func get[T any](b testing.TB, url string) *T {
 
 var calls = []struct {
 	name, path, body string
-	client           func(testing.TB, *client.Client) error
-	hand             func(testing.TB, string)
+	byClient         func(testing.TB, *client.Client) error
+	byHand           func(testing.TB, string)
 }{
 	{
 		"balance", "/api/v0/billing/balance/acme", `{"balance_cents":48112}`,
@@ -85,15 +85,15 @@ var calls = []struct {
 			_, err := c.GetBillingBalance(b.Context(), "acme")
 			return err
 		},
-		func(b testing.TB, url string) { get[client.BalanceResponse](b, url) },
+		func(b testing.TB, url string) { getByHand[client.BalanceResponse](b, url) },
 	},
 	{
-		"100 transactions", "/api/v0/billing/transactions/acme?limit=100", page("null", make([]int, 100)...),
+		"100 transactions", "/api/v0/billing/transactions/acme?limit=100", ledgerPage("null", make([]int, 100)...),
 		func(b testing.TB, c *client.Client) error {
 			_, err := c.ListBillingTransactions(b.Context(), "acme", client.ListOptions{Limit: 100})
 			return err
 		},
-		func(b testing.TB, url string) { get[client.TransactionList](b, url) },
+		func(b testing.TB, url string) { getByHand[client.TransactionList](b, url) },
 	},
 	{
 		"1000 builds", "/api/v0/billing/usage/acme/breakdown?from=2026-06-01&to=2026-07-01", `{"data":[` + strings.Repeat(build1+",", 999) + build2 + `]}`,
@@ -101,25 +101,25 @@ var calls = []struct {
 			_, err := c.GetBillingUsageBreakdown(b.Context(), "acme", client.Window{})
 			return err
 		},
-		func(b testing.TB, url string) { get[client.UsageBreakdownResponse](b, url) },
+		func(b testing.TB, url string) { getByHand[client.UsageBreakdownResponse](b, url) },
 	},
 }
 
 // allocations gives how often the client allocates for each time that the call by hand does.
-func allocations(through, hand func()) float64 {
-	return testing.AllocsPerRun(20, through) / testing.AllocsPerRun(20, hand)
+func allocations(byClient, byHand func()) float64 {
+	return testing.AllocsPerRun(20, byClient) / testing.AllocsPerRun(20, byHand)
 }
 
 func TestAllocations(t *testing.T) {
 	for _, call := range calls {
-		url := canned(t, call.body)
-		c := connect(t, url, client.WithToken(testToken))
-		through := func() {
-			if err := call.client(t, c); err != nil {
+		url := constantServer(t, call.body)
+		c := newClient(t, url, client.WithToken(testToken))
+		byClient := func() {
+			if err := call.byClient(t, c); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if ratio := allocations(through, func() { call.hand(t, url+call.path) }); ratio > 2 {
+		if ratio := allocations(byClient, func() { call.byHand(t, url+call.path) }); ratio > 2 {
 			t.Errorf("%s: %.2f times the allocations of a call by hand", call.name, ratio)
 		}
 	}
@@ -129,23 +129,23 @@ func TestAllocations(t *testing.T) {
 func BenchmarkCalls(b *testing.B) {
 	for _, call := range calls {
 		b.Run(call.name, func(b *testing.B) {
-			url := canned(b, call.body)
-			c := connect(b, url, client.WithToken(testToken))
-			hand := func() { call.hand(b, url+call.path) }
-			through := func() {
-				if err := call.client(b, c); err != nil {
+			url := constantServer(b, call.body)
+			c := newClient(b, url, client.WithToken(testToken))
+			byHand := func() { call.byHand(b, url+call.path) }
+			byClient := func() {
+				if err := call.byClient(b, c); err != nil {
 					b.Fatal(err)
 				}
 			}
 			// In turn, and by the median, so that a busy machine is as hard on one as on the other.
-			var byHand, byClient []time.Duration
+			var handTimes, clientTimes []time.Duration
 			for b.Loop() {
-				byHand, byClient = append(byHand, timed(hand)), append(byClient, timed(through))
+				handTimes, clientTimes = append(handTimes, timed(byHand)), append(clientTimes, timed(byClient))
 			}
-			b.ReportMetric(float64(median(byClient))/float64(median(byHand)), "times-as-long")
-			b.ReportMetric(allocations(through, hand), "times-the-allocs")
-			b.ReportMetric(float64(median(byHand)), "ns-by-hand")
-			b.ReportMetric(float64(median(byClient)), "ns-by-client")
+			b.ReportMetric(float64(median(clientTimes))/float64(median(handTimes)), "times-as-long")
+			b.ReportMetric(allocations(byClient, byHand), "times-the-allocs")
+			b.ReportMetric(float64(median(handTimes)), "ns-by-hand")
+			b.ReportMetric(float64(median(clientTimes)), "ns-by-client")
 		})
 	}
 }

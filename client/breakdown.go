@@ -24,14 +24,14 @@ func (c *Client) UsageBreakdown(ctx context.Context, org string, window Window, 
 			return
 		}
 		defer s.close()
-		s.list(yield)
+		s.yieldBuilds(yield)
 	}
 }
 
 func (c *Client) openBreakdown(ctx context.Context, org string, window Window, opts []Option) (*stream, error) {
 	req, err := c.breakdownRequest(org, window)
 	if err == nil {
-		c, err = c.with(opts)
+		c, err = c.withOptions(opts)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("harmont-billing: %w", err)
@@ -47,14 +47,14 @@ func (c *Client) openBreakdown(ctx context.Context, org string, window Window, o
 // stream is an answer that is read bit by bit.
 type stream struct {
 	*attempt
-	ctx     context.Context // tells why the body broke off
-	cancel  context.CancelCauseFunc
-	timer   *time.Timer // ends ctx; nil for none
-	timeout time.Duration
-	limit   int64
-	left    int64 // of limit, for the value that is being read
-	broken  error // why the body cannot be read on
-	decoder *json.Decoder
+	ctx       context.Context // tells why the body broke off
+	cancel    context.CancelCauseFunc
+	timer     *time.Timer // ends ctx; nil for none
+	timeout   time.Duration
+	limit     int64
+	remaining int64 // of limit, for the value that is being read
+	readErr   error // why the body cannot be read on
+	decoder   *json.Decoder
 }
 
 // openStream makes one attempt, and bounds the wait for the answer.
@@ -66,98 +66,98 @@ func (c *Client) openStream(ctx context.Context, req *http.Request) (*stream, er
 	}
 	var err error
 	if s.attempt, err = c.send(s.ctx, req); err != nil {
-		if s.late() && !errors.Is(err, context.DeadlineExceeded) {
+		if s.timedOut() && !errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
 		}
 		s.cancel(nil)
 		return nil, err
 	}
-	s.pause()
+	s.stopTimer()
 	s.decoder = json.NewDecoder(s)
 	return s, nil
 }
 
 func (s *stream) close() {
-	s.pause()
+	s.stopTimer()
 	s.cancel(nil)
 	s.resp.Body.Close()
 }
 
-// pause stops the clock while no read waits for the server.
-func (s *stream) pause() {
+// stopTimer stops the clock while no read waits for the server.
+func (s *stream) stopTimer() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 }
 
-// late tells that the timer, or the caller's deadline, is why the body broke off.
-func (s *stream) late() bool { return errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) }
+// timedOut tells that the timer, or the caller's deadline, is why the body broke off.
+func (s *stream) timedOut() bool { return errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) }
 
 var (
 	errTooLarge = errors.New("too large")
-	errLeft     = errors.New("the loop was left")
+	errLoopLeft = errors.New("the loop was left")
 )
 
 // Read bounds how much is read for one value, and how long each read may take.
 func (s *stream) Read(p []byte) (int, error) {
-	if s.left <= 0 {
-		s.broken = errTooLarge
+	if s.remaining <= 0 {
+		s.readErr = errTooLarge
 		return 0, errTooLarge
 	}
 	if s.timer != nil {
 		s.timer.Reset(s.timeout)
 		defer s.timer.Stop()
 	}
-	n, err := s.resp.Body.Read(p[:min(int64(len(p)), s.left)])
-	s.left -= int64(n)
+	n, err := s.resp.Body.Read(p[:min(int64(len(p)), s.remaining)])
+	s.remaining -= int64(n)
 	if err != nil && err != io.EOF {
-		s.broken = err
-		if s.late() {
-			s.broken = context.DeadlineExceeded
+		s.readErr = err
+		if s.timedOut() {
+			s.readErr = context.DeadlineExceeded
 		}
 	}
 	return n, err
 }
 
-// list reads the whole answer and yields the builds on the way.
-func (s *stream) list(yield func(UsageBreakdownBuild, error) bool) {
-	err := s.walk(yield)
+// yieldBuilds reads the whole answer and yields the builds on the way.
+func (s *stream) yieldBuilds(yield func(UsageBreakdownBuild, error) bool) {
+	err := s.readAnswer(yield)
 	switch {
-	case err == nil || errors.Is(err, errLeft):
+	case err == nil || errors.Is(err, errLoopLeft):
 		return
-	case errors.Is(s.broken, errTooLarge):
-		err = s.tooLarge(s.limit)
-	case s.broken != nil:
-		err = s.cut(s.broken)
+	case errors.Is(s.readErr, errTooLarge):
+		err = s.tooLargeError(s.limit)
+	case s.readErr != nil:
+		err = s.truncatedError(s.readErr)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		// A body that is complete as HTTP has it may still be half an answer.
-		err = s.invalid("unexpected end of JSON input")
+		err = s.invalidError("unexpected end of JSON input")
 	default:
-		err = s.invalid(err.Error())
+		err = s.invalidError(err.Error())
 	}
 	yield(UsageBreakdownBuild{}, err)
 }
 
-func (s *stream) walk(yield func(UsageBreakdownBuild, error) bool) error {
-	if err := s.expect('{'); err != nil {
+func (s *stream) readAnswer(yield func(UsageBreakdownBuild, error) bool) error {
+	if err := s.expectDelim('{'); err != nil {
 		return err
 	}
-	for seen := false; ; {
+	for hasData := false; ; {
 		token, err := s.token()
 		if err != nil {
 			return err
 		}
-		key, more := token.(string)
+		key, isKey := token.(string)
 		switch {
-		case !more && seen:
-			return s.end()
-		case !more:
+		case !isKey && hasData:
+			return s.expectEnd()
+		case !isKey:
 			return errors.New("data is missing")
-		case key == "data" && seen:
+		case key == "data" && hasData:
 			return errors.New("data comes twice")
 		case key == "data":
-			seen = true
-			err = s.builds(yield)
+			hasData = true
+			err = s.readBuilds(yield)
 		case strings.EqualFold(key, "data"):
 			return errors.New(key + " is not how the field is spelled")
 		default:
@@ -170,12 +170,12 @@ func (s *stream) walk(yield func(UsageBreakdownBuild, error) bool) error {
 	}
 }
 
-func (s *stream) builds(yield func(UsageBreakdownBuild, error) bool) error {
-	if err := s.expect('['); err != nil {
+func (s *stream) readBuilds(yield func(UsageBreakdownBuild, error) bool) error {
+	if err := s.expectDelim('['); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	var raw json.RawMessage
-	for i := 0; s.more(); i++ {
+	for i := 0; s.hasMore(); i++ {
 		raw = raw[:0]
 		if err := s.decode(&raw); err != nil {
 			return err
@@ -185,14 +185,14 @@ func (s *stream) builds(yield func(UsageBreakdownBuild, error) bool) error {
 			return fmt.Errorf("data[%d]: %s", i, strings.TrimSpace(err.Error()))
 		}
 		if !yield(*build, nil) {
-			return errLeft
+			return errLoopLeft
 		}
 	}
-	return s.expect(']')
+	return s.expectDelim(']')
 }
 
-// end checks that nothing follows.
-func (s *stream) end() error {
+// expectEnd checks that nothing follows.
+func (s *stream) expectEnd() error {
 	switch _, err := s.token(); {
 	case errors.Is(err, io.EOF):
 		return nil
@@ -205,21 +205,21 @@ func (s *stream) end() error {
 // Each of these methods reads one value. The limit applies to each value.
 
 func (s *stream) token() (json.Token, error) {
-	s.left = s.limit
+	s.remaining = s.limit
 	return s.decoder.Token()
 }
 
 func (s *stream) decode(v any) error {
-	s.left = s.limit
+	s.remaining = s.limit
 	return s.decoder.Decode(v)
 }
 
-func (s *stream) more() bool {
-	s.left = s.limit
+func (s *stream) hasMore() bool {
+	s.remaining = s.limit
 	return s.decoder.More()
 }
 
-func (s *stream) expect(want json.Delim) error {
+func (s *stream) expectDelim(want json.Delim) error {
 	got, err := s.token()
 	if err != nil {
 		return err

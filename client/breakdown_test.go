@@ -109,7 +109,7 @@ func TestUsageBreakdownAnswers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			numbers, err := walkBuilds(t, against(t, answer(200, "application/json", test.body), client.WithToken(testToken)))
+			numbers, err := walkBuilds(t, newHandlerClient(t, answer(200, "application/json", test.body), client.WithToken(testToken)))
 			if len(numbers) != test.builds {
 				t.Errorf("builds %v", numbers)
 			}
@@ -130,17 +130,17 @@ func TestUsageBreakdownAnswers(t *testing.T) {
 func TestUsageBreakdownCutAnywhere(t *testing.T) {
 	body := `{"data":[` + build1 + `,` + build2 + `]}`
 	for n := range len(body) {
-		s := &script{steps: []http.RoundTripper{breaks(body[:n])}}
+		s := &scriptedTransport{steps: []http.RoundTripper{breaksOffAfter(body[:n])}}
 		numbers, err := walkBuilds(t, s.client(t))
 		if _, ok := errors.AsType[*url.Error](err); !ok || !errors.Is(err, io.ErrUnexpectedEOF) || len(s.attempts) != 1 {
 			t.Fatalf("cut after %d bytes: builds %v in %d attempts, then %v", n, numbers, len(s.attempts), err)
 		}
-		if numbers, err := walkBuilds(t, (&script{steps: []http.RoundTripper{says(200, body[:n])}}).client(t)); !errors.Is(err, client.ErrInvalidResponse) {
+		if numbers, err := walkBuilds(t, (&scriptedTransport{steps: []http.RoundTripper{answers(200, body[:n])}}).client(t)); !errors.Is(err, client.ErrInvalidResponse) {
 			t.Fatalf("ended after %d bytes: builds %v, then %v", n, numbers, err)
 		}
 	}
 	// The last byte is there, the end of the body is not.
-	if numbers, err := walkBuilds(t, (&script{steps: []http.RoundTripper{breaks(body)}}).client(t)); !errors.Is(err, io.ErrUnexpectedEOF) || len(numbers) != 2 {
+	if numbers, err := walkBuilds(t, (&scriptedTransport{steps: []http.RoundTripper{breaksOffAfter(body)}}).client(t)); !errors.Is(err, io.ErrUnexpectedEOF) || len(numbers) != 2 {
 		t.Errorf("builds %v, then %v", numbers, err)
 	}
 }
@@ -149,7 +149,7 @@ func TestUsageBreakdownCutAnywhere(t *testing.T) {
 func TestUsageBreakdownArrives(t *testing.T) {
 	taken := make(chan struct{})
 	gone := make(chan struct{})
-	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+	c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"data":[`+build1)
 		for range 3 {
@@ -176,13 +176,13 @@ func TestUsageBreakdownArrives(t *testing.T) {
 
 func TestUsageBreakdownRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []http.RoundTripper{status(503), fails(errRefused), says(200, `{"data":[`+build1+`]}`)}}
+		s := &scriptedTransport{steps: []http.RoundTripper{answersStatus(503), failsWith(errRefused), answers(200, `{"data":[`+build1+`]}`)}}
 		if numbers, err := walkBuilds(t, s.client(t)); err != nil || len(numbers) != 1 || len(s.attempts) != 3 {
 			t.Errorf("builds %v in %d attempts: %v", numbers, len(s.attempts), err)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []http.RoundTripper{patient{}}}
+		s := &scriptedTransport{steps: []http.RoundTripper{waitForContext{}}}
 		start := time.Now()
 		_, err := walkBuilds(t, s.client(t, client.WithMaxRetries(1), client.WithTimeout(time.Hour)))
 		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || len(s.attempts) != 2 || took < 2*time.Hour || took > 2*time.Hour+time.Second {
@@ -202,8 +202,8 @@ func TestUsageBreakdownTimeout(t *testing.T) {
 				io.WriteString(theirs, ","+build2)
 			}
 		}()
-		s := &script{steps: []http.RoundTripper{roundTripper(func(r *http.Request) (*http.Response, error) {
-			resp, err := says(200, "")(r)
+		s := &scriptedTransport{steps: []http.RoundTripper{roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := answers(200, "")(r)
 			resp.Body = ours
 			context.AfterFunc(r.Context(), func() { ours.Close() })
 			return resp, err
@@ -229,7 +229,7 @@ func TestUsageBreakdownTimeout(t *testing.T) {
 func TestUsageBreakdownMemory(t *testing.T) {
 	limit := client.WithMaxResponseBytes(2 << 10)
 	many := `{"data":[` + strings.Repeat(build1+",", 1000) + build2 + `]}`
-	if numbers, err := walkBuilds(t, against(t, answer(200, "application/json", many)), limit); err != nil || len(numbers) != 1001 {
+	if numbers, err := walkBuilds(t, newHandlerClient(t, answer(200, "application/json", many)), limit); err != nil || len(numbers) != 1001 {
 		t.Errorf("%d builds, then %v", len(numbers), err)
 	}
 	for name, start := range map[string]string{
@@ -239,7 +239,7 @@ func TestUsageBreakdownMemory(t *testing.T) {
 		"space":         `{"data":[` + build1 + strings.Repeat(" ", 1<<16),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+			c := newHandlerClient(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				io.WriteString(w, start)
 				for {
@@ -257,7 +257,7 @@ func TestUsageBreakdownMemory(t *testing.T) {
 }
 
 func TestUsageBreakdownBadArguments(t *testing.T) {
-	c := against(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("sent %s", r.URL) })
+	c := newHandlerClient(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("sent %s", r.URL) })
 	for org, opt := range map[string]client.Option{"..": client.WithTimeout(0), "acme": client.WithTimeout(-1)} {
 		n := 0
 		for _, err := range c.UsageBreakdown(t.Context(), org, client.Last(time.Hour), opt) {

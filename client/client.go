@@ -59,7 +59,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		maxRetries:       defaultMaxRetries,
 		maxResponseBytes: defaultMaxResponseBytes,
 	}
-	c, err = c.with(append([]Option{WithHTTPClient(http.DefaultClient)}, opts...))
+	c, err = c.withOptions(append([]Option{WithHTTPClient(http.DefaultClient)}, opts...))
 	if err != nil {
 		return nil, fmt.Errorf("harmont-billing: %w", err)
 	}
@@ -75,7 +75,7 @@ func FromEnv(opts ...Option) (*Client, error) {
 		return nil, errors.New("harmont-billing: " + urlVariable + " is not set; it is the URL of the server, such as https://billing.example.com")
 	}
 	if token := os.Getenv(tokenVariable); token != "" {
-		opts = append([]Option{named(tokenVariable, WithToken(token))}, opts...)
+		opts = append([]Option{withOrigin(tokenVariable, WithToken(token))}, opts...)
 	}
 	c, err := New(baseURL, opts...)
 	if err != nil {
@@ -87,8 +87,8 @@ func FromEnv(opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// with gives the client of one call: c itself where the call has no options of its own.
-func (c *Client) with(opts []Option) (*Client, error) {
+// withOptions gives the client of one call: c itself where the call has no options of its own.
+func (c *Client) withOptions(opts []Option) (*Client, error) {
 	if len(opts) == 0 {
 		return c, nil
 	}
@@ -101,8 +101,8 @@ func (c *Client) with(opts []Option) (*Client, error) {
 	return &own, nil
 }
 
-// secret gives the token of one attempt, empty for none.
-func (c *Client) secret(ctx context.Context) (string, error) {
+// requestToken gives the token of one attempt, empty for none.
+func (c *Client) requestToken(ctx context.Context) (string, error) {
 	if c.token == nil {
 		return "", nil
 	}
@@ -110,8 +110,8 @@ func (c *Client) secret(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no token: %w", err)
 	}
-	if !fitsHeader(token) {
-		return "", errUnfitToken
+	if !isHeaderValue(token) {
+		return "", errInvalidToken
 	}
 	return token, nil
 }

@@ -56,7 +56,7 @@ func (b billing) client(t *testing.T, role server.Role, orgs ...string) *client.
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, b.url, client.WithToken(secret))
+	return newClient(t, b.url, client.WithToken(secret))
 }
 
 // All operations. Each sees the results of the previous ones.
@@ -235,15 +235,15 @@ func TestServerErrors(t *testing.T) {
 	b := newBilling(t, "acme", "globex")
 	reader := b.client(t, server.RoleRead, "acme")
 
-	_, err := connect(t, b.url).GetBillingBalance(ctx, "acme")
+	_, err := newClient(t, b.url).GetBillingBalance(ctx, "acme")
 	wantError(t, err, 401, client.ErrorTypeUnauthorized, client.CodeUnauthorized)
-	_, err = connect(t, b.url, client.WithToken(testToken)).GetBillingBalance(ctx, "acme")
+	_, err = newClient(t, b.url, client.WithToken(testToken)).GetBillingBalance(ctx, "acme")
 	wantError(t, err, 401, client.ErrorTypeUnauthorized, client.CodeUnauthorized)
 	for _, org := range []string{"globex", "nobody", "ACME", "a/b", "../acme", "a b?c", "é"} {
 		_, err = reader.GetBillingBalance(ctx, org)
 		wantError(t, err, 404, client.ErrorTypeNotFound, client.CodeOrganizationNotFound)
 	}
-	_, err = connect(t, b.url+"/elsewhere").GetBillingBalance(ctx, "acme")
+	_, err = newClient(t, b.url+"/elsewhere").GetBillingBalance(ctx, "acme")
 	wantError(t, err, 404, client.ErrorTypeNotFound, client.CodeRouteNotFound)
 	_, err = reader.RecordLeases(ctx, "acme", []client.Lease{{}})
 	wantError(t, err, 403, client.ErrorTypeForbidden, client.CodeForbidden)
@@ -332,7 +332,7 @@ func TestServerUnderAPath(t *testing.T) {
 	srv := httptest.NewServer(http.StripPrefix("/tools/billing", b.Handler()))
 	t.Cleanup(srv.Close)
 	for _, base := range []string{"/tools/billing", "/tools/billing/"} {
-		got, err := connect(t, srv.URL+base, client.WithToken(secret)).GetBillingBalance(t.Context(), "acme")
+		got, err := newClient(t, srv.URL+base, client.WithToken(secret)).GetBillingBalance(t.Context(), "acme")
 		if err != nil || got.BalanceCents != 0 {
 			t.Errorf("%s: %v, %v", base, got, err)
 		}

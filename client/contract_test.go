@@ -47,7 +47,7 @@ func TestEveryCodeIsAnError(t *testing.T) {
 		t.Fatalf("the contract has the codes %v", codes)
 	}
 	for code := range codes {
-		c := (&script{steps: []http.RoundTripper{says(400, `{"error":{"type":"x","code":"`+code+`","message":"","doc_url":"","request_id":""}}`)}}).client(t)
+		c := (&scriptedTransport{steps: []http.RoundTripper{answers(400, `{"error":{"type":"x","code":"`+code+`","message":"","doc_url":"","request_id":""}}`)}}).client(t)
 		_, err := c.GetBillingBalance(t.Context(), "acme")
 		for other := range codes {
 			if errors.Is(err, client.CodeError(other)) != (other == code) {
@@ -56,7 +56,7 @@ func TestEveryCodeIsAnError(t *testing.T) {
 		}
 	}
 	// A proxy's 404 does not say that an organization is missing.
-	_, err := (&script{steps: []http.RoundTripper{status(404)}}).client(t).GetBillingBalance(t.Context(), "acme")
+	_, err := (&scriptedTransport{steps: []http.RoundTripper{answersStatus(404)}}).client(t).GetBillingBalance(t.Context(), "acme")
 	for code := range codes {
 		if errors.Is(err, client.CodeError(code)) {
 			t.Errorf("a foreign 404 is %s", code)

@@ -37,7 +37,7 @@ type field struct {
 	value    *shape
 }
 
-const maxFields = 64 // the bits of scanner.object's set
+const maxFields = 64 // the bits of the set in scanner.checkObject
 
 var (
 	shapes          sync.Map // reflect.Type → *shape
@@ -94,18 +94,18 @@ type scanner struct {
 	pos  int
 }
 
-// anything is the shape of a value of an unknown key.
-var anything = shape{nullable: true}
+// anyShape is the shape of a value of an unknown key.
+var anyShape = shape{nullable: true}
 
 // value skips one value. It returns the path of the first missing field and the problem, or nothing.
 func (s *scanner) value(want *shape) string {
-	switch s.space(); s.json[s.pos] {
+	switch s.skipSpace(); s.json[s.pos] {
 	case '{':
-		return s.object(want)
+		return s.checkObject(want)
 	case '[':
-		return s.array(want)
+		return s.checkArray(want)
 	case '"':
-		s.text()
+		s.skipString()
 		return ""
 	}
 	start := s.pos
@@ -118,10 +118,10 @@ func (s *scanner) value(want *shape) string {
 	return ""
 }
 
-func (s *scanner) object(want *shape) string {
+func (s *scanner) checkObject(want *shape) string {
 	var seen uint64
 	for s.pos++; ; {
-		switch s.space(); s.json[s.pos] {
+		switch s.skipSpace(); s.json[s.pos] {
 		case ',':
 			s.pos++
 			continue
@@ -134,14 +134,14 @@ func (s *scanner) object(want *shape) string {
 			}
 			return ""
 		}
-		key, value := s.text(), &anything
+		key, value := s.skipString(), &anyShape
 		if i, ok := want.lookup(key); !ok {
 			return "." + string(key) + " is not how the field is spelled"
 		} else if i >= 0 {
 			seen |= 1 << i
 			value = want.fields[i].value
 		}
-		s.space()
+		s.skipSpace()
 		s.pos++ // the colon
 		if problem := s.value(value); problem != "" {
 			return "." + string(key) + problem
@@ -149,14 +149,14 @@ func (s *scanner) object(want *shape) string {
 	}
 }
 
-func (s *scanner) array(want *shape) string {
+func (s *scanner) checkArray(want *shape) string {
 	elem := want.elem
 	if elem == nil {
-		elem = &anything
+		elem = &anyShape
 	}
 	s.pos++
 	for i := 0; ; {
-		switch s.space(); s.json[s.pos] {
+		switch s.skipSpace(); s.json[s.pos] {
 		case ',':
 			s.pos++
 			continue
@@ -171,8 +171,8 @@ func (s *scanner) array(want *shape) string {
 	}
 }
 
-// text skips a string and returns the text between its quotes.
-func (s *scanner) text() []byte {
+// skipString skips a string and returns the text between its quotes.
+func (s *scanner) skipString() []byte {
 	s.pos++
 	start := s.pos
 	for ; s.json[s.pos] != '"'; s.pos++ {
@@ -184,7 +184,7 @@ func (s *scanner) text() []byte {
 	return s.json[start : s.pos-1]
 }
 
-func (s *scanner) space() {
+func (s *scanner) skipSpace() {
 	for s.json[s.pos] <= ' ' {
 		s.pos++
 	}

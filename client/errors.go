@@ -69,8 +69,8 @@ const (
 	maxExcerptBytes = 512      // shown of one that is not the API's
 )
 
-// refused makes the error of an answer outside 2xx.
-func (a *attempt) refused() *Error {
+// statusError makes the error of an answer outside 2xx.
+func (a *attempt) statusError() *Error {
 	// An error while reading changes nothing: the status is known, and the error shows the part that was read.
 	body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
 	e := &Error{Status: a.resp.StatusCode, RequestID: a.redact(a.resp.Header.Get("X-Request-Id")), RetryAfter: retryAfter(a.resp.Header)}
@@ -96,8 +96,8 @@ func (a *attempt) refused() *Error {
 
 // excerpt is the start of a text on one line, fit for a terminal and a log.
 func excerpt(text string) string {
-	rest := len(text) > maxExcerptBytes
-	if rest {
+	truncated := len(text) > maxExcerptBytes
+	if truncated {
 		text = text[:maxExcerptBytes]
 	}
 	text = strings.Map(func(r rune) rune {
@@ -107,7 +107,7 @@ func excerpt(text string) string {
 		return ' '
 	}, strings.ToValidUTF8(text, " "))
 	text = strings.Join(strings.Fields(text), " ")
-	if rest {
+	if truncated {
 		text += "…"
 	}
 	return text

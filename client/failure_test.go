@@ -24,15 +24,15 @@ import (
 
 const testToken = "hmt_4Zk0d2l3bGwgbmV2ZXIgYmUgcHJpbnRlZCBhbnl3aGV"
 
-// against gives a client of the handler.
-func against(t *testing.T, handler http.HandlerFunc, opts ...client.Option) *client.Client {
+// newHandlerClient gives a client of the handler.
+func newHandlerClient(t *testing.T, handler http.HandlerFunc, opts ...client.Option) *client.Client {
 	t.Helper()
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
-	return connect(t, srv.URL, opts...)
+	return newClient(t, srv.URL, opts...)
 }
 
-func connect(t testing.TB, url string, opts ...client.Option) *client.Client {
+func newClient(t testing.TB, url string, opts ...client.Option) *client.Client {
 	t.Helper()
 	c, err := client.New(url, opts...)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestErrorResponses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := against(t, func(w http.ResponseWriter, r *http.Request) {
+			c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("X-Request-Id", "from-the-header")
 				answer(test.status, test.contentType, test.body)(w, r)
 			}, client.WithToken(testToken))
@@ -186,7 +186,7 @@ func TestInvalidResponses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := test.call(against(t, answer(test.status, test.contentType, test.body), client.WithToken(testToken)))
+			err := test.call(newHandlerClient(t, answer(test.status, test.contentType, test.body), client.WithToken(testToken)))
 			if !errors.Is(err, client.ErrInvalidResponse) {
 				t.Fatalf("not ErrInvalidResponse: %v", err)
 			}
@@ -202,7 +202,7 @@ func TestInvalidResponses(t *testing.T) {
 
 // Additions of later versions of the API to answers do not disturb this client.
 func TestUnknownFieldsAreIgnored(t *testing.T) {
-	c := against(t, answer(200, "Application/JSON; charset=utf-8",
+	c := newHandlerClient(t, answer(200, "Application/JSON; charset=utf-8",
 		` { "new" : null , "more":[1, null, {"x":[]}, "\\\"" ],"balance_cents" : -9223372036854775808 , "even" : {"a":true} } `))
 	got, err := c.GetBillingBalance(t.Context(), "acme")
 	if err != nil {
@@ -229,7 +229,7 @@ func TestCutResponses(t *testing.T) {
 	}
 	for name, handler := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := against(t, handler).GetBillingBalance(t.Context(), "acme")
+			got, err := newHandlerClient(t, handler).GetBillingBalance(t.Context(), "acme")
 			if !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("got %v, %v", got, err)
 			}
@@ -240,13 +240,13 @@ func TestCutResponses(t *testing.T) {
 func TestMaxResponseBytes(t *testing.T) {
 	const body = `{"balance_cents":12}`
 	t.Run("just fits", func(t *testing.T) {
-		c := against(t, answer(200, "application/json", body), client.WithMaxResponseBytes(int64(len(body))))
+		c := newHandlerClient(t, answer(200, "application/json", body), client.WithMaxResponseBytes(int64(len(body))))
 		if _, err := c.GetBillingBalance(t.Context(), "acme"); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("one too many", func(t *testing.T) {
-		c := against(t, answer(200, "application/json", body), client.WithMaxResponseBytes(int64(len(body))-1))
+		c := newHandlerClient(t, answer(200, "application/json", body), client.WithMaxResponseBytes(int64(len(body))-1))
 		_, err := c.GetBillingBalance(t.Context(), "acme")
 		if !errors.Is(err, client.ErrInvalidResponse) || !strings.Contains(err.Error(), "larger than 19 bytes") {
 			t.Errorf("got %v", err)
@@ -254,9 +254,9 @@ func TestMaxResponseBytes(t *testing.T) {
 	})
 	t.Run("without end", func(t *testing.T) {
 		sent := make(chan int64, 1)
-		c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+		c := newHandlerClient(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			n, _ := io.Copy(w, endless{})
+			n, _ := io.Copy(w, endlessReader{})
 			sent <- n
 		}, client.WithMaxResponseBytes(1<<20))
 		if _, err := c.GetBillingBalance(t.Context(), "acme"); !errors.Is(err, client.ErrInvalidResponse) {
@@ -265,9 +265,9 @@ func TestMaxResponseBytes(t *testing.T) {
 		<-sent
 	})
 	t.Run("an error without end", func(t *testing.T) {
-		c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+		c := newHandlerClient(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
-			io.Copy(w, endless{})
+			io.Copy(w, endlessReader{})
 		})
 		_, err := c.GetBillingBalance(t.Context(), "acme")
 		if got, ok := errors.AsType[*client.Error](err); !ok || got.Status != 500 {
@@ -276,9 +276,9 @@ func TestMaxResponseBytes(t *testing.T) {
 	})
 }
 
-type endless struct{}
+type endlessReader struct{}
 
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
+func (endlessReader) Read(p []byte) (int, error) { return len(p), nil }
 
 // The token is sent only to the host of the base URL, for every answer and every http.Client.
 func TestRedirectsAreNotFollowed(t *testing.T) {
@@ -290,7 +290,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			t.Run(fmt.Sprintf("%d to %.8s", status, location), func(t *testing.T) {
 				var requests atomic.Int32
 				hc := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
-				c := against(t, func(w http.ResponseWriter, r *http.Request) {
+				c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {
 					requests.Add(1)
 					w.Header().Set("Location", location)
 					w.WriteHeader(status)
@@ -327,7 +327,7 @@ func TestTimeouts(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{"before the answer": hang, "inside the answer": hangInBody} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("WithTimeout", func(t *testing.T) {
-				_, err := against(t, handler, client.WithTimeout(50*time.Millisecond)).GetBillingBalance(t.Context(), "acme")
+				_, err := newHandlerClient(t, handler, client.WithTimeout(50*time.Millisecond)).GetBillingBalance(t.Context(), "acme")
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
@@ -335,7 +335,7 @@ func TestTimeouts(t *testing.T) {
 			t.Run("the context's deadline", func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 				defer cancel()
-				_, err := against(t, handler, client.WithTimeout(0)).GetBillingBalance(ctx, "acme")
+				_, err := newHandlerClient(t, handler, client.WithTimeout(0)).GetBillingBalance(ctx, "acme")
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
@@ -343,13 +343,13 @@ func TestTimeouts(t *testing.T) {
 			t.Run("the context's end", func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(50*time.Millisecond, cancel)
-				_, err := against(t, handler).GetBillingBalance(ctx, "acme")
+				_, err := newHandlerClient(t, handler).GetBillingBalance(ctx, "acme")
 				if !errors.Is(err, context.Canceled) {
 					t.Errorf("got %v", err)
 				}
 			})
 			t.Run("the http.Client's", func(t *testing.T) {
-				c := against(t, handler, client.WithHTTPClient(&http.Client{Timeout: 50 * time.Millisecond}))
+				c := newHandlerClient(t, handler, client.WithHTTPClient(&http.Client{Timeout: 50 * time.Millisecond}))
 				_, err := c.GetBillingBalance(t.Context(), "acme")
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
@@ -359,10 +359,10 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// patient is a transport that waits as long as the request's context lets it.
-type patient struct{}
+// waitForContext is a transport that waits as long as the request's context lets it.
+type waitForContext struct{}
 
-func (patient) RoundTrip(r *http.Request) (*http.Response, error) {
+func (waitForContext) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
@@ -376,7 +376,7 @@ func TestDefaultTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 				defer cancel()
-				c := connect(t, "http://billing.invalid", append(opts, client.WithMaxRetries(0), client.WithHTTPClient(&http.Client{Transport: patient{}}))...)
+				c := newClient(t, "http://billing.invalid", append(opts, client.WithMaxRetries(0), client.WithHTTPClient(&http.Client{Transport: waitForContext{}}))...)
 				start := time.Now()
 				_, err := c.GetBillingBalance(ctx, "acme")
 				if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != timeout {
@@ -393,7 +393,7 @@ func TestNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	_, err = connect(t, "http://"+l.Addr().String(), client.WithToken(testToken)).GetBillingBalance(t.Context(), "acme")
+	_, err = newClient(t, "http://"+l.Addr().String(), client.WithToken(testToken)).GetBillingBalance(t.Context(), "acme")
 	if _, ok := errors.AsType[*net.OpError](err); !ok {
 		t.Errorf("not a *net.OpError: %v", err)
 	}
@@ -406,7 +406,7 @@ func TestNoConnection(t *testing.T) {
 }
 
 func TestTokenIsNotPrinted(t *testing.T) {
-	c := connect(t, "https://billing.example.com", client.WithToken(testToken))
+	c := newClient(t, "https://billing.example.com", client.WithToken(testToken))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, v := range []any{c, *c, struct{ C *client.Client }{c}, []any{*c}} {
 			if s := fmt.Sprintf(verb, v); strings.Contains(s, testToken) || strings.Contains(s, fmt.Sprintf("%x", testToken)) {
@@ -418,10 +418,10 @@ func TestTokenIsNotPrinted(t *testing.T) {
 	if path := findString(reflect.ValueOf(c), testToken, map[uintptr]bool{}); path != "" {
 		t.Errorf("the token is at c%s", path)
 	}
-	for _, bad := range []string{"", " ", testToken + "\n", "\t" + testToken, testToken + "\x00", testToken + "é"} {
-		_, err := client.New("https://billing.example.com", client.WithToken(bad))
+	for _, token := range []string{"", " ", testToken + "\n", "\t" + testToken, testToken + "\x00", testToken + "é"} {
+		_, err := client.New("https://billing.example.com", client.WithToken(token))
 		if err == nil {
-			t.Errorf("the token %q is taken", bad)
+			t.Errorf("the token %q is taken", token)
 		} else if strings.Contains(err.Error(), testToken) {
 			t.Errorf("the token is in %v", err)
 		}
@@ -486,17 +486,17 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// seen is a request as a server has received it.
-type seen struct {
+// receivedRequest is a request as a server has received it.
+type receivedRequest struct {
 	line   string
 	header http.Header
 	body   string
 }
 
-// spy is a transport that keeps the last request and answers with an empty object.
-type spy struct{ seen }
+// requestRecorder is a transport that keeps the last request and answers with an empty object.
+type requestRecorder struct{ receivedRequest }
 
-func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *requestRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.line = r.Method + " " + r.URL.String()
 	s.header = r.Header
 	s.body = ""
@@ -616,8 +616,8 @@ func TestRequests(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var transport spy
-			c := connect(t, test.base, client.WithToken(testToken), client.WithHTTPClient(&http.Client{Transport: &transport}))
+			var transport requestRecorder
+			c := newClient(t, test.base, client.WithToken(testToken), client.WithHTTPClient(&http.Client{Transport: &transport}))
 			if err := test.call(t.Context(), c); !errors.Is(err, client.ErrInvalidResponse) {
 				t.Fatal(err)
 			}
@@ -643,8 +643,8 @@ func TestRequests(t *testing.T) {
 	}
 
 	t.Run("without a token, as another program", func(t *testing.T) {
-		var transport spy
-		c := connect(t, "https://billing.example.com", client.WithUserAgent("scheduler/1.2 (linux)"), client.WithHTTPClient(&http.Client{Transport: &transport}))
+		var transport requestRecorder
+		c := newClient(t, "https://billing.example.com", client.WithUserAgent("scheduler/1.2 (linux)"), client.WithHTTPClient(&http.Client{Transport: &transport}))
 		c.GetBillingBalance(t.Context(), "acme")
 		if want := (http.Header{"Accept": {"application/json"}, "User-Agent": {"scheduler/1.2 (linux)"}}); !reflect.DeepEqual(transport.header, want) {
 			t.Errorf("got %v", transport.header)
@@ -654,7 +654,7 @@ func TestRequests(t *testing.T) {
 
 func TestBadArgumentsAreNotSent(t *testing.T) {
 	ctx := t.Context()
-	c := against(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("sent %s", r.URL) })
+	c := newHandlerClient(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("sent %s", r.URL) })
 	calls := map[string]func(org string) error{
 		"GetBillingBalance": func(org string) error { _, err := c.GetBillingBalance(ctx, org); return err },
 		"ListBillingTransactions": func(org string) error {
@@ -702,8 +702,8 @@ func TestLast(t *testing.T) {
 	})
 }
 
-// page is one page of a made-up ledger: as many entries as amounts, and the next cursor in JSON.
-func page(next string, amounts ...int) string {
+// ledgerPage is one page of a made-up ledger: as many entries as amounts, and the next cursor in JSON.
+func ledgerPage(next string, amounts ...int) string {
 	var items []string
 	for _, amount := range amounts {
 		items = append(items, fmt.Sprintf(`{"id":"01994f0b-7c1e-7d6f-9a53-3f6f1c2b8a10","amount_cents":%d,"source":"refund",`+
@@ -721,22 +721,22 @@ func TestTransactionsPaging(t *testing.T) {
 		calls int
 		err   string
 	}{
-		{name: "an empty ledger", pages: map[string]string{"": page("null")}, calls: 1},
-		{name: "an empty page is not the end", pages: map[string]string{"": page(`"a"`, 1, 2), "a": page(`"b"`), "b": page("null", 3)}, want: []int64{1, 2, 3}, calls: 3},
-		{name: "a loop that is left asks no more", pages: map[string]string{"": page(`"a"`, 1, 2)}, stop: 2, want: []int64{1, 2}, calls: 1},
-		{name: "a cursor that leads to itself", pages: map[string]string{"": page(`"a"`, 1), "a": page(`"a"`, 2)}, want: []int64{1, 2}, calls: 2, err: `the cursor "a" comes again`},
-		{name: "an empty cursor is the end", pages: map[string]string{"": page(`""`, 1)}, want: []int64{1}, calls: 1},
+		{name: "an empty ledger", pages: map[string]string{"": ledgerPage("null")}, calls: 1},
+		{name: "an empty page is not the end", pages: map[string]string{"": ledgerPage(`"a"`, 1, 2), "a": ledgerPage(`"b"`), "b": ledgerPage("null", 3)}, want: []int64{1, 2, 3}, calls: 3},
+		{name: "a loop that is left asks no more", pages: map[string]string{"": ledgerPage(`"a"`, 1, 2)}, stop: 2, want: []int64{1, 2}, calls: 1},
+		{name: "a cursor that leads to itself", pages: map[string]string{"": ledgerPage(`"a"`, 1), "a": ledgerPage(`"a"`, 2)}, want: []int64{1, 2}, calls: 2, err: `the cursor "a" comes again`},
+		{name: "an empty cursor is the end", pages: map[string]string{"": ledgerPage(`""`, 1)}, want: []int64{1}, calls: 1},
 		{
-			name: "cursors in a circle", pages: map[string]string{"": page(`"a"`), "a": page(`"b"`), "b": page(`"c"`), "c": page(`"d"`), "d": page(`"b"`)},
+			name: "cursors in a circle", pages: map[string]string{"": ledgerPage(`"a"`), "a": ledgerPage(`"b"`), "b": ledgerPage(`"c"`), "c": ledgerPage(`"d"`), "d": ledgerPage(`"b"`)},
 			calls: 7, err: "comes again",
 		},
-		{name: "a page that fails", pages: map[string]string{"": page(`"a"`, 1), "a": `{}`}, want: []int64{1}, calls: 2, err: "data is missing"},
+		{name: "a page that fails", pages: map[string]string{"": ledgerPage(`"a"`, 1), "a": `{}`}, want: []int64{1}, calls: 2, err: "data is missing"},
 		{name: "a first page that fails", pages: map[string]string{"": "<html>"}, calls: 1, err: "invalid character"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var calls atomic.Int32
-			c := against(t, func(w http.ResponseWriter, r *http.Request) {
+			c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {
 				if limit := r.URL.Query().Get("limit"); limit != "100" {
 					t.Errorf("limit %q", limit)
 				}

@@ -7,19 +7,19 @@ import (
 	"slices"
 )
 
-// maxPage is the most that the server puts on a page.
-const maxPage = 100
+// maxPageItems is the most that the server puts on a page.
+const maxPageItems = 100
 
-// notInLedger is the error of [Client.TransactionsSince] for an entry that the ledger does not have. It is found out by
+// entryNotFound is the error of [Client.TransactionsSince] for an entry that the ledger does not have. It is found out by
 // walking the ledger, so it is no answer of the server.
-type notInLedger struct{ id UUID }
+type entryNotFound struct{ id UUID }
 
-func (e notInLedger) Error() string {
+func (e entryNotFound) Error() string {
 	return "harmont-billing: no such transaction in this ledger: " + e.id.String()
 }
 
 // Is reports whether target is ErrTransactionNotFound.
-func (e notInLedger) Is(target error) bool { return target == ErrTransactionNotFound }
+func (e entryNotFound) Is(target error) bool { return target == ErrTransactionNotFound }
 
 // Transactions walks an organization's whole ledger, newest entry first: every entry that existed when the walk began,
 // exactly once. It asks for 100 entries at a time and holds no more than that. An error is the last thing that it yields.
@@ -46,39 +46,39 @@ func (c *Client) TransactionsSince(ctx context.Context, org string, after UUID, 
 	return func(yield func(Transaction, error) bool) {
 		fail := func(err error) { yield(Transaction{}, err) }
 		// New entries would move others to another page, except on a page with a cursor.
-		type place struct {
+		type passedPage struct {
 			cursor string
 			newest UUID
 		}
-		var passed []place // the pages between the first and the last
+		var passed []passedPage // the pages between the first and the last
 		var first, last []Transaction
-		found := after == UUID{}
+		reached := after == UUID{}
 		for page, err := range c.transactionPages(ctx, org, opts) {
 			if err != nil {
 				fail(err)
 				return
 			}
-			fresh := page.items
-			if i := slices.IndexFunc(fresh, func(tx Transaction) bool { return tx.ID == after }); i >= 0 {
-				fresh, found = fresh[:i], true
+			newer := page.items
+			if i := slices.IndexFunc(newer, func(tx Transaction) bool { return tx.ID == after }); i >= 0 {
+				newer, reached = newer[:i], true
 			}
 			if page.cursor == "" {
-				first = fresh
+				first = newer
 			} else {
-				last = fresh
-				passed = append(passed, place{page.cursor, newestOf(page.items)})
+				last = newer
+				passed = append(passed, passedPage{page.cursor, newestOf(page.items)})
 			}
-			if found && after != (UUID{}) {
+			if reached && after != (UUID{}) {
 				break
 			}
 		}
-		if !found {
-			fail(notInLedger{after})
+		if !reached {
+			fail(entryNotFound{after})
 			return
 		}
 		for i, p := range slices.Backward(passed) {
 			if i < len(passed)-1 {
-				page, err := c.ListBillingTransactions(ctx, org, ListOptions{Limit: maxPage, Cursor: p.cursor}, opts...)
+				page, err := c.ListBillingTransactions(ctx, org, ListOptions{Limit: maxPageItems, Cursor: p.cursor}, opts...)
 				if err == nil && newestOf(page.Data) != p.newest {
 					err = fmt.Errorf("harmont-billing: %w: the page of the cursor %q has changed", ErrInvalidResponse, p.cursor)
 				}
@@ -153,7 +153,7 @@ type page[T any] struct {
 // pages yields all pages, up to the one without a next cursor. A page may have any number of items.
 func pages[T any](list func(ListOptions) (items []T, next *string, err error)) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
-		opts := ListOptions{Limit: maxPage}
+		opts := ListOptions{Limit: maxPageItems}
 		// Cursors that go in a circle of any length meet the mark, which moves on at every power of two (Brent).
 		mark := ""
 		for n := 1; ; n++ {
@@ -181,8 +181,8 @@ func items[T any](pages iter.Seq2[page[T], error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for page, err := range pages {
 			if err != nil {
-				var none T
-				yield(none, err)
+				var zero T
+				yield(zero, err)
 				return
 			}
 			for _, item := range page.items {

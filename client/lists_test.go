@@ -135,9 +135,9 @@ func TestTransactionsSinceFailures(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := &script{}
+			s := &scriptedTransport{}
 			for _, body := range test.answers {
-				s.steps = append(s.steps, says(200, body))
+				s.steps = append(s.steps, answers(200, body))
 			}
 			var got []byte
 			var failure error

@@ -61,7 +61,7 @@ func checkOrg(org string) error {
 }
 
 func checkKey(idempotencyKey string) error {
-	if !fitsHeader(idempotencyKey) {
+	if !isHeaderValue(idempotencyKey) {
 		return errors.New("the idempotency key begins or ends with a space, or is not printable ASCII")
 	}
 	return nil
@@ -167,7 +167,7 @@ func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts .
 //
 // The token needs the role write.
 func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, opts ...Option) ([]RecordedLease, error) {
-	req, err := httpclient.NewRecordLeasesRequest(c.baseURL, org, gen.RecordLeasesRequest{Leases: keyed(leases)})
+	req, err := httpclient.NewRecordLeasesRequest(c.baseURL, org, gen.RecordLeasesRequest{Leases: withKeys(leases)})
 	out, err := do[gen.RecordedLeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 	if err != nil {
 		return nil, err
@@ -178,8 +178,8 @@ func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, o
 	return out.Data, nil
 }
 
-// keyed returns copies of the leases, each with a key by which the server recognizes a repeated one.
-func keyed(leases []Lease) []Lease {
+// withKeys returns copies of the leases, each with a key by which the server recognizes a repeated one.
+func withKeys(leases []Lease) []Lease {
 	own := leases
 	for i := range leases {
 		if leases[i].JobID != nil || leases[i].LeaseID != nil {
@@ -223,7 +223,7 @@ func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, cre
 	}
 	params := gen.PostCreditParams{IdempotencyKey: idempotencyKey}
 	req, err := httpclient.NewPostCreditRequest(c.baseURL, org, &params, credit)
-	out, header, err := exchange[Transaction](ctx, c, opts, req, errors.Join(err, checkOrg(org), checkKey(idempotencyKey)))
+	out, header, err := doWithHeader[Transaction](ctx, c, opts, req, errors.Join(err, checkOrg(org), checkKey(idempotencyKey)))
 	if err != nil {
 		return nil, err
 	}

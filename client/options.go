@@ -24,14 +24,14 @@ type TokenSource func(ctx context.Context) (string, error)
 // itself, rather than one of next, is not retried.
 type Middleware func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error)
 
-var errUnfitToken = errors.New("the token is empty, begins or ends with a space or newline, or is not printable ASCII")
+var errInvalidToken = errors.New("the token is empty, begins or ends with a space or newline, or is not printable ASCII")
 
 // WithToken sends the token, hmt_…, with every request. Without it, requests have no Authorization header, unless the transport of the
 // http.Client adds one.
 func WithToken(token string) Option {
 	return func(c *Client) error {
-		if !fitsHeader(token) {
-			return errUnfitToken
+		if !isHeaderValue(token) {
+			return errInvalidToken
 		}
 		c.token = func(context.Context) (string, error) { return token, nil }
 		return nil
@@ -68,7 +68,7 @@ func WithHTTPClient(hc *http.Client) Option {
 // WithUserAgent sends a User-Agent other than harmont-billing-go, so that the server's log tells programs apart.
 func WithUserAgent(userAgent string) Option {
 	return func(c *Client) error {
-		if !fitsHeader(userAgent) {
+		if !isHeaderValue(userAgent) {
 			return errors.New("the user agent is empty, begins or ends with a space or newline, or is not printable ASCII")
 		}
 		c.userAgent = userAgent
@@ -139,8 +139,8 @@ func WithMiddleware(middleware ...Middleware) Option {
 	}
 }
 
-// named has an option's error say where the value came from.
-func named(origin string, opt Option) Option {
+// withOrigin has an option's error say where the value came from.
+func withOrigin(origin string, opt Option) Option {
 	return func(c *Client) error {
 		if err := opt(c); err != nil {
 			return fmt.Errorf("%s: %w", origin, err)
@@ -149,8 +149,8 @@ func named(origin string, opt Option) Option {
 	}
 }
 
-// fitsHeader tells whether s arrives unchanged as the value of a header.
-func fitsHeader(s string) bool {
+// isHeaderValue tells whether s arrives unchanged as the value of a header.
+func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false

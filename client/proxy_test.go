@@ -24,35 +24,35 @@ import (
 type fault int
 
 const (
-	pass         fault = iota
-	drop               // the request arrives nowhere
-	dropAnswer         // the request arrives, the answer does not
-	cutAnswer          // the answer ends in the middle
-	garbleAnswer       // some bytes of the answer are others
-	garbleAsked        // some bytes of the request are others
-	delay              // the answer comes late, or too late
-	faults
+	pass          fault = iota
+	drop                // the request arrives nowhere
+	dropAnswer          // the request arrives, the answer does not
+	cutAnswer           // the answer ends in the middle
+	garbleAnswer        // some bytes of the answer are others
+	garbleRequest       // some bytes of the request are others
+	delay               // the answer comes late, or too late
+	faultCount
 )
 
 // proxy stands between the client and the server. Each connection gets the next fault.
 type proxy struct {
 	net.Listener
-	server string
-	turn   atomic.Int64
-	played [faults]atomic.Int64
-	// garbled changes a byte. Over TLS it may become any other; over plain HTTP one that neither HTTP nor JSON allows, since
+	server      string
+	connections atomic.Int64
+	faultsDone  [faultCount]atomic.Int64
+	// garble changes a byte. Over TLS it may become any other; over plain HTTP one that neither HTTP nor JSON allows, since
 	// nothing could tell a digit that became another.
-	garbled func(byte) byte
-	wg      sync.WaitGroup
+	garble func(byte) byte
+	wg     sync.WaitGroup
 }
 
-func newProxy(t *testing.T, server string, garbled func(byte) byte) *proxy {
+func newProxy(t *testing.T, server string, garble func(byte) byte) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{Listener: l, server: server, garbled: garbled}
+	p := &proxy{Listener: l, server: server, garble: garble}
 	p.wg.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -71,9 +71,9 @@ func newProxy(t *testing.T, server string, garbled func(byte) byte) *proxy {
 
 func (p *proxy) serve(down net.Conn) {
 	defer down.Close()
-	turn := p.turn.Add(1)
-	f := fault(turn % int64(faults))
-	p.played[f].Add(1)
+	turn := p.connections.Add(1)
+	f := fault(turn % int64(faultCount))
+	p.faultsDone[f].Add(1)
 	if f == drop {
 		return
 	}
@@ -86,11 +86,11 @@ func (p *proxy) serve(down net.Conn) {
 	at := int(turn * 97 % 1900)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		var garbled func(byte) byte
-		if f == garbleAsked {
-			garbled = p.garbled
+		var garble func(byte) byte
+		if f == garbleRequest {
+			garble = p.garble
 		}
-		relay(up, down, at%700, garbled, 0)
+		relay(up, down, at%700, garble, 0)
 		up.(*net.TCPConn).CloseWrite()
 	})
 	wg.Go(func() {
@@ -102,7 +102,7 @@ func (p *proxy) serve(down net.Conn) {
 		case cutAnswer:
 			io.CopyN(down, up, int64(at))
 		case garbleAnswer:
-			relay(down, up, at, p.garbled, 0)
+			relay(down, up, at, p.garble, 0)
 		case delay:
 			relay(down, up, 0, nil, time.Duration(turn%3)*350*time.Millisecond)
 		default:
@@ -113,13 +113,13 @@ func (p *proxy) serve(down net.Conn) {
 }
 
 // relay copies, waits before each part, and garbles the byte at the place and every 500th after it.
-func relay(to io.Writer, from io.Reader, at int, garbled func(byte) byte, wait time.Duration) {
+func relay(to io.Writer, from io.Reader, at int, garble func(byte) byte, wait time.Duration) {
 	buffer := make([]byte, 4096)
 	for offset := 0; ; {
 		n, err := from.Read(buffer)
 		for i := range n {
-			if place := offset + i; garbled != nil && place >= at && (place-at)%500 == 0 {
-				buffer[i] = garbled(buffer[i])
+			if place := offset + i; garble != nil && place >= at && (place-at)%500 == 0 {
+				buffer[i] = garble(buffer[i])
 			}
 		}
 		time.Sleep(wait) // this stands for a slow network; no condition waits for it
@@ -130,8 +130,8 @@ func relay(to io.Writer, from io.Reader, at int, garbled func(byte) byte, wait t
 	}
 }
 
-// typed reports whether a program can recognize a failure.
-func typed(err error) bool {
+// isTyped reports whether a program can recognize a failure.
+func isTyped(err error) bool {
 	_, api := errors.AsType[*client.Error](err)
 	_, transport := errors.AsType[*url.Error](err)
 	return api || transport || errors.Is(err, client.ErrInvalidResponse)
@@ -151,19 +151,19 @@ func TestThroughAFaultyProxy(t *testing.T) {
 			quiet := httptest.NewUnstartedServer(b.Handler())
 			quiet.Config.ErrorLog = discard
 			transport := &http.Transport{DisableKeepAlives: true} // a fault for each request
-			garbled := func(byte) byte { return 1 }
+			garble := func(byte) byte { return 1 }
 			if secure {
 				quiet.StartTLS()
-				garbled = func(b byte) byte { return b ^ 1 }
+				garble = func(b byte) byte { return b ^ 1 }
 				transport.TLSClientConfig = quiet.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 				transport.TLSClientConfig.MinVersion = tls.VersionTLS13
 			} else {
 				quiet.Start()
 			}
 			t.Cleanup(quiet.Close)
-			direct := connect(t, quiet.URL, client.WithToken(secret), client.WithHTTPClient(quiet.Client()))
-			p := newProxy(t, quiet.Listener.Addr().String(), garbled)
-			c := connect(t, quiet.URL[:len(quiet.URL)-len(quiet.Listener.Addr().String())]+p.Addr().String(), client.WithToken(secret),
+			direct := newClient(t, quiet.URL, client.WithToken(secret), client.WithHTTPClient(quiet.Client()))
+			p := newProxy(t, quiet.Listener.Addr().String(), garble)
+			c := newClient(t, quiet.URL[:len(quiet.URL)-len(quiet.Listener.Addr().String())]+p.Addr().String(), client.WithToken(secret),
 				client.WithHTTPClient(&http.Client{Transport: transport}), client.WithTimeout(500*time.Millisecond), client.WithMaxRetries(1))
 
 			writes := testlong.Pick(26, 60) // each makes two entries, so these are more than a page
@@ -177,7 +177,7 @@ func TestThroughAFaultyProxy(t *testing.T) {
 					return false
 				}
 				failures++
-				if !typed(err) {
+				if !isTyped(err) {
 					t.Errorf("of no type: %v", err)
 				}
 				return true
@@ -263,7 +263,7 @@ func TestThroughAFaultyProxy(t *testing.T) {
 				builds += len(build.Jobs)
 			}
 			slices.Reverse(entries)
-			for n := 0; n < testlong.Pick(1, 2)*int(faults) || lists == 0 || streams == 0; n++ {
+			for n := 0; n < testlong.Pick(1, 2)*int(faultCount) || lists == 0 || streams == 0; n++ {
 				var seen []client.Transaction
 				whole := true
 				for tx, err := range c.Transactions(t.Context(), "acme") {
@@ -291,15 +291,15 @@ func TestThroughAFaultyProxy(t *testing.T) {
 					t.Errorf("a breakdown of %d jobs, not %d", jobs, builds)
 				}
 			}
-			for f := range p.played {
-				if p.played[f].Load() == 0 {
+			for f := range p.faultsDone {
+				if p.faultsDone[f].Load() == 0 {
 					t.Errorf("fault %d was not played", f)
 				}
 			}
 			if failures == 0 || len(balances) == 0 {
 				t.Errorf("%d failures and %d balances: this has shown nothing", failures, len(balances))
 			}
-			t.Logf("%d connections, %d failures, %d balances, %d lists, %d streams", p.turn.Load(), failures, len(balances), lists, streams)
+			t.Logf("%d connections, %d failures, %d balances, %d lists, %d streams", p.connections.Load(), failures, len(balances), lists, streams)
 		})
 	}
 }

@@ -60,10 +60,10 @@ type Recorder struct {
 	closed    bool
 	queue     chan Lease
 
-	ctx  context.Context // ends when Close has no more time
-	stop context.CancelCauseFunc
-	done chan struct{} // closed when every lease has been given back
-	rest int           // how many leases the end of ctx left; to be read when done
+	ctx         context.Context // ends when Close has no more time
+	stop        context.CancelCauseFunc
+	done        chan struct{} // closed when every lease has been given back
+	undelivered int           // how many leases the end of ctx left; to be read when done
 }
 
 // NewRecorder starts a recorder of an organization's leases. It sends requests with c and the options. The token needs the role write. The
@@ -78,7 +78,7 @@ func NewRecorder(c *Client, org string, options RecorderOptions, opts ...Option)
 	if options.Buffer == 0 {
 		options.Buffer = defaultBufferedLeases
 	}
-	own, err := c.with(append(slices.Clip(opts), WithMaxRetries(0)))
+	own, err := c.withOptions(append(slices.Clip(opts), WithMaxRetries(0)))
 	switch {
 	case err != nil:
 	case options.OnRejected == nil:
@@ -151,8 +151,8 @@ func (r *Recorder) Close(ctx context.Context) error {
 	release := context.AfterFunc(ctx, func() { r.stop(ctx.Err()) })
 	defer release()
 	<-r.done
-	if r.rest > 0 {
-		return fmt.Errorf("%w: %d leases were not accepted: %w", ErrRecorderClosed, r.rest, context.Cause(r.ctx))
+	if r.undelivered > 0 {
+		return fmt.Errorf("%w: %d leases were not accepted: %w", ErrRecorderClosed, r.undelivered, context.Cause(r.ctx))
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (r *Recorder) Close(ctx context.Context) error {
 func (r *Recorder) run() {
 	defer close(r.done)
 	for {
-		batch := r.next()
+		batch := r.nextBatch()
 		if len(batch) == 0 {
 			return
 		}
@@ -168,8 +168,8 @@ func (r *Recorder) run() {
 	}
 }
 
-// next collects a batch; an empty one means that there will be no more.
-func (r *Recorder) next() []Lease {
+// nextBatch collects a batch; an empty one means that there will be no more.
+func (r *Recorder) nextBatch() []Lease {
 	lease, ok := <-r.queue
 	if !ok {
 		return nil
@@ -193,10 +193,10 @@ func (r *Recorder) next() []Lease {
 
 // deliver tries until each lease of the batch is accepted or rejected.
 func (r *Recorder) deliver(batch []Lease) {
-	var last error
+	var lastErr error
 	for n := 0; ; n++ {
 		if r.ctx.Err() != nil {
-			r.giveUp(batch, last)
+			r.giveUp(batch, lastErr)
 			return
 		}
 		results, err := r.client.RecordLeases(r.ctx, r.org, batch)
@@ -206,43 +206,43 @@ func (r *Recorder) deliver(batch []Lease) {
 			return
 		case r.ctx.Err() != nil:
 			// The caller knows that ctx has ended, but not the failure before.
-		case lasting(err) && splittable(err) && len(batch) > 1:
+		case isPermanent(err) && mayConcernSomeLeases(err) && len(batch) > 1:
 			half := len(batch) / 2
 			r.deliver(batch[:half])
 			r.deliver(batch[half:])
 			return
-		case lasting(err):
+		case isPermanent(err):
 			r.reject(batch, err)
 			return
 		default:
-			last = err
+			lastErr = err
 			sleep(r.ctx, backoff(n, err)) //nolint:errcheck // the loop looks at ctx itself
 		}
 	}
 }
 
-// lasting reports whether the request would fail again. The recorder repeats requests after all other errors, for as long as it takes: a
+// isPermanent reports whether the request would fail again. The recorder repeats requests after all other errors, for as long as it takes: a
 // server may be restarted, a certificate renewed or a source of tokens corrected in the meantime.
-func lasting(err error) bool {
+func isPermanent(err error) bool {
 	if apiErr, ok := errors.AsType[*Error](err); ok {
-		return apiErr.Status < http.StatusInternalServerError && !passing(err)
+		return apiErr.Status < http.StatusInternalServerError && !isTransient(err)
 	}
-	return unsendable(err)
+	return isEncodingError(err)
 }
 
-// splittable tells whether a failure may be about some leases of a request only.
-func splittable(err error) bool {
+// mayConcernSomeLeases tells whether a failure may be about some leases of a request only.
+func mayConcernSomeLeases(err error) bool {
 	if apiErr, ok := errors.AsType[*Error](err); ok {
 		switch apiErr.Status {
 		case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 			return true
 		}
 	}
-	return unsendable(err)
+	return isEncodingError(err)
 }
 
-// unsendable reports whether JSON cannot express a lease, such as one with a year after 9999.
-func unsendable(err error) bool {
+// isEncodingError reports whether JSON cannot express a lease, such as one with a year after 9999.
+func isEncodingError(err error) bool {
 	_, ok := errors.AsType[*json.MarshalerError](err)
 	return ok
 }
@@ -262,10 +262,10 @@ func (r *Recorder) reject(batch []Lease, err error) {
 	}
 }
 
-func (r *Recorder) giveUp(batch []Lease, last error) {
-	if last == nil {
-		last = context.Cause(r.ctx)
+func (r *Recorder) giveUp(batch []Lease, lastErr error) {
+	if lastErr == nil {
+		lastErr = context.Cause(r.ctx)
 	}
-	r.rest += len(batch)
-	r.reject(batch, fmt.Errorf("%w: %w", ErrRecorderClosed, last))
+	r.undelivered += len(batch)
+	r.reject(batch, fmt.Errorf("%w: %w", ErrRecorderClosed, lastErr))
 }

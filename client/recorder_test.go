@@ -25,41 +25,41 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// outcome collects the calls of OnAccepted and OnRejected.
-type outcome struct {
+// callbackLog collects the calls of OnAccepted and OnRejected.
+type callbackLog struct {
 	mu       sync.Mutex
 	accepted map[client.UUID]client.RecordedLease // by the lease's handle
 	rejected map[client.UUID]error
 	order    []client.UUID
-	twice    []client.UUID
+	repeated []client.UUID
 }
 
-func (o *outcome) options(options client.RecorderOptions) client.RecorderOptions {
+func (o *callbackLog) options(options client.RecorderOptions) client.RecorderOptions {
 	o.accepted, o.rejected = map[client.UUID]client.RecordedLease{}, map[client.UUID]error{}
 	options.OnAccepted = func(lease client.Lease, result client.RecordedLease) {
-		o.note(lease, func(id client.UUID) { o.accepted[id] = result })
+		o.add(lease, func(id client.UUID) { o.accepted[id] = result })
 	}
-	options.OnRejected = func(lease client.Lease, err error) { o.note(lease, func(id client.UUID) { o.rejected[id] = err }) }
+	options.OnRejected = func(lease client.Lease, err error) { o.add(lease, func(id client.UUID) { o.rejected[id] = err }) }
 	return options
 }
 
-func (o *outcome) note(lease client.Lease, add func(client.UUID)) {
+func (o *callbackLog) add(lease client.Lease, add func(client.UUID)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	id := *lease.LeaseID
 	if slices.Contains(o.order, id) {
-		o.twice = append(o.twice, id)
+		o.repeated = append(o.repeated, id)
 	}
 	o.order = append(o.order, id)
 	add(id)
 }
 
-func (o *outcome) want(t *testing.T, accepted, rejected int) {
+func (o *callbackLog) wantCounts(t *testing.T, accepted, rejected int) {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.accepted) != accepted || len(o.rejected) != rejected || len(o.twice) > 0 {
-		t.Errorf("%d accepted, want %d; %d rejected, want %d; %d given back twice", len(o.accepted), accepted, len(o.rejected), rejected, len(o.twice))
+	if len(o.accepted) != accepted || len(o.rejected) != rejected || len(o.repeated) > 0 {
+		t.Errorf("%d accepted, want %d; %d rejected, want %d; %d given back twice", len(o.accepted), accepted, len(o.rejected), rejected, len(o.repeated))
 	}
 }
 
@@ -97,7 +97,7 @@ func mustClose(t *testing.T, r *client.Recorder) {
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
-	var o outcome
+	var o callbackLog
 	requests := 0
 	r := newRecorder(t, c, o.options(client.RecorderOptions{Interval: time.Hour}), countRequests(&requests, nil))
 	const workers, each = 10, 250
@@ -113,7 +113,7 @@ func TestRecorder(t *testing.T) {
 	}
 	wg.Wait()
 	mustClose(t, r)
-	o.want(t, workers*each, 0)
+	o.wantCounts(t, workers*each, 0)
 	if requests != 3 { // 1 000, 1 000 and the rest by Close
 		t.Errorf("%d requests", requests)
 	}
@@ -144,30 +144,30 @@ func TestRecorderSplits(t *testing.T) {
 	billed.CPUCount++
 	invalid := newLease(1)
 	invalid.FinishedAt = new(invalid.StartedAt.Add(-time.Hour))
-	unsayable := newLease(2)
-	unsayable.FinishedAt = new(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))
-	bad := map[int]struct {
+	unencodable := newLease(2)
+	unencodable.FinishedAt = new(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))
+	invalidLeases := map[int]struct {
 		lease client.Lease
 		is    func(error) bool
 	}{
 		17:  {billed, func(err error) bool { return errors.Is(err, client.ErrLeaseConflict) }},
 		18:  {invalid, func(err error) bool { return errors.Is(err, client.ErrLeaseInvalid) }},
-		999: {unsayable, func(err error) bool { return strings.Contains(err.Error(), "year") }},
+		999: {unencodable, func(err error) bool { return strings.Contains(err.Error(), "year") }},
 	}
-	var o outcome
+	var o callbackLog
 	r := newRecorder(t, c, o.options(client.RecorderOptions{Interval: time.Hour}))
 	var sent []client.UUID
 	for i := range 1000 {
 		lease := newLease(i)
-		if b, ok := bad[i]; ok {
+		if b, ok := invalidLeases[i]; ok {
 			lease = b.lease
 		}
 		sent = append(sent, *lease.LeaseID)
 		mustRecord(t, r, lease)
 	}
 	mustClose(t, r)
-	o.want(t, 997, 3)
-	for _, b := range bad {
+	o.wantCounts(t, 997, 3)
+	for _, b := range invalidLeases {
 		if err := o.rejected[*b.lease.LeaseID]; err == nil || !b.is(err) {
 			t.Errorf("rejected with %v", err)
 		}
@@ -196,16 +196,16 @@ func TestRecorderKeepsTheOrderOfOneLease(t *testing.T) {
 	}
 }
 
-// ledger is a transport that accepts leases, unless fail says otherwise.
-type ledger struct {
-	batches []int
-	ids     []client.UUID
-	fail    func() http.RoundTripper
+// leaseTransport is a transport that accepts leases, unless nextFailure returns a failure.
+type leaseTransport struct {
+	batches     []int
+	ids         []client.UUID
+	nextFailure func() http.RoundTripper
 }
 
-func (l *ledger) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.fail != nil {
-		if failure := l.fail(); failure != nil {
+func (l *leaseTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.nextFailure != nil {
+		if failure := l.nextFailure(); failure != nil {
 			return failure.RoundTrip(r)
 		}
 	}
@@ -221,35 +221,35 @@ func (l *ledger) RoundTrip(r *http.Request) (*http.Response, error) {
 		l.ids = append(l.ids, *lease.LeaseID)
 		results = append(results, fmt.Sprintf(`{"lease_id":%q,"status":"billed","amount_cents":-1}`, lease.LeaseID))
 	}
-	return says(200, `{"data":[`+strings.Join(results, ",")+`]}`)(r)
+	return answers(200, `{"data":[`+strings.Join(results, ",")+`]}`)(r)
 }
 
-func (l *ledger) client(t *testing.T) *client.Client {
-	return connect(t, "http://billing.invalid", client.WithHTTPClient(&http.Client{Transport: l}))
+func (l *leaseTransport) client(t *testing.T) *client.Client {
+	return newClient(t, "http://billing.invalid", client.WithHTTPClient(&http.Client{Transport: l}))
 }
 
 // The bubble of synctest fails when a goroutine is left, so these tests are about that, too.
 
 func TestRecorderBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l ledger
-		var o outcome
+		var l leaseTransport
+		var o callbackLog
 		r := newRecorder(t, l.client(t), o.options(client.RecorderOptions{BatchSize: 3, Interval: 10 * time.Second}))
 		for i := range 7 {
 			mustRecord(t, r, newLease(i))
 		}
 		synctest.Wait()
-		o.want(t, 6, 0) // by size, immediately
+		o.wantCounts(t, 6, 0) // by size, immediately
 		time.Sleep(10*time.Second - 1)
 		synctest.Wait()
-		o.want(t, 6, 0)
+		o.wantCounts(t, 6, 0)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		o.want(t, 7, 0) // by the interval
+		o.wantCounts(t, 7, 0) // by the interval
 		mustRecord(t, r, newLease(7))
 		start := time.Now()
 		mustClose(t, r) // by Close, immediately
-		o.want(t, 8, 0)
+		o.wantCounts(t, 8, 0)
 		if fmt.Sprint(l.batches) != "[3 3 1 1]" || time.Since(start) != 0 {
 			t.Errorf("batches %v; Close took %s", l.batches, time.Since(start))
 		}
@@ -258,12 +258,12 @@ func TestRecorderBatches(t *testing.T) {
 
 func TestRecorderGivesIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l ledger
-		var o outcome
+		var l leaseTransport
+		var o callbackLog
 		r := newRecorder(t, l.client(t), o.options(client.RecorderOptions{}))
 		mustRecord(t, r, client.Lease{}, client.Lease{})
 		mustClose(t, r)
-		o.want(t, 2, 0)
+		o.wantCounts(t, 2, 0)
 		if len(l.ids) != 2 || l.ids[0] == l.ids[1] || l.ids[0] == (client.UUID{}) {
 			t.Errorf("ids %v", l.ids)
 		}
@@ -274,18 +274,18 @@ func TestRecorderGivesIDs(t *testing.T) {
 func TestRecorderOutlastsFailures(t *testing.T) {
 	t.Parallel()
 	failures := []http.RoundTripper{
-		fails(errRefused), status(503), status(429, "Retry-After", "30"), status(500), status(502), breaks(`{"data":`), says(200, `{}`),
-		status(200, "Content-Type", "text/html"), patient{},
+		failsWith(errRefused), answersStatus(503), answersStatus(429, "Retry-After", "30"), answersStatus(500), answersStatus(502), breaksOffAfter(`{"data":`), answers(200, `{}`),
+		answersStatus(200, "Content-Type", "text/html"), waitForContext{},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		l := ledger{fail: func() http.RoundTripper {
+		l := leaseTransport{nextFailure: func() http.RoundTripper {
 			if n++; n > 100 {
 				return nil
 			}
 			return failures[n%len(failures)]
 		}}
-		var o outcome
+		var o callbackLog
 		tokens := 0
 		r := newRecorder(t, l.client(t), o.options(client.RecorderOptions{}), client.WithTokenSource(func(context.Context) (string, error) {
 			if tokens++; tokens < 3 {
@@ -300,7 +300,7 @@ func TestRecorderOutlastsFailures(t *testing.T) {
 			mustRecord(t, r, lease)
 		}
 		mustClose(t, r)
-		o.want(t, 5000, 0)
+		o.wantCounts(t, 5000, 0)
 		if !slices.Equal(l.ids, sent) {
 			t.Error("the leases were not recorded in order, each once")
 		}
@@ -311,14 +311,14 @@ func TestRecorderGivesBackWhatIsRefused(t *testing.T) {
 	for _, code := range []int{401, 403, 404, 301} {
 		synctest.Test(t, func(t *testing.T) {
 			requests := 0
-			l := ledger{fail: func() http.RoundTripper { requests++; return status(code) }}
-			var o outcome
+			l := leaseTransport{nextFailure: func() http.RoundTripper { requests++; return answersStatus(code) }}
+			var o callbackLog
 			r := newRecorder(t, l.client(t), o.options(client.RecorderOptions{}))
 			for i := range 100 {
 				mustRecord(t, r, newLease(i))
 			}
 			mustClose(t, r)
-			o.want(t, 0, 100)
+			o.wantCounts(t, 0, 100)
 			for _, err := range o.rejected {
 				if apiErr, ok := errors.AsType[*client.Error](err); !ok || apiErr.Status != code {
 					t.Fatal(err)
@@ -332,20 +332,20 @@ func TestRecorderGivesBackWhatIsRefused(t *testing.T) {
 }
 
 func TestRecorderFull(t *testing.T) {
-	down := func() http.RoundTripper { return patient{} }
+	down := func() http.RoundTripper { return waitForContext{} }
 	fill := func(t *testing.T, r *client.Recorder) {
 		t.Helper()
 		mustRecord(t, r, newLease(0)) // the batch under way
 		synctest.Wait()
 		mustRecord(t, r, newLease(1), newLease(2))
 	}
-	closed := func(t *testing.T, r *client.Recorder, rest int) {
+	closed := func(t *testing.T, r *client.Recorder, rejected int) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
 		err := r.Close(ctx)
-		if !errors.Is(err, client.ErrRecorderClosed) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fmt.Sprint(rest, " leases")) {
+		if !errors.Is(err, client.ErrRecorderClosed) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fmt.Sprint(rejected, " leases")) {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(start); took != time.Minute {
@@ -355,8 +355,8 @@ func TestRecorderFull(t *testing.T) {
 	options := client.RecorderOptions{BatchSize: 1, Buffer: 2}
 	t.Run("drops", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l := ledger{fail: down}
-			var o outcome
+			l := leaseTransport{nextFailure: down}
+			var o callbackLog
 			options := o.options(options)
 			options.DropWhenFull = true
 			r := newRecorder(t, l.client(t), options)
@@ -365,7 +365,7 @@ func TestRecorderFull(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			closed(t, r, 3)
-			o.want(t, 0, 3)
+			o.wantCounts(t, 0, 3)
 			for _, err := range o.rejected {
 				if !errors.Is(err, client.ErrRecorderClosed) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Error(err)
@@ -376,11 +376,11 @@ func TestRecorderFull(t *testing.T) {
 	t.Run("waits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			up := make(chan struct{})
-			l := ledger{fail: func() http.RoundTripper {
+			l := leaseTransport{nextFailure: func() http.RoundTripper {
 				<-up
 				return nil
 			}}
-			var o outcome
+			var o callbackLog
 			r := newRecorder(t, l.client(t), o.options(options), client.WithTimeout(0))
 			fill(t, r)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -394,13 +394,13 @@ func TestRecorderFull(t *testing.T) {
 			close(up)
 			wg.Wait()
 			mustClose(t, r)
-			o.want(t, 4, 0)
+			o.wantCounts(t, 4, 0)
 		})
 	})
 	t.Run("Close frees who waits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l := ledger{fail: down}
-			var o outcome
+			l := leaseTransport{nextFailure: down}
+			var o callbackLog
 			r := newRecorder(t, l.client(t), o.options(options))
 			fill(t, r)
 			var wg sync.WaitGroup
@@ -415,13 +415,13 @@ func TestRecorderFull(t *testing.T) {
 			wg.Go(func() { closed(t, r, 3) })
 			wg.Go(func() { closed(t, r, 3) })
 			wg.Wait()
-			o.want(t, 0, 3)
+			o.wantCounts(t, 0, 3)
 		})
 	})
 }
 
 func TestNewRecorderRefuses(t *testing.T) {
-	c := connect(t, "http://billing.invalid")
+	c := newClient(t, "http://billing.invalid")
 	keep := func(client.Lease, error) {}
 	for name, options := range map[string]client.RecorderOptions{
 		"nowhere to give back": {}, "a batch too large": {OnRejected: keep, BatchSize: 1001}, "a negative batch": {OnRejected: keep, BatchSize: -1},
@@ -506,10 +506,10 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 	token := run("token", "create", "--name", "scheduler", "--role", "write", "--org", "acme")
 	p := startProcess(t, database, "127.0.0.1:0")
 	listen := strings.TrimPrefix(p.address, "http://")
-	c := connect(t, p.address, client.WithToken(token), client.WithTimeout(time.Minute))
+	c := newClient(t, p.address, client.WithToken(token), client.WithTimeout(time.Minute))
 
 	const leases, kills = 2000, 4
-	var o outcome
+	var o callbackLog
 	progress := make(chan struct{}, leases)
 	options := o.options(client.RecorderOptions{BatchSize: 10, Interval: time.Millisecond, Buffer: 20})
 	note := options.OnAccepted
@@ -536,7 +536,7 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 	}
 	wg.Wait()
 	mustClose(t, r)
-	o.want(t, len(sent), 0)
+	o.wantCounts(t, len(sent), 0)
 	billed := map[string]int{}
 	for tx, err := range c.Transactions(t.Context(), "acme") {
 		if err != nil {

@@ -21,15 +21,15 @@ import (
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-// script is a transport that plays one step for each attempt. The last step is repeated.
-type script struct {
+// scriptedTransport is a transport that plays one step for each attempt. The last step is repeated.
+type scriptedTransport struct {
 	steps    []http.RoundTripper
 	attempts []time.Time
 	headers  []http.Header
 	bodies   []string
 }
 
-func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *scriptedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := ""
 	if r.Body != nil {
 		b, err := io.ReadAll(r.Body)
@@ -43,16 +43,16 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	return step.RoundTrip(r)
 }
 
-func (s *script) client(t *testing.T, opts ...client.Option) *client.Client {
-	return connect(t, "http://billing.invalid", append([]client.Option{client.WithHTTPClient(&http.Client{Transport: s})}, opts...)...)
+func (s *scriptedTransport) client(t *testing.T, opts ...client.Option) *client.Client {
+	return newClient(t, "http://billing.invalid", append([]client.Option{client.WithHTTPClient(&http.Client{Transport: s})}, opts...)...)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// status answers with nothing but a status, and with the headers.
-func status(code int, header ...string) roundTripper {
+// answersStatus answers with nothing but a status, and with the headers.
+func answersStatus(code int, header ...string) roundTripper {
 	return func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		for i := 0; i < len(header); i += 2 {
@@ -63,7 +63,7 @@ func status(code int, header ...string) roundTripper {
 	}
 }
 
-func says(code int, body string) roundTripper {
+func answers(code int, body string) roundTripper {
 	return func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		answer(code, "application/json", body)(w, r)
@@ -71,14 +71,14 @@ func says(code int, body string) roundTripper {
 	}
 }
 
-func fails(err error) roundTripper {
+func failsWith(err error) roundTripper {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
 }
 
-// breaks answers with the start of a body.
-func breaks(body string) roundTripper {
+// breaksOffAfter answers with the start of a body.
+func breaksOffAfter(body string) roundTripper {
 	return func(r *http.Request) (*http.Response, error) {
-		resp, err := says(200, "")(r)
+		resp, err := answers(200, "")(r)
 		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(body), brokenReader{}))
 		return resp, err
 	}
@@ -91,7 +91,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 var errRefused = errors.New("connection errRefused")
 
 func TestRetries(t *testing.T) {
-	good := says(200, `{"balance_cents":7}`)
+	good := answers(200, `{"balance_cents":7}`)
 	tests := []struct {
 		name     string
 		steps    []http.RoundTripper
@@ -100,30 +100,30 @@ func TestRetries(t *testing.T) {
 		ok       bool
 	}{
 		{"no failure", []http.RoundTripper{good}, nil, 1, true},
-		{"two failures", []http.RoundTripper{status(503), fails(errRefused), good}, nil, 3, true},
-		{"three failures", []http.RoundTripper{status(503), status(503), status(503), good}, nil, 3, false},
-		{"a cut answer", []http.RoundTripper{breaks(`{"balance_`), good}, nil, 2, true},
-		{"408", []http.RoundTripper{status(408), good}, nil, 2, true},
-		{"429", []http.RoundTripper{status(429), good}, nil, 2, true},
-		{"502", []http.RoundTripper{status(502), good}, nil, 2, true},
-		{"504", []http.RoundTripper{status(504), good}, nil, 2, true},
-		{"a timeout", []http.RoundTripper{patient{}, good}, nil, 2, true},
-		{"no retries", []http.RoundTripper{status(503), good}, []client.Option{client.WithMaxRetries(0)}, 1, false},
-		{"more retries", []http.RoundTripper{status(503), status(503), status(503), status(503), status(503), good}, []client.Option{client.WithMaxRetries(5)}, 6, true},
-		{"400", []http.RoundTripper{status(400), good}, nil, 1, false},
-		{"401", []http.RoundTripper{status(401), good}, nil, 1, false},
-		{"404", []http.RoundTripper{status(404), good}, nil, 1, false},
-		{"409", []http.RoundTripper{status(409), good}, nil, 1, false},
-		{"422", []http.RoundTripper{status(422), good}, nil, 1, false},
-		{"500", []http.RoundTripper{status(500), good}, nil, 1, false},
-		{"501", []http.RoundTripper{status(501), good}, nil, 1, false},
-		{"a redirect", []http.RoundTripper{status(307, "Location", "/x"), good}, nil, 1, false},
-		{"what is not the API's", []http.RoundTripper{says(200, `{}`), good}, nil, 1, false},
+		{"two failures", []http.RoundTripper{answersStatus(503), failsWith(errRefused), good}, nil, 3, true},
+		{"three failures", []http.RoundTripper{answersStatus(503), answersStatus(503), answersStatus(503), good}, nil, 3, false},
+		{"a cut answer", []http.RoundTripper{breaksOffAfter(`{"balance_`), good}, nil, 2, true},
+		{"408", []http.RoundTripper{answersStatus(408), good}, nil, 2, true},
+		{"429", []http.RoundTripper{answersStatus(429), good}, nil, 2, true},
+		{"502", []http.RoundTripper{answersStatus(502), good}, nil, 2, true},
+		{"504", []http.RoundTripper{answersStatus(504), good}, nil, 2, true},
+		{"a timeout", []http.RoundTripper{waitForContext{}, good}, nil, 2, true},
+		{"no retries", []http.RoundTripper{answersStatus(503), good}, []client.Option{client.WithMaxRetries(0)}, 1, false},
+		{"more retries", []http.RoundTripper{answersStatus(503), answersStatus(503), answersStatus(503), answersStatus(503), answersStatus(503), good}, []client.Option{client.WithMaxRetries(5)}, 6, true},
+		{"400", []http.RoundTripper{answersStatus(400), good}, nil, 1, false},
+		{"401", []http.RoundTripper{answersStatus(401), good}, nil, 1, false},
+		{"404", []http.RoundTripper{answersStatus(404), good}, nil, 1, false},
+		{"409", []http.RoundTripper{answersStatus(409), good}, nil, 1, false},
+		{"422", []http.RoundTripper{answersStatus(422), good}, nil, 1, false},
+		{"500", []http.RoundTripper{answersStatus(500), good}, nil, 1, false},
+		{"501", []http.RoundTripper{answersStatus(501), good}, nil, 1, false},
+		{"a redirect", []http.RoundTripper{answersStatus(307, "Location", "/x"), good}, nil, 1, false},
+		{"what is not the API's", []http.RoundTripper{answers(200, `{}`), good}, nil, 1, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &script{steps: test.steps}
+				s := &scriptedTransport{steps: test.steps}
 				got, err := s.client(t, test.opts...).GetBillingBalance(t.Context(), "acme")
 				if len(s.attempts) != test.attempts || (err == nil) != test.ok || test.ok && got.BalanceCents != 7 {
 					t.Errorf("%d attempts, want %d: %v, %v", len(s.attempts), test.attempts, got, err)
@@ -147,7 +147,7 @@ func TestCertificatesAreNotRetried(t *testing.T) {
 		attempts++
 		return next(r)
 	}
-	_, err := connect(t, srv.URL, client.WithMiddleware(count)).GetBillingBalance(t.Context(), "acme")
+	_, err := newClient(t, srv.URL, client.WithMiddleware(count)).GetBillingBalance(t.Context(), "acme")
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok || attempts != 1 {
 		t.Errorf("%d attempts: %v", attempts, err)
 	}
@@ -160,22 +160,22 @@ func TestRetryWaits(t *testing.T) {
 		step     http.RoundTripper
 		from, to []time.Duration // of the waits
 	}{
-		{"backoff", fails(errRefused), []time.Duration{0, 0, 0, 0, 0, 0}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second}},
-		{"seconds", status(429, "Retry-After", "7"), []time.Duration{7 * time.Second, 7 * time.Second}, []time.Duration{7500 * time.Millisecond, 8 * time.Second}},
+		{"backoff", failsWith(errRefused), []time.Duration{0, 0, 0, 0, 0, 0}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second}},
+		{"seconds", answersStatus(429, "Retry-After", "7"), []time.Duration{7 * time.Second, 7 * time.Second}, []time.Duration{7500 * time.Millisecond, 8 * time.Second}},
 		// synctest's clock begins at midnight of 2000-01-01.
-		{"a date", status(503, "Retry-After", "Sat, 01 Jan 2000 00:00:20 GMT"), []time.Duration{20 * time.Second, 0}, []time.Duration{20500 * time.Millisecond, time.Second}},
-		{"a date that has passed", status(503, "Retry-After", "Fri, 31 Dec 1999 00:00:20 GMT"), []time.Duration{0}, []time.Duration{500 * time.Millisecond}},
-		{"an hour", status(503, "Retry-After", "3600"), []time.Duration{time.Minute}, []time.Duration{time.Minute + 500*time.Millisecond}},
-		{"a negative number", status(503, "Retry-After", "-5"), []time.Duration{0}, []time.Duration{500 * time.Millisecond}},
-		{"nonsense", status(503, "Retry-After", "soon"), []time.Duration{0}, []time.Duration{500 * time.Millisecond}},
-		{"200 with it", says(200, "{}"), nil, nil},
+		{"a date", answersStatus(503, "Retry-After", "Sat, 01 Jan 2000 00:00:20 GMT"), []time.Duration{20 * time.Second, 0}, []time.Duration{20500 * time.Millisecond, time.Second}},
+		{"a date that has passed", answersStatus(503, "Retry-After", "Fri, 31 Dec 1999 00:00:20 GMT"), []time.Duration{0}, []time.Duration{500 * time.Millisecond}},
+		{"an hour", answersStatus(503, "Retry-After", "3600"), []time.Duration{time.Minute}, []time.Duration{time.Minute + 500*time.Millisecond}},
+		{"a negative number", answersStatus(503, "Retry-After", "-5"), []time.Duration{0}, []time.Duration{500 * time.Millisecond}},
+		{"nonsense", answersStatus(503, "Retry-After", "soon"), []time.Duration{0}, []time.Duration{500 * time.Millisecond}},
+		{"200 with it", answers(200, "{}"), nil, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			different := map[time.Duration]bool{}
 			for range 20 {
 				synctest.Test(t, func(t *testing.T) {
-					s := &script{steps: []http.RoundTripper{test.step}}
+					s := &scriptedTransport{steps: []http.RoundTripper{test.step}}
 					s.client(t, client.WithMaxRetries(len(test.from))).GetBillingBalance(t.Context(), "acme")
 					if len(s.attempts) != len(test.from)+1 {
 						t.Fatalf("%d attempts", len(s.attempts))
@@ -200,7 +200,7 @@ func TestRetryWaits(t *testing.T) {
 func TestRetriesEndWithTheContext(t *testing.T) {
 	t.Run("by deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &script{steps: []http.RoundTripper{status(503, "Retry-After", "10")}}
+			s := &scriptedTransport{steps: []http.RoundTripper{answersStatus(503, "Retry-After", "10")}}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			start := time.Now()
@@ -215,7 +215,7 @@ func TestRetriesEndWithTheContext(t *testing.T) {
 	})
 	t.Run("by cancellation", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &script{steps: []http.RoundTripper{status(503, "Retry-After", "10")}}
+			s := &scriptedTransport{steps: []http.RoundTripper{answersStatus(503, "Retry-After", "10")}}
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(3*time.Second, cancel)
 			start := time.Now()
@@ -232,8 +232,8 @@ func TestRetriesEndWithTheContext(t *testing.T) {
 
 // All attempts of a write are one and the same write, also when the caller gave no key.
 func TestRetriedWritesKeepTheirKey(t *testing.T) {
-	flaky := func(body string) *script {
-		return &script{steps: []http.RoundTripper{status(503), fails(errRefused), says(200, body)}}
+	flaky := func(body string) *scriptedTransport {
+		return &scriptedTransport{steps: []http.RoundTripper{answersStatus(503), failsWith(errRefused), answers(200, body)}}
 	}
 	t.Run("PostCredit", func(t *testing.T) {
 		for _, key := range []string{"", "invoice 42"} {
@@ -280,7 +280,7 @@ func TestRetriedWritesKeepTheirKey(t *testing.T) {
 }
 
 func TestOptionsOfACall(t *testing.T) {
-	s := &script{steps: []http.RoundTripper{says(200, `{"balance_cents":7}`)}}
+	s := &scriptedTransport{steps: []http.RoundTripper{answers(200, `{"balance_cents":7}`)}}
 	order := ""
 	mark := func(name string) client.Middleware {
 		return func(r *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
@@ -314,7 +314,7 @@ func TestOptionsOfACall(t *testing.T) {
 
 func TestMiddleware(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []http.RoundTripper{status(503), says(200, `{"balance_cents":7}`)}}
+		s := &scriptedTransport{steps: []http.RoundTripper{answersStatus(503), answers(200, `{"balance_cents":7}`)}}
 		tries := 0
 		c := s.client(t, client.WithMiddleware(func(r *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 			tries++
@@ -342,7 +342,7 @@ func TestMiddleware(t *testing.T) {
 
 func TestTokenSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []http.RoundTripper{status(503), says(200, `{"balance_cents":7}`)}}
+		s := &scriptedTransport{steps: []http.RoundTripper{answersStatus(503), answers(200, `{"balance_cents":7}`)}}
 		tokens := 0
 		c := s.client(t, client.WithTokenSource(func(context.Context) (string, error) {
 			tokens++
@@ -370,20 +370,20 @@ func TestTokenSource(t *testing.T) {
 func TestTokenIsInNoErrorAndNoLog(t *testing.T) {
 	quoting := fmt.Errorf("cannot send Authorization: Bearer %s: %w", testToken, io.ErrClosedPipe)
 	steps := map[string]http.RoundTripper{
-		"a transport":         fails(quoting),
-		"a transport's URL":   fails(&url.Error{Op: "Get", URL: "http://billing.invalid/?t=" + testToken, Err: quoting}),
-		"a page":              says(502, "<p>"+testToken),
-		"a page in two parts": says(502, "<p>"+testToken[:20]+"\xff"+testToken[20:]),
-		"a code":              says(400, `{"error":{"type":"`+testToken+`","code":"`+testToken+`","message":"`+testToken+`","doc_url":"`+testToken+`","request_id":"`+testToken+`"}}`),
-		"an escaped message":  says(400, `{"error":{"code":"x","message":"\u0068`+testToken[1:]+`"}}`),
-		"a request id":        status(500, "X-Request-Id", testToken),
-		"a location":          status(302, "Location", "http://elsewhere.invalid/"+testToken),
-		"an answer":           says(200, `{"balance_cents":"`+testToken+`"}`),
-		"a field":             says(200, `{"`+testToken+`":1}`),
-		"a type":              status(200, "Content-Type", "text/"+testToken),
-		"a body that breaks":  breaks(`{"x":"` + testToken),
+		"a transport":         failsWith(quoting),
+		"a transport's URL":   failsWith(&url.Error{Op: "Get", URL: "http://billing.invalid/?t=" + testToken, Err: quoting}),
+		"a page":              answers(502, "<p>"+testToken),
+		"a page in two parts": answers(502, "<p>"+testToken[:20]+"\xff"+testToken[20:]),
+		"a code":              answers(400, `{"error":{"type":"`+testToken+`","code":"`+testToken+`","message":"`+testToken+`","doc_url":"`+testToken+`","request_id":"`+testToken+`"}}`),
+		"an escaped message":  answers(400, `{"error":{"code":"x","message":"\u0068`+testToken[1:]+`"}}`),
+		"a request id":        answersStatus(500, "X-Request-Id", testToken),
+		"a location":          answersStatus(302, "Location", "http://elsewhere.invalid/"+testToken),
+		"an answer":           answers(200, `{"balance_cents":"`+testToken+`"}`),
+		"a field":             answers(200, `{"`+testToken+`":1}`),
+		"a type":              answersStatus(200, "Content-Type", "text/"+testToken),
+		"a body that breaks":  breaksOffAfter(`{"x":"` + testToken),
 		"a body with its error": roundTripper(func(r *http.Request) (*http.Response, error) {
-			resp, err := says(200, "")(r)
+			resp, err := answers(200, "")(r)
 			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("{"), readerFunc(func([]byte) (int, error) { return 0, quoting })))
 			return resp, err
 		}),
@@ -396,7 +396,7 @@ func TestTokenIsInNoErrorAndNoLog(t *testing.T) {
 			t.Run(name+", "+step, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var log bytes.Buffer
-					s := &script{steps: []http.RoundTripper{transport}}
+					s := &scriptedTransport{steps: []http.RoundTripper{transport}}
 					c := s.client(t, opt, client.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 					_, err := c.GetBillingBalance(t.Context(), "acme")
 					if err == nil {
@@ -443,7 +443,7 @@ func TestFromEnv(t *testing.T) {
 			t.Errorf("got %v, want %q", err, test.want)
 		}
 	}
-	s := &script{steps: []http.RoundTripper{says(200, `{"balance_cents":7}`)}}
+	s := &scriptedTransport{steps: []http.RoundTripper{answers(200, `{"balance_cents":7}`)}}
 	through := client.WithHTTPClient(&http.Client{Transport: s})
 	t.Setenv("HARMONT_API_URL", url)
 	for token, opts := range map[string][]client.Option{

@@ -25,14 +25,14 @@ const (
 
 // do sends the request, unless err says that it could not be built, and decodes its answer.
 func do[T any](ctx context.Context, c *Client, opts []Option, req *http.Request, err error) (*T, error) {
-	out, _, err := exchange[T](ctx, c, opts, req, err)
+	out, _, err := doWithHeader[T](ctx, c, opts, req, err)
 	return out, err
 }
 
-// exchange is do for an operation that also has a result in a header.
-func exchange[T any](ctx context.Context, c *Client, opts []Option, req *http.Request, err error) (*T, http.Header, error) {
+// doWithHeader is do for an operation that also has a result in a header.
+func doWithHeader[T any](ctx context.Context, c *Client, opts []Option, req *http.Request, err error) (*T, http.Header, error) {
 	if err == nil {
-		c, err = c.with(opts)
+		c, err = c.withOptions(opts)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("harmont-billing: %w", err)
@@ -43,7 +43,7 @@ func exchange[T any](ctx context.Context, c *Client, opts []Option, req *http.Re
 	}
 	out, err := decode[T](body)
 	if err != nil {
-		return nil, nil, a.invalid(err.Error())
+		return nil, nil, a.invalidError(err.Error())
 	}
 	return out, a.resp.Header, nil
 }
@@ -68,24 +68,24 @@ func (c *Client) fetchOnce(ctx context.Context, req *http.Request) (*attempt, []
 		return nil, nil, err
 	}
 	defer a.resp.Body.Close()
-	body, err := a.read(c.maxResponseBytes)
+	body, err := a.readBody(c.maxResponseBytes)
 	return a, body, err
 }
 
 // attempt is a request that was sent, and its answer.
 type attempt struct {
-	req    *http.Request
-	resp   *http.Response // 2xx and, by its header, JSON
-	secret string         // the token that it was sent with
+	req   *http.Request
+	resp  *http.Response // 2xx and, by its header, JSON
+	token string         // the token that it was sent with
 }
 
 // send makes one attempt. It fails unless the answer is 2xx and has the type of JSON. The caller closes the body.
 func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) {
-	secret, err := c.secret(ctx)
+	token, err := c.requestToken(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("harmont-billing: %w", err)
 	}
-	a := &attempt{req: req.Clone(ctx), secret: secret}
+	a := &attempt{req: req.Clone(ctx), token: token}
 	if req.GetBody != nil {
 		if a.req.Body, err = req.GetBody(); err != nil {
 			return nil, fmt.Errorf("harmont-billing: %w", err)
@@ -93,8 +93,8 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 	}
 	a.req.Header.Set("Accept", "application/json")
 	a.req.Header.Set("User-Agent", c.userAgent)
-	if secret != "" {
-		a.req.Header.Set("Authorization", "Bearer "+secret)
+	if token != "" {
+		a.req.Header.Set("Authorization", "Bearer "+token)
 	}
 	next := c.http.Do
 	for _, m := range slices.Backward(c.middleware) {
@@ -102,31 +102,31 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 		next = func(r *http.Request) (*http.Response, error) { return m(r, inner) }
 	}
 	if a.resp, err = next(a.req); err != nil { //nolint:bodyclose // the caller closes it
-		return nil, a.failed(err)
+		return nil, a.noAnswerError(err)
 	}
 	if a.resp == nil {
 		return nil, errors.New("harmont-billing: a middleware gave neither an answer nor an error")
 	}
 	if a.resp.StatusCode < 200 || a.resp.StatusCode > 299 {
 		defer a.resp.Body.Close()
-		return nil, a.refused()
+		return nil, a.statusError()
 	}
 	contentType := a.resp.Header.Get("Content-Type")
 	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType != "application/json" {
 		a.resp.Body.Close()
-		return nil, a.invalid(fmt.Sprintf("status %d with Content-Type %q", a.resp.StatusCode, contentType))
+		return nil, a.invalidError(fmt.Sprintf("status %d with Content-Type %q", a.resp.StatusCode, contentType))
 	}
 	return a, nil
 }
 
-// read gives the whole body.
-func (a *attempt) read(limit int64) ([]byte, error) {
+// readBody gives the whole body.
+func (a *attempt) readBody(limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, a.resp.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, a.tooLarge(limit)
+		return nil, a.tooLargeError(limit)
 	}
 	if err != nil {
-		return nil, a.cut(err)
+		return nil, a.truncatedError(err)
 	}
 	return body, nil
 }
@@ -137,15 +137,15 @@ func (c *Client) retry(ctx context.Context, req *http.Request, attempt func() er
 	for n := 0; ; n++ {
 		start := time.Now()
 		err := attempt()
-		wait, again := time.Duration(0), false
-		if err != nil && n < c.maxRetries && ctx.Err() == nil && passing(err) {
+		wait, willRetry := time.Duration(0), false
+		if err != nil && n < c.maxRetries && ctx.Err() == nil && isTransient(err) {
 			wait = backoff(n, err)
 			// A retry that the deadline would cut off is not worth the wait.
 			deadline, bounded := ctx.Deadline()
-			again = !bounded || wait < time.Until(deadline)
+			willRetry = !bounded || wait < time.Until(deadline)
 		}
-		c.log(ctx, req, n+1, time.Since(start), err, wait, again)
-		if !again {
+		c.log(ctx, req, n+1, time.Since(start), err, wait, willRetry)
+		if !willRetry {
 			return err
 		}
 		if ended := sleep(ctx, wait); ended != nil {
@@ -154,8 +154,8 @@ func (c *Client) retry(ctx context.Context, req *http.Request, attempt func() er
 	}
 }
 
-// passing tells whether a failure may be gone when the request is sent again.
-func passing(err error) bool {
+// isTransient tells whether a failure may be gone when the request is sent again.
+func isTransient(err error) bool {
 	if apiErr, ok := errors.AsType[*Error](err); ok {
 		switch apiErr.Status {
 		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -204,7 +204,7 @@ func retryAfter(header http.Header) time.Duration {
 	return 0
 }
 
-func (c *Client) log(ctx context.Context, req *http.Request, attempt int, took time.Duration, err error, wait time.Duration, again bool) {
+func (c *Client) log(ctx context.Context, req *http.Request, attempt int, took time.Duration, err error, wait time.Duration, willRetry bool) {
 	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
@@ -214,27 +214,29 @@ func (c *Client) log(ctx context.Context, req *http.Request, attempt int, took t
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
-	if again {
+	if willRetry {
 		attrs = append(attrs, slog.Duration("retry_in", wait))
 	}
 	c.logger.LogAttrs(ctx, slog.LevelDebug, "harmont-billing request", attrs...)
 }
 
-// failed is the error of an attempt without an answer.
-func (a *attempt) failed(err error) error {
-	return fmt.Errorf("harmont-billing: %w", a.hide(err))
+// noAnswerError is the error of an attempt without an answer.
+func (a *attempt) noAnswerError(err error) error {
+	return fmt.Errorf("harmont-billing: %w", a.redactError(err))
 }
 
-// cut is the error of an answer that broke off, of the same type as that of none.
-func (a *attempt) cut(err error) error {
+// truncatedError is the error of an answer that broke off, of the same type as that of none.
+func (a *attempt) truncatedError(err error) error {
 	method := a.req.Method[:1] + strings.ToLower(a.req.Method[1:]) // as net/http has it
-	return a.failed(&url.Error{Op: method, URL: a.req.URL.String(), Err: fmt.Errorf("reading the answer: %w", err)})
+	return a.noAnswerError(&url.Error{Op: method, URL: a.req.URL.String(), Err: fmt.Errorf("reading the answer: %w", err)})
 }
 
-func (a *attempt) invalid(problem string) error { return invalidResponse(a.req, a.redact(problem)) }
+func (a *attempt) invalidError(problem string) error {
+	return invalidResponse(a.req, a.redact(problem))
+}
 
-func (a *attempt) tooLarge(limit int64) error {
-	return a.invalid(fmt.Sprintf("larger than %d bytes; see WithMaxResponseBytes", limit))
+func (a *attempt) tooLargeError(limit int64) error {
+	return a.invalidError(fmt.Sprintf("larger than %d bytes; see WithMaxResponseBytes", limit))
 }
 
 func invalidResponse(req *http.Request, problem string) error {
@@ -243,31 +245,31 @@ func invalidResponse(req *http.Request, problem string) error {
 
 // redact removes the token from the text of an answer before the text becomes a part of an error.
 func (a *attempt) redact(s string) string {
-	if a.secret == "" {
+	if a.token == "" {
 		return s
 	}
-	return strings.ReplaceAll(s, a.secret, "[token]")
+	return strings.ReplaceAll(s, a.token, "[token]")
 }
 
-// hide is redact for an error, which stays as it is where its text does not have the token.
-func (a *attempt) hide(err error) error {
+// redactError is redact for an error, which stays as it is where its text does not have the token.
+func (a *attempt) redactError(err error) error {
 	text := err.Error()
-	if a.secret == "" || !strings.Contains(text, a.secret) {
+	if a.token == "" || !strings.Contains(text, a.token) {
 		return err
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
 	urlErr, ok := errors.AsType[*url.Error](err)
 	if !ok {
-		return &redacted{a.redact(text), is}
+		return &redactedError{a.redact(text), is}
 	}
-	return &url.Error{Op: urlErr.Op, URL: a.redact(urlErr.URL), Err: &redacted{a.redact(urlErr.Err.Error()), is}}
+	return &url.Error{Op: urlErr.Op, URL: a.redact(urlErr.URL), Err: &redactedError{a.redact(urlErr.Err.Error()), is}}
 }
 
-// redacted stands for an error that quoted the token. That error is behind a function, where no print finds it.
-type redacted struct {
+// redactedError stands for an error that quoted the token. That error is behind a function, where no print finds it.
+type redactedError struct {
 	text string
 	is   func(target error) bool
 }
 
-func (r *redacted) Error() string        { return r.text }
-func (r *redacted) Is(target error) bool { return r.is(target) }
+func (r *redactedError) Error() string        { return r.text }
+func (r *redactedError) Is(target error) bool { return r.is(target) }
