@@ -15,13 +15,13 @@ import (
 
 // The rules about every answer.
 
-var errNotOfThisKind = errors.New("the rule does not speak of this answer")
+var errNotApplicable = errors.New("the rule does not speak of this answer")
 
-// none is the check that an answer has no finding of a kind. Schemas of errors have a rule of their own.
-func none(kind findingKind) func(*exchange) error {
+// noFinding is the check that an answer has no finding of a kind. Schemas of errors have a rule of their own.
+func noFinding(kind findingKind) func(*exchange) error {
 	return func(x *exchange) error {
 		if x.isError() && kind != wrongStatus && kind != notJSON {
-			return errNotOfThisKind
+			return errNotApplicable
 		}
 		for _, f := range x.findings {
 			if f.kind == kind {
@@ -34,25 +34,25 @@ func none(kind findingKind) func(*exchange) error {
 
 func (x *exchange) isError() bool { return x.status >= http.StatusMultipleChoices }
 
-// envelope decodes an error that has at least a code; without, only isEnvelope complains.
+// envelope decodes an error that has at least a code. The rule isEnvelope reports an error without a code.
 func (x *exchange) envelope() (e Envelope, err error) {
 	if !x.isError() || x.method == http.MethodHead {
-		return e, errNotOfThisKind
+		return e, errNotApplicable
 	}
 	if err := json.Unmarshal(x.body, &e); err != nil || e.Error.Code == "" {
-		return e, errNotOfThisKind
+		return e, errNotApplicable
 	}
 	return e, nil
 }
 
 func hasRequestID(x *exchange) error {
-	if id := x.header.Get("x-request-id"); !printableID(id) {
+	if id := x.header.Get("x-request-id"); !isRequestID(id) {
 		return breachf(x, "x-request-id is %q", id)
 	}
 	return nil
 }
 
-func printableID(id string) bool {
+func isRequestID(id string) bool {
 	for i := range len(id) {
 		if id[i] < ' ' || id[i] > '~' {
 			return false
@@ -63,7 +63,7 @@ func printableID(id string) bool {
 
 func isEnvelope(x *exchange) error {
 	if !x.isError() || x.method == http.MethodHead {
-		return errNotOfThisKind
+		return errNotApplicable
 	}
 	for _, f := range x.findings {
 		if f.kind != wrongStatus {
@@ -84,7 +84,7 @@ func isEnvelope(x *exchange) error {
 	return nil
 }
 
-func namesRequest(x *exchange) error {
+func hasMatchingRequestID(x *exchange) error {
 	e, err := x.envelope()
 	if err == nil && e.Error.RequestID != x.header.Get("x-request-id") {
 		return breachf(x, "request_id is %q, x-request-id is %q", e.Error.RequestID, x.header.Get("x-request-id"))
@@ -92,12 +92,12 @@ func namesRequest(x *exchange) error {
 	return err
 }
 
-// unreadable are the statuses, beside 400, of requests that a server's HTTP library refuses by itself, as bad_request.
-var unreadable = []int{
+// unreadStatuses are the statuses, beside 400, of requests that a server's HTTP library refuses by itself, as bad_request.
+var unreadStatuses = []int{
 	http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
 }
 
-func codeFits(x *exchange) error {
+func hasMatchingStatus(x *exchange) error {
 	e, err := x.envelope()
 	if err != nil {
 		return err
@@ -107,8 +107,8 @@ func codeFits(x *exchange) error {
 	if want == nil {
 		return breachf(x, "the contract has no code %q", code)
 	}
-	refusedUnread := code == gen.CodeBadRequest && slices.Contains(unreadable, x.status)
-	if x.status != want.Status && !refusedUnread || e.Error.Type != string(want.Type) {
+	refusedByLibrary := code == gen.CodeBadRequest && slices.Contains(unreadStatuses, x.status)
+	if x.status != want.Status && !refusedByLibrary || e.Error.Type != string(want.Type) {
 		return breachf(x, "%s comes with %d %q, not %d %s", code, x.status, e.Error.Type, want.Status, want.Type)
 	}
 	if x.operation != nil && !want.Route && !httpserver.Operations[x.operation.OperationID].Returns(code) {
@@ -117,7 +117,7 @@ func codeFits(x *exchange) error {
 	return nil
 }
 
-func docURLFits(x *exchange) error {
+func hasMatchingDocURL(x *exchange) error {
 	e, err := x.envelope()
 	if err == nil && !strings.HasSuffix(e.Error.DocURL, "/"+e.Error.Code) {
 		return breachf(x, "doc_url is %q, and the code %q", e.Error.DocURL, e.Error.Code)
@@ -125,9 +125,9 @@ func docURLFits(x *exchange) error {
 	return err
 }
 
-func saysWhen(x *exchange) error {
+func hasRetryAfter(x *exchange) error {
 	if x.status != http.StatusTooManyRequests && x.status != http.StatusServiceUnavailable {
-		return errNotOfThisKind
+		return errNotApplicable
 	}
 	if n, err := strconv.Atoi(x.header.Get("Retry-After")); err != nil || n < 1 {
 		return breachf(x, "Retry-After is %q", x.header.Get("Retry-After"))
@@ -135,9 +135,9 @@ func saysWhen(x *exchange) error {
 	return nil
 }
 
-func challenges(x *exchange) error {
+func hasChallenge(x *exchange) error {
 	if x.status != http.StatusUnauthorized {
-		return errNotOfThisKind
+		return errNotApplicable
 	}
 	if got := x.header.Get("WWW-Authenticate"); got != "Bearer" {
 		return breachf(x, "WWW-Authenticate is %q", got)
@@ -145,9 +145,9 @@ func challenges(x *exchange) error {
 	return nil
 }
 
-func listsMethods(x *exchange) error {
+func hasAllow(x *exchange) error {
 	if x.status != http.StatusMethodNotAllowed {
-		return errNotOfThisKind
+		return errNotApplicable
 	}
 	if x.header.Get("Allow") == "" {
 		return breachf(x, "there is no Allow")
@@ -158,33 +158,33 @@ func listsMethods(x *exchange) error {
 // Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of
 // the operation, empty for a request that the contract does not have.
 func Hold(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
-	x := &exchange{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, sent: req.Header, status: status, header: header, body: body}
+	x := &exchange{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, requestHeader: req.Header, status: status, header: header, body: body}
 	if err := x.decompress(1 << 30); err != nil {
 		return "", err
 	}
-	x.examine()
+	x.checkSchema()
 	if x.operation != nil {
 		operation = x.operation.OperationID
 	}
 	for _, r := range rules() {
-		if r.every == nil {
+		if r.checkAnswer == nil {
 			continue
 		}
-		if broken := r.every(x); broken != nil && !errors.Is(broken, errNotOfThisKind) {
-			err = errors.Join(err, fmt.Errorf("%s: %w", r.id, broken))
+		if ruleErr := r.checkAnswer(x); ruleErr != nil && !errors.Is(ruleErr, errNotApplicable) {
+			err = errors.Join(err, fmt.Errorf("%s: %w", r.id, ruleErr))
 		}
 	}
 	return operation, err
 }
 
-// answersToken reports whether the call had a token, valid or not.
-func (x *exchange) answersToken() bool {
-	return len(x.sent.Values("Authorization")) > 0 && strings.HasPrefix(x.path, prefix+"/")
+// hasAuthorization reports whether the call had a token, valid or not.
+func (x *exchange) hasAuthorization() bool {
+	return len(x.requestHeader.Values("Authorization")) > 0 && strings.HasPrefix(x.path, apiPrefix+"/")
 }
 
 func isPrivate(x *exchange) error {
-	if !x.answersToken() {
-		return errNotOfThisKind
+	if !x.hasAuthorization() {
+		return errNotApplicable
 	}
 	if got := strings.Join(x.header.Values("Cache-Control"), ", "); got != "private, max-age=0, must-revalidate" {
 		return breachf(x, "Cache-Control is %q", got)
@@ -193,8 +193,8 @@ func isPrivate(x *exchange) error {
 }
 
 func forbidsSniffing(x *exchange) error {
-	if !x.answersToken() {
-		return errNotOfThisKind
+	if !x.hasAuthorization() {
+		return errNotApplicable
 	}
 	if got := x.header.Get("X-Content-Type-Options"); got != "nosniff" {
 		return breachf(x, "X-Content-Type-Options is %q", got)
@@ -204,7 +204,7 @@ func forbidsSniffing(x *exchange) error {
 
 func variesByEncoding(x *exchange) error {
 	if x.operation == nil || len(x.body) == 0 {
-		return errNotOfThisKind
+		return errNotApplicable
 	}
 	vary := strings.Join(x.header.Values("Vary"), ", ")
 	for name := range strings.SplitSeq(vary, ",") {

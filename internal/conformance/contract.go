@@ -83,13 +83,13 @@ type Envelope struct {
 
 // exchange is a request and the answer to it.
 type exchange struct {
-	method string
-	path   string // below the base URL
-	query  string
-	sent   http.Header
-	status int
-	header http.Header
-	body   []byte // decompressed
+	method        string
+	path          string // below the base URL
+	query         string
+	requestHeader http.Header
+	status        int
+	header        http.Header
+	body          []byte // decompressed
 
 	operation *openapi3.Operation // nil if the contract does not have it
 	findings  []finding           // where the answer departs from the contract's schemas
@@ -114,7 +114,7 @@ const (
 	wrongUUID
 )
 
-func (x *exchange) found(kind findingKind, format string, args ...any) {
+func (x *exchange) addFinding(kind findingKind, format string, args ...any) {
 	x.findings = append(x.findings, finding{kind, fmt.Sprintf(format, args...)})
 }
 
@@ -138,11 +138,11 @@ func (x *exchange) decompress(limit int64) error {
 	return nil
 }
 
-// slashes stand once where they stand several times.
-var slashes = regexp.MustCompile("/+")
+// repeatedSlashes stand once where they stand several times.
+var repeatedSlashes = regexp.MustCompile("/+")
 
-// examine finds the operation of the request and holds the answer against its schemas.
-func (x *exchange) examine() {
+// checkSchema finds the operation of the request and holds the answer against its schemas.
+func (x *exchange) checkSchema() {
 	c := loadContract()
 	method := x.method
 	if method == http.MethodHead {
@@ -151,44 +151,44 @@ func (x *exchange) examine() {
 	if method == http.MethodOptions && x.status == http.StatusNoContent {
 		return // it has no body, and options.allow knows which paths may be asked
 	}
-	lookup := &http.Request{Method: method, URL: &url.URL{Path: slashes.ReplaceAllString(strings.TrimRight(x.path, "/"), "/")}, Header: x.sent}
+	lookup := &http.Request{Method: method, URL: &url.URL{Path: repeatedSlashes.ReplaceAllString(strings.TrimRight(x.path, "/"), "/")}, Header: x.requestHeader}
 	route, params, err := c.router.FindRoute(lookup)
 	if err == nil {
 		x.operation = route.Operation
 		if x.operation.Responses.Value(fmt.Sprint(x.status)) == nil {
-			x.found(wrongStatus, "%s does not declare the status %d", x.operation.OperationID, x.status)
+			x.addFinding(wrongStatus, "%s does not declare the status %d", x.operation.OperationID, x.status)
 			return
 		}
 	} else if x.status < http.StatusBadRequest {
-		x.found(wrongStatus, "the contract has no %s %s, but the status is %d", x.method, x.path, x.status)
+		x.addFinding(wrongStatus, "the contract has no %s %s, but the status is %d", x.method, x.path, x.status)
 		return
 	}
 	if x.method == http.MethodHead {
 		return
 	}
 	if mediaType, _, _ := mime.ParseMediaType(x.header.Get("Content-Type")); mediaType != "application/json" {
-		x.found(notJSON, "the Content-Type is %q", x.header.Get("Content-Type"))
+		x.addFinding(notJSON, "the Content-Type is %q", x.header.Get("Content-Type"))
 		return
 	}
 	if !json.Valid(x.body) {
-		x.found(notJSON, "the body is not JSON")
+		x.addFinding(notJSON, "the body is not JSON")
 		return
 	}
 	if route == nil {
-		x.classify(x.visitError(c))
+		x.addSchemaErrors(x.checkErrorSchema(c))
 		return
 	}
 	header := x.header.Clone()
 	header.Del("Content-Encoding")
-	x.classify(openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+	x.addSchemaErrors(openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: lookup, PathParams: params, Route: route},
 		Status:                 x.status, Header: header, Body: io.NopCloser(bytes.NewReader(x.body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, SchemaValidationOptions: formats},
 	}))
 }
 
-// visitError holds the answer to a request outside the contract against the schema of errors.
-func (x *exchange) visitError(c contract) error {
+// checkErrorSchema holds the answer to a request outside the contract against the schema of errors.
+func (x *exchange) checkErrorSchema(c contract) error {
 	decoder := json.NewDecoder(bytes.NewReader(x.body))
 	decoder.UseNumber()
 	var value any
@@ -198,20 +198,20 @@ func (x *exchange) visitError(c contract) error {
 	return c.Components.Schemas["Error"].Value.VisitJSON(value, append(formats, openapi3.MultiErrors())...)
 }
 
-// classify sorts the validator's errors by the rule that they break.
-func (x *exchange) classify(err error) {
+// addSchemaErrors sorts the validator's errors by the rule that they break.
+func (x *exchange) addSchemaErrors(err error) {
 	if err == nil {
 		return
 	}
-	if many, ok := errors.AsType[openapi3.MultiError](err); ok {
-		for _, one := range many {
-			x.classify(one)
+	if multiErr, ok := errors.AsType[openapi3.MultiError](err); ok {
+		for _, e := range multiErr {
+			x.addSchemaErrors(e)
 		}
 		return
 	}
 	e, ok := errors.AsType[*openapi3.SchemaError](err)
 	if !ok {
-		x.found(wrongValue, "%v", err)
+		x.addFinding(wrongValue, "%v", err)
 		return
 	}
 	kind := wrongValue
@@ -227,7 +227,7 @@ func (x *exchange) classify(err error) {
 	case e.SchemaField == "format" && e.Schema.Format == "uuid":
 		kind = wrongUUID
 	}
-	x.found(kind, "/%s: %s", strings.Join(e.JSONPointer(), "/"), e.Reason)
+	x.addFinding(kind, "/%s: %s", strings.Join(e.JSONPointer(), "/"), e.Reason)
 }
 
 // formats are the formats of answers. Ids and times have only one form there.

@@ -10,16 +10,16 @@ import (
 
 // The rules about one entry and about recorded leases. A server may lack these calls; the rules are skipped then.
 
-// detailed is the answer to getBillingTransaction.
-type detailed struct {
+// entryDetail is the answer to getBillingTransaction.
+type entryDetail struct {
 	entry
-	BalanceAfterCents int64     `json:"balance_after_cents"`
-	Lease             *recorded `json:"lease"`
-	Cost              *cost     `json:"cost"`
+	BalanceAfterCents int64        `json:"balance_after_cents"`
+	Lease             *leaseRecord `json:"lease"`
+	Cost              *cost        `json:"cost"`
 }
 
-// recorded is a lease as listBillingLeases and getBillingTransaction show it.
-type recorded struct {
+// leaseRecord is a lease as listBillingLeases and getBillingTransaction show it.
+type leaseRecord struct {
 	LeaseID       string  `json:"lease_id"`
 	State         string  `json:"state"`
 	JobID         *string `json:"job_id"`
@@ -44,7 +44,7 @@ type cost struct {
 	Cents           int64        `json:"cents"`
 }
 
-func entryOf(slug, id string) call {
+func entryCall(slug, id string) call {
 	return call{path: "/billing/transactions/" + url.PathEscape(slug) + "/" + url.PathEscape(id)}
 }
 
@@ -54,7 +54,7 @@ func ledgerEntry(a *account) error {
 	if err != nil {
 		return err
 	}
-	if err := a.unlessEmpty(l); err != nil {
+	if err := a.skipIfEmpty(l); err != nil {
 		return err
 	}
 	places := []int{0, len(l.entries) - 1}
@@ -67,38 +67,38 @@ func ledgerEntry(a *account) error {
 	}
 	slices.Sort(places)
 	for _, i := range slices.Compact(places) {
-		var one detailed
-		x, err := a.optional(entryOf(a.slug, l.entries[i].ID), &one)
+		var detail entryDetail
+		x, err := a.expectOKIfOffered(entryCall(a.slug, l.entries[i].ID), &detail)
 		if err != nil {
 			return err
 		}
-		if one.entry != l.entries[i] {
+		if detail.entry != l.entries[i] {
 			return breachf(x, "the entry %s is another one in the list", l.entries[i].ID)
 		}
-		if err := one.fits(x); err != nil {
+		if err := detail.checkCost(x); err != nil {
 			return err
 		}
 		before := int64(0)
 		switch {
 		case i+1 < len(l.entries):
-			var previous detailed
-			if _, err := a.optional(entryOf(a.slug, l.entries[i+1].ID), &previous); err != nil {
+			var previous entryDetail
+			if _, err := a.expectOKIfOffered(entryCall(a.slug, l.entries[i+1].ID), &previous); err != nil {
 				return err
 			}
 			before = previous.BalanceAfterCents
-		case !l.whole:
+		case !l.complete:
 			continue
 		}
-		if sum, ok := add(before, one.AmountCents); !ok || sum != one.BalanceAfterCents {
-			return breachf(x, "the balance after the entry is %d, and %d before it", one.BalanceAfterCents, before)
+		if sum, ok := addCents(before, detail.AmountCents); !ok || sum != detail.BalanceAfterCents {
+			return breachf(x, "the balance after the entry is %d, and %d before it", detail.BalanceAfterCents, before)
 		}
 	}
-	return a.allRefused(http.StatusNotFound, "transaction_not_found",
-		entryOf(a.slug, "00000000-0000-4000-8000-000000000000"), entryOf(a.slug, "x"))
+	return a.expectErrors(http.StatusNotFound, "transaction_not_found",
+		entryCall(a.slug, "00000000-0000-4000-8000-000000000000"), entryCall(a.slug, "x"))
 }
 
-// fits holds an entry against its lease and the arithmetic of its cost.
-func (d *detailed) fits(x *exchange) error {
+// checkCost holds an entry against its lease and the arithmetic of its cost.
+func (d *entryDetail) checkCost(x *exchange) error {
 	if l := d.Lease; l != nil {
 		switch {
 		case d.Source != "vm_lease_debit":
@@ -129,12 +129,12 @@ func (d *detailed) fits(x *exchange) error {
 
 type leasePage struct {
 	x          *exchange
-	Data       []recorded `json:"data"`
-	NextCursor *string    `json:"next_cursor"`
+	Data       []leaseRecord `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
 }
 
 func (a *account) leases(query url.Values) (p leasePage, err error) {
-	p.x, err = a.optional(call{path: "/billing/leases/" + url.PathEscape(a.slug), query: query.Encode()}, &p)
+	p.x, err = a.expectOKIfOffered(call{path: "/billing/leases/" + url.PathEscape(a.slug), query: query.Encode()}, &p)
 	return p, err
 }
 
@@ -147,7 +147,7 @@ func leasesListed(a *account) error {
 	if len(newest.Data) == 0 {
 		return skip("no lease is recorded")
 	}
-	if err := newest.inOrder(); err != nil {
+	if err := newest.checkOrder(); err != nil {
 		return err
 	}
 	for _, state := range []string{"running", "billed"} {
@@ -155,10 +155,10 @@ func leasesListed(a *account) error {
 		if err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(p.Data, func(l recorded) bool { return l.State != state }); i >= 0 {
+		if i := slices.IndexFunc(p.Data, func(l leaseRecord) bool { return l.State != state }); i >= 0 {
 			return breachf(p.x, "the lease %s is %s, not %s", p.Data[i].LeaseID, p.Data[i].State, state)
 		}
-		if err := p.inOrder(); err != nil {
+		if err := p.checkOrder(); err != nil {
 			return err
 		}
 	}
@@ -188,8 +188,8 @@ func leasesListed(a *account) error {
 	return a.leasePages(newest.Data)
 }
 
-// inOrder holds the leases of a page against each other, and each against its state.
-func (p leasePage) inOrder() error {
+// checkOrder holds the leases of a page against each other, and each against its state.
+func (p leasePage) checkOrder() error {
 	var newer time.Time
 	for _, l := range p.Data {
 		started, err := time.Parse(time.RFC3339, l.StartedAt)
@@ -210,7 +210,7 @@ func (p leasePage) inOrder() error {
 
 // leasePages reads the first two small pages and compares them with newest. The server may record other leases between the
 // requests, so leases that are not in newest are ignored.
-func (a *account) leasePages(newest []recorded) error {
+func (a *account) leasePages(newest []leaseRecord) error {
 	places := map[string]int{}
 	for i, l := range newest {
 		places[l.LeaseID] = i

@@ -15,9 +15,9 @@ import (
 // account is an organization that is checked.
 type account struct {
 	*session
-	slug   string
-	walked *ledger // nil before the first rule that needs it
-	traced *trace
+	slug        string
+	cachedWalk  *ledgerWalk // nil before the first rule that needs it
+	cachedTrace *trace
 }
 
 type entry struct {
@@ -42,15 +42,15 @@ const (
 	smallPages = 30
 )
 
-// ledger is one walk.
-type ledger struct {
-	head    string    // the newest entry before the balance was read; empty where there was none
-	balance int64     // read after that, and before the walk
-	asked   *exchange // for the balance
-	pages   []page
-	entries []entry
-	whole   bool // whether the walk came to the end
-	err     error
+// ledgerWalk is one walk.
+type ledgerWalk struct {
+	newestBefore  string    // the newest entry before the balance was read; empty where there was none
+	balance       int64     // read after that, and before the walk
+	balanceAnswer *exchange // for the balance
+	pages         []page
+	entries       []entry
+	complete      bool // whether the walk came to the end
+	err           error
 }
 
 // page reads one page; no limit is sent where it is 0.
@@ -64,15 +64,15 @@ func (a *account) page(limit int, cursor string) (page, error) {
 	}
 	p := page{limit: limit}
 	var err error
-	p.x, err = a.want(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query.Encode()}, &p)
+	p.x, err = a.expectOK(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query.Encode()}, &p)
 	return p, err
 }
 
 // walk reads pages until the last, or as many as it may.
-func (a *account) walk(limit, atMost int) (pages []page, whole bool, err error) {
+func (a *account) walk(limit, maxPages int) (pages []page, complete bool, err error) {
 	cursor := ""
 	seen := map[string]bool{}
-	for range atMost {
+	for range maxPages {
 		p, err := a.page(limit, cursor)
 		if err != nil {
 			return pages, false, err
@@ -100,28 +100,28 @@ func entriesOf(pages []page) (entries []entry) {
 }
 
 // ledger walks the ledger in large pages, once.
-func (a *account) ledger() (*ledger, error) {
-	if a.walked != nil {
-		return a.walked, a.walked.err
+func (a *account) ledger() (*ledgerWalk, error) {
+	if a.cachedWalk != nil {
+		return a.cachedWalk, a.cachedWalk.err
 	}
-	l := new(ledger)
-	a.walked = l
+	l := new(ledgerWalk)
+	a.cachedWalk = l
 	l.err = func() error {
 		head, err := a.page(1, "")
 		if err != nil {
 			return err
 		}
 		if len(head.Data) > 0 {
-			l.head = head.Data[0].ID
+			l.newestBefore = head.Data[0].ID
 		}
 		var balance struct {
 			BalanceCents int64 `json:"balance_cents"`
 		}
-		if l.asked, err = a.want(balanceOf(a.slug), &balance); err != nil {
+		if l.balanceAnswer, err = a.expectOK(balanceCall(a.slug), &balance); err != nil {
 			return err
 		}
 		l.balance = balance.BalanceCents
-		l.pages, l.whole, err = a.walk(100, largePages)
+		l.pages, l.complete, err = a.walk(100, largePages)
 		l.entries = entriesOf(l.pages)
 		return err
 	}()
@@ -155,10 +155,10 @@ func ledgerOrder(a *account) error {
 			newer, newerID = created, e.ID
 		}
 	}
-	return a.unlessEmpty(l)
+	return a.skipIfEmpty(l)
 }
 
-func (a *account) unlessEmpty(l *ledger) error {
+func (a *account) skipIfEmpty(l *ledgerWalk) error {
 	if len(l.entries) == 0 {
 		return skip("the ledger is empty")
 	}
@@ -170,16 +170,16 @@ func ledgerPages(a *account) error {
 	if err != nil {
 		return err
 	}
-	if err := a.unlessEmpty(l); err != nil {
+	if err := a.skipIfEmpty(l); err != nil {
 		return err
 	}
-	pages, whole, err := a.walk(smallLimit, smallPages)
+	pages, complete, err := a.walk(smallLimit, smallPages)
 	if err != nil {
 		return err
 	}
 	small := entriesOf(pages)
 	start := slices.Index(small, l.entries[0])
-	if start < 0 && !whole && len(small) == smallLimit*smallPages {
+	if start < 0 && !complete && len(small) == smallLimit*smallPages {
 		return skip("more entries were appended meanwhile than small pages were read")
 	}
 	if start < 0 {
@@ -191,7 +191,7 @@ func ledgerPages(a *account) error {
 			return breachf(pages[(start+i)/smallLimit].x, "in pages of %d the entry %s comes where %s comes in pages of 100", smallLimit, small[i].ID, l.entries[i].ID)
 		}
 	}
-	if whole && l.whole && len(small) != len(l.entries) || whole && len(small) < len(l.entries) || l.whole && len(small) > len(l.entries) {
+	if complete && l.complete && len(small) != len(l.entries) || complete && len(small) < len(l.entries) || l.complete && len(small) > len(l.entries) {
 		return breachf(pages[len(pages)-1].x, "from the entry %s on there are %d in pages of %d and %d in pages of 100",
 			l.entries[0].ID, len(small), smallLimit, len(l.entries))
 	}
@@ -212,7 +212,7 @@ func ledgerEnd(a *account) error {
 			return breachf(p.x, "next_cursor is not null, and the page holds %d entries", len(p.Data))
 		}
 	}
-	if !l.whole {
+	if !l.complete {
 		return skip(fmt.Sprintf("the ledger has more than %d entries", len(l.entries)))
 	}
 	if len(l.entries) < 2 {
@@ -220,44 +220,44 @@ func ledgerEnd(a *account) error {
 	}
 	// A cursor with at most 100 entries behind it.
 	var cursor string
-	var left int
+	var entriesLeft int
 	if n := len(l.pages); n > 1 {
-		cursor, left = *l.pages[n-2].NextCursor, len(l.pages[n-1].Data)
+		cursor, entriesLeft = *l.pages[n-2].NextCursor, len(l.pages[n-1].Data)
 	} else {
 		head, err := a.page(1, "")
 		if err != nil {
 			return err
 		}
-		behind := slices.Index(l.entries, firstOf(head))
+		behind := slices.Index(l.entries, firstEntry(head))
 		if head.NextCursor == nil {
 			return breachf(head.x, "next_cursor is null, and more entries are left")
 		}
 		if behind < 0 {
 			return skip("entries were appended meanwhile")
 		}
-		cursor, left = *head.NextCursor, len(l.entries)-behind-1
+		cursor, entriesLeft = *head.NextCursor, len(l.entries)-behind-1
 	}
-	full, err := a.page(left, cursor)
+	lastPage, err := a.page(entriesLeft, cursor)
 	if err != nil {
 		return err
 	}
-	if len(full.Data) != left || full.NextCursor != nil {
-		return breachf(full.x, "the page should hold the last %d entries and have no next_cursor; it holds %d", left, len(full.Data))
+	if len(lastPage.Data) != entriesLeft || lastPage.NextCursor != nil {
+		return breachf(lastPage.x, "the page should hold the last %d entries and have no next_cursor; it holds %d", entriesLeft, len(lastPage.Data))
 	}
-	if left < 2 {
+	if entriesLeft < 2 {
 		return nil
 	}
-	most, err := a.page(left-1, cursor)
+	shorterPage, err := a.page(entriesLeft-1, cursor)
 	if err != nil {
 		return err
 	}
-	if len(most.Data) != left-1 || most.NextCursor == nil {
-		return breachf(most.x, "one entry should be left after the page, but next_cursor is null or the page holds %d of %d", len(most.Data), left-1)
+	if len(shorterPage.Data) != entriesLeft-1 || shorterPage.NextCursor == nil {
+		return breachf(shorterPage.x, "one entry should be left after the page, but next_cursor is null or the page holds %d of %d", len(shorterPage.Data), entriesLeft-1)
 	}
 	return nil
 }
 
-func firstOf(p page) entry {
+func firstEntry(p page) entry {
 	if len(p.Data) == 0 {
 		return entry{}
 	}
@@ -271,13 +271,13 @@ func ledgerBalance(a *account) error {
 	if err != nil {
 		return err
 	}
-	if !l.whole {
+	if !l.complete {
 		return skip(fmt.Sprintf("the ledger has more than %d entries", len(l.entries)))
 	}
 	oldest := len(l.entries)
-	if l.head != "" {
-		if oldest = slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == l.head }); oldest < 0 {
-			return breachf(l.pages[0].x, "the entry %s, once the newest, is not in the ledger", l.head)
+	if l.newestBefore != "" {
+		if oldest = slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == l.newestBefore }); oldest < 0 {
+			return breachf(l.pages[0].x, "the entry %s, once the newest, is not in the ledger", l.newestBefore)
 		}
 	}
 	sum := int64(0)
@@ -286,17 +286,17 @@ func ledgerBalance(a *account) error {
 			return nil
 		}
 		if i == 0 {
-			return breachf(l.asked, "the %d entries add up to %d", len(l.entries), sum)
+			return breachf(l.balanceAnswer, "the %d entries add up to %d", len(l.entries), sum)
 		}
 		var ok bool
-		if sum, ok = add(sum, l.entries[i-1].AmountCents); !ok {
+		if sum, ok = addCents(sum, l.entries[i-1].AmountCents); !ok {
 			return breachf(l.pages[0].x, "the amounts add up to more than 64 bits hold")
 		}
 	}
 }
 
-// add adds an amount, and reports whether the sum is the expected one.
-func add(a, b int64) (int64, bool) {
+// addCents adds an amount, and reports whether the sum is the expected one.
+func addCents(a, b int64) (int64, bool) {
 	sum := a + b
 	return sum, (sum > a) == (b > 0)
 }
@@ -313,17 +313,17 @@ func ledgerSigns(a *account) error {
 			}
 		}
 	}
-	return a.unlessEmpty(l)
+	return a.skipIfEmpty(l)
 }
 
-// holds is the check that a page begins the ledger and has as many entries as its limit allows.
-func (a *account) holds(query string, limit int) error {
+// checkPageSize is the check that a page begins the ledger and has as many entries as its limit allows.
+func (a *account) checkPageSize(query string, limit int) error {
 	l, err := a.ledger()
 	if err != nil {
 		return err
 	}
 	var p page
-	x, err := a.want(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query}, &p)
+	x, err := a.expectOK(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query}, &p)
 	if err != nil {
 		return err
 	}
@@ -333,16 +333,16 @@ func (a *account) holds(query string, limit int) error {
 	return nil
 }
 
-func limitDefault(a *account) error { return a.holds("", 50) }
+func limitDefault(a *account) error { return a.checkPageSize("", 50) }
 
 func limitClamped(a *account) error {
 	for _, limit := range []string{"0", "-3", "-99999999999999999999"} {
-		if err := a.holds("limit="+limit, 1); err != nil {
+		if err := a.checkPageSize("limit="+limit, 1); err != nil {
 			return err
 		}
 	}
 	for _, limit := range []string{"101", "1000000", "99999999999999999999"} {
-		if err := a.holds("limit="+limit, 100); err != nil {
+		if err := a.checkPageSize("limit="+limit, 100); err != nil {
 			return err
 		}
 	}
@@ -352,7 +352,7 @@ func limitClamped(a *account) error {
 func limitInvalid(a *account) error {
 	for _, limit := range []string{"ten", "1.5", "", "1e1", "0x10"} {
 		c := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: "limit=" + limit}
-		if err := a.allRefused(http.StatusUnprocessableEntity, "limit_invalid", c); err != nil {
+		if err := a.expectErrors(http.StatusUnprocessableEntity, "limit_invalid", c); err != nil {
 			return err
 		}
 	}
@@ -362,7 +362,7 @@ func limitInvalid(a *account) error {
 func cursorInvalid(a *account) error {
 	for _, cursor := range []string{"x", "not-a-cursor", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1"} {
 		c := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: "cursor=" + cursor}
-		if err := a.allRefused(http.StatusUnprocessableEntity, "cursor_invalid", c); err != nil {
+		if err := a.expectErrors(http.StatusUnprocessableEntity, "cursor_invalid", c); err != nil {
 			return err
 		}
 	}
@@ -382,5 +382,5 @@ func cursorForeign(a *account) error {
 		return skip("the ledger has no two pages")
 	}
 	query := "cursor=" + url.QueryEscape(*head.NextCursor)
-	return a.allRefused(http.StatusUnprocessableEntity, "cursor_invalid", call{path: "/billing/transactions/" + url.PathEscape(a.visible[i]), query: query})
+	return a.expectErrors(http.StatusUnprocessableEntity, "cursor_invalid", call{path: "/billing/transactions/" + url.PathEscape(a.visible[i]), query: query})
 }

@@ -106,8 +106,8 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 		return nil, err
 	}
 	for _, r := range rules() {
-		if r.server != nil && s.asks(r) {
-			s.conclude(r, "", r.server(s))
+		if r.checkServer != nil && s.isSelected(r) {
+			s.recordResult(r, "", r.checkServer(s))
 		}
 	}
 	for _, a := range s.accounts {
@@ -116,21 +116,21 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 	return s.report(), nil
 }
 
-func (s *session) asks(r rule) bool { return s.options.Only == "" || s.options.Only == r.id }
+func (s *session) isSelected(r rule) bool { return s.options.Only == "" || s.options.Only == r.id }
 
 // checkAccount checks the rules about one organization. Rules that compare sums of usage are checked again after a pause if they fail.
 func (s *session) checkAccount(a *account) {
-	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.org == nil || !s.asks(r) })
+	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.checkOrganization == nil || !s.isSelected(r) })
 	for round := 0; len(pending) > 0; round++ {
 		if round > 0 {
 			s.sleep(s.options.Pauses[round-1])
 		}
 		pending = slices.DeleteFunc(pending, func(r rule) bool {
-			err := r.org(a)
-			if _, breached := errors.AsType[*breach](err); breached && r.settles && round < len(s.options.Pauses) {
+			err := r.checkOrganization(a)
+			if _, breached := errors.AsType[*breach](err); breached && r.comparesSums && round < len(s.options.Pauses) {
 				return false
 			}
-			s.conclude(r, a.slug, err)
+			s.recordResult(r, a.slug, err)
 			return true
 		})
 	}
@@ -152,15 +152,15 @@ type skip string
 
 func (s skip) Error() string { return string(s) }
 
-// conclude notes the result of a check.
-func (s *session) conclude(r rule, org string, err error) {
+// recordResult notes the result of a check.
+func (s *session) recordResult(r rule, org string, err error) {
 	t := s.tallies[r.id]
 	b, breached := errors.AsType[*breach](err)
 	_, unanswered := errors.AsType[*noAnswer](err)
 	switch {
-	case unanswered && s.gone != nil: // one reason for all of them is given in the end
+	case unanswered && s.stopErr != nil: // one reason for all of them is given in the end
 	case err == nil:
-		t.held = true
+		t.passed = true
 	case breached:
 		t.add(org, b, s)
 	default:
@@ -170,20 +170,20 @@ func (s *session) conclude(r rule, org string, err error) {
 
 // tally is the result of a rule so far.
 type tally struct {
-	held     bool
+	passed   bool
 	reason   string
 	breaches []Breach
-	more     int
+	unlisted int
 }
 
 func (t *tally) add(org string, b *breach, s *session) {
 	if len(t.breaches) == maxBreaches {
-		t.more++
+		t.unlisted++
 		return
 	}
 	entry := Breach{Organization: org, Problem: s.redact(excerpt(b.problem))}
 	if b.x != nil {
-		entry.Sent, entry.Came = s.redact(b.x.request()), s.redact(b.x.answer())
+		entry.Sent, entry.Came = s.redact(b.x.describeRequest()), s.redact(b.x.describeAnswer())
 	}
 	t.breaches = append(t.breaches, entry)
 }
@@ -202,14 +202,14 @@ func (s *session) report() *Report {
 			result := Result{Rule: r.id, Group: g.title, Statement: r.statement, Status: Skipped, Reason: t.reason, Breaches: []Breach{}}
 			switch {
 			case len(t.breaches) > 0:
-				result.Status, result.Reason, result.Breaches, result.More = Failed, "", t.breaches, t.more
+				result.Status, result.Reason, result.Breaches, result.More = Failed, "", t.breaches, t.unlisted
 				report.Failed++
-			case t.held:
+			case t.passed:
 				result.Status, result.Reason = Passed, ""
 				report.Passed++
 			default:
 				if result.Reason == "" {
-					result.Reason = s.nothingSeen()
+					result.Reason = s.reasonWithoutAnswer()
 				}
 				report.Skipped++
 			}

@@ -11,24 +11,24 @@ import (
 
 // The rules about requests, which do not depend on the organization's books.
 
-// aWindow is a window that every server answers quickly.
-const aWindow = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z"
+// shortWindow is a window that every server answers quickly.
+const shortWindow = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z"
 
-// reads are the five calls about an organization.
-func reads(slug string) []call {
+// readCalls are the five calls about an organization.
+func readCalls(slug string) []call {
 	return []call{
-		balanceOf(slug),
+		balanceCall(slug),
 		{path: "/billing/transactions/" + url.PathEscape(slug), query: "limit=1"},
-		{path: "/billing/usage/" + url.PathEscape(slug), query: aWindow},
-		{path: "/billing/usage/" + url.PathEscape(slug) + "/series", query: aWindow},
-		{path: "/billing/usage/" + url.PathEscape(slug) + "/breakdown", query: aWindow},
+		{path: "/billing/usage/" + url.PathEscape(slug), query: shortWindow},
+		{path: "/billing/usage/" + url.PathEscape(slug) + "/series", query: shortWindow},
+		{path: "/billing/usage/" + url.PathEscape(slug) + "/breakdown", query: shortWindow},
 	}
 }
 
-func balanceOf(slug string) call { return call{path: "/billing/balance/" + url.PathEscape(slug)} }
+func balanceCall(slug string) call { return call{path: "/billing/balance/" + url.PathEscape(slug)} }
 
-// badlyAsked are calls with parameters that must be refused.
-func badlyAsked(slug string) []call {
+// invalidCalls are calls with parameters that must be refused.
+func invalidCalls(slug string) []call {
 	return []call{
 		{path: "/billing/transactions/" + url.PathEscape(slug), query: "limit=ten"},
 		{path: "/billing/usage/" + url.PathEscape(slug)},
@@ -36,15 +36,15 @@ func badlyAsked(slug string) []call {
 	}
 }
 
-func anonymously(calls []call) []call {
+func withoutToken(calls []call) []call {
 	for i, c := range calls {
-		calls[i] = c.anonymous()
+		calls[i] = c.withoutToken()
 	}
 	return calls
 }
 
 func oneUnauthorized(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,9 @@ func oneUnauthorized(s *session) error {
 	for i, authorization := range []string{
 		"", "Bearer", "Bearer hmt_" + strings.Repeat("0", 43), "Bearer not-a-token", "Basic x", "Token hmt_" + strings.Repeat("0", 43),
 	} {
-		for _, c := range []call{balanceOf(a.slug), {path: "/organizations"}} {
+		for _, c := range []call{balanceCall(a.slug), {path: "/organizations"}} {
 			c.authorization = &authorization
-			x, e, err := s.refused(c, http.StatusUnauthorized, "unauthorized")
+			x, e, err := s.expectError(c, http.StatusUnauthorized, "unauthorized")
 			if err != nil {
 				return err
 			}
@@ -71,15 +71,15 @@ func oneUnauthorized(s *session) error {
 }
 
 func schemeCase(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
 	for _, scheme := range []string{"bearer ", "BEARER "} {
 		authorization := scheme + s.options.Token
-		c := balanceOf(a.slug)
+		c := balanceCall(a.slug)
 		c.authorization = &authorization
-		if _, err := s.want(c, nil); err != nil {
+		if _, err := s.expectOK(c, nil); err != nil {
 			return err
 		}
 	}
@@ -87,13 +87,13 @@ func schemeCase(s *session) error {
 }
 
 func malformedFirst(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
 	for _, query := range []string{"limit=%zz", "cursor=%ff", "cursor=%00"} {
 		c := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query}
-		if err := s.allRefused(http.StatusBadRequest, "bad_request", c, c.anonymous()); err != nil {
+		if err := s.expectErrors(http.StatusBadRequest, "bad_request", c, c.withoutToken()); err != nil {
 			return err
 		}
 	}
@@ -102,14 +102,14 @@ func malformedFirst(s *session) error {
 
 func unknownRoute(s *session) error {
 	c := call{path: "/no-such-route"}
-	return s.allRefused(http.StatusNotFound, "route_not_found", c, c.anonymous(), call{path: "/billing/no-such-call/x"}.anonymous())
+	return s.expectErrors(http.StatusNotFound, "route_not_found", c, c.withoutToken(), call{path: "/billing/no-such-call/x"}.withoutToken())
 }
 
 // unknownMethod sends GET to a path that only accepts POST, so that no server writes anything.
 func unknownMethod(s *session) error {
-	c := call{path: "/billing/credits/" + s.unknown()}
-	for _, c := range []call{c, c.anonymous()} {
-		x, err := s.refusedWrite(c, http.StatusMethodNotAllowed, "method_not_allowed")
+	c := call{path: "/billing/credits/" + s.unknownSlug()}
+	for _, c := range []call{c, c.withoutToken()} {
+		x, err := s.expectWriteError(c, http.StatusMethodNotAllowed, "method_not_allowed")
 		if err != nil {
 			return err
 		}
@@ -120,34 +120,34 @@ func unknownMethod(s *session) error {
 	return nil
 }
 
-// refusedWrite sends a request to a path for writing that must fail. Not every server of this API has one.
-func (s *session) refusedWrite(c call, status int, code string) (*exchange, error) {
-	x, _, err := s.refused(c, status, code)
-	if x.lacksCall() {
+// expectWriteError sends a request to a path for writing that must fail. Not every server of this API has one.
+func (s *session) expectWriteError(c call, status int, code string) (*exchange, error) {
+	x, _, err := s.expectError(c, status, code)
+	if x.isUnknownRoute() {
 		return x, skip("the server does not take leases or credits")
 	}
 	return x, err
 }
 
-// noLeases is a body that every server refuses.
-const noLeases = `{"leases":[]}`
+// emptyLeasesBody is a body that every server refuses.
+const emptyLeasesBody = `{"leases":[]}`
 
-// longestEarlyBody is the length up to which a body is checked before the token.
-const longestEarlyBody = 64 << 10
+// maxBodyBeforeToken is the length up to which a body is checked before the token.
+const maxBodyBeforeToken = 64 << 10
 
-// leasesOf sends a body to where leases are recorded.
-func leasesOf(slug, body string) call {
+// recordLeasesCall sends a body to where leases are recorded.
+func recordLeasesCall(slug, body string) call {
 	return call{method: http.MethodPost, path: "/billing/leases/" + url.PathEscape(slug), body: body}
 }
 
 func shortBodyBeforeToken(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	for _, size := range []int{1, longestEarlyBody} {
-		c := leasesOf(a.slug, "{"+strings.Repeat(" ", size-1)).anonymous()
-		if _, err := s.refusedWrite(c, http.StatusBadRequest, "bad_request"); err != nil {
+	for _, size := range []int{1, maxBodyBeforeToken} {
+		c := recordLeasesCall(a.slug, "{"+strings.Repeat(" ", size-1)).withoutToken()
+		if _, err := s.expectWriteError(c, http.StatusBadRequest, "bad_request"); err != nil {
 			return err
 		}
 	}
@@ -155,44 +155,44 @@ func shortBodyBeforeToken(s *session) error {
 }
 
 func tokenBeforeLongBody(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	_, err = s.refusedWrite(leasesOf(a.slug, "{"+strings.Repeat(" ", longestEarlyBody)).anonymous(), http.StatusUnauthorized, "unauthorized")
+	_, err = s.expectWriteError(recordLeasesCall(a.slug, "{"+strings.Repeat(" ", maxBodyBeforeToken)).withoutToken(), http.StatusUnauthorized, "unauthorized")
 	return err
 }
 
 func tokenBeforeOrganization(s *session) error {
-	return s.allRefused(http.StatusUnauthorized, "unauthorized", anonymously(reads(s.unknown()))...)
+	return s.expectErrors(http.StatusUnauthorized, "unauthorized", withoutToken(readCalls(s.unknownSlug()))...)
 }
 
 func tokenBeforeParameters(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	return s.allRefused(http.StatusUnauthorized, "unauthorized", anonymously(append(badlyAsked(a.slug), badlyAsked(s.unknown())...))...)
+	return s.expectErrors(http.StatusUnauthorized, "unauthorized", withoutToken(append(invalidCalls(a.slug), invalidCalls(s.unknownSlug())...))...)
 }
 
 func organizationBeforeParameters(s *session) error {
-	return s.allRefused(http.StatusNotFound, "organization_not_found", badlyAsked(s.unknown())...)
+	return s.expectErrors(http.StatusNotFound, "organization_not_found", invalidCalls(s.unknownSlug())...)
 }
 
 func unknownOrganization(s *session) error {
-	return s.allRefused(http.StatusNotFound, "organization_not_found", reads(s.unknown())...)
+	return s.expectErrors(http.StatusNotFound, "organization_not_found", readCalls(s.unknownSlug())...)
 }
 
 func hiddenOrganization(s *session) error {
 	if s.options.Hidden == "" {
 		return skip("no organization is named that exists and that the token may not see")
 	}
-	for i, c := range reads(s.options.Hidden) {
-		_, unknown, err := s.refused(reads(s.unknown())[i], http.StatusNotFound, "organization_not_found")
+	for i, c := range readCalls(s.options.Hidden) {
+		_, unknown, err := s.expectError(readCalls(s.unknownSlug())[i], http.StatusNotFound, "organization_not_found")
 		if err != nil {
 			return err
 		}
-		x, hidden, err := s.refused(c, http.StatusNotFound, "organization_not_found")
+		x, hidden, err := s.expectError(c, http.StatusNotFound, "organization_not_found")
 		if err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func hiddenOrganization(s *session) error {
 }
 
 func slugCase(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
@@ -216,12 +216,12 @@ func slugCase(s *session) error {
 	if other == a.slug || slices.Contains(s.visible, other) {
 		return skip("no slug differs from that of an organization only in case")
 	}
-	return s.allRefused(http.StatusNotFound, "organization_not_found", balanceOf(other))
+	return s.expectErrors(http.StatusNotFound, "organization_not_found", balanceCall(other))
 }
 
 func organizationsListed(s *session) error {
-	if s.listed != nil {
-		return s.listed
+	if s.listErr != nil {
+		return s.listErr
 	}
 	if !slices.IsSorted(s.visible) || len(slices.Compact(slices.Clone(s.visible))) != len(s.visible) {
 		return breachf(nil, "the organizations are not listed by slug, each once: %s", strings.Join(s.visible, ", "))
@@ -243,14 +243,14 @@ func organizationsListed(s *session) error {
 }
 
 func requestIDEchoed(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
 	for _, id := range []string{"conformance-check-20", strings.Repeat("conformance: check 0", 10)} {
-		c := balanceOf(a.slug)
+		c := balanceCall(a.slug)
 		c.header = map[string]string{"X-Request-Id": id}
-		for _, c := range []call{c, c.anonymous()} {
+		for _, c := range []call{c, c.withoutToken()} {
 			x, err := s.send(c)
 			if err != nil {
 				return err
@@ -264,13 +264,13 @@ func requestIDEchoed(s *session) error {
 }
 
 func requestIDMade(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for _, unfit := range []string{"", "", "conformance-check-9", strings.Repeat("conformance-check-00", 10) + "1", "conformance-check-\u00e9-00"} {
-		c := balanceOf(a.slug)
+		c := balanceCall(a.slug)
 		if unfit != "" {
 			c.header = map[string]string{"X-Request-Id": unfit}
 		}
@@ -288,11 +288,11 @@ func requestIDMade(s *session) error {
 }
 
 func headWorks(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	calls := append(reads(a.slug), call{path: "/organizations"}, balanceOf(a.slug).anonymous(), balanceOf(s.unknown()), badlyAsked(a.slug)[0])
+	calls := append(readCalls(a.slug), call{path: "/organizations"}, balanceCall(a.slug).withoutToken(), balanceCall(s.unknownSlug()), invalidCalls(a.slug)[0])
 	for _, c := range calls {
 		got, err := s.send(c)
 		if err != nil {
@@ -314,13 +314,13 @@ func headWorks(s *session) error {
 }
 
 func unknownParameters(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	for _, c := range append(reads(a.slug), call{path: "/organizations"}) {
+	for _, c := range append(readCalls(a.slug), call{path: "/organizations"}) {
 		c.query = strings.TrimPrefix(c.query+"&no_such_parameter=1&verbose", "&")
-		if _, err := s.want(c, nil); err != nil {
+		if _, err := s.expectOK(c, nil); err != nil {
 			return err
 		}
 	}
@@ -328,21 +328,21 @@ func unknownParameters(s *session) error {
 }
 
 func gzipWhenAsked(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	plain, err := s.want(a.series(a.long()), nil)
+	plain, err := s.expectOK(a.series(a.longestWindow()), nil)
 	if err != nil {
 		return err
 	}
 	if encoding := plain.header.Get("Content-Encoding"); encoding != "" {
 		return breachf(plain, "gzip was not asked for, and the Content-Encoding is %q", encoding)
 	}
-	c := a.series(a.long())
+	c := a.series(a.longestWindow())
 	c.header = map[string]string{"Accept-Encoding": "gzip"}
 	var days seriesAnswer
-	x, err := s.want(c, &days)
+	x, err := s.expectOK(c, &days)
 	if err != nil {
 		return err
 	}
@@ -353,17 +353,17 @@ func gzipWhenAsked(s *session) error {
 }
 
 func slashesTaken(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	for _, c := range append(reads(a.slug), call{path: "/organizations"}) {
+	for _, c := range append(readCalls(a.slug), call{path: "/organizations"}) {
 		path := c.path
 		for _, c.path = range []string{path + "/", "/" + path, strings.ReplaceAll(path, "/", "//") + "//"} {
-			if _, err := s.want(c, nil); err != nil {
+			if _, err := s.expectOK(c, nil); err != nil {
 				return err
 			}
-			if _, _, err := s.refused(c.anonymous(), http.StatusUnauthorized, "unauthorized"); err != nil {
+			if _, _, err := s.expectError(c.withoutToken(), http.StatusUnauthorized, "unauthorized"); err != nil {
 				return err
 			}
 		}
@@ -372,24 +372,24 @@ func slashesTaken(s *session) error {
 }
 
 func optionsAllow(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
 	const readMethods, writeMethods = "GET, HEAD, OPTIONS", "POST, OPTIONS"
-	calls := append(reads(a.slug), call{path: "/organizations"}, call{method: http.MethodPost, path: "/billing/credits/" + s.unknown()})
+	calls := append(readCalls(a.slug), call{path: "/organizations"}, call{method: http.MethodPost, path: "/billing/credits/" + s.unknownSlug()})
 	for _, c := range calls {
-		want, other := readMethods, http.MethodPut
+		want, otherMethod := readMethods, http.MethodPut
 		if c.method == http.MethodPost {
-			want, other = writeMethods, http.MethodGet
+			want, otherMethod = writeMethods, http.MethodGet
 		}
-		c.method = other
-		refused, err := s.refusedWrite(c.anonymous(), http.StatusMethodNotAllowed, "method_not_allowed")
+		c.method = otherMethod
+		refused, err := s.expectWriteError(c.withoutToken(), http.StatusMethodNotAllowed, "method_not_allowed")
 		if err != nil {
 			return err
 		}
 		c.method = http.MethodOptions
-		asked, err := s.send(c.anonymous())
+		asked, err := s.send(c.withoutToken())
 		if err != nil {
 			return err
 		}
@@ -402,8 +402,8 @@ func optionsAllow(s *session) error {
 			}
 		}
 	}
-	for _, path := range []string{"/no-such-route", balanceOf(a.slug).path + "/more"} {
-		if err := s.allRefused(http.StatusNotFound, "route_not_found", call{method: http.MethodOptions, path: path}.anonymous()); err != nil {
+	for _, path := range []string{"/no-such-route", balanceCall(a.slug).path + "/more"} {
+		if err := s.expectErrors(http.StatusNotFound, "route_not_found", call{method: http.MethodOptions, path: path}.withoutToken()); err != nil {
 			return err
 		}
 	}
@@ -412,7 +412,7 @@ func optionsAllow(s *session) error {
 
 // gzipBody sends no token, so an accepted body is answered with 401 and a malformed one with 400.
 func gzipBody(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
@@ -421,13 +421,13 @@ func gzipBody(s *session) error {
 		status int
 		code   string
 	}{
-		{compress(noLeases), http.StatusUnauthorized, "unauthorized"},
+		{compress(emptyLeasesBody), http.StatusUnauthorized, "unauthorized"},
 		{compress("{"), http.StatusBadRequest, "bad_request"},
-		{noLeases, http.StatusBadRequest, "bad_request"},
+		{emptyLeasesBody, http.StatusBadRequest, "bad_request"},
 	} {
-		sent := leasesOf(a.slug, c.body).anonymous()
+		sent := recordLeasesCall(a.slug, c.body).withoutToken()
 		sent.header = map[string]string{"Content-Encoding": "gzip"}
-		if _, err := s.refusedWrite(sent, c.status, c.code); err != nil {
+		if _, err := s.expectWriteError(sent, c.status, c.code); err != nil {
 			return err
 		}
 	}
@@ -444,16 +444,16 @@ func compress(text string) string {
 }
 
 func otherEncoding(s *session) error {
-	a, err := s.first()
+	a, err := s.firstAccount()
 	if err != nil {
 		return err
 	}
-	c := leasesOf(a.slug, noLeases)
+	c := recordLeasesCall(a.slug, emptyLeasesBody)
 	c.header = map[string]string{"Content-Encoding": "br"}
-	if _, err := s.refusedWrite(c.anonymous(), http.StatusUnauthorized, "unauthorized"); err != nil {
+	if _, err := s.expectWriteError(c.withoutToken(), http.StatusUnauthorized, "unauthorized"); err != nil {
 		return err
 	}
-	x, err := s.refusedWrite(c, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	x, err := s.expectWriteError(c, http.StatusUnsupportedMediaType, "unsupported_media_type")
 	if x != nil && x.status == http.StatusForbidden {
 		return skip("the token may not record leases, and only one that may gets that far")
 	}

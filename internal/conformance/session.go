@@ -17,31 +17,31 @@ import (
 )
 
 const (
-	prefix = "/api/v0"
+	apiPrefix = "/api/v0"
 	// maxBody is the longest answer that is read, in bytes. A breakdown may be longer; then a shorter window is traced.
 	maxBody = 8 << 20
 	// maxFailures is after how many requests without an answer the check stops.
 	maxFailures = 3
-	// maxWait is how many seconds of a Retry-After are waited for, and maxWaits how often.
-	maxWait  = 10
-	maxWaits = 60
+	// maxRetryAfterSeconds is the longest Retry-After that the check waits for. maxRateLimited is how often it waits.
+	maxRetryAfterSeconds = 10
+	maxRateLimited       = 60
 )
 
 var errTooLarge = fmt.Errorf("a body of more than %d bytes", maxBody)
 
 // session is one check of a server.
 type session struct {
-	ctx      context.Context
-	options  Options
-	client   *http.Client
-	tallies  map[string]*tally
-	requests int
-	failures int   // requests without an answer
-	waits    int   // answers of 429
-	gone     error // why no more requests are sent
+	ctx         context.Context
+	options     Options
+	client      *http.Client
+	tallies     map[string]*tally
+	requests    int
+	failures    int   // requests without an answer
+	rateLimited int   // answers of 429
+	stopErr     error // why no more requests are sent
 
 	visible  []string // the organizations that the token sees, as far as they were listed
-	listed   error    // why they could not be listed
+	listErr  error    // why they could not be listed
 	accounts []*account
 }
 
@@ -71,14 +71,14 @@ type call struct {
 	body          string // sent as JSON
 	header        map[string]string
 	authorization *string // instead of the token; an empty one is not sent
-	mayBeLong     bool    // whether an answer beyond maxBody is no breach
+	mayBeTooLarge bool    // whether an answer beyond maxBody is no breach
 }
 
-var nothing = ""
+var noAuthorization = ""
 
-// anonymous makes the call without a token.
-func (c call) anonymous() call {
-	c.authorization = &nothing
+// withoutToken makes the call without a token.
+func (c call) withoutToken() call {
+	c.authorization = &noAuthorization
 	return c
 }
 
@@ -97,8 +97,8 @@ func (s *session) send(c call) (*exchange, error) {
 		}
 		// A server that limits requests is no worse for it.
 		seconds, _ := strconv.Atoi(x.header.Get("Retry-After"))
-		s.waits++
-		if seconds < 1 || seconds > maxWait || s.waits > maxWaits {
+		s.rateLimited++
+		if seconds < 1 || seconds > maxRetryAfterSeconds || s.rateLimited > maxRateLimited {
 			return x, nil
 		}
 		s.sleep(time.Duration(seconds) * time.Second)
@@ -106,27 +106,27 @@ func (s *session) send(c call) (*exchange, error) {
 }
 
 func (s *session) sendOnce(c call) (*exchange, error) {
-	if s.gone != nil {
-		return nil, s.gone
+	if s.stopErr != nil {
+		return nil, s.stopErr
 	}
 	x, err := s.exchange(c)
 	if err != nil {
-		if errors.Is(err, errTooLarge) && c.mayBeLong {
+		if errors.Is(err, errTooLarge) && c.mayBeTooLarge {
 			return nil, err
 		}
-		s.conclude(answersComplete, "", breachf(x, "%v", err))
+		s.recordResult(answersComplete, "", breachf(x, "%v", err))
 		failure := &noAnswer{err}
 		if s.failures++; s.failures >= maxFailures || s.requests == 1 || s.ctx.Err() != nil {
-			s.gone = failure
+			s.stopErr = failure
 		}
 		return nil, failure
 	}
-	s.conclude(answersComplete, "", nil)
-	x.examine()
+	s.recordResult(answersComplete, "", nil)
+	x.checkSchema()
 	for _, r := range rules() {
-		if r.every != nil {
-			if err := r.every(x); !errors.Is(err, errNotOfThisKind) {
-				s.conclude(r, "", err)
+		if r.checkAnswer != nil {
+			if err := r.checkAnswer(x); !errors.Is(err, errNotApplicable) {
+				s.recordResult(r, "", err)
 			}
 		}
 	}
@@ -134,7 +134,7 @@ func (s *session) sendOnce(c call) (*exchange, error) {
 }
 
 func (s *session) exchange(c call) (*exchange, error) {
-	x := &exchange{method: c.method, path: prefix + c.path, query: c.query, sent: http.Header{}}
+	x := &exchange{method: c.method, path: apiPrefix + c.path, query: c.query, requestHeader: http.Header{}}
 	if x.method == "" {
 		x.method = http.MethodGet
 	}
@@ -162,7 +162,7 @@ func (s *session) exchange(c call) (*exchange, error) {
 	for name, value := range c.header {
 		req.Header.Set(name, value)
 	}
-	x.sent = req.Header
+	x.requestHeader = req.Header
 	resp, err := s.client.Do(req)
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return x, e.Err
@@ -191,8 +191,8 @@ func (s *session) sleep(d time.Duration) {
 	}
 }
 
-// want sends a request that must succeed and decodes its answer.
-func (s *session) want(c call, into any) (*exchange, error) {
+// expectOK sends a request that must succeed and decodes its answer.
+func (s *session) expectOK(c call, into any) (*exchange, error) {
 	x, err := s.send(c)
 	if err != nil {
 		return nil, err
@@ -208,22 +208,22 @@ func (s *session) want(c call, into any) (*exchange, error) {
 	return x, nil
 }
 
-// lacksCall reports whether the server answered that it does not have the call.
-func (x *exchange) lacksCall() bool {
+// isUnknownRoute reports whether the server answered that it does not have the call.
+func (x *exchange) isUnknownRoute() bool {
 	return x != nil && x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found")
 }
 
-// optional is want for a call that a server may lack; the rule is skipped then.
-func (s *session) optional(c call, into any) (*exchange, error) {
-	x, err := s.want(c, into)
-	if x.lacksCall() {
+// expectOKIfOffered is expectOK for a call that a server may lack. The rule is skipped then.
+func (s *session) expectOKIfOffered(c call, into any) (*exchange, error) {
+	x, err := s.expectOK(c, into)
+	if x.isUnknownRoute() {
 		return x, skip("the server does not have this call")
 	}
 	return x, err
 }
 
-// refused sends a request that must fail, with a status and a code.
-func (s *session) refused(c call, status int, code string) (*exchange, Envelope, error) {
+// expectError sends a request that must fail, with a status and a code.
+func (s *session) expectError(c call, status int, code string) (*exchange, Envelope, error) {
 	var e Envelope
 	x, err := s.send(c)
 	if err != nil {
@@ -241,10 +241,10 @@ func (s *session) refused(c call, status int, code string) (*exchange, Envelope,
 	return x, e, nil
 }
 
-// allRefused sends requests that must all fail in one way.
-func (s *session) allRefused(status int, code string, calls ...call) error {
+// expectErrors sends requests that must all fail in one way.
+func (s *session) expectErrors(status int, code string, calls ...call) error {
 	for _, c := range calls {
-		if _, _, err := s.refused(c, status, code); err != nil {
+		if _, _, err := s.expectError(c, status, code); err != nil {
 			return err
 		}
 	}
@@ -253,20 +253,20 @@ func (s *session) allRefused(status int, code string, calls ...call) error {
 
 // findOrganizations lists the organizations that the token can see, and picks one to check.
 func (s *session) findOrganizations() error {
-	s.visible, s.listed = s.organizations(100)
-	if s.gone != nil {
-		return fmt.Errorf("no usable answer from %s: %w", s.options.URL, errors.Unwrap(s.gone))
+	s.visible, s.listErr = s.organizations(100)
+	if s.stopErr != nil {
+		return fmt.Errorf("no usable answer from %s: %w", s.options.URL, errors.Unwrap(s.stopErr))
 	}
-	if b, ok := errors.AsType[*breach](s.listed); ok && b.x != nil && b.x.status == http.StatusUnauthorized {
+	if b, ok := errors.AsType[*breach](s.listErr); ok && b.x != nil && b.x.status == http.StatusUnauthorized {
 		return errors.New("the server does not take the token")
 	}
-	if s.listed == nil && len(s.visible) == 0 {
+	if s.listErr == nil && len(s.visible) == 0 {
 		return errors.New("the token sees no organization")
 	}
 	chosen := s.visible[:min(len(s.visible), maxOrganizations)]
 	if s.options.Organization != "" {
 		chosen = []string{s.options.Organization}
-		if x, err := s.send(balanceOf(s.options.Organization)); err == nil && (x.status == http.StatusNotFound || x.status == http.StatusUnauthorized) {
+		if x, err := s.send(balanceCall(s.options.Organization)); err == nil && (x.status == http.StatusNotFound || x.status == http.StatusUnauthorized) {
 			return fmt.Errorf("the token does not see the organization %s", s.options.Organization)
 		}
 	}
@@ -292,7 +292,7 @@ func (s *session) organizations(limit int) (slugs []string, err error) {
 		if cursor != "" {
 			query += "&cursor=" + url.QueryEscape(cursor)
 		}
-		x, err := s.want(call{path: "/organizations", query: query}, &list)
+		x, err := s.expectOK(call{path: "/organizations", query: query}, &list)
 		if err != nil {
 			return slugs, err
 		}
@@ -313,37 +313,37 @@ func (s *session) organizations(limit int) (slugs []string, err error) {
 	return slugs, nil
 }
 
-// first is the organization that the rules about requests ask for.
-func (s *session) first() (*account, error) {
+// firstAccount is the organization that the rules about requests ask for.
+func (s *session) firstAccount() (*account, error) {
 	if len(s.accounts) == 0 {
-		return nil, skip(s.noOrganization())
+		return nil, skip(s.reasonWithoutOrganization())
 	}
 	return s.accounts[0], nil
 }
 
-func (s *session) noOrganization() string {
-	if s.gone != nil {
+func (s *session) reasonWithoutOrganization() string {
+	if s.stopErr != nil {
 		return stoppedAnswering
 	}
-	return fmt.Sprintf("no organization is known: %v", s.listed)
+	return fmt.Sprintf("no organization is known: %v", s.listErr)
 }
 
 const stoppedAnswering = "the server stopped answering"
 
-// nothingSeen is why a rule was not met at all.
-func (s *session) nothingSeen() string {
+// reasonWithoutAnswer is why a rule was not met at all.
+func (s *session) reasonWithoutAnswer() string {
 	switch {
-	case s.gone != nil:
+	case s.stopErr != nil:
 		return stoppedAnswering
 	case len(s.accounts) == 0:
-		return s.noOrganization()
+		return s.reasonWithoutOrganization()
 	default:
 		return "no such answer came"
 	}
 }
 
-// unknown is a slug that no organization has, as far as can be seen.
-func (s *session) unknown() string {
+// unknownSlug is a slug that no organization has, as far as can be seen.
+func (s *session) unknownSlug() string {
 	slug := "no-such-organization"
 	for slices.Contains(s.visible, slug) || slug == s.options.Organization {
 		slug += "-x"
@@ -370,33 +370,33 @@ func excerpt(text string) string {
 	return text[:end] + "…"
 }
 
-// request describes a request for a report.
-func (x *exchange) request() string {
+// describeRequest describes a request for a report.
+func (x *exchange) describeRequest() string {
 	text := x.method + " " + x.path
 	if x.query != "" {
 		text += "?" + x.query
 	}
-	var extra []string
-	for name, values := range x.sent {
+	var details []string
+	for name, values := range x.requestHeader {
 		switch name {
 		case "Accept", "User-Agent":
 		case "Authorization":
 		default:
-			extra = append(extra, strings.ToLower(name)+": "+strings.Join(values, ", "))
+			details = append(details, strings.ToLower(name)+": "+strings.Join(values, ", "))
 		}
 	}
-	if len(x.sent.Values("Authorization")) == 0 {
-		extra = append(extra, "no token")
+	if len(x.requestHeader.Values("Authorization")) == 0 {
+		details = append(details, "no token")
 	}
-	slices.Sort(extra)
-	if len(extra) > 0 {
-		text += " (" + strings.Join(extra, "; ") + ")"
+	slices.Sort(details)
+	if len(details) > 0 {
+		text += " (" + strings.Join(details, "; ") + ")"
 	}
 	return text
 }
 
-// answer describes an answer for a report.
-func (x *exchange) answer() string {
+// describeAnswer describes an answer for a report.
+func (x *exchange) describeAnswer() string {
 	if x.status == 0 {
 		return "nothing"
 	}

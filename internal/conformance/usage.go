@@ -22,12 +22,12 @@ const (
 	maxWindow = 3660 * day
 )
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
 func midnight(t time.Time) time.Time { return t.UTC().Truncate(day) }
 
 func (w window) query() string {
-	return url.Values{"from": {stamp(w.from)}, "to": {stamp(w.to)}}.Encode()
+	return url.Values{"from": {formatTime(w.from)}, "to": {formatTime(w.to)}}.Encode()
 }
 
 func (a *account) usage(w window) call {
@@ -39,11 +39,11 @@ func (a *account) series(w window) call {
 }
 
 func (a *account) breakdown(w window) call {
-	return call{path: "/billing/usage/" + url.PathEscape(a.slug) + "/breakdown", query: w.query(), mayBeLong: true}
+	return call{path: "/billing/usage/" + url.PathEscape(a.slug) + "/breakdown", query: w.query(), mayBeTooLarge: true}
 }
 
-// long is the longest window that there may be, up to the end of today.
-func (a *account) long() window {
+// longestWindow is the longest window that there may be, up to the end of today.
+func (a *account) longestWindow() window {
 	to := midnight(time.Now()).Add(day)
 	return window{to.Add(-maxWindow), to}
 }
@@ -66,39 +66,39 @@ type seriesAnswer struct {
 }
 
 type job struct {
-	JobID           *string `json:"job_id"`
-	VMHandle        *string `json:"vm_handle"`
-	CPUCount        int64   `json:"cpu_count"`
-	MemoryGB        int64   `json:"memory_gb"`
-	DiskGB          int64   `json:"disk_gb"`
-	DurationSeconds *int64  `json:"duration_seconds"`
-	AmountCents     int64   `json:"amount_cents"`
-	StartedAt       moment  `json:"started_at"`
-	FinishedAt      *moment `json:"finished_at"`
+	JobID           *string    `json:"job_id"`
+	VMHandle        *string    `json:"vm_handle"`
+	CPUCount        int64      `json:"cpu_count"`
+	MemoryGB        int64      `json:"memory_gb"`
+	DiskGB          int64      `json:"disk_gb"`
+	DurationSeconds *int64     `json:"duration_seconds"`
+	AmountCents     int64      `json:"amount_cents"`
+	StartedAt       timestamp  `json:"started_at"`
+	FinishedAt      *timestamp `json:"finished_at"`
 }
 
 type build struct {
-	BuildID      *string `json:"build_id"`
-	PipelineID   *string `json:"pipeline_id"`
-	PipelineName *string `json:"pipeline_name"`
-	PipelineSlug *string `json:"pipeline_slug"`
-	BuildNumber  *int64  `json:"build_number"`
-	ExternalID   *string `json:"build_external_id"`
-	TotalCents   int64   `json:"total_cents"`
-	StartedAt    moment  `json:"started_at"`
-	FinishedAt   *moment `json:"finished_at"`
-	JobCount     int64   `json:"job_count"`
-	Jobs         []job   `json:"jobs"`
+	BuildID      *string    `json:"build_id"`
+	PipelineID   *string    `json:"pipeline_id"`
+	PipelineName *string    `json:"pipeline_name"`
+	PipelineSlug *string    `json:"pipeline_slug"`
+	BuildNumber  *int64     `json:"build_number"`
+	ExternalID   *string    `json:"build_external_id"`
+	TotalCents   int64      `json:"total_cents"`
+	StartedAt    timestamp  `json:"started_at"`
+	FinishedAt   *timestamp `json:"finished_at"`
+	JobCount     int64      `json:"job_count"`
+	Jobs         []job      `json:"jobs"`
 }
 
 type breakdownAnswer struct {
 	Data []build `json:"data"`
 }
 
-// moment is a timestamp of an answer. Its form is checked by a rule of its own.
-type moment struct{ time.Time }
+// timestamp is a timestamp of an answer. Its form is checked by a rule of its own.
+type timestamp struct{ time.Time }
 
-func (m *moment) UnmarshalJSON(text []byte) error {
+func (m *timestamp) UnmarshalJSON(text []byte) error {
 	t, err := time.Parse(time.RFC3339, strings.Trim(string(text), `"`))
 	m.Time = t
 	return err
@@ -132,8 +132,8 @@ func (t *total) addJob(j *job) {
 	}
 }
 
-// between describes how t lies outside of the sums that were read before and after it.
-func (t *total) between(before, after sums, resources, cents bool) error {
+// checkBetween describes how t lies outside of the sums that were read before and after it.
+func (t *total) checkBetween(before, after sums, resources, cents bool) error {
 	check := func(name string, got *big.Int, low, high int64) error {
 		// The largest number stands for itself or more.
 		if got.Cmp(big.NewInt(low)) >= 0 && (high == math.MaxInt64 || got.Cmp(big.NewInt(high)) <= 0) {
@@ -160,20 +160,20 @@ func (t *total) between(before, after sums, resources, cents bool) error {
 	return nil
 }
 
-// compare asks for the usage of a window, for something that should be equal to it, and for the usage again.
-func (a *account) compare(w window, resources, cents bool, other func() (*exchange, *total, error)) error {
+// compareWithUsage asks for the usage of a window, for something that should be equal to it, and for the usage again.
+func (a *account) compareWithUsage(w window, resources, cents bool, other func() (*exchange, *total, error)) error {
 	var before, after sums
-	if _, err := a.want(a.usage(w), &before); err != nil {
+	if _, err := a.expectOK(a.usage(w), &before); err != nil {
 		return err
 	}
 	x, got, err := other()
 	if err != nil {
 		return err
 	}
-	if _, err := a.want(a.usage(w), &after); err != nil {
+	if _, err := a.expectOK(a.usage(w), &after); err != nil {
 		return err
 	}
-	if err := got.between(before, after, resources, cents); err != nil {
+	if err := got.checkBetween(before, after, resources, cents); err != nil {
 		return breachf(x, "%v", err)
 	}
 	return nil
@@ -182,10 +182,10 @@ func (a *account) compare(w window, resources, cents bool, other func() (*exchan
 // trace is the window that is looked at job by job.
 type trace struct {
 	window
-	x      *exchange
-	builds []build
-	middle time.Time // when a lease with usage started, inside the window and not at its start; zero where there is none
-	err    error
+	x         *exchange
+	builds    []build
+	splitTime time.Time // when a lease with usage started, inside the window and not at its start; zero where there is none
+	err       error
 }
 
 // maxJobs is how many jobs a traced window may have.
@@ -193,16 +193,16 @@ const maxJobs = 4000
 
 // trace finds the newest days with usage, and of them as much as can be read in a moment.
 func (a *account) trace() (*trace, error) {
-	if a.traced == nil {
-		a.traced = new(trace)
-		a.traced.err = a.findTrace(a.traced)
+	if a.cachedTrace == nil {
+		a.cachedTrace = new(trace)
+		a.cachedTrace.err = a.findTrace(a.cachedTrace)
 	}
-	return a.traced, a.traced.err
+	return a.cachedTrace, a.cachedTrace.err
 }
 
 func (a *account) findTrace(t *trace) error {
 	var days seriesAnswer
-	x, err := a.want(a.series(a.long()), &days)
+	x, err := a.expectOK(a.series(a.longestWindow()), &days)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (a *account) findTrace(t *trace) error {
 	for t.to.Sub(t.from) > time.Millisecond {
 		half := window{t.from, t.from.Add(t.to.Sub(t.from) / 2).Truncate(time.Microsecond)}
 		var used sums
-		if _, err := a.want(a.usage(half), &used); err != nil {
+		if _, err := a.expectOK(a.usage(half), &used); err != nil {
 			return err
 		}
 		if used == (sums{}) {
@@ -243,7 +243,7 @@ func (a *account) findTrace(t *trace) error {
 
 func (a *account) readTrace(t *trace) (fits bool, err error) {
 	var answer breakdownAnswer
-	if t.x, err = a.want(a.breakdown(t.window), &answer); errors.Is(err, errTooLarge) {
+	if t.x, err = a.expectOK(a.breakdown(t.window), &answer); errors.Is(err, errTooLarge) {
 		return false, nil
 	} else if err != nil {
 		return false, err
@@ -257,7 +257,7 @@ func (a *account) readTrace(t *trace) (fits bool, err error) {
 	}
 	if len(starts) > 0 {
 		slices.SortFunc(starts, time.Time.Compare)
-		t.middle = starts[len(starts)/2]
+		t.splitTime = starts[len(starts)/2]
 	}
 	return len(t.jobs()) <= maxJobs, nil
 }
@@ -273,27 +273,27 @@ func (t *trace) jobs() (jobs []*job) {
 
 func (a *account) coverage() Coverage {
 	c := Coverage{Organization: a.slug}
-	if a.walked != nil {
-		c.Entries, c.WholeLedger = len(a.walked.entries), a.walked.whole
+	if a.cachedWalk != nil {
+		c.Entries, c.WholeLedger = len(a.cachedWalk.entries), a.cachedWalk.complete
 	}
-	if a.traced != nil {
-		w := a.long()
-		c.SummedFrom, c.SummedTo = stamp(w.from), stamp(w.to)
-		if a.traced.err != nil {
-			c.NoUsage = a.traced.err.Error()
+	if a.cachedTrace != nil {
+		w := a.longestWindow()
+		c.SummedFrom, c.SummedTo = formatTime(w.from), formatTime(w.to)
+		if a.cachedTrace.err != nil {
+			c.NoUsage = a.cachedTrace.err.Error()
 		} else {
-			c.UsageFrom, c.UsageTo, c.Jobs = stamp(a.traced.from), stamp(a.traced.to), len(a.traced.jobs())
+			c.UsageFrom, c.UsageTo, c.Jobs = formatTime(a.cachedTrace.from), formatTime(a.cachedTrace.to), len(a.cachedTrace.jobs())
 		}
 	}
 	return c
 }
 
-// badWindows is the check that the three calls refuse each of some windows.
-func (a *account) badWindows(queries ...string) error {
+// expectWindowErrors is the check that the three calls refuse each of some windows.
+func (a *account) expectWindowErrors(queries ...string) error {
 	for _, query := range queries {
 		for _, c := range []call{a.usage(window{}), a.series(window{}), a.breakdown(window{})} {
 			c.query = query
-			if err := a.allRefused(http.StatusUnprocessableEntity, "billing_usage_window_invalid", c); err != nil {
+			if err := a.expectErrors(http.StatusUnprocessableEntity, "billing_usage_window_invalid", c); err != nil {
 				return err
 			}
 		}
@@ -302,32 +302,32 @@ func (a *account) badWindows(queries ...string) error {
 }
 
 func windowRequired(a *account) error {
-	return a.badWindows("", "from=2026-01-01", "to=2026-01-02", "from=&to=2026-01-02")
+	return a.expectWindowErrors("", "from=2026-01-01", "to=2026-01-02", "from=&to=2026-01-02")
 }
 
 func windowReadable(a *account) error {
-	return a.badWindows("from=yesterday&to=2026-01-02", "from=2026-02-30&to=2026-03-01", "from=2026-01-01&to=2026-01-02T00:00:00",
+	return a.expectWindowErrors("from=yesterday&to=2026-01-02", "from=2026-02-30&to=2026-03-01", "from=2026-01-01&to=2026-01-02T00:00:00",
 		"from=2026-01-01&to=1767312000", "from=2026-01-01&to=2026-01-01T25:00:00Z")
 }
 
 func windowOrder(a *account) error {
-	return a.badWindows("from=2026-01-02&to=2026-01-01", "from=2026-01-01&to=2026-01-01",
+	return a.expectWindowErrors("from=2026-01-02&to=2026-01-01", "from=2026-01-01&to=2026-01-01",
 		"from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00%2B02:00", "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00.0000009Z")
 }
 
 func windowLength(a *account) error {
-	w := a.long()
+	w := a.longestWindow()
 	for _, c := range []call{a.usage(w), a.series(w)} {
-		if _, err := a.want(c, nil); err != nil {
+		if _, err := a.expectOK(c, nil); err != nil {
 			return err
 		}
 	}
-	return a.badWindows(window{w.from.Add(-time.Microsecond), w.to}.query(), window{w.from.Add(-day), w.to}.query())
+	return a.expectWindowErrors(window{w.from.Add(-time.Microsecond), w.to}.query(), window{w.from.Add(-day), w.to}.query())
 }
 
 func windowPlus(a *account) error {
 	c := call{path: "/billing/usage/" + url.PathEscape(a.slug), query: "from=2026-01-01T00:00:00+02:00&to=2026-01-02"}
-	x, e, err := a.refused(c, http.StatusUnprocessableEntity, "billing_usage_window_invalid")
+	x, e, err := a.expectError(c, http.StatusUnprocessableEntity, "billing_usage_window_invalid")
 	if err != nil {
 		return err
 	}
@@ -341,9 +341,9 @@ func windowPlus(a *account) error {
 // sameUsage is the check that a window has the usage of another, however it is written.
 func (a *account) sameUsage(w window, queries ...string) error {
 	for _, query := range queries {
-		err := a.compare(w, true, true, func() (*exchange, *total, error) {
+		err := a.compareWithUsage(w, true, true, func() (*exchange, *total, error) {
 			var used sums
-			x, err := a.want(call{path: "/billing/usage/" + url.PathEscape(a.slug), query: query}, &used)
+			x, err := a.expectOK(call{path: "/billing/usage/" + url.PathEscape(a.slug), query: query}, &used)
 			got := new(total)
 			got.add(used)
 			return x, got, err
@@ -370,8 +370,8 @@ func windowOffsets(a *account) error {
 		return err
 	}
 	w := t.window
-	if !t.middle.IsZero() {
-		w.from = t.middle
+	if !t.splitTime.IsZero() {
+		w.from = t.splitTime
 	}
 	write := func(layout string, zone *time.Location) string {
 		return url.Values{"from": {w.from.In(zone).Format(layout)}, "to": {w.to.In(zone).Format(layout)}}.Encode()
@@ -381,27 +381,27 @@ func windowOffsets(a *account) error {
 		write("2006-01-02T15:04:05.000000999Z07:00", time.UTC))
 }
 
-// split is the traced window in two, at a moment at which a lease started.
-func (a *account) split() (t *trace, first, second window, err error) {
+// splitTrace is the traced window in two, at a moment at which a lease started.
+func (a *account) splitTrace() (t *trace, first, second window, err error) {
 	if t, err = a.trace(); err != nil {
 		return t, first, second, err
 	}
-	if t.middle.IsZero() {
+	if t.splitTime.IsZero() {
 		return t, first, second, skip("no lease with usage started inside the window that was traced")
 	}
-	return t, window{t.from, t.middle}, window{t.middle, t.to}, nil
+	return t, window{t.from, t.splitTime}, window{t.splitTime, t.to}, nil
 }
 
 func windowHalfOpen(a *account) error {
-	t, first, second, err := a.split()
+	t, first, second, err := a.splitTrace()
 	if err != nil {
 		return err
 	}
-	return a.compare(t.window, true, true, func() (x *exchange, got *total, err error) {
+	return a.compareWithUsage(t.window, true, true, func() (x *exchange, got *total, err error) {
 		got = new(total)
 		for _, w := range []window{first, second} {
 			var used sums
-			if x, err = a.want(a.usage(w), &used); err != nil {
+			if x, err = a.expectOK(a.usage(w), &used); err != nil {
 				return x, got, err
 			}
 			got.add(used)
@@ -411,28 +411,28 @@ func windowHalfOpen(a *account) error {
 }
 
 func windowEdges(a *account) error {
-	t, first, second, err := a.split()
+	t, first, second, err := a.splitTrace()
 	if err != nil {
 		return err
 	}
 	for _, tt := range []struct {
 		window
 		has bool // the lease that started at the middle
-	}{{first, false}, {second, true}, {window{t.middle, t.middle.Add(time.Microsecond)}, true}} {
+	}{{first, false}, {second, true}, {window{t.splitTime, t.splitTime.Add(time.Microsecond)}, true}} {
 		var answer breakdownAnswer
-		x, err := a.want(a.breakdown(tt.window), &answer)
+		x, err := a.expectOK(a.breakdown(tt.window), &answer)
 		if err != nil {
 			return err
 		}
 		has := false
 		for _, j := range (&trace{builds: answer.Data}).jobs() {
 			if j.StartedAt.Before(tt.from) || !j.StartedAt.Before(tt.to) {
-				return breachf(x, "a job started at %s", stamp(j.StartedAt.Time))
+				return breachf(x, "a job started at %s", formatTime(j.StartedAt.Time))
 			}
-			has = has || j.StartedAt.Equal(t.middle)
+			has = has || j.StartedAt.Equal(t.splitTime)
 		}
 		if has != tt.has {
-			return breachf(x, "the job that started at %s is missing", stamp(t.middle))
+			return breachf(x, "the job that started at %s is missing", formatTime(t.splitTime))
 		}
 	}
 	return nil
@@ -444,7 +444,7 @@ func seriesDays(a *account) error {
 		{today.Add(-7 * day), today}, {today.Add(-7*day + 13*time.Hour), today.Add(-time.Hour)}, {today, today.Add(time.Microsecond)},
 	} {
 		var answer seriesAnswer
-		x, err := a.want(a.series(w), &answer)
+		x, err := a.expectOK(a.series(w), &answer)
 		if err != nil {
 			return err
 		}
@@ -467,14 +467,14 @@ func seriesSum(a *account) error {
 	if err != nil {
 		return err
 	}
-	windows := []window{a.long(), t.window}
-	if !t.middle.IsZero() {
-		windows = append(windows, window{t.middle, t.to}, window{t.from, t.middle})
+	windows := []window{a.longestWindow(), t.window}
+	if !t.splitTime.IsZero() {
+		windows = append(windows, window{t.splitTime, t.to}, window{t.from, t.splitTime})
 	}
 	for _, w := range windows {
-		err := a.compare(w, true, true, func() (*exchange, *total, error) {
+		err := a.compareWithUsage(w, true, true, func() (*exchange, *total, error) {
 			var answer seriesAnswer
-			x, err := a.want(a.series(w), &answer)
+			x, err := a.expectOK(a.series(w), &answer)
 			got := new(total)
 			for _, b := range answer.Data {
 				got.add(b.sums)
@@ -494,14 +494,14 @@ func seriesStartDay(a *account) error {
 		return err
 	}
 	var before, after seriesAnswer
-	if _, err := a.want(a.series(t.window), &before); err != nil {
+	if _, err := a.expectOK(a.series(t.window), &before); err != nil {
 		return err
 	}
 	var answer breakdownAnswer
-	if _, err := a.want(a.breakdown(t.window), &answer); err != nil {
+	if _, err := a.expectOK(a.breakdown(t.window), &answer); err != nil {
 		return err
 	}
-	x, err := a.want(a.series(t.window), &after)
+	x, err := a.expectOK(a.series(t.window), &after)
 	if err != nil {
 		return err
 	}
@@ -521,7 +521,7 @@ func seriesStartDay(a *account) error {
 		if got == nil {
 			got = new(total)
 		}
-		if err := got.between(before.Data[i].sums, b.sums, true, true); err != nil {
+		if err := got.checkBetween(before.Data[i].sums, b.sums, true, true); err != nil {
 			return breachf(x, "of the jobs of %s %v", b.Date, err)
 		}
 	}
@@ -533,9 +533,9 @@ func (a *account) compareBreakdown(resources, cents bool) error {
 	if err != nil {
 		return err
 	}
-	return a.compare(t.window, resources, cents, func() (*exchange, *total, error) {
+	return a.compareWithUsage(t.window, resources, cents, func() (*exchange, *total, error) {
 		var answer breakdownAnswer
-		x, err := a.want(a.breakdown(t.window), &answer)
+		x, err := a.expectOK(a.breakdown(t.window), &answer)
 		got := new(total)
 		for _, j := range (&trace{builds: answer.Data}).jobs() {
 			got.addJob(j)
@@ -586,7 +586,7 @@ func breakdownTotals(a *account) error {
 		case cents.Cmp(big.NewInt(b.TotalCents)) != 0:
 			return fmt.Sprintf("total_cents is %d, and the amounts add up to %s", b.TotalCents, cents)
 		case !b.StartedAt.Equal(started):
-			return fmt.Sprintf("started_at is %s, and the first job started at %s", stamp(b.StartedAt.Time), stamp(started))
+			return fmt.Sprintf("started_at is %s, and the first job started at %s", formatTime(b.StartedAt.Time), formatTime(started))
 		case (b.FinishedAt == nil) != finished.IsZero() || b.FinishedAt != nil && !b.FinishedAt.Equal(finished):
 			return "finished_at is not the latest of its jobs"
 		}
@@ -599,10 +599,10 @@ func breakdownRunning(a *account) error {
 		for _, j := range b.Jobs {
 			running := j.FinishedAt == nil
 			if running != (j.DurationSeconds == nil) {
-				return fmt.Sprintf("of the job that started at %s only one of duration_seconds and finished_at is null", stamp(j.StartedAt.Time))
+				return fmt.Sprintf("of the job that started at %s only one of duration_seconds and finished_at is null", formatTime(j.StartedAt.Time))
 			}
 			if running && j.AmountCents != 0 {
-				return fmt.Sprintf("the job that started at %s runs, and its amount is %d", stamp(j.StartedAt.Time), j.AmountCents)
+				return fmt.Sprintf("the job that started at %s runs, and its amount is %d", formatTime(j.StartedAt.Time), j.AmountCents)
 			}
 		}
 		return ""
@@ -613,7 +613,7 @@ func breakdownAmounts(a *account) error {
 	return a.eachBuild(func(b *build) string {
 		for _, j := range b.Jobs {
 			if j.AmountCents > 0 {
-				return fmt.Sprintf("the job that started at %s has the amount %d", stamp(j.StartedAt.Time), j.AmountCents)
+				return fmt.Sprintf("the job that started at %s has the amount %d", formatTime(j.StartedAt.Time), j.AmountCents)
 			}
 		}
 		if b.TotalCents > 0 {
@@ -627,7 +627,7 @@ func breakdownOrder(a *account) error {
 	newer := time.Time{}
 	return a.eachBuild(func(b *build) string {
 		if !newer.IsZero() && b.StartedAt.After(newer) {
-			return fmt.Sprintf("it started at %s and comes after one that started at %s", stamp(b.StartedAt.Time), stamp(newer))
+			return fmt.Sprintf("it started at %s and comes after one that started at %s", formatTime(b.StartedAt.Time), formatTime(newer))
 		}
 		newer = b.StartedAt.Time
 		if !slices.IsSortedFunc(b.Jobs, func(a, b job) int { return a.StartedAt.Compare(b.StartedAt.Time) }) {
@@ -644,11 +644,11 @@ func breakdownStable(a *account) error {
 		return err
 	}
 	var answer breakdownAnswer
-	x, err := a.want(a.breakdown(t.window), &answer)
+	x, err := a.expectOK(a.breakdown(t.window), &answer)
 	if err != nil {
 		return err
 	}
-	first, second := names(t.builds), names(answer.Data)
+	first, second := buildIDs(t.builds), buildIDs(answer.Data)
 	first, second = common(first, second), common(second, first)
 	if !slices.Equal(first, second) {
 		return breachf(x, "builds or jobs come in another order than before")
@@ -656,8 +656,8 @@ func breakdownStable(a *account) error {
 	return nil
 }
 
-// names returns the ids of builds and jobs in their order, without builds and jobs that have no id.
-func names(builds []build) (ids []string) {
+// buildIDs returns the ids of builds and jobs in their order, without builds and jobs that have no id.
+func buildIDs(builds []build) (ids []string) {
 	for _, b := range builds {
 		if b.BuildID != nil {
 			ids = append(ids, "build "+*b.BuildID)

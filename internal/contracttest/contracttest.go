@@ -24,9 +24,9 @@ func Operations() []string { return conformance.Operations() }
 // Check holds an answer against the contract: its status, headers and body. It returns the id of the operation, empty
 // for a path outside the contract.
 func Check(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
-	beside := !strings.HasPrefix(req.URL.Path, "/api/v0/") && status < 400
-	question := status == http.StatusNoContent && req.Method == http.MethodOptions // a browser's
-	if beside || question {
+	outsideAPI := !strings.HasPrefix(req.URL.Path, "/api/v0/") && status < 400
+	preflight := status == http.StatusNoContent && req.Method == http.MethodOptions // of CORS, sent by a browser
+	if outsideAPI || preflight {
 		if id := header.Get("x-request-id"); len(id) < 20 || len(id) > 200 {
 			return "", fmt.Errorf("x-request-id is %q", id)
 		}
