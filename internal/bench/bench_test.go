@@ -21,10 +21,10 @@ func TestNumbers(t *testing.T) {
 		want string
 	}{
 		{perSecond, 1_234_567, "1 234 567/s"}, {perSecond, 999, "999/s"},
-		{nanos, 123_456, "123 µs"}, {nanos, 4_567_890, "4.5 ms"}, {nanos, 45_678_900, "45 ms"}, {nanos, 1_234_567_890, "1.23 s"},
-		{nanos, 61_000_000_000, "61 s"}, {octets, 33_554_432, "32.0 MiB"}, {octets, -1_572_864, "−1.5 MiB"},
+		{nanoseconds, 123_456, "123 µs"}, {nanoseconds, 4_567_890, "4.5 ms"}, {nanoseconds, 45_678_900, "45 ms"}, {nanoseconds, 1_234_567_890, "1.23 s"},
+		{nanoseconds, 61_000_000_000, "61 s"}, {byteCount, 33_554_432, "32.0 MiB"}, {byteCount, -1_572_864, "−1.5 MiB"},
 	} {
-		if got := c.unit.text(c.n); got != c.want {
+		if got := c.unit.format(c.n); got != c.want {
 			t.Errorf("%d is written %q, want %q", c.n, got, c.want)
 		}
 	}
@@ -38,7 +38,7 @@ func TestNumbers(t *testing.T) {
 		s    series
 		want bool
 	}{{series{100, 90, 110}, false}, {series{100, 80, 120}, true}, {series{7}, false}, {series{-100, -60}, true}} {
-		if got := c.s.unsteady(); got != c.want {
+		if got := c.s.isUnsteady(); got != c.want {
 			t.Errorf("%d unsteady: %t", c.s, got)
 		}
 	}
@@ -47,7 +47,7 @@ func TestNumbers(t *testing.T) {
 func TestRows(t *testing.T) {
 	// The median of the ratios, 0.90, is not the ratio of the medians: the second run had a slow machine for both.
 	r := row{
-		what: "Balance", store: "SQLite", ours: series{900, 350, 950}, against: "a yardstick", yardstick: series{1000, 500, 1000}, bound: least(80),
+		label: "Balance", store: "SQLite", measurements: series{900, 350, 950}, yardstickLabel: "a yardstick", yardstick: series{1000, 500, 1000}, bound: atLeast(80),
 	}
 	if got, want := r.line(true), "| Balance ÷ a yardstick | SQLite | 0.90 (0.70 – 0.95) ⚠ | ≥ 0.80 | yes |\n"; got != want {
 		t.Errorf("got  %swant %s", got, want)
@@ -55,16 +55,16 @@ func TestRows(t *testing.T) {
 	if got, want := r.line(false), "| Balance | SQLite | 900/s | a yardstick | 1 000/s | 0.90 (0.70 – 0.95) ⚠ |\n"; got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}
-	r.bound = least(91)
+	r.bound = atLeast(91)
 	if got := r.verdict(); got != "**no**" {
 		t.Errorf("0.90 where 0.91 is wanted: %s", got)
 	}
-	r = row{what: "Memory", unit: octets, ours: series{33 << 20}, bound: bound{most: 32 << 20}}
+	r = row{label: "Memory", unit: byteCount, measurements: series{33 << 20}, bound: bound{maximum: 32 << 20}}
 	if got, want := r.line(true), "| Memory | – | 33.0 MiB | ≤ 32.0 MiB | **no** |\n"; got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}
-	r = row{ours: series{10}, against: "a sum", yardstick: series{770}}
-	if got := r.number(r.judged().median()); got != "1/77" {
+	r = row{measurements: series{10}, yardstickLabel: "a sum", yardstick: series{770}}
+	if got := r.format(r.boundedSeries().median()); got != "1/77" {
 		t.Errorf("10 against 770 is written %s", got)
 	}
 }
@@ -91,8 +91,8 @@ func TestSidesTakeTurns(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	b := &bench{size: sizes["small"]}
-	b.rows = append(b.rows, row{section: "balance", what: "Balance", store: "SQLite", ours: series{8}, against: "a handler", yardstick: series{10}, bound: least(80)},
-		row{section: "breakdown", what: "Extra memory", unit: octets, ours: series{64 << 20}, bound: bound{most: 32 << 20}})
+	b.rows = append(b.rows, row{section: "balance", label: "Balance", store: "SQLite", measurements: series{8}, yardstickLabel: "a handler", yardstick: series{10}, bound: atLeast(80)},
+		row{section: "breakdown", label: "Extra memory", unit: byteCount, measurements: series{64 << 20}, bound: bound{maximum: 32 << 20}})
 	text, err := b.report(machine{}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestDrive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.leave()
+	defer c.abandon()
 	var long, short strings.Builder
 	if err := c.send(request("GET", "/long", "secret", ""), &long); err != nil || long.Len() != 100*99/2*100+100 {
 		t.Errorf("%d bytes in chunks: %v", long.Len(), err)
@@ -153,7 +153,7 @@ func TestDrive(t *testing.T) {
 	}
 
 	refuse = true
-	if _, _, err := drive(t.Context(), address, 2, time.Minute, always(request("GET", "/", "secret", ""))); err == nil || !strings.Contains(err.Error(), "418") {
+	if _, _, err := drive(t.Context(), address, 2, time.Minute, sameRequest(request("GET", "/", "secret", ""))); err == nil || !strings.Contains(err.Error(), "418") {
 		t.Errorf("a refusal passes for an answer: %v", err)
 	}
 }
@@ -199,7 +199,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestSingle(t *testing.T) {
-	one, err := newSingle(history{largeOrg, 1000, billing.Hour}, "secret")
+	one, err := newLeaseTemplate(history{largeOrg, 1000, billing.Hour}, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}

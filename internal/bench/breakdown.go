@@ -12,8 +12,8 @@ import (
 
 // breakdownWindow holds as many leases as the size says, from the start of the year on.
 func (b *bench) breakdownWindow() billing.Window {
-	h := yearOf(largeOrg, b.size.leases)
-	return billing.Window{From: yearStart, To: h.at(b.size.breakdown)}
+	h := yearOf(largeOrg, b.size.largeOrgLeases)
+	return billing.Window{From: yearStart, To: h.at(b.size.breakdownLeases)}
 }
 
 func (b *bench) breakdownRequest(token string) []byte {
@@ -21,14 +21,14 @@ func (b *bench) breakdownRequest(token string) []byte {
 	return request("GET", usagePath+largeOrg+"/breakdown?from="+w.From.String()+"&to="+w.To.String(), token, "")
 }
 
-// streamed has the measurements of one breakdown.
-type streamed struct {
+// breakdownTimes has the measurements of one breakdown.
+type breakdownTimes struct {
 	first, whole time.Duration
 	memory       int64 // the peak of the server's memory, less its memory before, in bytes
 }
 
 func (b *bench) measureBreakdown(ctx context.Context, d databases) (err error) {
-	name, err := b.fill(ctx, d)
+	name, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -41,46 +41,46 @@ func (b *bench) measureBreakdown(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.close()) }()
-	var ours []streamed
-	var speeds, firsts, plainSpeeds, sortedSpeeds, plainFirsts, memories series
-	org, w, n := orgIDs[largeOrg], b.breakdownWindow(), int64(b.size.breakdown)
+	var streams []breakdownTimes
+	var speeds, firstBytes, plainSpeeds, sortedSpeeds, firstRows, memories series
+	org, w, n := orgIDs[largeOrg], b.breakdownWindow(), int64(b.size.breakdownLeases)
 	args := []any{org[:], int64(w.From), int64(w.To)}
 	for range b.size.rounds {
-		one, err := b.streamOnce(ctx, d.url(name), token)
+		stream, err := b.streamOnce(ctx, d.url(name), token)
 		if err != nil {
 			return err
 		}
-		ours = append(ours, one)
-		speeds, firsts, memories = append(speeds, rate(n, one.whole)), append(firsts, int64(one.first)), append(memories, one.memory)
+		streams = append(streams, stream)
+		speeds, firstBytes, memories = append(speeds, ratePerSecond(n, stream.whole)), append(firstBytes, int64(stream.first)), append(memories, stream.memory)
 		start := time.Now()
-		read, _, err := rows.drain(ctx, leasesInWindow, args...)
-		plainSpeeds = append(plainSpeeds, rate(n, time.Since(start)))
+		read, _, err := rows.discardAll(ctx, leasesInWindow, args...)
+		plainSpeeds = append(plainSpeeds, ratePerSecond(n, time.Since(start)))
 		if err != nil || read != n {
 			return errors.Join(err, fmt.Errorf("the window has %d leases, not %d", read, n))
 		}
 		start = time.Now()
-		_, sorted, err := rows.drain(ctx, leasesByBuild, args...)
+		_, sorted, err := rows.discardAll(ctx, leasesByBuild, args...)
 		if err != nil {
 			return err
 		}
-		sortedSpeeds = append(sortedSpeeds, rate(n, time.Since(start)))
-		plainFirsts = append(plainFirsts, int64(sorted))
+		sortedSpeeds = append(sortedSpeeds, ratePerSecond(n, time.Since(start)))
+		firstRows = append(firstRows, int64(sorted))
 	}
-	r := row{section: "breakdown", store: d.name(), what: "Breakdown, leases", unit: perSecond, ours: speeds}
-	r.against, r.yardstick, r.bound = "the same rows in their order, read and thrown away", sortedSpeeds, least(50)
+	r := row{section: "breakdown", store: d.name(), label: "Breakdown, leases", unit: perSecond, measurements: speeds}
+	r.yardstickLabel, r.yardstick, r.bound = "the same rows in their order, read and thrown away", sortedSpeeds, atLeast(50)
 	b.add(r)
-	r.against, r.yardstick = "the same rows in no order, read and thrown away", plainSpeeds
+	r.yardstickLabel, r.yardstick = "the same rows in no order, read and thrown away", plainSpeeds
 	b.add(r)
-	r.what, r.unit, r.ours = "Breakdown, first byte", nanos, firsts
-	r.against, r.yardstick, r.bound = "the first row of the same order", plainFirsts, most(100)
+	r.label, r.unit, r.measurements = "Breakdown, first byte", nanoseconds, firstBytes
+	r.yardstickLabel, r.yardstick, r.bound = "the first row of the same order", firstRows, atMost(100)
 	b.add(r)
-	r.what, r.unit, r.ours, r.against, r.yardstick, r.bound = "Breakdown, extra memory", octets, memories, "", nil, bound{most: 32 << 20}
+	r.label, r.unit, r.measurements, r.yardstickLabel, r.yardstick, r.bound = "Breakdown, extra memory", byteCount, memories, "", nil, bound{maximum: 32 << 20}
 	b.add(r)
-	return b.measureDisconnect(ctx, d, name, token, ours[0])
+	return b.measureDisconnect(ctx, d, name, token, streams[0])
 }
 
 // streamOnce asks a server that has just begun, so that no earlier answer has made room for this one.
-func (b *bench) streamOnce(ctx context.Context, database, token string) (s streamed, err error) {
+func (b *bench) streamOnce(ctx context.Context, database, token string) (s breakdownTimes, err error) {
 	server, err := b.serve(ctx, database)
 	if err != nil {
 		return s, err
@@ -93,14 +93,14 @@ func (b *bench) streamOnce(ctx context.Context, database, token string) (s strea
 	if err != nil {
 		return s, err
 	}
-	if err := forgetPeak(server.pid()); err != nil {
+	if err := resetPeakMemory(server.pid()); err != nil {
 		return s, err
 	}
 	c, err := connect(ctx, server.address)
 	if err != nil {
 		return s, err
 	}
-	defer c.leave()
+	defer c.abandon()
 	watch := &firstByte{start: time.Now()}
 	if err := c.send(b.breakdownRequest(token), watch); err != nil {
 		return s, err
@@ -125,18 +125,18 @@ func (w *firstByte) Write(p []byte) (int, error) {
 }
 
 // measureDisconnect closes connections of receivers, and measures how long server and database continue to work.
-func (b *bench) measureDisconnect(ctx context.Context, d databases, name, token string, usual streamed) (err error) {
+func (b *bench) measureDisconnect(ctx context.Context, d databases, name, token string, undisturbed breakdownTimes) (err error) {
 	server, err := b.serve(ctx, d.url(name))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	for _, moment := range []struct {
+	for _, disconnect := range []struct {
 		what  string
 		leave func(*connection) error
 	}{
 		{"Breakdown, work after a receiver left that waits for the first byte", func(*connection) error {
-			time.Sleep(usual.first / 2)
+			time.Sleep(undisturbed.first / 2)
 			return nil
 		}},
 		{"Breakdown, work after a receiver left that has read some", func(c *connection) error {
@@ -153,30 +153,30 @@ func (b *bench) measureDisconnect(ctx context.Context, d databases, name, token 
 			if _, err := c.Write(b.breakdownRequest(token)); err != nil {
 				return err
 			}
-			err = moment.leave(c)
-			c.leave()
+			err = disconnect.leave(c)
+			c.abandon()
 			if err != nil {
 				return err
 			}
-			took, err := untilIdle(ctx, server, d, name)
+			took, err := timeUntilIdle(ctx, server, d, name)
 			if err != nil {
 				return err
 			}
 			after = append(after, int64(took))
 		}
 		b.add(row{
-			section: "breakdown", store: d.name(), what: moment.what, unit: nanos, ours: after, bound: bound{most: int64(time.Second)},
+			section: "breakdown", store: d.name(), label: disconnect.what, unit: nanoseconds, measurements: after, bound: bound{maximum: int64(time.Second)},
 		})
 	}
 	return nil
 }
 
-// untilIdle is the time until the server computes no more and the database runs no statement.
-func untilIdle(ctx context.Context, server *process, d databases, name string) (time.Duration, error) {
-	const quiet, tick = 10, 20 * time.Millisecond // idle is when the CPU time stands still for so many ticks
+// timeUntilIdle waits until the server uses no CPU time and the database runs no statement, and returns how long that took.
+func timeUntilIdle(ctx context.Context, server *process, d databases, name string) (time.Duration, error) {
+	const idleAfter, tick = 10, 20 * time.Millisecond // the server is idle after its CPU time has not changed for idleAfter ticks
 	start := time.Now()
-	last, since, still := time.Duration(-1), start, 0
-	for still < quiet {
+	last, busyUntil, idleTicks := time.Duration(-1), start, 0
+	for idleTicks < idleAfter {
 		used, err := cpuTime(server.pid())
 		if err != nil {
 			return 0, err
@@ -186,13 +186,13 @@ func untilIdle(ctx context.Context, server *process, d databases, name string) (
 			return 0, err
 		}
 		if used != last || busy {
-			last, since, still = used, time.Now(), -1
+			last, busyUntil, idleTicks = used, time.Now(), -1
 		}
-		still++
-		if time.Since(start) > patience {
-			return 0, fmt.Errorf("the server is still at work after %s", patience)
+		idleTicks++
+		if time.Since(start) > startStopTimeout {
+			return 0, fmt.Errorf("the server is still at work after %s", startStopTimeout)
 		}
 		time.Sleep(tick)
 	}
-	return since.Sub(start), nil
+	return busyUntil.Sub(start), nil
 }

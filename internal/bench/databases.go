@@ -174,10 +174,10 @@ func (p postgresCluster) version(ctx context.Context) (version string, err error
 
 // The databases that are kept and copied.
 const (
-	emptyDatabase = "empty"
-	begunDatabase = "begun"
-	building      = "building"
-	scratch       = "scratch"
+	emptyDatabase      = "empty"
+	startedDatabase    = "begun"
+	unfinishedDatabase = "building"
+	scratchDatabase    = "scratch"
 )
 
 // makeEmpty makes a database with both organizations and nothing in their books.
@@ -189,65 +189,65 @@ func (b *bench) makeEmpty(ctx context.Context, d databases, name string) error {
 	return err
 }
 
-// makeBegun makes a database in which one organization has some leases and the other has none. PostgreSQL then does not plan for empty
+// makeStarted makes a database in which one organization has some leases and the other has none. PostgreSQL then does not plan for empty
 // tables.
-func (b *bench) makeBegun(ctx context.Context, d databases) error {
-	if err := b.makeEmpty(ctx, d, begunDatabase); err != nil {
+func (b *bench) makeStarted(ctx context.Context, d databases) error {
+	if err := b.makeEmpty(ctx, d, startedDatabase); err != nil {
 		return err
 	}
-	books, err := database.Open(ctx, d.url(begunDatabase))
+	books, err := database.Open(ctx, d.url(startedDatabase))
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(ctx, books, yearOf(smallOrg, b.size.small)), books.Close()); err != nil {
+	if err := errors.Join(recordHistory(ctx, books, yearOf(smallOrg, b.size.smallOrgLeases)), books.Close()); err != nil {
 		return err
 	}
-	return d.settle(ctx, begunDatabase)
+	return d.settle(ctx, startedDatabase)
 }
 
-// fill returns the name of the database that has the leases of the size in its books. It is made once; the program brings
+// filledDatabase returns the name of the database that has the leases of the size in its books. It is made once; the program brings
 // the schema of one that is there up to date.
-func (b *bench) fill(ctx context.Context, d databases) (string, error) {
-	name := fmt.Sprintf("filled_%d", b.size.leases)
-	if there, err := d.exists(ctx, name); there || err != nil {
+func (b *bench) filledDatabase(ctx context.Context, d databases) (string, error) {
+	name := fmt.Sprintf("filled_%d", b.size.largeOrgLeases)
+	if exists, err := d.exists(ctx, name); exists || err != nil {
 		return name, err
 	}
 	start := time.Now()
-	if err := b.makeEmpty(ctx, d, building); err != nil {
+	if err := b.makeEmpty(ctx, d, unfinishedDatabase); err != nil {
 		return "", err
 	}
-	books, err := database.Open(ctx, d.url(building))
+	books, err := database.Open(ctx, d.url(unfinishedDatabase))
 	if err != nil {
 		return "", err
 	}
-	for _, h := range []history{yearOf(smallOrg, b.size.small), yearOf(largeOrg, b.size.leases)} {
-		if err := write(ctx, books, h); err != nil {
+	for _, h := range []history{yearOf(smallOrg, b.size.smallOrgLeases), yearOf(largeOrg, b.size.largeOrgLeases)} {
+		if err := recordHistory(ctx, books, h); err != nil {
 			return "", errors.Join(err, books.Close())
 		}
 	}
 	if err := books.Close(); err != nil {
 		return "", err
 	}
-	if b.size.verified {
-		if err := b.verify(ctx, d.url(building)); err != nil {
+	if b.size.verifyFilled {
+		if err := b.verify(ctx, d.url(unfinishedDatabase)); err != nil {
 			return "", err
 		}
 	}
-	if err := d.settle(ctx, building); err != nil {
+	if err := d.settle(ctx, unfinishedDatabase); err != nil {
 		return "", err
 	}
-	b.logf("%s: wrote %s leases in %s", d.name(), grouped(int64(b.size.small+b.size.leases)), time.Since(start).Round(time.Second))
-	return name, d.rename(ctx, building, name)
+	b.logf("%s: wrote %s leases in %s", d.name(), groupDigits(int64(b.size.smallOrgLeases+b.size.largeOrgLeases)), time.Since(start).Round(time.Second))
+	return name, d.rename(ctx, unfinishedDatabase, name)
 }
 
-// write records a history through the store, which also writes entries and sums.
-func write(ctx context.Context, books *database.Database, h history) error {
-	const atOnce, writers = 1000, 4 // a few wait while others are committed
+// recordHistory records a history through the store, which also writes entries and sums.
+func recordHistory(ctx context.Context, books *database.Database, h history) error {
+	const leasesPerBatch, writers = 1000, 4 // a few wait while others are committed
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writers)
-	for first := 0; first < h.n; first += atOnce {
+	for first := 0; first < h.n; first += leasesPerBatch {
 		group.Go(func() error {
-			op := &billing.RecordLeases{Leases: h.leases(first, min(first+atOnce, h.n)), Rates: billing.StandardRates}
+			op := &billing.RecordLeases{Leases: h.leases(first, min(first+leasesPerBatch, h.n)), Rates: billing.StandardRates}
 			errs, err := books.Write(ctx, orgIDs[h.org], op)
 			if err != nil {
 				return err

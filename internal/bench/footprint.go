@@ -9,7 +9,7 @@ import (
 )
 
 func (b *bench) measureFootprint(ctx context.Context, d databases) error {
-	name, err := b.fill(ctx, d)
+	name, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -23,28 +23,28 @@ func (b *bench) measureFootprint(ctx context.Context, d databases) error {
 	}
 	var starts, idle series
 	for range b.size.rounds {
-		begun := time.Now()
+		startedAt := time.Now()
 		server, err := b.serve(ctx, d.url(name))
 		if err != nil {
 			return err
 		}
 		_, err = get(ctx, server, balancePath+largeOrg, token)
-		starts = append(starts, int64(time.Since(begun)))
+		starts = append(starts, int64(time.Since(startedAt)))
 		if err != nil {
 			return errors.Join(err, server.stop())
 		}
 		time.Sleep(time.Second) // until the program has finished its start
-		held, err := memory(server.pid(), "VmRSS")
+		resident, err := memory(server.pid(), "VmRSS")
 		if err := errors.Join(err, server.stop()); err != nil {
 			return err
 		}
-		idle = append(idle, held)
+		idle = append(idle, resident)
 	}
 	b.add(row{
-		section: "footprint", what: fmt.Sprintf("Start to first answer, on a database of %s", octets.text(size)), store: d.name(),
-		unit: nanos, ours: starts, bound: bound{most: int64(150 * time.Millisecond)},
+		section: "footprint", label: fmt.Sprintf("Start to first answer, on a database of %s", byteCount.format(size)), store: d.name(),
+		unit: nanoseconds, measurements: starts, bound: bound{maximum: int64(150 * time.Millisecond)},
 	})
-	b.add(row{section: "footprint", what: "Resident memory when idle", store: d.name(), unit: octets, ours: idle, bound: bound{most: 40 << 20}})
+	b.add(row{section: "footprint", label: "Resident memory when idle", store: d.name(), unit: byteCount, measurements: idle, bound: bound{maximum: 40 << 20}})
 	if d.name() != "SQLite" {
 		return nil
 	}
@@ -52,6 +52,6 @@ func (b *bench) measureFootprint(ctx context.Context, d databases) error {
 	if err != nil {
 		return err
 	}
-	b.add(row{section: "footprint", what: "The program's file", unit: octets, ours: series{info.Size()}, bound: bound{most: 45 << 20}})
+	b.add(row{section: "footprint", label: "The program's file", unit: byteCount, measurements: series{info.Size()}, bound: bound{maximum: 45 << 20}})
 	return nil
 }

@@ -52,9 +52,9 @@ var jobNames = [jobsPerBuild]string{"Lint", "Unit Tests", "Integration", "Deploy
 func (h history) at(i int) billing.Time { return yearStart + h.span/billing.Time(h.n)*billing.Time(i) }
 
 func (h history) lease(i int) billing.Lease {
-	chance := mix(uint64(i))
+	chance := mixBits(uint64(i))
 	start := h.at(i) + billing.Time(chance%1000)
-	build, pipeline := i/jobsPerBuild, int(mix(uint64(i/jobsPerBuild))%pipelines)
+	build, pipeline := i/jobsPerBuild, int(mixBits(uint64(i/jobsPerBuild))%pipelines)
 	number, seconds := int64(build+1), int64(15+chance>>10%900)
 	end := start + billing.Time(seconds)*billing.Second
 	// The ids of a build are of its first lease's time, as if the scheduler had made them then.
@@ -89,8 +89,8 @@ func (h history) id(kind byte, at billing.Time, i int) (id billing.ID) {
 	return id
 }
 
-// mix spreads the bits of a number (splitmix64), so that the result looks random.
-func mix(x uint64) uint64 {
+// mixBits spreads the bits of a number (splitmix64), so that the result looks random.
+func mixBits(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

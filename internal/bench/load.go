@@ -39,8 +39,8 @@ func connect(ctx context.Context, address string) (*connection, error) {
 	return &connection{conn, bufio.NewReaderSize(conn, 1<<16)}, nil
 }
 
-// leave closes the connection, on which nothing is under way that could be lost.
-func (c *connection) leave() { _ = c.Close() }
+// abandon closes the connection. The error of Close is ignored, because the rest of an answer is not needed.
+func (c *connection) abandon() { _ = c.Close() }
 
 // send sends a request and hands the body of its answer to w. Any status but 200 is an error.
 func (c *connection) send(request []byte, w io.Writer) error {
@@ -74,7 +74,7 @@ func (c *connection) send(request []byte, w io.Writer) error {
 	}
 	switch {
 	case chunked:
-		err = c.chunks(w)
+		err = c.copyChunks(w)
 	case length < 0:
 		err = errors.New("an answer of unknown length")
 	default:
@@ -86,7 +86,7 @@ func (c *connection) send(request []byte, w io.Writer) error {
 	return err
 }
 
-func (c *connection) chunks(w io.Writer) error {
+func (c *connection) copyChunks(w io.Writer) error {
 	for {
 		line, err := c.r.ReadSlice('\n')
 		if err != nil {
@@ -113,28 +113,28 @@ func hasHeader(line []byte, name string) bool {
 // drive sends the requests of next over several connections, until next returns nil or the time is up. Zero is no limit. It returns how
 // many requests were answered with 200, and how long that took. Every other answer is an error.
 func drive(ctx context.Context, address string, connections int, limit time.Duration, next func(connection int) []byte) (int64, time.Duration, error) {
-	open := make([]*connection, connections)
-	for i := range open {
+	connected := make([]*connection, connections)
+	for i := range connected {
 		c, err := connect(ctx, address)
 		if err != nil {
-			for _, c := range open[:i] {
-				c.leave()
+			for _, c := range connected[:i] {
+				c.abandon()
 			}
 			return 0, 0, err
 		}
-		open[i] = c
+		connected[i] = c
 	}
-	var answered atomic.Int64
-	var failed error
+	var answers atomic.Int64
+	var firstErr error
 	var once sync.Once
 	var sending sync.WaitGroup
 	start := time.Now()
-	for i, c := range open {
+	for i, c := range connected {
 		sending.Go(func() {
 			n := int64(0)
 			defer func() {
-				answered.Add(n)
-				c.leave()
+				answers.Add(n)
+				c.abandon()
 			}()
 			for limit == 0 || time.Since(start) < limit {
 				request := next(i)
@@ -146,7 +146,7 @@ func drive(ctx context.Context, address string, connections int, limit time.Dura
 					err = ctx.Err()
 				}
 				if err != nil {
-					once.Do(func() { failed = err })
+					once.Do(func() { firstErr = err })
 					return
 				}
 				n++
@@ -154,11 +154,11 @@ func drive(ctx context.Context, address string, connections int, limit time.Dura
 		})
 	}
 	sending.Wait()
-	return answered.Load(), time.Since(start), failed
+	return answers.Load(), time.Since(start), firstErr
 }
 
-// always gives the same request to all.
-func always(request []byte) func(int) []byte { return func(int) []byte { return request } }
+// sameRequest returns the same request for each connection.
+func sameRequest(request []byte) func(int) []byte { return func(int) []byte { return request } }
 
 // generator is the external program that sends requests which a generator in Go could not send fast enough.
 type generator struct{ wrk string } // the path of wrk; "" where there is none
@@ -186,8 +186,8 @@ var (
 // rate sends one GET over and over and returns how many a second were answered.
 func (g generator) rate(ctx context.Context, address, path, token string, connections int, limit time.Duration) (int64, error) {
 	if g.wrk == "" {
-		n, elapsed, err := drive(ctx, address, connections, limit, always(request("GET", path, token, "")))
-		return rate(n, elapsed), err
+		n, elapsed, err := drive(ctx, address, connections, limit, sameRequest(request("GET", path, token, "")))
+		return ratePerSecond(n, elapsed), err
 	}
 	out, err := exec.CommandContext(ctx, g.wrk, "--threads=1", fmt.Sprintf("--connections=%d", connections),
 		fmt.Sprintf("--duration=%ds", max(1, int64(limit/time.Second))), "--header=Authorization: Bearer "+token, "http://"+address+path).Output()

@@ -97,8 +97,8 @@ func memory(pid int, field string) (int64, error) {
 	return kib << 10, nil
 }
 
-// forgetPeak resets VmHWM of a process.
-func forgetPeak(pid int) error {
+// resetPeakMemory resets VmHWM of a process.
+func resetPeakMemory(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
 

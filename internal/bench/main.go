@@ -64,41 +64,41 @@ func run(ctx context.Context, args []string) error {
 
 // size says how much is measured, and for how long.
 type size struct {
-	name      string
-	small     int           // leases of the organization that the large one is compared with
-	leases    int           // of the large organization
-	breakdown int           // leases in the window of a breakdown
-	written   int           // leases that a run writes
-	rounds    int           // runs of each side
-	load      time.Duration // of a run under load
-	calls     time.Duration // of a run of single calls
-	verified  bool          // whether databases that were filled are verified
+	name            string
+	smallOrgLeases  int           // leases of the organization that the large one is compared with
+	largeOrgLeases  int           // leases of the large organization
+	breakdownLeases int           // leases in the window of a breakdown
+	writtenLeases   int           // leases that a run writes
+	rounds          int           // how often each side runs
+	loadTime        time.Duration // how long a run under load takes
+	callsTime       time.Duration // how long a run of single calls takes
+	verifyFilled    bool          // whether a database is verified after it was filled
 }
 
 var sizes = map[string]size{
 	"small": {
-		name: "small", small: 1_000, leases: 10_000, breakdown: 10_000, written: 3_000,
-		rounds: 2, load: 500 * time.Millisecond, calls: 100 * time.Millisecond, verified: true,
+		name: "small", smallOrgLeases: 1_000, largeOrgLeases: 10_000, breakdownLeases: 10_000, writtenLeases: 3_000,
+		rounds: 2, loadTime: 500 * time.Millisecond, callsTime: 100 * time.Millisecond, verifyFilled: true,
 	},
 	"medium": {
-		name: "medium", small: 10_000, leases: 1_000_000, breakdown: 1_000_000, written: 50_000,
-		rounds: 5, load: 2 * time.Second, calls: 500 * time.Millisecond,
+		name: "medium", smallOrgLeases: 10_000, largeOrgLeases: 1_000_000, breakdownLeases: 1_000_000, writtenLeases: 50_000,
+		rounds: 5, loadTime: 2 * time.Second, callsTime: 500 * time.Millisecond,
 	},
 	"full": {
-		name: "full", small: 10_000, leases: 10_000_000, breakdown: 1_000_000, written: 100_000,
-		rounds: 7, load: 5 * time.Second, calls: 2 * time.Second,
+		name: "full", smallOrgLeases: 10_000, largeOrgLeases: 10_000_000, breakdownLeases: 1_000_000, writtenLeases: 100_000,
+		rounds: 7, loadTime: 5 * time.Second, callsTime: 2 * time.Second,
 	},
 }
 
 // bench is one run.
 type bench struct {
-	size    size
-	program string
-	data    string // the folder of databases that are kept
-	work    string // a folder that is removed at the end
-	load    generator
-	stores  []databases
-	rows    []row
+	size       size
+	program    string
+	dataFolder string // the folder of databases that are kept
+	workFolder string // a folder that is removed at the end
+	generator  generator
+	stores     []databases
+	rows       []row
 }
 
 // section is a part of the run that can be chosen.
@@ -139,7 +139,7 @@ func chooseSections(only string) ([]section, error) {
 
 // measure runs the sections on each store and returns the report.
 func measure(ctx context.Context, size size, chosen []section, program, data string) (text string, err error) {
-	b := &bench{size: size, data: data, load: findGenerator()}
+	b := &bench{size: size, dataFolder: data, generator: findGenerator()}
 	if b.program, err = filepath.Abs(program); err != nil {
 		return "", err
 	}
@@ -150,10 +150,10 @@ func measure(ctx context.Context, size size, chosen []section, program, data str
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return "", err
 	}
-	if b.work, err = os.MkdirTemp(data, "run-"); err != nil {
+	if b.workFolder, err = os.MkdirTemp(data, "run-"); err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(b.workFolder)) }()
 	machine, err := describeMachine(ctx, data)
 	if err != nil {
 		return "", err
@@ -188,7 +188,7 @@ func measure(ctx context.Context, size size, chosen []section, program, data str
 		}
 	}
 	for _, store := range b.stores {
-		if err := store.remove(ctx, scratch); err != nil {
+		if err := store.remove(ctx, scratchDatabase); err != nil {
 			return "", err
 		}
 	}
@@ -202,5 +202,5 @@ func (b *bench) logf(format string, args ...any) {
 // add keeps a row and shows it.
 func (b *bench) add(r row) {
 	b.rows = append(b.rows, r)
-	b.logf("  %s: %s", r.what, r.summary())
+	b.logf("  %s: %s", r.label, r.summary())
 }

@@ -14,14 +14,14 @@ type unit int
 
 const (
 	perSecond unit = iota // how many in a second
-	nanos                 // nanoseconds
-	octets                // bytes
+	nanoseconds
+	byteCount
 )
 
-// text writes a number with its unit, to some three digits.
-func (u unit) text(n int64) string {
+// format writes a number with its unit, to some three digits.
+func (u unit) format(n int64) string {
 	switch u {
-	case nanos:
+	case nanoseconds:
 		switch d := time.Duration(n); {
 		case d >= 10*time.Second:
 			return fmt.Sprintf("%d s", d/time.Second)
@@ -34,10 +34,10 @@ func (u unit) text(n int64) string {
 		default:
 			return fmt.Sprintf("%d µs", d/time.Microsecond)
 		}
-	case octets:
+	case byteCount:
 		return decimal(n, 1<<20, 1) + " MiB"
 	default:
-		return grouped(n) + "/s"
+		return groupDigits(n) + "/s"
 	}
 }
 
@@ -51,11 +51,11 @@ func decimal(n, unit int64, digits int) string {
 	for range digits {
 		scale *= 10
 	}
-	return fmt.Sprintf("%s%s.%0*d", sign, grouped(n/unit), digits, n%unit*scale/unit)
+	return fmt.Sprintf("%s%s.%0*d", sign, groupDigits(n/unit), digits, n%unit*scale/unit)
 }
 
-// grouped writes a number in groups of three digits.
-func grouped(n int64) string {
+// groupDigits writes a number in groups of three digits.
+func groupDigits(n int64) string {
 	text := fmt.Sprint(n)
 	var groups []string
 	for len(text) > 3 {
@@ -79,64 +79,64 @@ func (s series) median() int64 {
 	return sorted[middle]
 }
 
-// unsteady tells whether the runs differ by more than a quarter of their median.
-func (s series) unsteady() bool {
+// isUnsteady tells whether the runs differ by more than a quarter of their median.
+func (s series) isUnsteady() bool {
 	return (slices.Max(s)-slices.Min(s))*4 > max(s.median(), -s.median())
 }
 
-// one is the ratio of two things that are equal; ratios count millionths.
-const one = 1_000_000
+// ratioOne is the ratio of two equal numbers. Ratios are in millionths.
+const ratioOne = 1_000_000
 
-// ratios divides run by run: both sides of one round had the same weather.
+// ratios divides run by run, because both sides of one round ran under the same conditions.
 func (s series) ratios(by series) series {
 	ratios := make(series, 0, len(s))
 	for i := range s {
-		ratios = append(ratios, s[i]*one/max(by[i], 1))
+		ratios = append(ratios, s[i]*ratioOne/max(by[i], 1))
 	}
 	return ratios
 }
 
 // bound is the bound of a ratio, or of a number without a yardstick in its unit. Zero is no bound.
-type bound struct{ least, most int64 }
+type bound struct{ minimum, maximum int64 }
 
-// least and most are bounds of a ratio in hundredths.
-func least(percent int64) bound { return bound{least: percent * one / 100} }
-func most(percent int64) bound  { return bound{most: percent * one / 100} }
+// atLeast and atMost make the bound of a ratio, given in hundredths.
+func atLeast(percent int64) bound { return bound{minimum: percent * ratioOne / 100} }
+func atMost(percent int64) bound  { return bound{maximum: percent * ratioOne / 100} }
 
-func (b bound) wanted() bool { return b.least != 0 || b.most != 0 }
+func (b bound) isSet() bool { return b.minimum != 0 || b.maximum != 0 }
 
-func (b bound) met(n int64) bool {
-	return (b.least == 0 || n >= b.least) && (b.most == 0 || n <= b.most)
+func (b bound) isMet(n int64) bool {
+	return (b.minimum == 0 || n >= b.minimum) && (b.maximum == 0 || n <= b.maximum)
 }
 
 // row is one line of the report.
 type row struct {
-	section   string
-	what      string
-	store     string // "" where there is none
-	unit      unit
-	ours      series
-	against   string // the name of the yardstick; "" if there is none
-	yardstick series
-	bound     bound
+	section        string
+	label          string
+	store          string // "" where there is none
+	unit           unit
+	measurements   series
+	yardstickLabel string // the name of the yardstick; "" if there is none
+	yardstick      series
+	bound          bound
 }
 
-// judged is the series that the bound is about.
-func (r row) judged() series {
-	if r.against == "" {
-		return r.ours
+// boundedSeries returns the series that the bound applies to: the ratios to the yardstick, or the measurements if there is none.
+func (r row) boundedSeries() series {
+	if r.yardstickLabel == "" {
+		return r.measurements
 	}
-	return r.ours.ratios(r.yardstick)
+	return r.measurements.ratios(r.yardstick)
 }
 
-func (r row) number(n int64) string {
-	if r.against == "" {
-		return r.unit.text(n)
+func (r row) format(n int64) string {
+	if r.yardstickLabel == "" {
+		return r.unit.format(n)
 	}
-	if n > 0 && n < one/20 {
-		return "1/" + grouped(one/n)
+	if n > 0 && n < ratioOne/20 {
+		return "1/" + groupDigits(ratioOne/n)
 	}
-	return decimal(n, one, 2)
+	return decimal(n, ratioOne, 2)
 }
 
 // side is one of the things that are measured in turn.
@@ -144,9 +144,9 @@ type side func(context.Context) (int64, error)
 
 // alternate runs the sides in turn, A B A B …, so that a machine that gets slower does so for all of them. The first turn
 // warms up and does not count, unless it would take too long.
-func alternate(ctx context.Context, rounds int, warm bool, sides ...side) ([]series, error) {
+func alternate(ctx context.Context, rounds int, warmUp bool, sides ...side) ([]series, error) {
 	measured := make([]series, len(sides))
-	if warm {
+	if warmUp {
 		rounds++
 	}
 	for round := range rounds {
@@ -155,7 +155,7 @@ func alternate(ctx context.Context, rounds int, warm bool, sides ...side) ([]ser
 			if err != nil {
 				return nil, err
 			}
-			if round > 0 || !warm {
+			if round > 0 || !warmUp {
 				measured[i] = append(measured[i], n)
 			}
 		}
@@ -163,7 +163,7 @@ func alternate(ctx context.Context, rounds int, warm bool, sides ...side) ([]ser
 	return measured, nil
 }
 
-// rate is how many a second n in the given time are.
-func rate(n int64, elapsed time.Duration) int64 {
+// ratePerSecond returns the rate of n events in the given time, per second.
+func ratePerSecond(n int64, elapsed time.Duration) int64 {
 	return n * int64(time.Second) / cmp.Or(int64(elapsed), 1)
 }

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// patience is how long a server may take to begin or to end.
-const patience = 2 * time.Minute
+// startStopTimeout is how long a server may take to start or to stop.
+const startStopTimeout = 2 * time.Minute
 
 // process is a running server.
 type process struct {
@@ -53,7 +53,7 @@ func (b *bench) start(ctx context.Context, program string, args func(address str
 	if err := listener.Close(); err != nil {
 		return nil, err
 	}
-	log, err := os.CreateTemp(b.work, filepath.Base(program)+"-*.log")
+	log, err := os.CreateTemp(b.workFolder, filepath.Base(program)+"-*.log")
 	if err != nil {
 		return nil, err
 	}
@@ -68,15 +68,15 @@ func (b *bench) start(ctx context.Context, program string, args func(address str
 		_ = p.cmd.Wait() // its log tells why it ended
 		close(p.exited)
 	}()
-	if err := p.await(ctx); err != nil {
+	if err := p.waitUntilListening(ctx); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
 }
 
-// await waits until the process listens. It asks often, since the time to start is measured with it.
-func (p *process) await(ctx context.Context) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+// waitUntilListening waits until the process listens. It asks often, since the time to start is measured with it.
+func (p *process) waitUntilListening(ctx context.Context) error {
+	for end := time.Now().Add(startStopTimeout); time.Now().Before(end); {
 		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.address); err == nil {
 			return conn.Close()
 		}
@@ -87,7 +87,7 @@ func (p *process) await(ctx context.Context) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return fmt.Errorf("%s does not listen after %s", p.cmd, patience)
+	return fmt.Errorf("%s does not listen after %s", p.cmd, startStopTimeout)
 }
 
 // stop ends the process as an operator would.
@@ -98,7 +98,7 @@ func (p *process) stop() error {
 	select {
 	case <-p.exited:
 		return nil
-	case <-time.After(patience):
+	case <-time.After(startStopTimeout):
 		return errors.Join(fmt.Errorf("%s does not stop", p.cmd), p.cmd.Process.Kill())
 	}
 }

@@ -20,7 +20,7 @@ func get(ctx context.Context, p *process, path, token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.leave()
+	defer c.abandon()
 	var body bytes.Buffer
 	if err := c.send(request("GET", path, token, ""), &body); err != nil {
 		return "", fmt.Errorf("GET %s: %w: %s", path, err, body.String())
@@ -28,17 +28,17 @@ func get(ctx context.Context, p *process, path, token string) (string, error) {
 	return body.String(), nil
 }
 
-// balances is a side: how many times a second a server answers with a balance.
-func (b *bench) balances(p *process, token string) side {
+// balanceRate is a side: how many times a second a server answers with a balance.
+func (b *bench) balanceRate(p *process, token string) side {
 	return func(ctx context.Context) (int64, error) {
-		return b.load.rate(ctx, p.address, balancePath+largeOrg, token, connections, b.size.load)
+		return b.generator.rate(ctx, p.address, balancePath+largeOrg, token, connections, b.size.loadTime)
 	}
 }
 
 // callTime is a side: how long one client waits for each answer.
 func (b *bench) callTime(p *process, path, token string) side {
 	return func(ctx context.Context) (int64, error) {
-		n, elapsed, err := drive(ctx, p.address, 1, b.size.calls, always(request("GET", path, token, "")))
+		n, elapsed, err := drive(ctx, p.address, 1, b.size.callsTime, sameRequest(request("GET", path, token, "")))
 		return int64(elapsed) / max(n, 1), err
 	}
 }
@@ -49,13 +49,13 @@ func (b *bench) compare(ctx context.Context, r row, warm bool, ours, yardstick s
 	if err != nil {
 		return err
 	}
-	r.ours, r.yardstick = measured[0], measured[1]
+	r.measurements, r.yardstick = measured[0], measured[1]
 	b.add(r)
 	return nil
 }
 
 func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
-	name, err := b.fill(ctx, d)
+	name, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -77,21 +77,21 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, constant.stop()) }()
-	r := row{section: "balance", what: "Balance", store: d.name(), unit: perSecond, against: "a constant handler"}
+	r := row{section: "balance", label: "Balance", store: d.name(), unit: perSecond, yardstickLabel: "a constant handler"}
 	if d.name() == "SQLite" {
-		r.bound = least(50)
+		r.bound = atLeast(50)
 	}
-	if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(constant, token)); err != nil {
+	if err := b.compare(ctx, r, true, b.balanceRate(server, token), b.balanceRate(constant, token)); err != nil {
 		return err
 	}
 	if d.name() == "PostgreSQL" {
-		bare, err := b.startYardstick(ctx, "row", d.url(name))
+		oneRow, err := b.startYardstick(ctx, "row", d.url(name))
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, bare.stop()) }()
-		r.against, r.bound = "a handler that reads one row", least(90)
-		if err := b.compare(ctx, r, true, b.balances(server, token), b.balances(bare, token)); err != nil {
+		defer func() { err = errors.Join(err, oneRow.stop()) }()
+		r.yardstickLabel, r.bound = "a handler that reads one row", atLeast(90)
+		if err := b.compare(ctx, r, true, b.balanceRate(server, token), b.balanceRate(oneRow, token)); err != nil {
 			return err
 		}
 	}
@@ -100,8 +100,8 @@ func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, logging.stop()) }()
-	r.what, r.against, r.bound = "Balance, with a line in the log for each request", "the same without", bound{}
-	return b.compare(ctx, r, true, b.balances(logging, token), b.balances(server, token))
+	r.label, r.yardstickLabel, r.bound = "Balance, with a line in the log for each request", "the same without", bound{}
+	return b.compare(ctx, r, true, b.balanceRate(logging, token), b.balanceRate(server, token))
 }
 
 // Two windows of a year: one of whole days, and one as of now, which cuts a minute, an hour and a day off at either end.
@@ -111,7 +111,7 @@ var windows = []struct{ name, query string }{
 }
 
 func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
-	name, err := b.fill(ctx, d)
+	name, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -124,12 +124,12 @@ func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	against := fmt.Sprintf("the same with %s leases", grouped(int64(b.size.small)))
+	smallOrgLabel := fmt.Sprintf("the same with %s leases", groupDigits(int64(b.size.smallOrgLeases)))
 	for _, call := range []struct{ name, path string }{{"Usage", ""}, {"Series", "/series"}} {
 		for _, window := range windows {
 			err := b.compare(ctx, row{
-				section: "reads", what: call.name + ", " + window.name, store: d.name(), unit: nanos, against: against,
-				bound: most(150),
+				section: "reads", label: call.name + ", " + window.name, store: d.name(), unit: nanoseconds, yardstickLabel: smallOrgLabel,
+				bound: atMost(150),
 			}, true, b.callTime(server, usagePath+largeOrg+call.path+window.query, token),
 				b.callTime(server, usagePath+smallOrg+call.path+window.query, token))
 			if err != nil {
@@ -138,18 +138,18 @@ func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
 		}
 	}
 	first := row{
-		section: "reads", what: "Transactions, first page", store: d.name(), unit: nanos, against: against, bound: most(150),
+		section: "reads", label: "Transactions, first page", store: d.name(), unit: nanoseconds, yardstickLabel: smallOrgLabel, bound: atMost(150),
 	}
 	large := b.callTime(server, transactionsPath+largeOrg, token)
 	if err := b.compare(ctx, first, true, large, b.callTime(server, transactionsPath+smallOrg, token)); err != nil {
 		return err
 	}
-	cursor, err := walkHalf(ctx, server, token, b.size.leases)
+	cursor, err := cursorAtHalf(ctx, server, token, b.size.largeOrgLeases)
 	if err != nil {
 		return err
 	}
-	first.what, first.against = fmt.Sprintf("Transactions, a page %s entries deep", grouped(int64(b.size.leases/2))), "the first page"
-	first.bound = most(110)
+	first.label, first.yardstickLabel = fmt.Sprintf("Transactions, a page %s entries deep", groupDigits(int64(b.size.largeOrgLeases/2))), "the first page"
+	first.bound = atMost(110)
 	return b.compare(ctx, first, true, b.callTime(server, transactionsPath+largeOrg+"?cursor="+url.QueryEscape(cursor), token), large)
 }
 
@@ -158,13 +158,13 @@ const (
 	transactionsPath = "/api/v0/billing/transactions/"
 )
 
-// walkHalf follows the pages of the large organization up to the middle of its ledger and returns the cursor there.
-func walkHalf(ctx context.Context, server *process, token string, entries int) (cursor string, err error) {
+// cursorAtHalf follows the pages of the large organization up to the middle of its ledger and returns the cursor there.
+func cursorAtHalf(ctx context.Context, server *process, token string, entries int) (cursor string, err error) {
 	c, err := connect(ctx, server.address)
 	if err != nil {
 		return "", err
 	}
-	defer c.leave()
+	defer c.abandon()
 	const page = 100
 	path := fmt.Sprintf("%s%s?limit=%d", transactionsPath, largeOrg, page)
 	for range max(1, entries/2/page) {
@@ -191,7 +191,7 @@ func walkHalf(ctx context.Context, server *process, token string, entries int) (
 }
 
 func (b *bench) measureNaive(ctx context.Context, d databases) (err error) {
-	name, err := b.fill(ctx, d)
+	name, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -210,18 +210,18 @@ func (b *bench) measureNaive(ctx context.Context, d databases) (err error) {
 	}
 	defer func() { err = errors.Join(err, rows.close()) }()
 	org := orgIDs[largeOrg]
-	timed := func(do func(context.Context) error) side {
+	timed := func(read func(context.Context) error) side {
 		return func(ctx context.Context) (int64, error) {
 			start := time.Now()
-			err := do(ctx)
+			err := read(ctx)
 			return int64(time.Since(start)), err
 		}
 	}
 	err = b.compare(ctx, row{
-		section: "naive", what: "Balance", store: d.name(), unit: nanos,
-		against: fmt.Sprintf("SUM over %s entries", grouped(int64(b.size.leases))),
+		section: "naive", label: "Balance", store: d.name(), unit: nanoseconds,
+		yardstickLabel: fmt.Sprintf("SUM over %s entries", groupDigits(int64(b.size.largeOrgLeases))),
 	}, false, b.callTime(server, balancePath+largeOrg, token), timed(func(ctx context.Context) error {
-		_, _, err := rows.drain(ctx, `SELECT sum(amount_cents) FROM ledger_entries WHERE org_id = $1`, org[:])
+		_, _, err := rows.discardAll(ctx, `SELECT sum(amount_cents) FROM ledger_entries WHERE org_id = $1`, org[:])
 		return err
 	}))
 	if err != nil {
@@ -230,9 +230,9 @@ func (b *bench) measureNaive(ctx context.Context, d databases) (err error) {
 	w := b.breakdownWindow()
 	query := usagePath + largeOrg + "?from=" + w.From.String() + "&to=" + w.To.String()
 	return b.compare(ctx, row{
-		section: "naive", what: "Usage", store: d.name(), unit: nanos,
-		against: fmt.Sprintf("loading %s leases", grouped(int64(b.size.breakdown))),
+		section: "naive", label: "Usage", store: d.name(), unit: nanoseconds,
+		yardstickLabel: fmt.Sprintf("loading %s leases", groupDigits(int64(b.size.breakdownLeases))),
 	}, false, b.callTime(server, query, token), timed(func(ctx context.Context) error {
-		return rows.load(ctx, leasesInWindow, org[:], int64(w.From), int64(w.To))
+		return rows.readIntoMemory(ctx, leasesInWindow, org[:], int64(w.From), int64(w.To))
 	}))
 }

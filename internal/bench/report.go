@@ -15,33 +15,33 @@ var reportText string
 // summary describes the result of a row.
 func (r row) summary() string {
 	text := r.spread()
-	if r.against != "" {
-		text = fmt.Sprintf("%s, %s against %s", text, r.unit.text(r.ours.median()), r.unit.text(r.yardstick.median()))
+	if r.yardstickLabel != "" {
+		text = fmt.Sprintf("%s, %s against %s", text, r.unit.format(r.measurements.median()), r.unit.format(r.yardstick.median()))
 	}
-	if r.bound.wanted() {
-		text += ", wanted " + r.wanted() + ": " + r.verdict()
+	if r.bound.isSet() {
+		text += ", wanted " + r.boundText() + ": " + r.verdict()
 	}
 	return text
 }
 
 // spread is the median and how far the runs lie apart.
 func (r row) spread() string {
-	s := r.judged()
+	s := r.boundedSeries()
 	if len(s) == 1 {
-		return r.number(s.median())
+		return r.format(s.median())
 	}
-	return fmt.Sprintf("%s (%s – %s)", r.number(s.median()), r.number(slices.Min(s)), r.number(slices.Max(s)))
+	return fmt.Sprintf("%s (%s – %s)", r.format(s.median()), r.format(slices.Min(s)), r.format(slices.Max(s)))
 }
 
-func (r row) wanted() string {
-	if r.bound.least != 0 {
-		return "≥ " + r.number(r.bound.least)
+func (r row) boundText() string {
+	if r.bound.minimum != 0 {
+		return "≥ " + r.format(r.bound.minimum)
 	}
-	return "≤ " + r.number(r.bound.most)
+	return "≤ " + r.format(r.bound.maximum)
 }
 
 func (r row) verdict() string {
-	if r.bound.met(r.judged().median()) {
+	if r.bound.isMet(r.boundedSeries().median()) {
 		return "yes"
 	}
 	return "**no**"
@@ -49,27 +49,27 @@ func (r row) verdict() string {
 
 // line is the row of the table of targets, or of its section's table.
 func (r row) line(targets bool) string {
-	what, store, found := r.what, r.store, r.spread()
+	what, store, result := r.label, r.store, r.spread()
 	if store == "" {
 		store = "–"
 	}
-	if r.judged().unsteady() {
-		found += " ⚠"
+	if r.boundedSeries().isUnsteady() {
+		result += " ⚠"
 	}
 	if targets {
-		if r.against != "" {
-			what += " ÷ " + r.against
+		if r.yardstickLabel != "" {
+			what += " ÷ " + r.yardstickLabel
 		}
-		return cells(what, store, found, r.wanted(), r.verdict())
+		return cells(what, store, result, r.boundText(), r.verdict())
 	}
-	ours, against, yardstick := r.unit.text(r.ours.median()), r.against, "–"
+	measured, against, yardstick := r.unit.format(r.measurements.median()), r.yardstickLabel, "–"
 	if against == "" {
-		against, found = "–", "–"
-		ours = r.spread()
+		against, result = "–", "–"
+		measured = r.spread()
 	} else {
-		yardstick = r.unit.text(r.yardstick.median())
+		yardstick = r.unit.format(r.yardstick.median())
 	}
-	return cells(what, store, ours, against, yardstick, found)
+	return cells(what, store, measured, against, yardstick, result)
 }
 
 func cells(texts ...string) string { return "| " + strings.Join(texts, " | ") + " |\n" }
@@ -99,37 +99,37 @@ func (b *bench) report(m machine, took time.Duration) (string, error) {
 		},
 		// missing names the sections that were left out of this run.
 		"missing": func() string {
-			var left []string
+			var notMeasured []string
 			for _, s := range sections {
 				if !slices.ContainsFunc(b.rows, func(r row) bool { return r.section == s.name }) {
-					left = append(left, s.name)
+					notMeasured = append(notMeasured, s.name)
 				}
 			}
-			return strings.Join(left, ", ")
+			return strings.Join(notMeasured, ", ")
 		},
 		"targets": func() string {
 			var lines strings.Builder
 			lines.WriteString(cells("", "Store", "Measured", "Wanted", "Met") + "|---|---|--:|--:|---|\n")
 			for _, r := range b.rows {
-				if r.bound.wanted() {
+				if r.bound.isSet() {
 					lines.WriteString(r.line(true))
 				}
 			}
 			return lines.String()
 		},
 		"met": func() string {
-			met, wanted := 0, 0
+			met, boundText := 0, 0
 			for _, r := range b.rows {
-				if r.bound.wanted() {
-					wanted++
-					if r.bound.met(r.judged().median()) {
+				if r.bound.isSet() {
+					boundText++
+					if r.bound.isMet(r.boundedSeries().median()) {
 						met++
 					}
 				}
 			}
-			return fmt.Sprintf("%d of %d", met, wanted)
+			return fmt.Sprintf("%d of %d", met, boundText)
 		},
-		"n": func(n int) string { return grouped(int64(n)) },
+		"n": func(n int) string { return groupDigits(int64(n)) },
 	}
 	t, err := template.New("report").Funcs(funcs).Parse(reportText)
 	if err != nil {
@@ -138,8 +138,8 @@ func (b *bench) report(m machine, took time.Duration) (string, error) {
 	var text strings.Builder
 	err = t.Execute(&text, map[string]any{
 		"Machine": m, "Date": time.Now().UTC().Format(time.DateOnly), "Size": b.size.name, "Took": fmt.Sprintf("%d min", (took+time.Minute-1)/time.Minute),
-		"Rounds": b.size.rounds, "Leases": b.size.leases, "Small": b.size.small, "Breakdown": b.size.breakdown, "Written": b.size.written,
-		"AtOnce": leasesAtOnce, "Connections": connections, "Load": b.size.load.String(), "Generator": b.load.String(),
+		"Rounds": b.size.rounds, "Leases": b.size.largeOrgLeases, "Small": b.size.smallOrgLeases, "Breakdown": b.size.breakdownLeases, "Written": b.size.writtenLeases,
+		"AtOnce": leasesPerRequest, "Connections": connections, "Load": b.size.loadTime.String(), "Generator": b.generator.String(),
 		"Pool": poolSize,
 	})
 	return text.String(), err

@@ -24,10 +24,10 @@ const leasesByBuild = `SELECT ` + leaseColumns + `, min(started_at) OVER (PARTIT
 
 // rows is a plain program that reads a database past the server.
 type rows interface {
-	// drain reads all rows of a query and throws them away. It returns how many there were and when the first one came.
-	drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error)
-	// load reads all rows of a query into memory.
-	load(ctx context.Context, query string, args ...any) error
+	// discardAll reads all rows of a query and throws them away. It returns how many there were and when the first one came.
+	discardAll(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error)
+	// readIntoMemory reads all rows of a query into memory.
+	readIntoMemory(ctx context.Context, query string, args ...any) error
 	// tables reads the rows of the tables that belong to organizations.
 	tables(ctx context.Context) ([]table, error)
 	// insert writes parts of tables in one transaction.
@@ -57,8 +57,8 @@ func openRows(ctx context.Context, url string) (rows, error) {
 	return postgresRows{conn}, err
 }
 
-// appended reports whether recording leases appends rows to the table.
-func appended(name string) bool {
+// isAppendedTo reports whether recording leases appends rows to the table.
+func isAppendedTo(name string) bool {
 	switch name {
 	case "organizations", "tokens", "token_organizations", "ledger_heads", "goose_db_version":
 		return false
@@ -73,7 +73,7 @@ func tableOrder(columns map[string][]string) (tables []table) {
 		delete(columns, name)
 	}
 	for name := range columns {
-		if appended(name) {
+		if isAppendedTo(name) {
 			tables = append(tables, table{name: name, columns: columns[name]})
 		}
 	}
@@ -88,8 +88,8 @@ func (t table) query() string {
 	return `SELECT ` + columns + ` FROM ` + t.name + ` t ORDER BY 1, 2, 3`
 }
 
-// part is the i-th of n equal parts of each table.
-func part(tables []table, i, n int) []table {
+// slicesOf returns the i-th of n equal parts of each table.
+func slicesOf(tables []table, i, n int) []table {
 	parts := make([]table, len(tables))
 	for k, t := range tables {
 		parts[k] = table{t.name, t.columns, t.rows[len(t.rows)*i/n : len(t.rows)*(i+1)/n]}
@@ -104,67 +104,67 @@ type sqliteRows struct {
 
 func (r *sqliteRows) close() error { return r.db.Close() }
 
-func (r *sqliteRows) drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
+func (r *sqliteRows) discardAll(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
 	start := time.Now()
-	found, err := r.db.QueryContext(ctx, query, args...)
+	result, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer found.Close()
-	for found.Next() {
+	defer result.Close()
+	for result.Next() {
 		if n++; n == 1 {
 			first = time.Since(start)
 		}
 	}
-	return n, first, found.Err()
+	return n, first, result.Err()
 }
 
-func (r *sqliteRows) load(ctx context.Context, query string, args ...any) error {
-	_, err := r.values(ctx, query, args...)
+func (r *sqliteRows) readIntoMemory(ctx context.Context, query string, args ...any) error {
+	_, err := r.readAll(ctx, query, args...)
 	return err
 }
 
-func (r *sqliteRows) values(ctx context.Context, query string, args ...any) (all [][]any, err error) {
-	found, err := r.db.QueryContext(ctx, query, args...)
+func (r *sqliteRows) readAll(ctx context.Context, query string, args ...any) (all [][]any, err error) {
+	result, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
-	columns, err := found.Columns()
+	defer result.Close()
+	columns, err := result.Columns()
 	if err != nil {
 		return nil, err
 	}
-	for found.Next() {
+	for result.Next() {
 		values, into := make([]any, len(columns)), make([]any, len(columns))
 		for i := range values {
 			into[i] = &values[i]
 		}
-		if err := found.Scan(into...); err != nil {
+		if err := result.Scan(into...); err != nil {
 			return nil, err
 		}
 		all = append(all, values)
 	}
-	return all, found.Err()
+	return all, result.Err()
 }
 
 func (r *sqliteRows) tables(ctx context.Context) ([]table, error) {
-	return readTables(ctx, r.values, `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`)
+	return readTables(ctx, r.readAll, `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`)
 }
 
 // readTables finds the tables of a database with the query, and reads the tables that recording leases appends to.
-func readTables(ctx context.Context, values func(context.Context, string, ...any) ([][]any, error), query string) ([]table, error) {
-	found, err := values(ctx, query)
+func readTables(ctx context.Context, readAll func(context.Context, string, ...any) ([][]any, error), query string) ([]table, error) {
+	result, err := readAll(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	columns := map[string][]string{}
-	for _, row := range found {
+	for _, row := range result {
 		name, column := fmt.Sprint(row[0]), fmt.Sprint(row[1])
 		columns[name] = append(columns[name], column)
 	}
 	tables := tableOrder(columns)
 	for i := range tables {
-		if tables[i].rows, err = values(ctx, tables[i].query()); err != nil {
+		if tables[i].rows, err = readAll(ctx, tables[i].query()); err != nil {
 			return nil, err
 		}
 	}
@@ -217,7 +217,7 @@ func (r *sqliteRows) prepared(ctx context.Context, tx *sql.Tx, t table, n int) (
 }
 
 func (r *sqliteRows) dropTriggers(ctx context.Context) error {
-	names, err := r.values(ctx, `SELECT name FROM sqlite_master WHERE type = 'trigger'`)
+	names, err := r.readAll(ctx, `SELECT name FROM sqlite_master WHERE type = 'trigger'`)
 	if err != nil {
 		return err
 	}
@@ -233,36 +233,36 @@ type postgresRows struct{ conn *pgx.Conn }
 
 func (r postgresRows) close() error { return r.conn.Close(context.Background()) }
 
-func (r postgresRows) drain(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
+func (r postgresRows) discardAll(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
 	start := time.Now()
-	found, err := r.conn.Query(ctx, query, args...)
+	result, err := r.conn.Query(ctx, query, args...)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer found.Close()
-	for found.Next() {
+	defer result.Close()
+	for result.Next() {
 		if n++; n == 1 {
 			first = time.Since(start)
 		}
 	}
-	return n, first, found.Err()
+	return n, first, result.Err()
 }
 
-func (r postgresRows) load(ctx context.Context, query string, args ...any) error {
-	_, err := r.values(ctx, query, args...)
+func (r postgresRows) readIntoMemory(ctx context.Context, query string, args ...any) error {
+	_, err := r.readAll(ctx, query, args...)
 	return err
 }
 
-func (r postgresRows) values(ctx context.Context, query string, args ...any) (all [][]any, err error) {
-	found, err := r.conn.Query(ctx, query, args...)
+func (r postgresRows) readAll(ctx context.Context, query string, args ...any) (all [][]any, err error) {
+	result, err := r.conn.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(found, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
+	return pgx.CollectRows(result, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
 }
 
 func (r postgresRows) tables(ctx context.Context) ([]table, error) {
-	return readTables(ctx, r.values, `SELECT table_name::text, column_name::text FROM information_schema.columns
+	return readTables(ctx, r.readAll, `SELECT table_name::text, column_name::text FROM information_schema.columns
 		WHERE table_schema = 'public' ORDER BY table_name, ordinal_position`)
 }
 

@@ -26,14 +26,14 @@ func openSQLiteWriter(url string) (*sqliteWriter, error) {
 	return &sqliteWriter{db: db, stmts: map[string]*sql.Stmt{}}, nil
 }
 
-func (w *sqliteWriter) transact(ctx context.Context, do func(transaction) error) error {
+func (w *sqliteWriter) transact(ctx context.Context, run func(transaction) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := do(sqliteTx{w, tx}); err != nil {
+	if err := run(sqliteTx{w, tx}); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
@@ -93,8 +93,8 @@ func openPostgresWriter(ctx context.Context, url string) (*postgresWriter, error
 	return &postgresWriter{pool}, err
 }
 
-func (w *postgresWriter) transact(ctx context.Context, do func(transaction) error) error {
-	return pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error { return do(postgresTx{tx}) })
+func (w *postgresWriter) transact(ctx context.Context, run func(transaction) error) error {
+	return pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error { return run(postgresTx{tx}) })
 }
 
 type postgresTx struct{ tx pgx.Tx }

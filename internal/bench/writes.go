@@ -14,20 +14,20 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-const leasesAtOnce = billing.RecordLeasesRequestLeasesMaxItems
+const leasesPerRequest = billing.RecordLeasesRequestLeasesMaxItems
 
 // writtenHistory has the leases that a run writes, as dense as they come from a scheduler of a large organization: some
 // twenty a minute.
 func (b *bench) writtenHistory() history {
-	return history{largeOrg, b.size.written, billing.Time(b.size.written) * 3 * billing.Second}
+	return history{largeOrg, b.size.writtenLeases, billing.Time(b.size.writtenLeases) * 3 * billing.Second}
 }
 
 // onScratch has do work on a copy of a database.
-func (b *bench) onScratch(ctx context.Context, d databases, from string, do func(database string) error) error {
-	if err := d.copyTo(ctx, from, scratch); err != nil {
+func (b *bench) onScratch(ctx context.Context, d databases, from string, run func(database string) error) error {
+	if err := d.copyTo(ctx, from, scratchDatabase); err != nil {
 		return err
 	}
-	return do(d.url(scratch))
+	return run(d.url(scratchDatabase))
 }
 
 func (b *bench) measureWrites(ctx context.Context, d databases) error {
@@ -37,8 +37,8 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 	}
 	h := b.writtenHistory()
 	var requests [][]byte
-	for first := 0; first < h.n; first += leasesAtOnce {
-		body, err := recordBody(h.leases(first, min(first+leasesAtOnce, h.n)))
+	for first := 0; first < h.n; first += leasesPerRequest {
+		body, err := recordBody(h.leases(first, min(first+leasesPerRequest, h.n)))
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 					}
 					return nil
 				})
-				speed = rate(int64(h.n), elapsed)
+				speed = ratePerSecond(int64(h.n), elapsed)
 				if err := errors.Join(err, server.stop()); err != nil {
 					return err
 				}
@@ -71,12 +71,12 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 	if _, err := record(1)(ctx); err != nil {
 		return err
 	}
-	bulk, unguarded, err := b.bulkInserts(ctx, d)
+	bulk, withoutTriggers, err := b.bulkInserts(ctx, d)
 	if err != nil {
 		return err
 	}
 	clients := []int{1, 2, 4}
-	sides := []side{bulk, unguarded}
+	sides := []side{bulk, withoutTriggers}
 	for _, n := range clients {
 		sides = append(sides, record(n))
 	}
@@ -84,13 +84,13 @@ func (b *bench) measureWrites(ctx context.Context, d databases) error {
 	if err != nil {
 		return err
 	}
-	r := row{section: "writes", store: d.name(), unit: perSecond, against: "bulk insert of the same rows", yardstick: measured[0]}
+	r := row{section: "writes", store: d.name(), unit: perSecond, yardstickLabel: "bulk insert of the same rows", yardstick: measured[0]}
 	for i, n := range clients {
-		r.what, r.ours, r.bound = fmt.Sprintf("Recorded leases, %s a request, %s", grouped(leasesAtOnce), clientsText(n)), measured[2+i], least(60)
+		r.label, r.measurements, r.bound = fmt.Sprintf("Recorded leases, %s a request, %s", groupDigits(leasesPerRequest), clientsText(n)), measured[2+i], atLeast(60)
 		b.add(r)
 	}
 	if d.name() == "SQLite" {
-		r.what, r.ours, r.bound = "Bulk insert without the triggers that guard the tables", measured[1], bound{}
+		r.label, r.measurements, r.bound = "Bulk insert without the triggers that guard the tables", measured[1], bound{}
 		b.add(r)
 	}
 	return nil
@@ -105,8 +105,8 @@ func clientsText(n int) string {
 
 // bulkInserts reads the rows of the scratch database and returns two sides that write the same rows into an empty one, as
 // many leases to a transaction as a request has: with the guards of the tables, and without.
-func (b *bench) bulkInserts(ctx context.Context, d databases) (guarded, unguarded side, err error) {
-	source, err := openRows(ctx, d.url(scratch))
+func (b *bench) bulkInserts(ctx context.Context, d databases) (withTriggers, withoutTriggers side, err error) {
+	source, err := openRows(ctx, d.url(scratchDatabase))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,7 +114,7 @@ func (b *bench) bulkInserts(ctx context.Context, d databases) (guarded, unguarde
 	if err := errors.Join(err, source.close()); err != nil {
 		return nil, nil, err
 	}
-	bulk := func(guarded bool) side {
+	bulk := func(withTriggers bool) side {
 		return func(ctx context.Context) (speed int64, err error) {
 			err = b.onScratch(ctx, d, emptyDatabase, func(database string) error {
 				into, err := openRows(ctx, database)
@@ -122,20 +122,20 @@ func (b *bench) bulkInserts(ctx context.Context, d databases) (guarded, unguarde
 					return err
 				}
 				defer func() { err = errors.Join(err, into.close()) }()
-				if !guarded {
+				if !withTriggers {
 					if err := into.dropTriggers(ctx); err != nil {
 						return err
 					}
 				}
 				leases := len(tables[0].rows)
-				transactions := (leases + leasesAtOnce - 1) / leasesAtOnce
+				transactions := (leases + leasesPerRequest - 1) / leasesPerRequest
 				start := time.Now()
 				for i := range transactions {
-					if err := into.insert(ctx, part(tables, i, transactions)); err != nil {
+					if err := into.insert(ctx, slicesOf(tables, i, transactions)); err != nil {
 						return err
 					}
 				}
-				speed = rate(int64(leases), time.Since(start))
+				speed = ratePerSecond(int64(leases), time.Since(start))
 				return nil
 			})
 			return speed, err
@@ -145,27 +145,27 @@ func (b *bench) bulkInserts(ctx context.Context, d databases) (guarded, unguarde
 }
 
 func (b *bench) measureSingleWrites(ctx context.Context, d databases) error {
-	if err := b.makeBegun(ctx, d); err != nil {
+	if err := b.makeStarted(ctx, d); err != nil {
 		return err
 	}
-	token, err := b.newToken(ctx, d.url(begunDatabase))
+	token, err := b.newToken(ctx, d.url(startedDatabase))
 	if err != nil {
 		return err
 	}
-	one, err := newSingle(b.writtenHistory(), token)
+	template, err := newLeaseTemplate(b.writtenHistory(), token)
 	if err != nil {
 		return err
 	}
 	// A side writes to a server that start starts, as long as a run lasts.
-	write := func(clients int, verified bool, start func(ctx context.Context, database string) (*process, error)) side {
+	writeSide := func(clients int, verified bool, start func(ctx context.Context, database string) (*process, error)) side {
 		return func(ctx context.Context) (speed int64, err error) {
-			err = b.onScratch(ctx, d, begunDatabase, func(database string) error {
+			err = b.onScratch(ctx, d, startedDatabase, func(database string) error {
 				server, err := start(ctx, database)
 				if err != nil {
 					return err
 				}
-				n, elapsed, err := drive(ctx, server.address, clients, b.size.load, one.sender(clients))
-				speed = rate(n, elapsed)
+				n, elapsed, err := drive(ctx, server.address, clients, b.size.loadTime, template.sender(clients))
+				speed = ratePerSecond(n, elapsed)
 				if err := errors.Join(err, server.stop()); err != nil || !verified {
 					return err
 				}
@@ -175,35 +175,35 @@ func (b *bench) measureSingleWrites(ctx context.Context, d databases) error {
 		}
 	}
 	yardstick := func(clients int, kind string) side {
-		return write(clients, false, func(ctx context.Context, database string) (*process, error) {
+		return writeSide(clients, false, func(ctx context.Context, database string) (*process, error) {
 			return b.startYardstick(ctx, kind, database)
 		})
 	}
-	many := least(350)
+	manyClientsBound := atLeast(350)
 	if d.name() == "PostgreSQL" {
-		many = least(800)
+		manyClientsBound = atLeast(800)
 	}
 	for _, run := range []struct {
 		clients int
 		bound   bound
-	}{{connections, many}, {1, least(100)}} {
-		ours := write(run.clients, true, func(ctx context.Context, database string) (*process, error) { return b.serve(ctx, database) })
+	}{{connections, manyClientsBound}, {1, atLeast(100)}} {
+		ours := writeSide(run.clients, true, func(ctx context.Context, database string) (*process, error) { return b.serve(ctx, database) })
 		measured, err := alternate(ctx, b.size.rounds, false, ours, yardstick(run.clients, "naive"), yardstick(run.clients, "bare"))
 		if err != nil {
 			return err
 		}
-		r := row{section: "single", store: d.name(), unit: perSecond, ours: measured[0]}
-		r.what = "Recorded leases, one a request, " + clientsText(run.clients)
-		r.against, r.yardstick, r.bound = "a transaction for each request", measured[1], run.bound
+		r := row{section: "single", store: d.name(), unit: perSecond, measurements: measured[0]}
+		r.label = "Recorded leases, one a request, " + clientsText(run.clients)
+		r.yardstickLabel, r.yardstick, r.bound = "a transaction for each request", measured[1], run.bound
 		b.add(r)
-		r.against, r.yardstick, r.bound = "a transaction for each request, of two statements", measured[2], bound{}
+		r.yardstickLabel, r.yardstick, r.bound = "a transaction for each request, of two statements", measured[2], bound{}
 		b.add(r)
 	}
 	return nil
 }
 
-// single is a request that records one lease, of which each copy has other ids.
-type single struct {
+// leaseTemplate is a request that records one lease, of which each copy has other ids.
+type leaseTemplate struct {
 	text []byte
 	ids  []int // where the last digits of ids are
 }
@@ -211,12 +211,12 @@ type single struct {
 // idDigits is how many digits of an id tell the copies apart.
 const idDigits = 12
 
-func newSingle(h history, token string) (*single, error) {
+func newLeaseTemplate(h history, token string) (*leaseTemplate, error) {
 	body, err := recordBody(h.leases(0, 1))
 	if err != nil {
 		return nil, err
 	}
-	s := &single{text: request("POST", leasesPath+largeOrg, token, body)}
+	s := &leaseTemplate{text: request("POST", leasesPath+largeOrg, token, body)}
 	for _, key := range []string{`"lease_id":"`, `"job_id":"`} {
 		i := bytes.Index(s.text, []byte(key))
 		if i < 0 {
@@ -228,7 +228,7 @@ func newSingle(h history, token string) (*single, error) {
 }
 
 // sender gives each of several clients a copy of its own, with ids that count on.
-func (s *single) sender(clients int) func(client int) []byte {
+func (s *leaseTemplate) sender(clients int) func(client int) []byte {
 	copies := make([][]byte, clients)
 	for i := range copies {
 		copies[i] = bytes.Clone(s.text)
@@ -256,22 +256,22 @@ func (b *bench) measureImport(ctx context.Context, d databases) error {
 			return err
 		}
 	}
-	file := filepath.Join(b.work, "leases.ndjson")
+	file := filepath.Join(b.workFolder, "leases.ndjson")
 	if err := os.WriteFile(file, lines.Bytes(), 0o600); err != nil {
 		return err
 	}
-	importing := func(ctx context.Context) (speed int64, err error) {
+	importOnce := func(ctx context.Context) (speed int64, err error) {
 		err = b.onScratch(ctx, d, emptyDatabase, func(database string) error {
 			start := time.Now()
 			if _, err := b.run(ctx, "", "import", "--database", database, file); err != nil {
 				return err
 			}
-			speed = rate(int64(h.n), time.Since(start))
+			speed = ratePerSecond(int64(h.n), time.Since(start))
 			return b.verify(ctx, database)
 		})
 		return speed, err
 	}
-	if _, err := importing(ctx); err != nil {
+	if _, err := importOnce(ctx); err != nil {
 		return err
 	}
 	bulk, _, err := b.bulkInserts(ctx, d)
@@ -279,6 +279,6 @@ func (b *bench) measureImport(ctx context.Context, d databases) error {
 		return err
 	}
 	return b.compare(ctx, row{
-		section: "import", what: "Imported leases", store: d.name(), unit: perSecond, against: "bulk insert of the same rows",
-	}, false, importing, bulk)
+		section: "import", label: "Imported leases", store: d.name(), unit: perSecond, yardstickLabel: "bulk insert of the same rows",
+	}, false, importOnce, bulk)
 }

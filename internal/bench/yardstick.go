@@ -47,7 +47,7 @@ func runYardstick(ctx context.Context, args []string) error {
 		}
 		insert := insertNaively
 		if kind == "bare" {
-			insert = insertBarely
+			insert = insertMinimally
 		}
 		e.POST(leasesPath+":org", func(c echo.Context) error { return recordOne(c, db, insert) })
 	default:
@@ -110,7 +110,7 @@ type writer interface {
 type transaction interface {
 	exec(ctx context.Context, text string, args ...any) error
 	// get reads one row, and tells whether there was one.
-	get(ctx context.Context, text string, args []any, into ...any) (bool, error)
+	get(ctx context.Context, text string, args []any, dest ...any) (bool, error)
 	idType() string
 	// forUpdate returns the clause of a query that locks its row.
 	forUpdate() string
@@ -199,8 +199,8 @@ func insertNaively(ctx context.Context, t transaction, l leaseJSON) error {
 	return t.exec(ctx, `UPDATE ledger_heads SET seq = $2, balance_cents = $3, last_at = $4 WHERE org_id = $1`, org[:], seq+1, balance+cents, now)
 }
 
-// insertBarely inserts one row and counts it in the organization's head, which is the least that a ledger must do.
-func insertBarely(ctx context.Context, t transaction, l leaseJSON) error {
+// insertMinimally inserts one row and counts it in the organization's head, which is the least that a ledger must do.
+func insertMinimally(ctx context.Context, t transaction, l leaseJSON) error {
 	org := orgIDs[largeOrg]
 	row, _, _, cents, err := leaseRow(org, l)
 	if err != nil {
