@@ -62,7 +62,7 @@ func (l *Lease) normalize(now Time) error {
 		}
 		return Faultf(ErrLeaseInvalid, "%s must not be more than %d seconds ahead of the server's clock", field, LeaseFutureToleranceSeconds)
 	}
-	if err := l.settleDuration(LeaseDurationSecondsMaximum); err != nil || l.FinishedAt == nil {
+	if err := l.checkDuration(LeaseDurationSecondsMaximum); err != nil || l.FinishedAt == nil {
 		return err
 	}
 	if interval := int64((*l.FinishedAt - l.StartedAt).Ceil(Second) / Second); *l.DurationSeconds > interval {
@@ -80,7 +80,7 @@ func (l *Lease) normalizeBilled() error {
 	if err := checkText("build_external_id", l.BuildExternalID, billedMaxText); err != nil {
 		return Faultf(ErrLeaseInvalid, "%w", err)
 	}
-	return l.settleDuration(billedMaxDuration)
+	return l.checkDuration(billedMaxDuration)
 }
 
 // checkFields checks each field independently of the others.
@@ -116,8 +116,8 @@ func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 	return nil
 }
 
-// settleDuration checks the finish and the duration. A missing duration becomes the number of whole seconds from start to finish.
-func (l *Lease) settleDuration(maximum int64) error {
+// checkDuration checks the finish and the duration. A missing duration becomes the number of whole seconds from start to finish.
+func (l *Lease) checkDuration(maximum int64) error {
 	if l.FinishedAt == nil {
 		if l.DurationSeconds != nil {
 			return Faultf(ErrLeaseInvalid, "duration_seconds is given, but finished_at is not")
@@ -128,8 +128,8 @@ func (l *Lease) settleDuration(maximum int64) error {
 		return Faultf(ErrLeaseInvalid, "finished_at must not be before started_at")
 	}
 	if l.DurationSeconds == nil {
-		between := int64((*l.FinishedAt - l.StartedAt) / Second)
-		l.DurationSeconds = &between
+		wholeSeconds := int64((*l.FinishedAt - l.StartedAt) / Second)
+		l.DurationSeconds = &wholeSeconds
 	}
 	if *l.DurationSeconds < LeaseDurationSecondsMinimum || *l.DurationSeconds > maximum {
 		return Faultf(ErrLeaseInvalid, "duration_seconds must be %d to %d", LeaseDurationSecondsMinimum, maximum)

@@ -166,9 +166,9 @@ var fixedChanges = map[string]func(*Lease){
 }
 
 func TestMerge(t *testing.T) {
-	least := validLease()
-	least.JobName, least.FinishedAt = nil, nil
-	full := least
+	minimal := validLease()
+	minimal.JobName, minimal.FinishedAt = nil, nil
+	full := minimal
 	for _, change := range leaseChanges {
 		change(&full)
 	}
@@ -180,7 +180,7 @@ func TestMerge(t *testing.T) {
 		return l
 	}
 	pick := func(from Lease, field string) Lease {
-		l := least
+		l := minimal
 		switch field {
 		case "job_name":
 			l.JobName = from.JobName
@@ -204,26 +204,26 @@ func TestMerge(t *testing.T) {
 		return l
 	}
 	for field := range leaseChanges {
-		one := pick(full, field)
+		partial := pick(full, field)
 		// While the lease runs, what was null is filled in, also by the report that finishes it.
-		if merged, err := least.merge(one); err != nil || !reflect.DeepEqual(merged, one) {
+		if merged, err := minimal.merge(partial); err != nil || !reflect.DeepEqual(merged, partial) {
 			t.Errorf("%s is not filled in: %+v, %v", field, merged, err)
 		}
-		if merged, err := least.merge(finished(one)); err != nil || !reflect.DeepEqual(merged, finished(one)) {
+		if merged, err := minimal.merge(finished(partial)); err != nil || !reflect.DeepEqual(merged, finished(partial)) {
 			t.Errorf("%s is not filled in at the finish: %+v, %v", field, merged, err)
 		}
 		// What is left out stays.
-		if merged, err := full.merge(one); err != nil || merged != full {
+		if merged, err := full.merge(partial); err != nil || merged != full {
 			t.Errorf("a report with %s alone changes the lease: %+v, %v", field, merged, err)
 		}
-		if merged, err := finished(full).merge(finished(one)); err != nil || !reflect.DeepEqual(merged, finished(full)) {
+		if merged, err := finished(full).merge(finished(partial)); err != nil || !reflect.DeepEqual(merged, finished(full)) {
 			t.Errorf("a repeated report with %s alone changes the billed lease: %+v, %v", field, merged, err)
 		}
 		// What is known never changes, and a billed lease is not filled in.
 		if _, err := full.merge(pick(other, field)); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
 			t.Errorf("another %s while it runs: %v", field, err)
 		}
-		if _, err := finished(least).merge(finished(one)); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
+		if _, err := finished(minimal).merge(finished(partial)); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is filled in once billed: %v", field, err)
 		}
 	}

@@ -59,9 +59,9 @@ func (s *Service) RevokeToken(ctx context.Context, hash TokenHash, at Time) erro
 }
 
 // clamp moves the size of a page to the nearer one of two bounds; nil is the default.
-func clamp(limit *int64, minimum, maximum, otherwise int64) int {
+func clamp(limit *int64, minimum, maximum, defaultValue int64) int {
 	if limit == nil {
-		return int(otherwise)
+		return int(defaultValue)
 	}
 	return int(min(max(*limit, minimum), maximum))
 }

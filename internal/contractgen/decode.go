@@ -19,9 +19,9 @@ func decoders(d *document) []byte {
 			d.decoder(&body, name, schema)
 		}
 	}
-	imports := append([]string{`"fmt"`}, used(body.String(), "math", "regexp", "time")...)
+	imports := append([]string{`"fmt"`}, usedImports(body.String(), "math", "regexp", "time")...)
 	imports = append(imports, "")
-	imports = append(imports, used(body.String(), "github.com/google/uuid")...)
+	imports = append(imports, usedImports(body.String(), "github.com/google/uuid")...)
 	imports = append(imports, "", `. "github.com/harmont-dev/harmont-billing/gen"`, `"github.com/harmont-dev/harmont-billing/internal/wire"`)
 	s := goFile("httpserver", imports...)
 	s.Write(body.Bytes())
@@ -32,14 +32,14 @@ func (d *document) decodeBodies(s *source) {
 	s.line("// DecodeBody reads the JSON of a request body into a pointer to its type, and checks it. Every error but that of a type")
 	s.line("// that is no body's is a *wire.Error.")
 	s.line("func DecodeBody(body []byte, into any) error {\nswitch into := into.(type) {")
-	done := map[string]bool{}
+	written := map[string]bool{}
 	for _, op := range d.operations {
 		if op.RequestBody == nil {
 			continue
 		}
 		name := refName(op.RequestBody.Value.Content.Get("application/json").Schema)
-		if !done[name] {
-			done[name] = true
+		if !written[name] {
+			written[name] = true
 			s.line("case *%s:\nreturn wire.Decode(body, %q, into, decode%s)", name, extension(op.RequestBody.Value.Extensions, "x-error-code"), name)
 		}
 	}
@@ -52,7 +52,7 @@ func (d *document) decoder(s *source, name string, schema *openapi3.Schema) {
 	for _, key := range d.properties[name] {
 		p := schema.Properties[key]
 		cases.line("case %q:", key)
-		read := d.read(&rules, lowerFirst(name)+goName(key), p)
+		read := d.readCall(&rules, lowerFirst(name)+goName(key), p)
 		field := "&v." + goName(key)
 		optional := !slices.Contains(schema.Required, key)
 		var call string
@@ -87,9 +87,9 @@ func (d *document) decoder(s *source, name string, schema *openapi3.Schema) {
 		}
 		s.line("var %s = []wire.Required{%s}\n", required, strings.Join(list, ", "))
 	}
-	open := schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has
+	additional := schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has
 	s.line("func decode%s(d *wire.Decoder, v *%s) error {", name, name)
-	s.line("return d.Object(%q, %s, %t, func(key []byte) (known bool, err error) {\nswitch string(key) {", extension(schema.Extensions, "x-error-code"), required, open)
+	s.line("return d.Object(%q, %s, %t, func(key []byte) (known bool, err error) {\nswitch string(key) {", extension(schema.Extensions, "x-error-code"), required, additional)
 	s.Write(cases.Bytes())
 	s.line("}\nreturn false, nil\n})\n}\n")
 }
@@ -102,10 +102,10 @@ func ownCode(p *openapi3.SchemaRef) string {
 	return extension(p.Value.Extensions, "x-error-code")
 }
 
-// read returns a function that writes the call to read a value, and declares the rule for the call.
-func (d *document) read(rules *source, rule string, p *openapi3.SchemaRef) func(decoder, into string) string {
+// readCall returns a function that writes the call to read a value, and declares the rule for the call.
+func (d *document) readCall(rules *source, rule string, p *openapi3.SchemaRef) func(decoder, into string) string {
 	s := p.Value
-	simple := func(method string) func(string, string) string {
+	methodCall := func(method string) func(string, string) string {
 		return func(decoder, into string) string { return fmt.Sprintf("%s.%s(%s)", decoder, method, into) }
 	}
 	switch {
@@ -116,21 +116,21 @@ func (d *document) read(rules *source, rule string, p *openapi3.SchemaRef) func(
 				return fmt.Sprintf("wire.List(%s, %s, %s, decode%s)", decoder, into, items, name)
 			}
 		}
-		element := d.read(rules, rule+"Item", s.Items)
+		element := d.readCall(rules, rule+"Item", s.Items)
 		return func(decoder, into string) string {
 			return fmt.Sprintf("wire.List(%s, %s, %s, func(d *wire.Decoder, into *%s) error { return %s })", decoder, into, items, d.goType(s.Items), element("d", "into"))
 		}
 	case s.Type.Is("object"):
 		return func(decoder, into string) string { return fmt.Sprintf("decode%s(%s, %s)", refName(p), decoder, into) }
 	case s.Type.Is("boolean"):
-		return simple("Boolean")
+		return methodCall("Boolean")
 	case s.Type.Is("integer"):
 		rules.line("var %s = &%s\n", rule, integerRule(s))
 		return func(decoder, into string) string { return fmt.Sprintf("%s.Integer(%s, %s)", decoder, into, rule) }
 	case s.Format == "uuid":
-		return simple("UUID")
-	case timestamp(s):
-		return simple("Time")
+		return methodCall("UUID")
+	case isTimestamp(s):
+		return methodCall("Time")
 	}
 	rules.line("var %s = &%s\n", rule, stringRule(s))
 	return func(decoder, into string) string { return fmt.Sprintf("wire.Text(%s, %s, %s)", decoder, into, rule) }
@@ -167,7 +167,7 @@ func (d *document) goType(p *openapi3.SchemaRef) string {
 		return "bool"
 	case p.Value.Format == "uuid":
 		return "uuid.UUID"
-	case timestamp(p.Value):
+	case isTimestamp(p.Value):
 		return "time.Time"
 	}
 	return "string"

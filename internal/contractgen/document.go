@@ -191,8 +191,8 @@ func (d *document) readOperations() (problems []error) {
 				fail("a parameter is a $ref; write it in the operation, where simple tools find it")
 				continue
 			}
-			fails := p.Value.In != openapi3.ParameterInPath || constrained(p.Value.Schema.Value)
-			if code := extension(p.Value.Extensions, "x-error-code"); fails && !slices.Contains(op.codes, code) {
+			canFail := p.Value.In != openapi3.ParameterInPath || canBeRefused(p.Value.Schema.Value)
+			if code := extension(p.Value.Extensions, "x-error-code"); canFail && !slices.Contains(op.codes, code) {
 				fail("the parameter %s needs an x-error-code that is among the x-error-codes of the operation; it has %q", p.Value.Name, code)
 			}
 			for _, problem := range unsupported(p.Value.Schema.Value) {
@@ -217,7 +217,7 @@ func (d *document) readOperations() (problems []error) {
 			if code := extension(body.Extensions, "x-error-code"); !slices.Contains(op.codes, code) {
 				fail("the body needs an x-error-code that is among the x-error-codes of the operation; it has %q", code)
 			}
-			d.reach(d.requests, body.Content.Get("application/json").Schema)
+			d.addReachable(d.requests, body.Content.Get("application/json").Schema)
 		}
 		for status, response := range op.Responses.Map() {
 			media := response.Value.Content.Get("application/json")
@@ -225,14 +225,14 @@ func (d *document) readOperations() (problems []error) {
 				fail("the answer %s must be application/json with a named schema", status)
 				continue
 			}
-			d.reach(d.responses, media.Schema)
+			d.addReachable(d.responses, media.Schema)
 		}
 	}
 	return problems
 }
 
-// reach collects the named schemas that a schema leads to.
-func (d *document) reach(into map[string]bool, s *openapi3.SchemaRef) {
+// addReachable adds the named schemas that a schema refers to, directly or through other schemas.
+func (d *document) addReachable(into map[string]bool, s *openapi3.SchemaRef) {
 	if s == nil {
 		return
 	}
@@ -243,11 +243,11 @@ func (d *document) reach(into map[string]bool, s *openapi3.SchemaRef) {
 		into[name] = true
 	}
 	for _, p := range s.Value.Properties {
-		d.reach(into, p)
+		d.addReachable(into, p)
 	}
-	d.reach(into, s.Value.Items)
+	d.addReachable(into, s.Value.Items)
 	for _, part := range s.Value.AllOf {
-		d.reach(into, part)
+		d.addReachable(into, part)
 	}
 }
 
@@ -350,7 +350,7 @@ func (d *document) checkSchemas() (problems []error) {
 
 // unsupported names the parts of a schema that the generated code would ignore.
 func unsupported(s *openapi3.Schema) (problems []string) {
-	for what, found := range map[string]bool{
+	for feature, found := range map[string]bool{
 		"oneOf, anyOf, allOf and not":            len(s.OneOf)+len(s.AnyOf)+len(s.AllOf) > 0 || s.Not != nil,
 		"exclusiveMinimum and exclusiveMaximum":  s.ExclusiveMin.IsSet() || s.ExclusiveMax.IsSet(),
 		"multipleOf":                             s.MultipleOf != nil,
@@ -359,7 +359,7 @@ func unsupported(s *openapi3.Schema) (problems []string) {
 		"numbers that are not integers of int64": s.Type.Is("number") || s.Type.Is("integer") && s.Format != "int64",
 	} {
 		if found {
-			problems = append(problems, what+" are not supported")
+			problems = append(problems, feature+" are not supported")
 		}
 	}
 	if s.Type.Is("string") && !slices.Contains([]string{"", "uuid", "date-time", "date"}, s.Format) {
@@ -374,8 +374,8 @@ func unsupported(s *openapi3.Schema) (problems []string) {
 	return problems
 }
 
-// constrained reports whether a string can be refused.
-func constrained(s *openapi3.Schema) bool {
+// canBeRefused reports whether a string can be refused.
+func canBeRefused(s *openapi3.Schema) bool {
 	return !s.Type.Is("string") || s.Format != "" || s.MinLength > 0 || s.MaxLength != nil || s.Pattern != "" || len(s.Enum) > 0
 }
 
@@ -394,9 +394,9 @@ func extension(extensions map[string]any, name string) string {
 
 func isTrue(extensions map[string]any, name string) bool { return extensions[name] == true }
 
-// timestamp reports whether a string is a point in time: in an answer of the format date-time, in a request of any form that
+// isTimestamp reports whether a string is a point in time: in an answer of the format date-time, in a request of any form that
 // the contract takes.
-func timestamp(s *openapi3.Schema) bool {
+func isTimestamp(s *openapi3.Schema) bool {
 	return s.Format == "date-time" || isTrue(s.Extensions, "x-timestamp")
 }
 
@@ -420,9 +420,9 @@ func lowerFirst(name string) string {
 	return strings.ToLower(name[:1]) + name[1:]
 }
 
-func integerOr(bound *float64, otherwise string) string { //nolint:forbidigo // the type of the library; checked to be exact
+func integerOr(bound *float64, defaultText string) string { //nolint:forbidigo // the type of the library; checked to be exact
 	if bound == nil {
-		return otherwise
+		return defaultText
 	}
 	return strconv.FormatInt(int64(*bound), 10)
 }

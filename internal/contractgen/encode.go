@@ -139,7 +139,7 @@ func scalar(s *openapi3.Schema) string {
 		return "wire.AppendBoolean"
 	case s.Format == "uuid":
 		return "wire.AppendUUID"
-	case timestamp(s):
+	case isTimestamp(s):
 		return "wire.AppendTime"
 	case s.Format == "date":
 		return "wire.AppendDate"

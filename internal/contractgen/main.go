@@ -34,7 +34,7 @@ var outputs = map[string]func(*document) []byte{
 	"gen/httpserver/operations.gen.go": operationTable,
 	"client/errors.gen.go":             clientErrors,
 	"client/models.gen.go":             clientModels,
-	"internal/billing/bounds.gen.go":   bounds,
+	"internal/billing/bounds.gen.go":   boundConstants,
 	"docs/api.md":                      reference,
 }
 
@@ -77,8 +77,8 @@ func (s *source) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(s, format+"\n", args...) // a buffer takes all
 }
 
-// used returns the import lines of the packages that a text uses.
-func used(text string, paths ...string) (lines []string) {
+// usedImports returns the import lines of the packages that a text uses.
+func usedImports(text string, paths ...string) (lines []string) {
 	for _, path := range paths {
 		if strings.Contains(text, pathpkg.Base(path)+".") {
 			lines = append(lines, strconv.Quote(path))

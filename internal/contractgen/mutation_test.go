@@ -36,13 +36,13 @@ const root = "../.."
 type mutation struct {
 	name   string
 	change func(doc *yaml.Node)
-	// ask is answered in one way by the program of the contract, want, and in another by that of the changed one, changed.
-	ask           question
+	// The program of the contract answers request with want. The program of the changed contract answers it with changed.
+	request       apiRequest
 	want, changed answer
 }
 
-// question is a request to a server.
-type question struct {
+// apiRequest is a request to a server.
+type apiRequest struct {
 	method, path, key string
 	body              string
 	reader            bool // asked with a token of the role read
@@ -57,8 +57,8 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %s, %d items", a.status, a.code, a.items) }
 
-// at finds a node by its path.
-func at(doc *yaml.Node, path ...string) *yaml.Node {
+// nodeAt finds a node by its path.
+func nodeAt(doc *yaml.Node, path ...string) *yaml.Node {
 	node := doc
 	if node.Kind == yaml.DocumentNode {
 		node = node.Content[0]
@@ -72,7 +72,7 @@ func at(doc *yaml.Node, path ...string) *yaml.Node {
 		}
 		if node.Kind == yaml.SequenceNode { // of parameters, by name
 			for _, item := range node.Content {
-				if name := at(item, "name"); name != nil && name.Value == key {
+				if name := nodeAt(item, "name"); name != nil && name.Value == key {
 					next = item
 				}
 			}
@@ -85,19 +85,19 @@ func at(doc *yaml.Node, path ...string) *yaml.Node {
 	return node
 }
 
-// set changes a scalar.
-func set(value string, path ...string) func(*yaml.Node) {
+// setScalar changes a scalar.
+func setScalar(value string, path ...string) func(*yaml.Node) {
 	return func(doc *yaml.Node) {
-		node := at(doc, path...)
+		node := nodeAt(doc, path...)
 		node.Value = value
 		node.Tag, node.Style = "", 0
 	}
 }
 
-// remove removes a key.
-func remove(key string, path ...string) func(*yaml.Node) {
+// removeKey removes a key.
+func removeKey(key string, path ...string) func(*yaml.Node) {
 	return func(doc *yaml.Node) {
-		node := at(doc, path...)
+		node := nodeAt(doc, path...)
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			if node.Content[i].Value == key {
 				node.Content = slices.Delete(node.Content, i, i+2)
@@ -108,10 +108,10 @@ func remove(key string, path ...string) func(*yaml.Node) {
 	}
 }
 
-// toList adds a value to a list, or removes it where it is there.
-func toList(value string, path ...string) func(*yaml.Node) {
+// toggleItem adds a value to a list, or removes it if the list has it.
+func toggleItem(value string, path ...string) func(*yaml.Node) {
 	return func(doc *yaml.Node) {
-		node := at(doc, path...)
+		node := nodeAt(doc, path...)
 		for i, item := range node.Content {
 			if item.Value == value {
 				node.Content = slices.Delete(node.Content, i, i+1)
@@ -140,38 +140,38 @@ func lease(job int, changes map[string]any) map[string]any {
 	return l
 }
 
-func record(leases ...map[string]any) question {
+func record(leases ...map[string]any) apiRequest {
 	body, err := json.Marshal(map[string]any{"leases": leases})
 	if err != nil {
 		panic(err)
 	}
-	return question{method: http.MethodPost, path: leasesPath, body: string(body)}
+	return apiRequest{method: http.MethodPost, path: leasesPath, body: string(body)}
 }
 
 // inFiveMinutes stands in a body for the time five minutes after it is sent: minutes pass until the last program is built.
 const inFiveMinutes = "{in five minutes}"
 
-func credit(key string, body map[string]any) question {
+func credit(key string, body map[string]any) apiRequest {
 	text, err := json.Marshal(body)
 	if err != nil {
 		panic(err)
 	}
-	return question{method: http.MethodPost, path: creditsPath, key: key, body: string(text)}
+	return apiRequest{method: http.MethodPost, path: creditsPath, key: key, body: string(text)}
 }
 
-func get(path string) question {
-	return question{method: http.MethodGet, path: path, reader: true}
+func get(path string) apiRequest {
+	return apiRequest{method: http.MethodGet, path: path, reader: true}
 }
 
 var (
-	recorded = answer{status: 200, items: 1}
-	created  = answer{status: 201}
-	found    = answer{status: 200}
+	leaseRecorded = answer{status: 200, items: 1}
+	creditCreated = answer{status: 201}
+	okAnswer      = answer{status: 200}
 )
 
 func refused(code string) answer { return answer{status: 422, code: code} }
 
-// mutations are changes of all rules for requests. Every question has its own job or key, so that one server can answer all of them.
+// mutations are changes of all rules for requests. Every request has its own job or key, so that one server can answer all of them.
 func mutations(doc *yaml.Node) (all []mutation) {
 	job := 0
 	add := func(m mutation) { all = append(all, m) }
@@ -179,100 +179,100 @@ func mutations(doc *yaml.Node) (all []mutation) {
 	property := func(path ...string) []string { return append(schema("Lease", "properties"), path...) }
 
 	for _, name := range []string{"cpu_count", "memory_gb", "disk_gb", "duration_seconds"} {
-		most := at(doc, property(name, "maximum")...).Value
-		values := map[string]any{name: json.Number(most)}
+		maximum := nodeAt(doc, property(name, "maximum")...).Value
+		values := map[string]any{name: json.Number(maximum)}
 		if name == "duration_seconds" {
 			values["started_at"], values["finished_at"] = "2020-01-01T00:00:00Z", "2021-01-02T00:00:00Z"
 		}
 		job++
-		add(mutation{"maximum of " + name, set(less(most), property(name, "maximum")...), record(lease(job, values)), recorded, refused("lease_invalid")})
-		smallest := at(doc, property(name, "minimum")...).Value
+		add(mutation{"maximum of " + name, setScalar(decremented(maximum), property(name, "maximum")...), record(lease(job, values)), leaseRecorded, refused("lease_invalid")})
+		minimum := nodeAt(doc, property(name, "minimum")...).Value
 		job++
-		add(mutation{"minimum of " + name, set(more(smallest), property(name, "minimum")...), record(lease(job, map[string]any{name: json.Number(smallest)})), recorded, refused("lease_invalid")})
+		add(mutation{"minimum of " + name, setScalar(incremented(minimum), property(name, "minimum")...), record(lease(job, map[string]any{name: json.Number(minimum)})), leaseRecorded, refused("lease_invalid")})
 	}
 	for _, name := range []string{"job_name", "step_key", "vm_handle", "pipeline_name", "pipeline_slug"} {
-		longest := at(doc, property(name, "maxLength")...).Value
+		longest := nodeAt(doc, property(name, "maxLength")...).Value
 		job++
-		add(mutation{"maxLength of " + name, set(less(longest), property(name, "maxLength")...), record(lease(job, map[string]any{name: strings.Repeat("é", number(longest))})), recorded, refused("lease_invalid")})
+		add(mutation{"maxLength of " + name, setScalar(decremented(longest), property(name, "maxLength")...), record(lease(job, map[string]any{name: strings.Repeat("é", number(longest))})), leaseRecorded, refused("lease_invalid")})
 	}
 	for _, name := range []string{"job_id", "job_name", "build_number", "finished_at"} {
 		job++
 		without := lease(job, nil)
 		delete(without, name)
 		without["lease_id"] = fmt.Sprintf(jobID, 1_000_000+job)
-		add(mutation{"required " + name, toList(name, schema("Lease", "required")...), record(without), recorded, refused("lease_invalid")})
+		add(mutation{"required " + name, toggleItem(name, schema("Lease", "required")...), record(without), leaseRecorded, refused("lease_invalid")})
 	}
 	job++
-	add(mutation{"nullable of step_key", remove("nullable", property("step_key")...), record(lease(job, map[string]any{"step_key": nil})), recorded, refused("lease_invalid")})
+	add(mutation{"nullable of step_key", removeKey("nullable", property("step_key")...), record(lease(job, map[string]any{"step_key": nil})), leaseRecorded, refused("lease_invalid")})
 	job++
 	add(mutation{"pattern of vm_handle", func(doc *yaml.Node) {
-		node := at(doc, property("vm_handle")...)
+		node := nodeAt(doc, property("vm_handle")...)
 		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "pattern"}, &yaml.Node{Kind: yaml.ScalarNode, Value: "^vm-"})
-	}, record(lease(job, map[string]any{"vm_handle": "other"})), recorded, refused("lease_invalid")})
+	}, record(lease(job, map[string]any{"vm_handle": "other"})), leaseRecorded, refused("lease_invalid")})
 	job++
-	add(mutation{"error code of a lease", set("amount_invalid", schema("Lease", "x-error-code")...), record(lease(job, map[string]any{"cpu_count": 0})), refused("lease_invalid"), refused("amount_invalid")})
+	add(mutation{"error code of a lease", setScalar("amount_invalid", schema("Lease", "x-error-code")...), record(lease(job, map[string]any{"cpu_count": 0})), refused("lease_invalid"), refused("amount_invalid")})
 	job++
-	add(mutation{"additionalProperties of a lease", remove("additionalProperties", schema("Lease")...), record(lease(job, map[string]any{"color": "red"})), refused("body_invalid"), recorded})
-	add(mutation{"additionalProperties of leases", remove("additionalProperties", schema("RecordLeasesRequest")...), question{method: http.MethodPost, path: leasesPath,
-		body: `{"color":"red","leases":[` + text(lease(900, nil)) + `]}`}, refused("body_invalid"), recorded})
+	add(mutation{"additionalProperties of a lease", removeKey("additionalProperties", schema("Lease")...), record(lease(job, map[string]any{"color": "red"})), refused("body_invalid"), leaseRecorded})
+	add(mutation{"additionalProperties of leases", removeKey("additionalProperties", schema("RecordLeasesRequest")...), apiRequest{method: http.MethodPost, path: leasesPath,
+		body: `{"color":"red","leases":[` + text(lease(900, nil)) + `]}`}, refused("body_invalid"), leaseRecorded})
 	job++
-	add(mutation{"minItems of leases", set("2", schema("RecordLeasesRequest", "properties", "leases", "minItems")...), record(lease(job, nil)), recorded, refused("body_invalid")})
-	many := number(at(doc, schema("RecordLeasesRequest", "properties", "leases", "maxItems")...).Value)
+	add(mutation{"minItems of leases", setScalar("2", schema("RecordLeasesRequest", "properties", "leases", "minItems")...), record(lease(job, nil)), leaseRecorded, refused("body_invalid")})
+	many := number(nodeAt(doc, schema("RecordLeasesRequest", "properties", "leases", "maxItems")...).Value)
 	full := make([]map[string]any, many)
 	for i := range full {
 		full[i] = lease(10_000+i, nil)
 	}
-	add(mutation{"maxItems of leases", set(less(fmt.Sprint(many)), schema("RecordLeasesRequest", "properties", "leases", "maxItems")...), record(full...), answer{status: 200, items: many}, refused("body_invalid")})
+	add(mutation{"maxItems of leases", setScalar(decremented(fmt.Sprint(many)), schema("RecordLeasesRequest", "properties", "leases", "maxItems")...), record(full...), answer{status: 200, items: many}, refused("body_invalid")})
 	job++
-	add(mutation{"bytes of a body of leases", set("70000", "paths", leasesPath, "post", "requestBody", "x-max-body-bytes"),
-		question{method: http.MethodPost, path: leasesPath, body: `{"leases":[` + text(lease(job, nil)) + strings.Repeat(" ", 80_000) + `]}`}, recorded, answer{status: 413, code: "body_too_large"}})
+	add(mutation{"bytes of a body of leases", setScalar("70000", "paths", leasesPath, "post", "requestBody", "x-max-body-bytes"),
+		apiRequest{method: http.MethodPost, path: leasesPath, body: `{"leases":[` + text(lease(job, nil)) + strings.Repeat(" ", 80_000) + `]}`}, leaseRecorded, answer{status: 413, code: "body_too_large"}})
 	job++
-	add(mutation{"role of recordLeases", set("admin", "paths", leasesPath, "post", "x-required-role"), record(lease(job, nil)), recorded, answer{status: 403, code: "forbidden"}})
+	add(mutation{"role of recordLeases", setScalar("admin", "paths", leasesPath, "post", "x-required-role"), record(lease(job, nil)), leaseRecorded, answer{status: 403, code: "forbidden"}})
 
 	amount := func(key string) []string { return schema("PostCreditRequest", "properties", "amount_cents", key) }
-	largest := at(doc, amount("maximum")...).Value
-	add(mutation{"maximum of amount_cents", set(less(largest), amount("maximum")...), credit("max", map[string]any{"amount_cents": json.Number(largest), "source": "refund"}), created, refused("amount_invalid")})
-	add(mutation{"minimum of amount_cents", set("2", amount("minimum")...), credit("min", map[string]any{"amount_cents": 1, "source": "refund"}), created, refused("amount_invalid")})
-	add(mutation{"error code of amount_cents", set("body_invalid", amount("x-error-code")...), credit("code", map[string]any{"amount_cents": 0, "source": "refund"}), refused("amount_invalid"), refused("body_invalid")})
-	add(mutation{"required description", toList("description", schema("PostCreditRequest", "required")...), credit("required", map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
-	add(mutation{"maxLength of description", set("1023", schema("PostCreditRequest", "properties", "description", "maxLength")...), credit("long", map[string]any{"amount_cents": 5, "source": "refund", "description": strings.Repeat("d", 1024)}), created, refused("body_invalid")})
-	add(mutation{"additionalProperties of a credit", remove("additionalProperties", schema("PostCreditRequest")...), credit("more", map[string]any{"amount_cents": 5, "source": "refund", "color": "red"}), refused("body_invalid"), created})
-	add(mutation{"sources of a credit", toList("refund", schema("CreditSource", "enum")...), credit("source", map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
-	add(mutation{"maxLength of Idempotency-Key", set("254", "paths", creditsPath, "post", "parameters", "Idempotency-Key", "schema", "maxLength"), credit(strings.Repeat("k", 255), map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
-	add(mutation{"minLength of Idempotency-Key", set("2", "paths", creditsPath, "post", "parameters", "Idempotency-Key", "schema", "minLength"), credit("k", map[string]any{"amount_cents": 5, "source": "refund"}), created, refused("body_invalid")})
-	add(mutation{"role of postCredit", set("write", "paths", creditsPath, "post", "x-required-role"), question{method: http.MethodPost, path: creditsPath, key: "role", body: `{"amount_cents":5,"source":"refund"}`}, answer{status: 403, code: "forbidden"}, created})
+	largest := nodeAt(doc, amount("maximum")...).Value
+	add(mutation{"maximum of amount_cents", setScalar(decremented(largest), amount("maximum")...), credit("max", map[string]any{"amount_cents": json.Number(largest), "source": "refund"}), creditCreated, refused("amount_invalid")})
+	add(mutation{"minimum of amount_cents", setScalar("2", amount("minimum")...), credit("min", map[string]any{"amount_cents": 1, "source": "refund"}), creditCreated, refused("amount_invalid")})
+	add(mutation{"error code of amount_cents", setScalar("body_invalid", amount("x-error-code")...), credit("code", map[string]any{"amount_cents": 0, "source": "refund"}), refused("amount_invalid"), refused("body_invalid")})
+	add(mutation{"required description", toggleItem("description", schema("PostCreditRequest", "required")...), credit("required", map[string]any{"amount_cents": 5, "source": "refund"}), creditCreated, refused("body_invalid")})
+	add(mutation{"maxLength of description", setScalar("1023", schema("PostCreditRequest", "properties", "description", "maxLength")...), credit("long", map[string]any{"amount_cents": 5, "source": "refund", "description": strings.Repeat("d", 1024)}), creditCreated, refused("body_invalid")})
+	add(mutation{"additionalProperties of a credit", removeKey("additionalProperties", schema("PostCreditRequest")...), credit("more", map[string]any{"amount_cents": 5, "source": "refund", "color": "red"}), refused("body_invalid"), creditCreated})
+	add(mutation{"sources of a credit", toggleItem("refund", schema("CreditSource", "enum")...), credit("source", map[string]any{"amount_cents": 5, "source": "refund"}), creditCreated, refused("body_invalid")})
+	add(mutation{"maxLength of Idempotency-Key", setScalar("254", "paths", creditsPath, "post", "parameters", "Idempotency-Key", "schema", "maxLength"), credit(strings.Repeat("k", 255), map[string]any{"amount_cents": 5, "source": "refund"}), creditCreated, refused("body_invalid")})
+	add(mutation{"minLength of Idempotency-Key", setScalar("2", "paths", creditsPath, "post", "parameters", "Idempotency-Key", "schema", "minLength"), credit("k", map[string]any{"amount_cents": 5, "source": "refund"}), creditCreated, refused("body_invalid")})
+	add(mutation{"role of postCredit", setScalar("write", "paths", creditsPath, "post", "x-required-role"), apiRequest{method: http.MethodPost, path: creditsPath, key: "role", body: `{"amount_cents":5,"source":"refund"}`}, answer{status: 403, code: "forbidden"}, creditCreated})
 
 	for _, path := range []string{listPath, leasesPath} {
 		limit := func(key string) []string { return []string{"paths", path, "get", "parameters", "limit", "schema", key} }
-		add(mutation{"default of limit of " + path, set("20", limit("default")...), get(path), answer{status: 200, items: 50}, answer{status: 200, items: 20}})
-		add(mutation{"largest limit of " + path, set("90", limit("x-clamp-maximum")...), get(path + "?limit=1000"), answer{status: 200, items: 100}, answer{status: 200, items: 90}})
-		add(mutation{"smallest limit of " + path, set("3", limit("x-clamp-minimum")...), get(path + "?limit=0"), answer{status: 200, items: 1}, answer{status: 200, items: 3}})
-		add(mutation{"error code of limit of " + path, set("cursor_invalid", "paths", path, "get", "parameters", "limit", "x-error-code"), get(path + "?limit=x"), refused("limit_invalid"), refused("cursor_invalid")})
+		add(mutation{"default of limit of " + path, setScalar("20", limit("default")...), get(path), answer{status: 200, items: 50}, answer{status: 200, items: 20}})
+		add(mutation{"largest limit of " + path, setScalar("90", limit("x-clamp-maximum")...), get(path + "?limit=1000"), answer{status: 200, items: 100}, answer{status: 200, items: 90}})
+		add(mutation{"smallest limit of " + path, setScalar("3", limit("x-clamp-minimum")...), get(path + "?limit=0"), answer{status: 200, items: 1}, answer{status: 200, items: 3}})
+		add(mutation{"error code of limit of " + path, setScalar("cursor_invalid", "paths", path, "get", "parameters", "limit", "x-error-code"), get(path + "?limit=x"), refused("limit_invalid"), refused("cursor_invalid")})
 	}
-	add(mutation{"states of leases", toList("billed", "paths", leasesPath, "get", "parameters", "state", "schema", "enum"), get(leasesPath + "?state=billed&limit=1"), recorded, refused("lease_filter_invalid")})
+	add(mutation{"states of leases", toggleItem("billed", "paths", leasesPath, "get", "parameters", "state", "schema", "enum"), get(leasesPath + "?state=billed&limit=1"), leaseRecorded, refused("lease_filter_invalid")})
 	add(mutation{"minimum of limit", func(doc *yaml.Node) {
-		node := at(doc, "paths", "/api/v0/organizations", "get", "parameters", "limit", "schema")
+		node := nodeAt(doc, "paths", "/api/v0/organizations", "get", "parameters", "limit", "schema")
 		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "minimum"}, &yaml.Node{Kind: yaml.ScalarNode, Value: "1"})
-	}, get("/api/v0/organizations?limit=0"), recorded, refused("limit_invalid")})
-	add(mutation{"role of getBillingBalance", set("write", "paths", "/api/v0/billing/balance/{org}", "get", "x-required-role"), get("/api/v0/billing/balance/{org}"), found, answer{status: 403, code: "forbidden"}})
-	add(mutation{"required from", remove("required", "paths", usagePath, "get", "parameters", "from"), get(usagePath + "?to=2020-01-02"), refused("billing_usage_window_invalid"), refused("billing_usage_window_invalid")})
-	add(mutation{"longest window", set("3659", "x-constants", "WindowMaxDays", "value"), get(usagePath + "?from=2010-01-01&to=2020-01-09"), found, refused("billing_usage_window_invalid")})
+	}, get("/api/v0/organizations?limit=0"), leaseRecorded, refused("limit_invalid")})
+	add(mutation{"role of getBillingBalance", setScalar("write", "paths", "/api/v0/billing/balance/{org}", "get", "x-required-role"), get("/api/v0/billing/balance/{org}"), okAnswer, answer{status: 403, code: "forbidden"}})
+	add(mutation{"required from", removeKey("required", "paths", usagePath, "get", "parameters", "from"), get(usagePath + "?to=2020-01-02"), refused("billing_usage_window_invalid"), refused("billing_usage_window_invalid")})
+	add(mutation{"longest window", setScalar("3659", "x-constants", "WindowMaxDays", "value"), get(usagePath + "?from=2010-01-01&to=2020-01-09"), okAnswer, refused("billing_usage_window_invalid")})
 	job++
-	add(mutation{"a clock ahead", set("60", "x-constants", "LeaseFutureToleranceSeconds", "value"),
-		record(lease(job, map[string]any{"started_at": inFiveMinutes, "finished_at": nil})), recorded, refused("lease_invalid")})
-	add(mutation{"status of an error", set("410", "x-errors", "transaction_not_found", "status"), get(listPath + "/" + fmt.Sprintf(jobID, 5)), answer{status: 404, code: "transaction_not_found"}, answer{status: 410, code: "transaction_not_found"}})
+	add(mutation{"a clock ahead", setScalar("60", "x-constants", "LeaseFutureToleranceSeconds", "value"),
+		record(lease(job, map[string]any{"started_at": inFiveMinutes, "finished_at": nil})), leaseRecorded, refused("lease_invalid")})
+	add(mutation{"status of an error", setScalar("410", "x-errors", "transaction_not_found", "status"), get(listPath + "/" + fmt.Sprintf(jobID, 5)), answer{status: 404, code: "transaction_not_found"}, answer{status: 410, code: "transaction_not_found"}})
 	return all
 }
 
-// exempt are changes that need not show, each with its reason.
-var exempt = map[string]string{
+// undetectable has the changes that no answer shows, each with the reason.
+var undetectable = map[string]string{
 	"required from": "the domain refuses a window without from with the same error code, since an empty text is no time either",
 	// It takes the status along, which the contract declares elsewhere; the generator refuses the document.
 	"status of an error": "the generator refuses a code whose status the operation does not declare",
 }
 
-func less(n string) string { return fmt.Sprint(number(n) - 1) }
-func more(n string) string { return fmt.Sprint(number(n) + 1) }
+func decremented(n string) string { return fmt.Sprint(number(n) - 1) }
+func incremented(n string) string { return fmt.Sprint(number(n) + 1) }
 
 func number(text string) (n int) {
 	if _, err := fmt.Sscan(text, &n); err != nil {
@@ -303,9 +303,9 @@ func readContract(t *testing.T) *yaml.Node {
 	return doc
 }
 
-// generated writes the document and the generated code to a folder, and returns the folder. build uses the files of the folder instead
+// generateInto writes the document and the generated code to a folder, and returns the folder. build uses the files of the folder instead
 // of the module's.
-func generated(t *testing.T, doc *yaml.Node) (folder string, err error) {
+func generateInto(t *testing.T, doc *yaml.Node) (folder string, err error) {
 	t.Helper()
 	folder = t.TempDir()
 	written, err := yaml.Marshal(doc)
@@ -318,8 +318,8 @@ func generated(t *testing.T, doc *yaml.Node) (folder string, err error) {
 	return folder, generate(folder)
 }
 
-// withModels adds the code that oapi-codegen generates.
-func withModels(t *testing.T, folder string) {
+// generateModels adds the code that oapi-codegen generates from the document of the folder.
+func generateModels(t *testing.T, folder string) {
 	t.Helper()
 	for _, name := range []string{"models", "httpclient", "httpserver"} {
 		config, err := os.ReadFile(filepath.Join(root, "gen", name+".yaml"))
@@ -454,8 +454,8 @@ func serve(t *testing.T, binary string) *program {
 	return p
 }
 
-// ask sends a question and reads the answer.
-func (p *program) ask(q question) answer {
+// send sends a request and reads the answer.
+func (p *program) send(q apiRequest) answer {
 	p.t.Helper()
 	path, query, _ := strings.Cut(q.path, "?")
 	values, err := url.ParseQuery(query)
@@ -503,14 +503,14 @@ func place(m mutation) string {
 	switch {
 	case strings.HasPrefix(m.name, "role of postCredit"):
 		return "role"
-	case m.ask.method == http.MethodGet:
-		return m.ask.path
+	case m.request.method == http.MethodGet:
+		return m.request.path
 	}
 	return m.name
 }
 
-// apart are changes that are made separately, because they also change the answers to other questions.
-var apart = []string{
+// separate names the changes that are tested one by one, because they also change the answers to other requests.
+var separate = []string{
 	"role of recordLeases", "role of postCredit", "minItems of leases", "required job_id", "required job_name", "required build_number",
 	"required finished_at", "required description", "sources of a credit", "error code of a lease", "additionalProperties of a lease",
 	"error code of amount_cents", "minimum of limit", "role of getBillingBalance", "bytes of a body of leases",
@@ -518,21 +518,21 @@ var apart = []string{
 
 // groups makes groups of changes that do not get into one another's way.
 func groups(all []mutation) (out [][]mutation) {
-	var together []mutation
+	var combinable []mutation
 	for _, m := range all {
-		if exempt[m.name] != "" {
+		if undetectable[m.name] != "" {
 			continue
 		}
-		if slices.Contains(apart, m.name) {
+		if slices.Contains(separate, m.name) {
 			out = append(out, []mutation{m})
 		} else {
-			together = append(together, m)
+			combinable = append(combinable, m)
 		}
 	}
-	for i := 0; len(together) > 0; i++ {
+	for i := 0; len(combinable) > 0; i++ {
 		var group, rest []mutation
 		taken := map[string]bool{}
-		for _, m := range together {
+		for _, m := range combinable {
 			if p := place(m); taken[p] {
 				rest = append(rest, m)
 			} else {
@@ -540,7 +540,7 @@ func groups(all []mutation) (out [][]mutation) {
 				group = append(group, m)
 			}
 		}
-		out, together = append(out, group), rest
+		out, combinable = append(out, group), rest
 	}
 	return out
 }
@@ -548,29 +548,29 @@ func groups(all []mutation) (out [][]mutation) {
 func TestMutations(t *testing.T) {
 	doc := readContract(t)
 	all := mutations(doc)
-	work := groups(all)
+	batches := groups(all)
 	if !testlong.Asked() {
 		// Ten changes together, at random.
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
-		largest := slices.MaxFunc(work, func(a, b []mutation) int { return len(a) - len(b) })
+		largest := slices.MaxFunc(batches, func(a, b []mutation) int { return len(a) - len(b) })
 		random := rand.New(rand.NewPCG(seed, 0))
 		random.Shuffle(len(largest), func(i, j int) { largest[i], largest[j] = largest[j], largest[i] })
-		work = [][]mutation{largest[:10]}
+		batches = [][]mutation{largest[:10]}
 	}
 	binary := filepath.Join(t.TempDir(), "contract")
 	if err := build(t, t.TempDir(), "-o", binary, "./cmd/harmont-billing"); err != nil {
 		t.Fatal(err)
 	}
 	unchanged := serve(t, binary)
-	for _, group := range work {
+	for _, group := range batches {
 		names := make([]string, len(group))
 		changed := readContract(t)
 		for i, m := range group {
 			names[i] = m.name
 			m.change(changed)
 		}
-		folder, err := generated(t, changed)
+		folder, err := generateInto(t, changed)
 		if err != nil {
 			if len(group) > 1 {
 				t.Errorf("%q: %v", names, err)
@@ -578,7 +578,7 @@ func TestMutations(t *testing.T) {
 			continue // the generator names the place to continue
 		}
 		if testlong.Asked() {
-			withModels(t, folder)
+			generateModels(t, folder)
 		}
 		mutated := filepath.Join(folder, "harmont-billing")
 		if err := build(t, folder, "-o", mutated, "./cmd/harmont-billing"); err != nil {
@@ -589,15 +589,15 @@ func TestMutations(t *testing.T) {
 		}
 		p := serve(t, mutated)
 		for _, m := range group {
-			if got := unchanged.ask(m.ask); got != m.want {
+			if got := unchanged.send(m.request); got != m.want {
 				t.Errorf("%s: the program of the contract answers %s, want %s", m.name, got, m.want)
 			}
-			if got := p.ask(m.ask); got != m.changed {
+			if got := p.send(m.request); got != m.changed {
 				t.Errorf("%s: once it is changed, the answer is %s, want %s", m.name, got, m.changed)
 			}
 		}
 	}
-	t.Logf("%d of %d changes in %d programs", sum(work), len(all), len(work))
+	t.Logf("%d of %d changes in %d programs", sum(batches), len(all), len(batches))
 }
 
 func sum(groups [][]mutation) (n int) {
@@ -625,15 +625,15 @@ func TestRemovedProperties(t *testing.T) {
 		for _, key := range d.properties[name] {
 			removed++
 			changed := readContract(t)
-			remove(key, "components", "schemas", name, "properties")(changed)
-			if required := at(changed, "components", "schemas", name, "required"); required != nil {
-				toList(key, "components", "schemas", name, "required")(changed)
+			removeKey(key, "components", "schemas", name, "properties")(changed)
+			if required := nodeAt(changed, "components", "schemas", name, "required"); required != nil {
+				toggleItem(key, "components", "schemas", name, "required")(changed)
 			}
-			folder, err := generated(t, changed)
+			folder, err := generateInto(t, changed)
 			if err != nil {
 				continue // the generator reports it
 			}
-			withModels(t, folder)
+			generateModels(t, folder)
 			if err := build(t, folder, "-o", os.DevNull, "./server"); err == nil {
 				t.Errorf("without %s.%s the server builds as before", name, key)
 			} else if !strings.Contains(err.Error(), goName(key)) {
@@ -653,19 +653,19 @@ func TestBoundsOfAnswers(t *testing.T) {
 		t.Skip("it builds the program once more, so it is in make test-long")
 	}
 	for name, change := range map[string]func(*yaml.Node){
-		"maximum":  set("-1000000", "components", "schemas", "UsageBreakdownBuild", "properties", "total_cents", "maximum"),
-		"minimum":  set("1", "components", "schemas", "UsageSeriesBucket", "properties", "cpu_seconds", "minimum"),
-		"nullable": remove("nullable", "components", "schemas", "Transaction", "properties", "description"),
-		"format":   set("date", "components", "schemas", "Transaction", "properties", "created_at", "format"),
+		"maximum":  setScalar("-1000000", "components", "schemas", "UsageBreakdownBuild", "properties", "total_cents", "maximum"),
+		"minimum":  setScalar("1", "components", "schemas", "UsageSeriesBucket", "properties", "cpu_seconds", "minimum"),
+		"nullable": removeKey("nullable", "components", "schemas", "Transaction", "properties", "description"),
+		"format":   setScalar("date", "components", "schemas", "Transaction", "properties", "created_at", "format"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := readContract(t)
 			change(changed)
-			folder, err := generated(t, changed)
+			folder, err := generateInto(t, changed)
 			if err != nil {
 				t.Fatal(err)
 			}
-			withModels(t, folder)
+			generateModels(t, folder)
 			binary := filepath.Join(folder, "harmont-billing")
 			if err := build(t, folder, "-o", binary, "./cmd/harmont-billing"); err != nil {
 				return // the compiler names the place to continue

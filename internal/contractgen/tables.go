@@ -24,7 +24,7 @@ func operationTable(d *document) []byte {
 			switch {
 			case p.Value.In != openapi3.ParameterInPath:
 				others.line("%s,", parameter(p.Value))
-			case constrained(p.Value.Schema.Value):
+			case canBeRefused(p.Value.Schema.Value):
 				inPath.line("%s,", parameter(p.Value))
 			}
 		}
@@ -43,7 +43,7 @@ func operationTable(d *document) []byte {
 		body.line("Errors: []string{%s},\n},", quoted(op.codes))
 	}
 	body.line("}")
-	imports := append(used(body.String(), "math", "regexp"), "", `"github.com/harmont-dev/harmont-billing/internal/wire"`)
+	imports := append(usedImports(body.String(), "math", "regexp"), "", `"github.com/harmont-dev/harmont-billing/internal/wire"`)
 	s := goFile("httpserver", imports...)
 	s.Write(body.Bytes())
 	return s.Bytes()
@@ -82,7 +82,7 @@ func parameter(p *openapi3.Parameter) string {
 		text += ", Boolean: true"
 	case s.Format == "uuid":
 		text += ", UUID: true"
-	case constrained(s):
+	case canBeRefused(s):
 		text += ", String: &" + stringRule(s)
 	}
 	return text + "}"
@@ -150,8 +150,8 @@ func clientErrors(d *document) []byte {
 	return s.Bytes()
 }
 
-// bounds writes constants for the numbers of the contract that the domain needs.
-func bounds(d *document) []byte {
+// boundConstants writes constants for the numbers of the contract that the domain needs.
+func boundConstants(d *document) []byte {
 	s := goFile("billing")
 	s.line("// Numbers of rules that no schema expresses.\nconst (")
 	for _, c := range d.constants {
@@ -212,7 +212,7 @@ func constants(s *source, name string, schema *openapi3.Schema) {
 func reference(d *document) []byte {
 	var s source
 	s.line("# API reference\n")
-	s.line("Generated from `openapi.yaml`, in the form of the page that documents the TypeScript SDK `@harmont/cloud`. The types are described in `openapi.yaml`, and at `/docs` of a running server, where each call can be tried. The client for Go is described [with its package](../client/doc.go).\n")
+	s.line("Generated from `openapi.yaml`, in the form of the page that documents the TypeScript SDK `@harmont/cloud`. The types are described in `openapi.yaml`, and at `/docs` of a running server, where each call can be tried. [The Go SDK](sdk.md) describes the client for Go.\n")
 	for _, op := range d.operations {
 		title := strings.ToUpper(op.OperationID[:1]) + op.OperationID[1:]
 		s.line("## %s\n", op.OperationID)
@@ -256,7 +256,7 @@ func clientModels(d *document) []byte {
 	s := goFile("client", `"github.com/harmont-dev/harmont-billing/gen"`)
 	s.line("// The types of the API under the names of its contract, openapi.yaml, which describes each field with its unit.\ntype (")
 	for _, name := range d.schemas {
-		if !ownForm[name] {
+		if !handWritten[name] {
 			s.line("%s", comment(name, d.Components.Schemas[name].Value.Description))
 			s.line("%s = gen.%s", name, name)
 		}
@@ -277,8 +277,8 @@ func clientModels(d *document) []byte {
 	return s.Bytes()
 }
 
-// ownForm are the schemas that the client has in a form of its own.
-var ownForm = map[string]bool{
+// handWritten names the schemas for which the client has hand-written types.
+var handWritten = map[string]bool{
 	"Error": true, "ErrorCode": true, "ErrorDetail": true, "RecordLeasesRequest": true, "RecordedLeaseList": true,
 }
 

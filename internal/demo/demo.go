@@ -24,7 +24,7 @@ type step struct {
 	name                    string
 	cpu, memoryGB, diskGB   int64
 	seconds                 float64 // its usual length
-	skipped                 float64 // the share of builds that do without it
+	skipProbability         float64 // the share of builds that leave this step out
 	dependsOnStepBeforeThis bool
 }
 
@@ -64,8 +64,8 @@ type Importer interface {
 }
 
 // Fill imports an organization with the last Days days of usage up to now. The same now gives the same books, but for ids.
-func Fill(ctx context.Context, into Importer, slug, name string, now time.Time) error {
-	d := &maker{random: rand.New(rand.NewPCG(90, 2)), now: billing.TimeOf(now)}
+func Fill(ctx context.Context, importer Importer, slug, name string, now time.Time) error {
+	d := &generator{random: rand.New(rand.NewPCG(90, 2)), now: billing.TimeOf(now)}
 	d.org = billing.Organization{ID: billing.NewID(), Slug: slug, Name: name, CreatedAt: d.now}
 	d.makeLeases()
 	if err := d.bill(); err != nil {
@@ -75,13 +75,13 @@ func Fill(ctx context.Context, into Importer, slug, name string, now time.Time) 
 	if err := transfer.Export(ctx, d, &records); err != nil {
 		return err
 	}
-	var bad error
-	_, err := into.Import(ctx, &records, func(_ int, err error) { bad = errors.Join(bad, err) })
-	return errors.Join(err, bad)
+	var lineErrs error
+	_, err := importer.Import(ctx, &records, func(_ int, err error) { lineErrs = errors.Join(lineErrs, err) })
+	return errors.Join(err, lineErrs)
 }
 
-// maker makes up books, and holds them for the export.
-type maker struct {
+// generator makes up books, and holds them for the export.
+type generator struct {
 	random  *rand.Rand
 	now     billing.Time
 	org     billing.Organization
@@ -90,7 +90,7 @@ type maker struct {
 }
 
 // Export implements transfer.Books.
-func (d *maker) Export(_ context.Context, sink billing.ExportSink) error {
+func (d *generator) Export(_ context.Context, sink billing.ExportSink) error {
 	if err := sink.Organization(d.org); err != nil {
 		return err
 	}
@@ -108,20 +108,20 @@ func (d *maker) Export(_ context.Context, sink billing.ExportSink) error {
 }
 
 // makeLeases makes up builds day by day, fewer at weekends, most of them during the day.
-func (d *maker) makeLeases() {
+func (d *generator) makeLeases() {
 	numbers := make([]int64, len(pipelines))
 	ids := make([]billing.ID, len(pipelines))
 	for i := range pipelines {
 		ids[i] = billing.NewID()
 	}
 	for day := d.now.Floor(billing.Day) - Days*billing.Day; day <= d.now; day += billing.Day {
-		share := 1.0
+		weekendFactor := 1.0
 		if weekday := day.Std().Weekday(); weekday == time.Saturday || weekday == time.Sunday {
-			share = 0.15
+			weekendFactor = 0.15
 		}
 		for i, p := range pipelines {
 			var starts []billing.Time
-			for range int(p.buildsPerDay*share*(0.6+0.8*d.random.Float64()) + d.random.Float64()) {
+			for range int(p.buildsPerDay*weekendFactor*(0.6+0.8*d.random.Float64()) + d.random.Float64()) {
 				hour := 13 + 3*d.random.NormFloat64()
 				starts = append(starts, day+billing.Time(min(max(hour, 0), 23.9)*float64(billing.Hour))+billing.Time(d.random.Int64N(int64(billing.Second))))
 			}
@@ -135,21 +135,21 @@ func (d *maker) makeLeases() {
 		}
 	}
 	// At least one job is always at work when people look.
-	current := d.build(pipelines[0], ids[0], numbers[0]+1, d.now-20*billing.Second)
-	d.leases = append(d.leases, current...)
+	runningBuild := d.build(pipelines[0], ids[0], numbers[0]+1, d.now-20*billing.Second)
+	d.leases = append(d.leases, runningBuild...)
 	slices.SortStableFunc(d.leases, func(a, b billing.Lease) int { return int(a.StartedAt - b.StartedAt) })
 }
 
-func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start billing.Time) (leases []billing.Lease) {
+func (d *generator) build(p pipeline, pipelineID billing.ID, number int64, start billing.Time) (leases []billing.Lease) {
 	buildID, slug := billing.NewID(), strings.ToLower(strings.ReplaceAll(p.name, " ", "-"))
-	free := start
+	lastFinish := start
 	for _, s := range p.steps {
-		if d.random.Float64() < s.skipped {
+		if d.random.Float64() < s.skipProbability {
 			continue
 		}
 		begin := start
 		if s.dependsOnStepBeforeThis {
-			begin = free
+			begin = lastFinish
 		}
 		begin += billing.Time(d.random.Int64N(int64(4 * billing.Second)))
 		if begin >= d.now {
@@ -166,9 +166,9 @@ func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start bil
 		}
 		if end := begin + billing.Time(seconds)*billing.Second; end <= d.now {
 			l.FinishedAt, l.DurationSeconds = &end, &seconds
-			free = max(free, end)
+			lastFinish = max(lastFinish, end)
 		} else {
-			free = d.now
+			lastFinish = d.now
 		}
 		leases = append(leases, l)
 	}
@@ -177,17 +177,17 @@ func (d *maker) build(p pipeline, pipelineID billing.ID, number int64, start bil
 
 // bill debits the leases in the order in which they finished, with credits between them: a coupon to begin with, a payment
 // whenever the balance runs low, now and then a refund.
-func (d *maker) bill() error {
+func (d *generator) bill() error {
 	balance := int64(0)
 	last := billing.Time(0)
-	enter := func(amount int64, source billing.Source, description *string, at billing.Time, lease *billing.ID) {
+	addEntry := func(amount int64, source billing.Source, description *string, at billing.Time, lease *billing.ID) {
 		balance += amount
 		last = max(at, last+1) // entries of one time would have to come in the order of their ids
 		d.entries = append(d.entries, billing.Entry{
 			ID: billing.NewID(), AmountCents: amount, Source: source, Description: description, CreatedAt: last, LeaseID: lease,
 		})
 	}
-	enter(2_500, billing.SourceCouponRedemption, new("Coupon WELCOME25"), d.now.Floor(billing.Day)-Days*billing.Day, nil)
+	addEntry(2_500, billing.SourceCouponRedemption, new("Coupon WELCOME25"), d.now.Floor(billing.Day)-Days*billing.Day, nil)
 	var finished []*billing.Lease
 	for i := range d.leases {
 		l := &d.leases[i]
@@ -205,12 +205,12 @@ func (d *maker) bill() error {
 	for i, l := range finished {
 		at := *l.FinishedAt
 		if balance < 1_000 {
-			enter(20_000, billing.SourceStripeTopup, new("Top-up by card"), at, nil)
+			addEntry(20_000, billing.SourceStripeTopup, new("Top-up by card"), at, nil)
 		}
 		if i%1500 == 1499 {
-			enter(500, billing.SourceRefund, new("Refund for a disturbance"), at, nil)
+			addEntry(500, billing.SourceRefund, new("Refund for a disturbance"), at, nil)
 		}
-		enter(*l.AmountCents, billing.SourceVMLeaseDebit, l.Describe(), at, l.ID)
+		addEntry(*l.AmountCents, billing.SourceVMLeaseDebit, l.Describe(), at, l.ID)
 	}
 	return nil
 }

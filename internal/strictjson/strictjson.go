@@ -55,16 +55,16 @@ func Text[T any](parse func(string) (T, error)) *json.Unmarshalers {
 
 // Decode reads one JSON value into a Go value. Every error is an *Error.
 func Decode(data []byte, into any, unmarshalers *json.Unmarshalers) error {
-	return explain(json.Unmarshal(data, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(unmarshalers)))
+	return asError(json.Unmarshal(data, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(unmarshalers)))
 }
 
 // DecodeObject reads a JSON object. value reads the value of each key, and returns ErrUnknownKey for one that is not known.
 // A key is valid until the decoder goes on. Every error is an *Error.
 func DecodeObject(data []byte, value func(key []byte, dec *jsontext.Decoder) error) error {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
-	begin, err := dec.ReadToken()
-	if err == nil && begin.Kind() != '{' {
-		return &Error{"", MustNotBe(begin.Kind())}
+	firstToken, err := dec.ReadToken()
+	if err == nil && firstToken.Kind() != '{' {
+		return &Error{"", MustNotBe(firstToken.Kind())}
 	}
 	for err == nil && dec.PeekKind() != '}' {
 		var quoted jsontext.Value
@@ -75,7 +75,7 @@ func DecodeObject(data []byte, value func(key []byte, dec *jsontext.Decoder) err
 		if bytes.IndexByte(key, '\\') >= 0 {
 			key, _ = jsontext.AppendUnquote(nil, quoted) // the decoder has checked it
 		}
-		if err = value(key, dec); err != nil && !decoders(err) {
+		if err = value(key, dec); err != nil && !isDecoderError(err) {
 			return &Error{Field(dec.StackPointer()), err}
 		}
 	}
@@ -88,11 +88,11 @@ func DecodeObject(data []byte, value func(key []byte, dec *jsontext.Decoder) err
 		}
 		err = cmp.Or(err, errors.New("has something after its end"))
 	}
-	return explain(err)
+	return asError(err)
 }
 
-// decoders reports whether an error is one of a decoder, which names the place itself.
-func decoders(err error) bool {
+// isDecoderError reports whether an error is one of a decoder, which names the place itself.
+func isDecoderError(err error) bool {
 	_, syntactic := errors.AsType[*jsontext.SyntacticError](err)
 	_, semantic := errors.AsType[*json.SemanticError](err)
 	return syntactic || semantic || errors.Is(err, io.ErrUnexpectedEOF)
@@ -112,8 +112,8 @@ func Integer(token jsontext.Token) (int64, error) {
 
 var errNotInteger = errors.New("must be an integer of at most 64 bits")
 
-// explain turns an error of a decoder, which speaks of Go types, into one that speaks of the JSON.
-func explain(err error) error {
+// asError turns an error of a decoder, which names Go types, into an *Error, which names the place in the JSON.
+func asError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -178,14 +178,14 @@ func Plain(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "json: "), "jsontext: ")
 }
 
-var kinds = map[jsontext.Kind]string{
+var kindNames = map[jsontext.Kind]string{
 	'n': "null", 't': "true", 'f': "false", '"': "a string", '0': "a number", '{': "an object", '[': "an array",
 }
 
 // MustNotBe is the reason of a value of the wrong kind.
-func MustNotBe(kind jsontext.Kind) error { return fmt.Errorf("must not be %s", kinds[kind]) }
+func MustNotBe(kind jsontext.Kind) error { return fmt.Errorf("must not be %s", kindNames[kind]) }
 
-var index = regexp.MustCompile(`\.(\d+)`)
+var arrayIndex = regexp.MustCompile(`\.(\d+)`)
 
 // maxKey is how much of a key an error repeats, in characters. A key may be as long as a body.
 const maxKey = 64
@@ -198,5 +198,5 @@ func Field(pointer jsontext.Pointer) string {
 			keys[i] = fmt.Sprintf("%.*s…", maxKey, key)
 		}
 	}
-	return index.ReplaceAllString(strings.Join(keys, "."), "[$1]")
+	return arrayIndex.ReplaceAllString(strings.Join(keys, "."), "[$1]")
 }

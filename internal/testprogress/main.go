@@ -69,29 +69,29 @@ type testID struct{ pkg, test string }
 
 // progress shows the events of one run.
 type progress struct {
-	mu       sync.Mutex
-	ended    bool // the summary was printed
-	out      io.Writer
-	interval time.Duration
-	begun    time.Time
-	quiet    *time.Timer              // fires when no line was printed for the interval
-	running  map[testID]time.Time     // when each running test began
-	output   map[testID]*bytes.Buffer // the output of each unfinished test
-	failures []testID                 // tests that failed themselves, not only through a subtest
-	failed   map[testID]bool          // all tests that failed
-	counts   map[string]int           // finished tests by result
-	skipped  map[string]int           // skipped tests by reason
-	notes    []string                 // lines to repeat at the end
+	mu         sync.Mutex
+	ended      bool // the summary was printed
+	out        io.Writer
+	interval   time.Duration
+	startedAt  time.Time
+	quietTimer *time.Timer              // fires when no line was printed for the interval
+	running    map[testID]time.Time     // when each running test began
+	output     map[testID]*bytes.Buffer // the output of each unfinished test
+	failures   []testID                 // tests that failed themselves, not only through a subtest
+	failed     map[testID]bool          // all tests that failed
+	counts     map[string]int           // finished tests by result
+	skipped    map[string]int           // skipped tests by reason
+	notes      []string                 // lines to repeat at the end
 }
 
 func newProgress(out io.Writer, interval time.Duration) *progress {
 	p := &progress{
-		out: out, interval: interval, begun: time.Now(),
+		out: out, interval: interval, startedAt: time.Now(),
 		running: map[testID]time.Time{}, output: map[testID]*bytes.Buffer{}, failed: map[testID]bool{}, counts: map[string]int{}, skipped: map[string]int{},
 	}
 	p.mu.Lock() // the timer may fire before it is assigned
 	defer p.mu.Unlock()
-	p.quiet = time.AfterFunc(interval, p.showRunning)
+	p.quietTimer = time.AfterFunc(interval, p.showRunning)
 	return p
 }
 
@@ -116,7 +116,7 @@ func (p *progress) follow(events io.Reader) error {
 
 // print writes a text and begins a new interval. The caller holds mu.
 func (p *progress) print(text string) {
-	p.quiet.Reset(p.interval)
+	p.quietTimer.Reset(p.interval)
 	_, _ = io.WriteString(p.out, text)
 }
 
@@ -187,7 +187,7 @@ func (p *progress) fail(id testID, output *bytes.Buffer) {
 	if !bySubtest {
 		p.failures = append(p.failures, id)
 	}
-	p.print(fmt.Sprintf("\nFAIL  %s %s\n%s\n", short(id.pkg), id.test, trimmed(output)))
+	p.print(fmt.Sprintf("\nFAIL  %s %s\n%s\n", shortPath(id.pkg), id.test, withoutFrames(output)))
 }
 
 // finishPackage prints the closing line of a package. If the package failed, it also prints the output outside of tests.
@@ -202,7 +202,7 @@ func (p *progress) finishPackage(id testID, output, action string) {
 	// A panic, a data race or a timeout ends tests that then have no result of their own.
 	for other := range p.running {
 		if other.pkg == id.pkg {
-			output = trimmed(p.output[other]) + "\n" + output
+			output = withoutFrames(p.output[other]) + "\n" + output
 			p.failures = append(p.failures, other)
 			delete(p.running, other)
 		}
@@ -221,19 +221,19 @@ func (p *progress) showRunning() {
 	var names []string
 	for id := range p.running {
 		if id.test != "" && !p.hasRunningSubtest(id) {
-			names = append(names, short(id.pkg)+" "+id.test)
+			names = append(names, shortPath(id.pkg)+" "+id.test)
 		}
 	}
 	slices.Sort(names)
-	doing := "building"
+	activity := "building"
 	if len(names) > 0 {
 		const shown = 3
-		doing = "running " + strings.Join(names[:min(shown, len(names))], ", ")
+		activity = "running " + strings.Join(names[:min(shown, len(names))], ", ")
 		if len(names) > shown {
-			doing += fmt.Sprintf(" and %d more", len(names)-shown)
+			activity += fmt.Sprintf(" and %d more", len(names)-shown)
 		}
 	}
-	p.print(fmt.Sprintf("…     %s: %s\n", p.elapsed(), doing))
+	p.print(fmt.Sprintf("…     %s: %s\n", p.elapsed(), activity))
 }
 
 func (p *progress) hasRunningSubtest(id testID) bool {
@@ -251,7 +251,7 @@ func (p *progress) summarize() {
 	if len(p.failures) > 0 {
 		p.print("\nThese failed:\n")
 		for _, id := range p.failures {
-			p.print("      " + short(id.pkg) + " " + id.test + "\n")
+			p.print("      " + shortPath(id.pkg) + " " + id.test + "\n")
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(p.skipped)) {
@@ -259,38 +259,38 @@ func (p *progress) summarize() {
 	}
 	p.print(strings.Join(p.notes, ""))
 	p.print(fmt.Sprintf("\n%d passed, %d failed, %d skipped in %s\n", p.counts["pass"], p.counts["fail"], p.counts["skip"], p.elapsed()))
-	p.quiet.Stop()
+	p.quietTimer.Stop()
 	p.ended = true
 }
 
-func (p *progress) elapsed() time.Duration { return time.Since(p.begun).Round(time.Second) }
+func (p *progress) elapsed() time.Duration { return time.Since(p.startedAt).Round(time.Second) }
 
-// short leaves out the path of the module.
-func short(pkg string) string {
+// shortPath leaves out the path of the module.
+func shortPath(pkg string) string {
 	const module = "github.com/harmont-dev/harmont-billing"
-	if rest := strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/"); rest != "" {
-		return "./" + rest
+	if relative := strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/"); relative != "" {
+		return "./" + relative
 	}
 	return "."
 }
 
-// trimmed leaves out the lines by which go test -v frames the output of a test.
-func trimmed(output *bytes.Buffer) string {
+// withoutFrames leaves out the lines by which go test -v frames the output of a test.
+func withoutFrames(output *bytes.Buffer) string {
 	if output == nil {
 		return ""
 	}
-	var kept []string
+	var lines []string
 	for line := range strings.SplitSeq(strings.TrimRight(output.String(), "\n"), "\n") {
 		if !strings.HasPrefix(line, "=== ") {
-			kept = append(kept, line)
+			lines = append(lines, line)
 		}
 	}
-	return strings.Join(kept, "\n")
+	return strings.Join(lines, "\n")
 }
 
 // skipReason is the text of t.Skip.
 func skipReason(output *bytes.Buffer) string {
-	for line := range strings.SplitSeq(trimmed(output), "\n") {
+	for line := range strings.SplitSeq(withoutFrames(output), "\n") {
 		text := strings.TrimSpace(line)
 		if _, reason, found := strings.Cut(text, ": "); found && !strings.HasPrefix(text, "--- ") {
 			return reason

@@ -46,7 +46,7 @@ func Decode[T any](body []byte, code string, into *T, decode func(*Decoder, *T) 
 		if _, err = d.json.ReadToken(); errors.Is(err, io.EOF) {
 			return nil
 		}
-		err = d.fail(errors.New("has something after its end"))
+		err = d.errorAtValue(errors.New("has something after its end"))
 	}
 	return WithCode(err, code)
 }
@@ -59,13 +59,13 @@ func WithCode(err error, code string) error {
 	return err
 }
 
-// fail makes an error of the value that was read last, or of its key.
-func (d *Decoder) fail(reason error) error {
+// errorAtValue makes an error of the value that was read last, or of its key.
+func (d *Decoder) errorAtValue(reason error) error {
 	return &Error{Field: strictjson.Field(d.json.StackPointer()), Reason: reason}
 }
 
-// malformed makes an error of one that reading a token gave.
-func (d *Decoder) malformed(err error) error {
+// decodeError makes an error of one that reading a token gave.
+func (d *Decoder) decodeError(err error) error {
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		reason := syntactic.Err
 		if errors.Is(reason, jsontext.ErrDuplicateName) {
@@ -80,9 +80,9 @@ func (d *Decoder) malformed(err error) error {
 func (d *Decoder) expect(kind jsontext.Kind) error {
 	if got := d.json.PeekKind(); got != kind {
 		if _, err := d.json.ReadToken(); err != nil {
-			return d.malformed(err)
+			return d.decodeError(err)
 		}
-		return d.fail(strictjson.MustNotBe(got))
+		return d.errorAtValue(strictjson.MustNotBe(got))
 	}
 	return nil
 }
@@ -93,18 +93,18 @@ type Required struct{ Key, Code string }
 // Object reads an object. For each key the function reads the value and reports true, or reports false where the key is
 // unknown. Errors inside the object get the code, except for keys that are unknown or come twice, which say nothing about
 // the value that the object stands for.
-func (d *Decoder) Object(code string, required []Required, open bool, member func(key []byte) (known bool, err error)) error {
+func (d *Decoder) Object(code string, required []Required, additional bool, member func(key []byte) (known bool, err error)) error {
 	if err := d.expect('{'); err != nil {
 		return WithCode(err, code)
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return d.malformed(err)
+		return d.decodeError(err)
 	}
 	missing := uint64(1)<<len(required) - 1
 	for d.json.PeekKind() != '}' {
 		quoted, err := d.json.ReadValue()
 		if err != nil {
-			return d.malformed(err)
+			return d.decodeError(err)
 		}
 		key := []byte(quoted[1 : len(quoted)-1])
 		if bytes.IndexByte(key, '\\') >= 0 {
@@ -120,16 +120,16 @@ func (d *Decoder) Object(code string, required []Required, open bool, member fun
 		case err != nil:
 			return withObjectCode(err, code)
 		case known:
-		case open:
+		case additional:
 			if err := d.json.SkipValue(); err != nil {
-				return d.malformed(err)
+				return d.decodeError(err)
 			}
 		default:
-			return d.fail(strictjson.ErrUnknownKey)
+			return d.errorAtValue(strictjson.ErrUnknownKey)
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return d.malformed(err)
+		return d.decodeError(err)
 	}
 	for i, r := range required {
 		if missing&(1<<i) != 0 {
@@ -155,7 +155,7 @@ func Nullable[T any](d *Decoder, into **T, read func(*T) error) error {
 	if d.json.PeekKind() == 'n' {
 		_, err := d.json.ReadToken()
 		if err != nil {
-			return d.malformed(err)
+			return d.decodeError(err)
 		}
 		return nil
 	}
@@ -178,11 +178,11 @@ func List[T any](d *Decoder, into *[]T, minItems, maxItems int, decode func(*Dec
 		return err
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return d.malformed(err)
+		return d.decodeError(err)
 	}
 	field := d.json.StackPointer()
 	wrongCount := func() error {
-		return &Error{Field: strictjson.Field(field), Reason: fmt.Errorf("must have %s", between(int64(minItems), int64(maxItems), "items"))}
+		return &Error{Field: strictjson.Field(field), Reason: fmt.Errorf("must have %s", describeRange(int64(minItems), int64(maxItems), "items"))}
 	}
 	items := []T{}
 	for d.json.PeekKind() != ']' {
@@ -195,7 +195,7 @@ func List[T any](d *Decoder, into *[]T, minItems, maxItems int, decode func(*Dec
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return d.malformed(err)
+		return d.decodeError(err)
 	}
 	if len(items) < minItems {
 		return wrongCount()
@@ -211,14 +211,14 @@ func (d *Decoder) Integer(into *int64, rule *Integer) error {
 	}
 	text, err := d.json.ReadValue()
 	if err != nil {
-		return d.malformed(err)
+		return d.decodeError(err)
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
-		return d.fail(errNotInteger)
+		return d.errorAtValue(errNotInteger)
 	}
 	if err := rule.check(n); err != nil {
-		return d.fail(err)
+		return d.errorAtValue(err)
 	}
 	*into = n
 	return nil
@@ -231,7 +231,7 @@ func (d *Decoder) Boolean(into *bool) error {
 		return d.expect('t')
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return d.malformed(err)
+		return d.decodeError(err)
 	}
 	*into = kind == 't'
 	return nil
@@ -243,7 +243,7 @@ func (d *Decoder) text() (string, error) {
 	}
 	token, err := d.json.ReadToken()
 	if err != nil {
-		return "", d.malformed(err)
+		return "", d.decodeError(err)
 	}
 	return token.String(), nil
 }
@@ -255,7 +255,7 @@ func Text[T ~string](d *Decoder, into *T, rule *String) error {
 		return err
 	}
 	if err := rule.check(text); err != nil {
-		return d.fail(err)
+		return d.errorAtValue(err)
 	}
 	*into = T(text)
 	return nil
@@ -269,7 +269,7 @@ func (d *Decoder) UUID(into *uuid.UUID) error {
 	}
 	id, err := billing.ParseID(text)
 	if err != nil {
-		return d.fail(errNotUUID)
+		return d.errorAtValue(errNotUUID)
 	}
 	*into = uuid.UUID(id)
 	return nil
@@ -283,7 +283,7 @@ func (d *Decoder) Time(into *time.Time) error {
 	}
 	t, err := billing.ParseTime(text)
 	if err != nil {
-		return d.fail(err)
+		return d.errorAtValue(err)
 	}
 	*into = t.Std()
 	return nil

@@ -25,7 +25,7 @@ type Integer struct{ Minimum, Maximum int64 }
 
 func (r *Integer) check(n int64) error {
 	if n < r.Minimum || n > r.Maximum {
-		return fmt.Errorf("must be %s", between(r.Minimum, r.Maximum, ""))
+		return fmt.Errorf("must be %s", describeRange(r.Minimum, r.Maximum, ""))
 	}
 	return nil
 }
@@ -40,7 +40,7 @@ type String struct {
 func (r *String) check(text string) error {
 	if r.MinLength > 0 || r.MaxLength < math.MaxInt {
 		if n := utf8.RuneCountInString(text); n < r.MinLength || n > r.MaxLength {
-			return fmt.Errorf("must have %s", between(int64(r.MinLength), int64(r.MaxLength), "characters"))
+			return fmt.Errorf("must have %s", describeRange(int64(r.MinLength), int64(r.MaxLength), "characters"))
 		}
 	}
 	if r.Values != nil && !slices.Contains(r.Values, text) {
@@ -52,8 +52,8 @@ func (r *String) check(text string) error {
 	return nil
 }
 
-// between describes a range in words. The extreme values of int64 stand for no bound.
-func between(low, high int64, unit string) string {
+// describeRange describes a range in words. The extreme values of int64 stand for no bound.
+func describeRange(low, high int64, unit string) string {
 	var text string
 	switch {
 	case high == math.MaxInt64:
