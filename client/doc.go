@@ -13,54 +13,53 @@
 //	}
 //	fmt.Println(balance.BalanceCents)
 //
-// A [Client] has one method for each operation of the API, named after its operationId. Further methods walk long lists:
-// [Client.Transactions] and [Client.Organizations] page by page, [Client.TransactionsSince] from where a poller was last,
-// and [Client.UsageBreakdown] build by build. A [Recorder] takes the leases of a scheduler one by one.
+// A [Client] has one method for each operation of the API, named after its operationId. Other methods iterate over long lists:
+// [Client.Transactions], [Client.Leases] and [Client.Organizations] fetch pages, [Client.TransactionsSince] continues after a known entry,
+// and [Client.UsageBreakdown] decodes one build at a time. A [Recorder] records single leases in batches.
 //
-// An [Option] is for a whole client or for one call: every method takes some at its end.
+// An [Option] applies to all calls of a client, or to the one call that it is passed to.
 //
 //	balance, err := c.GetBillingBalance(ctx, "acme", client.WithTimeout(time.Second), client.WithMaxRetries(0))
 //
-// The types of the API are all here, under the names of the contract, so that this is the only package to import. Optional
-// fields are pointers; Go's new makes one from a value:
+// The package declares all types of the API under the names of the contract, so that programs import no other package. Optional fields are
+// pointers, which the built-in function new makes from values:
 //
 //	lease := client.Lease{JobID: new(job.ID), JobName: new("Integration"), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start}
 //
 // # Values
 //
-// Amounts are integer cents. Credits are positive, debits negative or 0; only the total_cents of usage and of its series
-// is a cost, and positive. Times are exact to the microsecond. A nil pointer in an answer is the API's null: unknown or
-// not applicable.
+// Amounts are integer cents. Credits are positive and debits are negative or 0. The TotalCents of usage and of its series are costs, which
+// are positive or 0. Times have microsecond precision. A nil pointer in an answer stands for null: the value is unknown or does not apply.
 //
 // # Errors
 //
-// A method fails in one of four ways, and never returns a zero value for a field that the answer does not have:
+// A method returns one of four kinds of errors. It never returns a zero value for a field that the answer lacks.
 //
-//   - [*Error]: the server, or a proxy before it, answered outside 2xx. Programs go by its code, as
-//     errors.Is(err, client.ErrLeaseConflict), and by Type for a code they do not know.
-//   - [ErrInvalidResponse], by [errors.Is]: the answer was 2xx but does not follow the contract.
-//   - [*net/url.Error], by [errors.AsType]: no answer, or half of one. [errors.Is] finds [context.DeadlineExceeded],
-//     [context.Canceled] and [io.ErrUnexpectedEOF] in it.
-//   - An error about an argument, of a token source or of a middleware; nothing was sent.
+//   - [*Error]: the server, or a proxy in front of it, answered with a status other than 2xx. [errors.Is] compares its code, as in
+//     errors.Is(err, client.ErrLeaseConflict). Type is for codes that a program does not know.
+//   - [ErrInvalidResponse], found by [errors.Is]: the answer was 2xx but does not follow the contract.
+//   - [*net/url.Error], found by [errors.AsType]: there was no answer, or an incomplete one. It wraps
+//     [context.DeadlineExceeded], [context.Canceled] or [io.ErrUnexpectedEOF].
+//   - Any other error concerns an argument, a token source or a middleware. No request was sent.
 //
-// After the second and the third a write may or may not have taken place. Repeating it is safe: see
-// [Client.RecordLeases] and [Client.PostCredit].
+// After an error of the second or the third kind, a write may have taken place. Repeating it is safe: see [Client.RecordLeases] and
+// [Client.PostCredit].
 //
 // # Retries
 //
-// A request is sent again, at most twice unless [WithMaxRetries] says otherwise, when the answer is a 408, 429, 502, 503 or
-// 504, or when there is none, or half of one, in the time of [WithTimeout]. Before the first retry lie up to 0.5 seconds, and
-// up to twice as long before each further one, at random; and before that the time that the server's Retry-After asks for,
-// at most a minute of it. If the context's deadline would end a wait, the call fails immediately, with
-// the failure itself. Every write has a key before its first attempt, under which the server does it once.
+// The client sends a request again if the answer has the status 408, 429, 502, 503 or 504, or if there is no complete answer within the time
+// of [WithTimeout]. It does so at most twice, unless [WithMaxRetries] sets another number. The wait before the first retry is random, up to
+// 0.5 seconds. The limit doubles with each further retry, up to 8 seconds. The time of a Retry-After header is added, up to one minute. If
+// a wait would end after the deadline of the context, the call returns the last error immediately. Each write has a key from its first
+// attempt on. The server executes it once under this key.
 //
 // # The token
 //
-// The token goes to the host of the base URL and nowhere else: redirects are not followed, they are an [*Error]. It is in
-// no error, in no line of a log and in no print of a Client.
+// The client sends the token only to the host of the base URL. It does not follow redirects, and returns them as an [*Error]. The token does
+// not appear in errors, in log lines or in a printed Client.
 //
 // # Testing
 //
-// A program that uses this package is best tested against the real server, in-process: the package server of this module
-// opens one on a temporary file, and [net/http/httptest] serves it. The example "Testing" shows how.
+// The package server of this module opens a real server on a temporary file, and [net/http/httptest] serves it in the process of the test.
+// The example "Testing" shows how.
 package client

@@ -64,58 +64,101 @@ func TestConsumer(t *testing.T) {
 	}
 }
 
-// The Go code of the README compiles and does what the text says. A block may use what a previous block declares.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// The Go code of the documentation compiles and does what the text says. A block may use what a previous block of the page declares.
+func TestDocumentation(t *testing.T) {
+	for _, page := range []struct {
+		path string
+		role server.Role
+		// output matches all that the code prints. Each page begins with the same ledger, a credit of 5 000 cents.
+		output string
+		newest int64 // the amount of the newest entry afterwards
+	}{
+		{"../README.md", server.RoleWrite, `^5000\n.* 5000 refund\n$`, 5000},
+		{"../docs/sdk.md", server.RoleAdmin, `^balance: 5000
+globex does not exist, or the token does not allow to see it
+posted: 700 cents, already posted before: false
+lease: billed -12
+usage: 720 CPU-seconds for 14 cents
+entry: -2 vm_lease_debit
+entry: -12 vm_lease_debit
+entry: 700 refund
+entry: 5000 refund
+jobs: 2
+$`, -2},
+	} {
+		t.Run(filepath.Base(page.path), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(page.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			program := programOf(t, string(text))
+			file := filepath.Join(t.TempDir(), "main.go")
+			if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+				t.Fatal(err)
+			}
+
+			b := newBilling(t, "acme")
+			c := b.client(t, server.RoleAdmin, "acme")
+			post(t, c, 5000, 5001)
+			token, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: page.role, Organizations: []string{"acme"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "run", "-trimpath", file)
+			// CGO_ENABLED is as in make build, so that both share the cache of the compiler.
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "HARMONT_API_URL="+b.url, "HARMONT_TOKEN="+token)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s\n%s", err, out, program)
+			}
+			if !regexp.MustCompile(page.output).Match(out) {
+				t.Errorf("it prints\n%s", out)
+			}
+			for tx, err := range c.Transactions(t.Context(), "acme") {
+				if err != nil || tx.AmountCents != page.newest {
+					t.Errorf("the newest entry is %v, %v", tx, err)
+				}
+				break
+			}
+		})
+	}
+}
+
+// programOf makes a program of the Go code of a page. Blocks without functions become the body of one function, in their order. A function
+// for tests must be one of the tests of the consumer, which TestConsumer builds.
+func programOf(t *testing.T, page string) string {
+	t.Helper()
+	consumerTests, err := os.ReadFile("../testdata/consumer/main_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
+	var body, functions strings.Builder
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(page, -1)
 	if len(blocks) == 0 {
-		t.Fatal("the README has no Go")
+		t.Fatal("the page has no Go code")
 	}
-	var body strings.Builder
 	for _, block := range blocks {
-		body.Write(block[1])
+		switch {
+		case strings.Contains(block[1], "*testing.T"):
+			if !strings.Contains(string(consumerTests), block[1]) {
+				t.Errorf("the consumer has no\n%s", block[1])
+			}
+		case strings.HasPrefix(block[1], "func "):
+			functions.WriteString(block[1])
+		default:
+			body.WriteString(block[1])
+		}
 	}
+	code := "func main() {\n\tif err := run(context.Background()); err != nil {\n\t\tlog.Fatal(err)\n\t}\n}\n\n" +
+		"func run(ctx context.Context) error {\n" + body.String() + "\treturn nil\n}\n\n" + functions.String()
 	program := "package main\n\n"
-	for name, path := range map[string]string{
-		"client": "github.com/harmont-dev/harmont-billing/client", "context": "context", "errors": "errors", "fmt": "fmt", "log": "log", "os": "os", "time": "time",
+	for _, path := range []string{
+		"context", "errors", "fmt", "log", "os", "strings", "time", "github.com/google/uuid", "github.com/harmont-dev/harmont-billing/client",
 	} {
-		if name == "context" || name == "log" || regexp.MustCompile(`\b`+name+`\.`).MatchString(body.String()) {
+		if regexp.MustCompile(`\b` + filepath.Base(path) + `\.[A-Z]`).MatchString(code) {
 			program += fmt.Sprintf("import %q\n", path)
 		}
 	}
-	program += "\nfunc main() {\n\tif err := run(context.Background()); err != nil {\n\t\tlog.Fatal(err)\n\t}\n}\n\n" +
-		"func run(ctx context.Context) error {\n" + body.String() + "\treturn nil\n}\n"
-	file := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
-		t.Fatal(err)
-	}
-
-	b := newBilling(t, "acme")
-	c := b.client(t, server.RoleAdmin, "acme")
-	post(t, c, 5000, 5001)
-	secret, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleWrite, Organizations: []string{"acme"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("HARMONT_API_URL", b.url)
-	t.Setenv("HARMONT_TOKEN", secret)
-	cmd := exec.CommandContext(t.Context(), "go", "run", "-trimpath", file)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build has it, so that the compiler's cache has all of it
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, program)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != 2 || lines[0] != "5000" || !strings.HasSuffix(lines[1], " 5000 refund") {
-		t.Errorf("it prints %q", lines)
-	}
-	for tx, err := range c.Transactions(t.Context(), "acme") {
-		if err != nil || tx.AmountCents != -12 {
-			t.Errorf("its lease is not the newest entry: %v, %v", tx, err)
-		}
-		break
-	}
+	return program + "\n" + code
 }

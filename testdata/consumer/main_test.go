@@ -12,27 +12,32 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-func TestReport(t *testing.T) {
+func newTestClient(t *testing.T) *client.Client {
+	t.Helper()
 	billing, err := server.Open(t.Context(), server.Config{Database: "sqlite:" + filepath.Join(t.TempDir(), "billing.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { billing.Close() })
-	if _, err := billing.CreateOrganization(t.Context(), "acme", "Acme"); err != nil {
+	if _, err := billing.CreateOrganization(t.Context(), "acme", "Acme, Inc."); err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := billing.CreateToken(t.Context(), server.TokenOptions{Name: "test", Role: server.RoleWrite, Organizations: []string{"acme"}})
+	options := server.TokenOptions{Name: "test", Role: server.RoleAdmin, Organizations: []string{"acme"}}
+	token, _, err := billing.CreateToken(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(billing.Handler())
 	t.Cleanup(srv.Close)
-	t.Setenv("HARMONT_API_URL", srv.URL)
-	t.Setenv("HARMONT_TOKEN", token)
-	c, err := client.FromEnv()
+	c, err := client.New(srv.URL, client.WithToken(token))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+func TestReport(t *testing.T) {
+	c := newTestClient(t)
 	start := time.Date(2026, 6, 6, 10, 0, 0, 0, time.UTC)
 	lease := client.Lease{CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start.Add(time.Hour))}
 	if _, err := c.RecordLeases(t.Context(), "acme", []client.Lease{lease}); err != nil {
