@@ -141,14 +141,20 @@ func (s *Store) Grant(ctx context.Context, hash billing.TokenHash, slug string) 
 	return grant, err
 }
 
+// grantQuery finds a token and the organization with a slug, if the token may see it. If the token may not see it, the database takes the
+// same steps as if there were no such organization, so that the time of the answer does not tell the two apart: $2 is the id of no
+// organization, so every search is made in any case.
+const grantQuery = `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
+	FROM tokens t
+	LEFT JOIN organizations named ON named.slug = $1
+	LEFT JOIN token_organizations m ON m.token_sha256 = t.sha256 AND m.org_id = coalesce(named.org_id, $2)
+	LEFT JOIN organizations o ON o.org_id = coalesce(m.org_id, $2)
+	WHERE t.sha256 = $3`
+
 func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug string) (billing.Grant, error) {
 	grant := billing.Grant{Hash: hash}
 	found := false
-	err := s.db.Query(ctx, `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
-		FROM tokens t
-		LEFT JOIN organizations o ON o.slug = $1
-			AND EXISTS (SELECT 1 FROM token_organizations m WHERE m.token_sha256 = t.sha256 AND m.org_id = o.org_id)
-		WHERE t.sha256 = $2`, []any{slug, hash[:]}, func(r *driver.Row) error {
+	err := s.db.Query(ctx, grantQuery, []any{slug, noID[:], hash[:]}, func(r *driver.Row) error {
 		found = true
 		var id *billing.ID
 		var storedSlug, name *string
@@ -164,6 +170,9 @@ func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug stri
 	}
 	return grant, s.fail(ctx, err)
 }
+
+// noID is the id of nothing.
+var noID billing.ID
 
 // grantAge is for how long a grant is kept. A token that another process revokes is accepted until then. grantAge is well below five
 // seconds, the time within which every server must refuse a revoked token.

@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
@@ -63,6 +66,60 @@ func TestGrantsAreForgotten(t *testing.T) {
 	if n := len(g.byKey); n > maxGrants {
 		t.Errorf("%d grants are kept", n)
 	}
+}
+
+// The store asks as often for an organization that a token may not see as for one that does not exist, and the database takes the same
+// steps for both.
+func TestUnseenOrganizationTakesTheSameSteps(t *testing.T) {
+	onEach(t, func(t *testing.T, database string) {
+		s := open(t, database)
+		for _, slug := range []string{"acme", "globex"} {
+			storetest.CreateOrganization(t, s, slug)
+		}
+		token := billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"acme"}}
+		storetest.Must(t, s.CreateToken(t.Context(), token))
+		queries := map[string]int{}
+		for _, slug := range []string{"globex", "nowhere"} {
+			counted := &counting{Database: s.db}
+			s.db = counted
+			for range 3 {
+				grant, err := s.Grant(t.Context(), token.Hash, slug)
+				storetest.Must(t, err)
+				if grant.Organization != nil {
+					t.Errorf("the token sees %+v", grant.Organization)
+				}
+			}
+			s.db, queries[slug] = counted.Database, counted.queries
+		}
+		if queries["globex"] == 0 || queries["globex"] != queries["nowhere"] {
+			t.Errorf("the numbers of statements are %v", queries)
+		}
+		if !strings.HasPrefix(database, "postgres:") {
+			return // SQLite does not tell its steps
+		}
+		raw := pgtest.Connect(t, database)
+		// The first search finds out whether there is such an organization. steps returns the others, and how many pages they look at.
+		search := regexp.MustCompile(`(?s)Scan [^\n]* on (token_organizations m|organizations o) .*?Buffers: shared hit=\d+`)
+		steps := func(slug string) []string {
+			plan := storetest.Column[string](t, raw, `EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) `+grantQuery, slug, noID[:], token.Hash[:])
+			return search.FindAllString(strings.Join(plan, "\n"), -1)
+		}
+		steps("globex") // reads pages into memory
+		if unseen, missing := steps("globex"), steps("nowhere"); len(unseen) != 2 || !slices.Equal(unseen, missing) {
+			t.Errorf("PostgreSQL takes the steps\n%q\nand\n%q", unseen, missing)
+		}
+	})
+}
+
+// counting is a database that counts queries.
+type counting struct {
+	driver.Database
+	queries int
+}
+
+func (c *counting) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
+	c.queries++
+	return c.Database.Query(ctx, text, args, scan)
 }
 
 // panicking is a database with reads that panic.

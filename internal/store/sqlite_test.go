@@ -240,7 +240,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		}
 	}
 
-	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_sums": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "m": 0, "token_organizations": 0}
+	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_sums": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "named": 0, "m": 0, "token_organizations": 0}
 	for text := range texts.seen {
 		numbered := 0
 		for _, p := range parameter.FindAllStringSubmatch(text, -1) {
@@ -278,7 +278,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		}
 		storetest.Must(t, rows.Err())
 	}
-	for _, table := range []string{"leases", "ledger_entries", "usage_sums", "t", "o", "m"} {
+	for _, table := range []string{"leases", "ledger_entries", "usage_sums", "t", "o", "named", "m"} {
 		if large[table] == 0 {
 			t.Errorf("no plan speaks of %s, so this tests nothing", table)
 		}
