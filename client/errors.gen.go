@@ -42,7 +42,7 @@ const (
 	CodeAmountInvalid Code = "amount_invalid"
 	// CodeBodyInvalid comes with the status 422. The body or a header does not have the form that the call takes. Nothing was changed.
 	CodeBodyInvalid Code = "body_invalid"
-	// CodeRateLimited comes with the status 429. The token has sent more requests than the server allows it.
+	// CodeRateLimited comes with the status 429. The token has sent more requests than the server allows it, or too many requests with invalid tokens came from the same address.
 	CodeRateLimited Code = "rate_limited"
 	// CodeInternal comes with the status 500. The server failed. The cause is in its log, under the request id.
 	CodeInternal Code = "internal"

@@ -207,10 +207,11 @@ var Errors = []ErrorInfo{
 	{
 		Code: CodeRateLimited, Type: "rate_limited", Status: 429,
 		Message: "too many requests",
-		What:    "The token has sent more requests than the server allows it.",
+		What:    "The token has sent more requests than the server allows it, or too many requests with invalid tokens came from the same address.",
 		Fix: []string{
 			"Wait for as many seconds as the `Retry-After` header says, and send the request again.",
 			"Fetch longer windows and larger pages instead of many small ones.",
+			"If the token is invalid, stop using it. A token that was valid when it was used last is served in any case.",
 		},
 	},
 	{

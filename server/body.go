@@ -15,6 +15,7 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
 
@@ -24,6 +25,9 @@ const (
 	earlyBody = 64 << 10
 	// bodyTime is how long the whole of a body may take to arrive.
 	bodyTime = time.Minute
+	// bodyRate is how many bytes a second of a longer body must arrive, and bodyStall for how long its sender may be behind.
+	bodyRate  = 64 << 10
+	bodyStall = 10 * time.Second
 )
 
 // requestBody is the JSON body of a request.
@@ -67,48 +71,133 @@ func (s *Server) readEarly(c echo.Context) error {
 		return body.is(sent)
 	}
 	body.rest = bytes.NewReader(sent)
-	if err := body.read(earlyBody); !errors.Is(err, errLonger) {
+	if err := body.readShort(earlyBody); !errors.Is(err, errLonger) {
 		return err
 	}
 	body.rest = bytes.NewReader(sent)
 	return nil
 }
 
-// readRest reads the body if readEarly has not, and refuses one of more than limit bytes. It tells whether it had to read.
-func readRest(c echo.Context, limit int64) (text []byte, late bool, err error) {
+// readRest reads the body if readEarly has not, and refuses one of more than limit bytes. The caller
+// releases what it returns, if it is not nil, after the request.
+func (s *Server) readRest(c echo.Context, limit int64, token billing.TokenHash) (text []byte, decoding *held, err error) {
 	body, ok := c.Get(bodyKey).(*requestBody)
 	if !ok {
-		return nil, false, nil // there is none, or it is of another media type
+		return nil, nil, nil // there is none, or it is of another media type
 	}
-	if late = body.rest != nil; late {
-		err = errLonger
-		if c.Request().ContentLength <= sentLimit(limit, body.gzipped) {
-			err = body.read(limit)
+	if body.rest != nil {
+		if decoding, err = s.receive(c, body, limit, token); err != nil && decoding != nil {
+			decoding.release()
+			decoding = nil
 		}
 	}
-	if errors.Is(err, errLonger) || int64(len(body.text)) > limit {
+	if errors.Is(err, errLonger) || err == nil && int64(len(body.text)) > limit {
 		err = &http.MaxBytesError{Limit: limit}
 	}
-	return body.text, late, err
+	return body.text, decoding, err
 }
 
-// read reads the rest. It returns errLonger for a body of more than limit bytes.
-func (b *requestBody) read(limit int64) error {
+// receive reads a body that was not read early, within the budget for such bodies.
+func (s *Server) receive(c echo.Context, body *requestBody, limit int64, token billing.TokenHash) (decoding *held, err error) {
+	r := c.Request()
+	if r.ContentLength > sentLimit(limit, body.gzipped) {
+		return nil, errLonger
+	}
+	// The length of a body that is compressed, or sent without its length, is not known. Its share grows with it.
+	first := min(limit, 256<<10)
+	if !body.gzipped && r.ContentLength >= 0 {
+		first = r.ContentLength
+	}
+	control := http.NewResponseController(c.Response())
+	receiving := s.bodies.hold(s.bodies.receiving, token)
+	defer receiving.release()
+	err = receiving.add(r.Context(), first)
+	body.rest = &pacedReader{from: body.rest, control: control, end: time.Now().Add(s.bodyTime), stall: s.bodyStall, patience: s.bodyStall}
+	if err != nil {
+		if errors.Is(err, errOverload) && r.Header.Get("Expect") == "" {
+			// Many clients read no answer before they have sent all of the body.
+			_, _ = io.Copy(io.Discard, io.LimitReader(body.rest, sentLimit(limit, body.gzipped)))
+		}
+		return nil, err
+	}
+	text, err := body.unpacked(limit, first, func(more int64) error { return receiving.add(r.Context(), more) })
+	if err != nil {
+		return nil, err
+	}
+	// The deadline of a read that has not begun would end the request.
+	_ = control.SetReadDeadline(time.Now().Add(s.bodyTime))
+	decoding = s.bodies.hold(s.bodies.decoding, token)
+	if err := decoding.add(r.Context(), int64(len(text))); err != nil {
+		return nil, err
+	}
+	return decoding, body.is(text)
+}
+
+// pacedReader reads a body, and fails with os.ErrDeadlineExceeded if its sender is too slow.
+type pacedReader struct {
+	from     io.Reader
+	control  *http.ResponseController
+	end      time.Time     // when the whole body must be there
+	stall    time.Duration // the most of patience
+	patience time.Duration // for how long the sender may stall; what arrives adds to it
+}
+
+func (p *pacedReader) Read(b []byte) (n int, err error) {
+	begun := time.Now()
+	deadline := begun.Add(p.patience)
+	if deadline.After(p.end) {
+		deadline = p.end
+	}
+	// It fails for a writer that has no deadline to set, such as a test's recorder, which has no slow sender either.
+	_ = p.control.SetReadDeadline(deadline)
+	n, err = p.from.Read(b)
+	p.patience = min(p.patience-time.Since(begun)+time.Duration(n)*time.Second/bodyRate, p.stall)
+	return n, err
+}
+
+// readShort reads a body that was sent early, to at most limit bytes. It returns errLonger for a longer one.
+func (b *requestBody) readShort(limit int64) error {
+	text, err := b.unpacked(limit, limit, func(int64) error { return nil })
+	if err != nil {
+		return err
+	}
+	return b.is(text)
+}
+
+// unpacked reads the rest. It returns errLonger for a body of more than limit bytes. It begins with room for first bytes, and calls more
+// before it makes room for others.
+func (b *requestBody) unpacked(limit, first int64, more func(bytes int64) error) ([]byte, error) {
 	from := b.rest
 	if b.gzipped {
 		// The bound ends a stream that goes on and on and unpacks to nothing.
 		bounded := http.MaxBytesReader(nil, io.NopCloser(from), sentLimit(limit, true))
 		unzip, err := gzip.NewReader(bounded)
 		if err != nil {
-			return unreadable(err)
+			return nil, unreadable(err)
 		}
 		from = unzip
 	}
-	text, err := readUpTo(from, limit, earlyBody)
-	if err != nil {
-		return unreadable(err)
+	text := make([]byte, 0, first+bytes.MinRead)
+	for {
+		n, err := from.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case int64(len(text)) > limit:
+			return nil, errLonger
+		case err == io.EOF:
+			return text, nil
+		case err != nil:
+			return nil, unreadable(err)
+		}
+		if len(text) == cap(text) {
+			room := min(2*first, limit)
+			if err := more(room - first); err != nil {
+				return nil, err
+			}
+			first = room
+			text = append(make([]byte, 0, room+bytes.MinRead), text...)
+		}
 	}
-	return b.is(text)
 }
 
 // is checks the syntax of all of the body, and keeps it.
@@ -185,9 +274,11 @@ func isJSON(header http.Header) bool {
 type strictBinder struct{}
 
 func (strictBinder) Bind(into any, c echo.Context) error {
-	body := callOf(c.Request().Context()).body
-	if len(body) == 0 {
+	call := callOf(c.Request().Context())
+	if len(call.body) == 0 {
 		return fail(gen.CodeBadRequest, "the body is empty; JSON is expected")
 	}
-	return httpserver.DecodeBody(body, into)
+	err := httpserver.DecodeBody(call.body, into)
+	call.body = nil // the decoded values are copies
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -314,6 +315,81 @@ func TestSlowBodies(t *testing.T) {
 			t.Errorf("%.20q with a body that nobody reads is answered with %d %+v", text, res.StatusCode, envelope)
 		}
 	}
+}
+
+// A sender that stalls is cut off long before the time for a whole body ends, and one that stays behind the least rate as well.
+func TestStalledBodies(t *testing.T) {
+	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyStall(100 * time.Millisecond) })
+	token := s.withOrg("acme", server.RoleWrite)
+	for name, header := range map[string]string{"length": "Content-Length: 200001", "no length": "Transfer-Encoding: chunked", "gzip": "Content-Encoding: gzip"} {
+		t.Run(name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			text := padded("{", 200_000)
+			switch name {
+			case "no length":
+				text = fmt.Sprintf("%x\r\n%s\r\n", len(text), text)
+			case "gzip":
+				var random [200_000]byte
+				rand.NewChaCha8([32]byte{}).Read(random[:])
+				text = zip(string(random[:]))[:150_000]
+				header += "\r\nContent-Length: 150001"
+			}
+			if res, envelope := s.raw(postHead(token, header) + text); res.StatusCode != http.StatusRequestTimeout || !res.Close {
+				t.Errorf("the answer is %d %+v", res.StatusCode, envelope)
+			}
+			if n := s.Load().BodyBytes; n != 0 {
+				t.Errorf("%d bytes of the budget are still in use", n)
+			}
+		})
+	}
+}
+
+// Bodies that are received or decoded share a budget. A request that gets no part of it in time is answered with 503, also if its client
+// reads no answer before it has sent everything. A token cannot take all of the budget. Short bodies need no share.
+func TestBodiesShareABudget(t *testing.T) {
+	const large = 300_000
+	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyBudget(4*large, 4*large, 50*time.Millisecond) })
+	token := s.withOrg("acme", server.RoleWrite)
+	other := s.token(server.RoleWrite, "acme")
+	body := padded(leaseBody(), large)
+	var slow []*net.TCPConn
+	for range 2 { // of one token
+		conn := s.dial()
+		if _, err := io.WriteString(conn, postHead(token, fmt.Sprintf("Content-Length: %d", large))+body[:large-1]); err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, conn)
+	}
+	eventually(t, func() bool { return s.Load().BodyBytes == 2*large })
+	for name, header := range map[string]map[string]string{"plain": {}, "no length": {"Transfer-Encoding": "chunked"}, "gzip": {"Content-Encoding": "gzip"}} {
+		sent := body
+		if name == "gzip" {
+			sent = zip(body)
+		}
+		if refused := s.post("leases/acme", token, sent, header).want(503, "unavailable"); refused.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After in %v", name, refused.header)
+		}
+		s.post("leases/acme", other, sent, header).want(200, "")
+	}
+	conn := s.dial()
+	if _, err := io.WriteString(conn, postHead(token, fmt.Sprintf("Content-Length: %d", large))+body); err != nil {
+		t.Fatal(err)
+	}
+	if res, envelope := s.answer(conn); res.StatusCode != 503 || res.Close {
+		t.Errorf("a client that sends everything first gets %d %+v", res.StatusCode, envelope)
+	}
+	s.post("leases/acme", token, leaseBody(), nil).want(200, "")
+	for _, conn := range slow {
+		if _, err := io.WriteString(conn, body[large-1:]); err != nil {
+			t.Fatal(err)
+		}
+		if res, envelope := s.answer(conn); res.StatusCode != 200 {
+			t.Errorf("a slow sender gets %d %+v", res.StatusCode, envelope)
+		}
+	}
+	s.post("leases/acme", token, body, nil).want(200, "")
+	eventually(t, func() bool { return s.Load().BodyBytes == 0 })
 }
 
 // A body that is cut off is answered immediately.

@@ -4,3 +4,11 @@ import "time"
 
 // SetBodyTime sets how long a body may take to arrive.
 func (s *Server) SetBodyTime(d time.Duration) { s.bodyTime = d }
+
+// SetBodyStall sets for how long the sender of a longer body may be behind.
+func (s *Server) SetBodyStall(d time.Duration) { s.bodyStall = d }
+
+// SetBodyBudget sets the bytes of bodies that are received and decoded at the same time, and the wait for a share.
+func (s *Server) SetBodyBudget(receiving, decoding int64, wait time.Duration) {
+	s.bodies = newBodyBudget(receiving, decoding, wait)
+}

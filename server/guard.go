@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,11 +37,13 @@ func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc
 	}
 	call := &call{grant: grant}
 	if op.MaxBodyBytes > 0 {
-		text, late, err := readRest(c, op.MaxBodyBytes)
+		text, decoding, err := s.readRest(c, op.MaxBodyBytes, grant.Hash)
 		if err != nil {
 			return err
 		}
-		if call.body = text; late { // the time that the sender took is not the operation's
+		if call.body = text; decoding != nil { // the time that the sender took is not the operation's
+			defer decoding.releaseMemory()
+			c.Set(bodyKey, nil)
 			end()
 			ctx, end = s.limited(c.Request().Context(), op)
 		}
@@ -81,11 +85,7 @@ func orgOf(ctx context.Context) billing.ID { return callOf(ctx).grant.Organizati
 
 // admit checks the token, the organization and the role.
 func (s *Server) admit(ctx context.Context, c echo.Context, op *wire.Operation) (billing.Grant, error) {
-	token, ok := bearer(c.Request().Header)
-	if !ok {
-		return billing.Grant{}, billing.ErrUnauthorized
-	}
-	grant, err := s.service.Authenticate(ctx, hashToken(token), c.Param("org"))
+	grant, err := s.authenticate(ctx, c)
 	if err != nil {
 		return billing.Grant{}, err
 	}
@@ -101,6 +101,48 @@ func (s *Server) admit(ctx context.Context, c echo.Context, op *wire.Operation) 
 		return billing.Grant{}, fail(gen.CodeForbidden, "the token has the role "+string(grant.Role)+"; this call needs "+op.Role)
 	}
 	return grant, nil
+}
+
+// unlogged is the key in the context of a request that has no line of its own in the log, unless the log has every request.
+const unlogged = "unlogged"
+
+// authenticate finds what the token gives. It limits requests with tokens that are not valid by the address of the client.
+func (s *Server) authenticate(ctx context.Context, c echo.Context) (billing.Grant, error) {
+	token, formed := bearer(c.Request().Header)
+	hash := hashToken(token)
+	known := formed && s.failures.isKnown(hash)
+	if known {
+		grant, err := s.service.Authenticate(ctx, hash, c.Param("org"))
+		if !errors.Is(err, billing.ErrUnauthorized) {
+			return grant, err
+		}
+		s.failures.setKnown(hash, false)
+	}
+	address := addressOf(c.Request().RemoteAddr)
+	fails := func(err error) (billing.Grant, error) {
+		if !s.failures.logs(address) {
+			c.Set(unlogged, true)
+		}
+		return billing.Grant{}, err
+	}
+	if len(c.Request().Header[echo.HeaderAuthorization]) == 0 { // it is no guess, and costs no more than to be refused for other reasons
+		return fails(billing.ErrUnauthorized)
+	}
+	if !s.failures.take(address, time.Now()) {
+		return fails(fail(gen.CodeRateLimited, ""))
+	}
+	if !formed || known {
+		return fails(billing.ErrUnauthorized)
+	}
+	grant, err := s.service.Authenticate(ctx, hash, c.Param("org"))
+	switch {
+	case err == nil:
+		s.failures.setKnown(hash, true)
+	case errors.Is(err, billing.ErrUnauthorized):
+		return fails(err)
+	}
+	s.failures.giveBack(address)
+	return grant, err
 }
 
 // Tokens are this prefix and 43 characters of base64url, 256 bits.

@@ -176,7 +176,8 @@ func validRequestID(id string) bool {
 	return len(id) >= 20 && len(id) <= 200
 }
 
-// logRequests logs each request after its answer: a refused one with the level Info, others with Debug. It tells the observer as well.
+// logRequests logs each request after its answer: a refused one with the level Info, others with Debug. Of failed authentications, it logs
+// only some with the level Info. It tells the observer of all.
 func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.underWay.Add(1)
@@ -187,7 +188,7 @@ func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.answered(c, start, false)
 		r, level := c.Request(), slog.LevelDebug
-		if c.Response().Status >= http.StatusBadRequest {
+		if c.Response().Status >= http.StatusBadRequest && c.Get(unlogged) == nil {
 			level = slog.LevelInfo
 		}
 		if !s.log.Enabled(r.Context(), level) {

@@ -73,7 +73,18 @@ func (s *Server) answered(c echo.Context, start time.Time, cutOff bool) {
 type Load struct {
 	// Requests is the number of requests that a handler works on.
 	Requests int64
+	// BodyBytes is how many bytes of the budget for bodies are in use, and BodyBytesLimit how many there are. Bodies of up to 64 KiB are
+	// not counted.
+	BodyBytes, BodyBytesLimit int64
+	// BodiesRefused is the number of requests, since the start, that got no share of the budget.
+	BodiesRefused int64
 }
 
 // Load returns how busy the server is now.
-func (s *Server) Load() Load { return Load{Requests: s.underWay.Load()} }
+func (s *Server) Load() Load {
+	return Load{
+		Requests:  s.underWay.Load(),
+		BodyBytes: s.bodies.receiving.used.Load() + s.bodies.decoding.used.Load(), BodyBytesLimit: receivingBytes + decodingBytes,
+		BodiesRefused: s.bodies.refused.Load(),
+	}
+}

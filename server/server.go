@@ -73,9 +73,12 @@ type Server struct {
 	basePath       string
 	requestTimeout time.Duration
 	bodyTime       time.Duration
+	bodyStall      time.Duration
 	limiter        *middleware.RateLimiterMemoryStore
 	observer       Observer
 	underWay       atomic.Int64 // requests
+	failures       *failures
+	bodies         *bodyBudget
 	handler        http.Handler
 }
 
@@ -109,11 +112,13 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	s := &Server{
 		store: books, service: billing.NewService(books, rates),
 		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
-		observer: config.Observer,
+		observer:  config.Observer,
+		bodyStall: bodyStall, bodies: newBodyBudget(receivingBytes, decodingBytes, overloadWait),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.failures = newFailures(s.log)
 	if err := books.FollowReplicas(s.log, config.ReadDatabases); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

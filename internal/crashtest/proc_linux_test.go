@@ -21,3 +21,18 @@ func held(pid int) (files, resident int64, err error) {
 	resident, err = strconv.ParseInt(fields[1], 10, 64)
 	return int64(len(open)), resident * int64(os.Getpagesize()), err
 }
+
+// peak returns the most memory that a process ever had resident, in bytes.
+func peak(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(status), "\nVmHWM:")
+	fields := strings.Fields(after)
+	if len(fields) == 0 {
+		return 0, fmt.Errorf("no VmHWM in %s", status)
+	}
+	kilobytes, err := strconv.ParseInt(fields[0], 10, 64)
+	return kilobytes << 10, err
+}

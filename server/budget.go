@@ -1,0 +1,155 @@
+package server
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// overloadWait is how long a request waits for its share of a bounded resource before it is answered with 503.
+const overloadWait = 10 * time.Second
+
+// quota bounds how much of a resource each owner may use.
+type quota[Owner comparable] struct {
+	each int64
+
+	mu     sync.Mutex
+	shares map[Owner]*share // of owners that use the resource or wait for it
+}
+
+type share struct {
+	*semaphore.Weighted
+	users int
+}
+
+func newQuota[Owner comparable](each int64) *quota[Owner] {
+	return &quota[Owner]{each: each, shares: map[Owner]*share{}}
+}
+
+// acquire waits for n units until the context ends, whose error it then returns. An owner is served in the order of its calls.
+func (q *quota[Owner]) acquire(ctx context.Context, owner Owner, n int64) (release func(), err error) {
+	q.mu.Lock()
+	s, ok := q.shares[owner]
+	if !ok {
+		s = &share{Weighted: semaphore.NewWeighted(q.each)}
+		q.shares[owner] = s
+	}
+	s.users++
+	q.mu.Unlock()
+	leave := func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if s.users--; s.users == 0 {
+			delete(q.shares, owner)
+		}
+	}
+	if err := s.Acquire(ctx, n); err != nil {
+		leave()
+		return nil, err
+	}
+	return func() {
+		s.Release(n)
+		leave()
+	}, nil
+}
+
+// The bounds of the bodies of more than earlyBody bytes, in bytes. A token may use half, so that one token cannot keep the others out.
+const (
+	// receivingBytes bounds bodies that are being received. Their memory is their length.
+	receivingBytes = 64 << 20
+	// decodingBytes bounds bodies that are complete, until their requests are answered. Their memory is up to five times their length: the
+	// text, its decoded values, and the parameters of the statements that store them.
+	decodingBytes = 32 << 20
+	// largeBody is the length from which on memory is given back to the system after the request. Garbage of such bodies would otherwise
+	// grow to a multiple of the budget before it is collected.
+	largeBody = 1 << 20
+)
+
+// bodyBudget bounds the memory of bodies.
+type bodyBudget struct {
+	receiving, decoding *stage
+	wait                time.Duration // for a share
+	refused             atomic.Int64
+}
+
+// stage is a part of the way of a body.
+type stage struct {
+	tokens *quota[billing.TokenHash]
+	all    *semaphore.Weighted
+	used   atomic.Int64
+}
+
+func newStage(size int64) *stage {
+	return &stage{tokens: newQuota[billing.TokenHash](size / 2), all: semaphore.NewWeighted(size)}
+}
+
+func newBodyBudget(receiving, decoding int64, wait time.Duration) *bodyBudget {
+	return &bodyBudget{receiving: newStage(receiving), decoding: newStage(decoding), wait: wait}
+}
+
+// errOverload says that a body got no share of the budget in time.
+var errOverload = fail(gen.CodeUnavailable, "other bodies take all of the memory for bodies")
+
+// held is what a request holds of a stage.
+type held struct {
+	budget   *bodyBudget
+	stage    *stage
+	token    billing.TokenHash
+	bytes    int64
+	releases []func()
+}
+
+// hold makes an empty share of a stage. The caller must release it.
+func (b *bodyBudget) hold(s *stage, token billing.TokenHash) *held {
+	return &held{budget: b, stage: s, token: token}
+}
+
+// add waits for n more bytes. It fails with errOverload if there are none within the wait of the budget.
+func (h *held) add(ctx context.Context, n int64) error {
+	waiting, cancel := context.WithTimeout(ctx, h.budget.wait)
+	defer cancel()
+	release, err := h.stage.tokens.acquire(waiting, h.token, n)
+	if err == nil {
+		if err = h.stage.all.Acquire(waiting, n); err != nil {
+			release()
+		}
+	}
+	if err != nil {
+		if ctx.Err() != nil { // the client has left
+			return ctx.Err()
+		}
+		h.budget.refused.Add(1)
+		return errOverload
+	}
+	h.stage.used.Add(n)
+	h.bytes += n
+	h.releases = append(h.releases, release, func() { h.stage.all.Release(n) })
+	return nil
+}
+
+func (h *held) release() {
+	h.stage.used.Add(-h.bytes)
+	for _, release := range h.releases {
+		release()
+	}
+	h.bytes, h.releases = 0, nil
+}
+
+// releaseMemory releases the share of a body whose request was answered. It does not wait.
+func (h *held) releaseMemory() {
+	if h.bytes < largeBody {
+		h.release()
+		return
+	}
+	go func() {
+		debug.FreeOSMemory() // the next body waits for it
+		h.release()
+	}()
+}
