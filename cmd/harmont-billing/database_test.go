@@ -129,7 +129,7 @@ func TestExportIntoAnotherDatabase(t *testing.T) {
 	equal(t, "import", p.reading(books).ok("import", "-"), "-: imported 1 organization, 4 leases, 4 ledger entries.\n")
 	p.ok("token", "create", "--name", "ci", "--role", "write", "--org", "acme")
 	exported := p.ok("export")
-	if n := strings.Count(exported, "\n"); n != 10 {
+	if n := strings.Count(exported, "\n"); n != 11 {
 		t.Errorf("%d lines:\n%s", n, exported)
 	}
 

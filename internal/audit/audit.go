@@ -46,7 +46,8 @@ type auditor struct {
 
 	current  *Report
 	head     *billing.Head
-	last     billing.Entry
+	org      billing.Organization
+	last     billing.Entry // with the digest of the organization before the first entry
 	lifetime sums
 	day      map[billing.Period]*sums // of the leases that started on the day under way, as far as no row has them yet
 	digest   hash.Hash
@@ -113,7 +114,7 @@ func (a *auditor) Damage(what string) error {
 func (a *auditor) Organization(o billing.Organization, head *billing.Head) error {
 	a.finish()
 	a.current = &Report{Organization: o.Slug}
-	a.head, a.last, a.lifetime, a.day, a.digest = head, billing.Entry{}, sums{}, map[billing.Period]*sums{}, sha256.New()
+	a.head, a.org, a.last, a.lifetime, a.day, a.digest = head, o, billing.Entry{Digest: o.Digest()}, sums{}, map[billing.Period]*sums{}, sha256.New()
 	digest(a, billing.OrganizationFields, &o)
 	return nil
 }
@@ -176,7 +177,7 @@ func (a *auditor) EndOfDay() error {
 	return nil
 }
 
-func (a *auditor) Entry(e *billing.Entry, leaseAmount *int64) error {
+func (a *auditor) Entry(e *billing.Entry, lease *billing.Lease) error {
 	a.current.Entries++
 	digest(a, billing.EntryFields, e)
 
@@ -195,10 +196,14 @@ func (a *auditor) Entry(e *billing.Entry, leaseAmount *int64) error {
 	case !debit && e.LeaseID != nil || debit != (e.AmountCents <= 0):
 		a.off("%s: source %s with %d cents", where, e.Source, e.AmountCents)
 	case e.LeaseID == nil: // a credit, or a debit of another system
-	case leaseAmount == nil:
+	case lease == nil || lease.AmountCents == nil:
 		a.off("%s: lease %s does not exist or is not billed", where, e.LeaseID)
-	case *leaseAmount != e.AmountCents:
-		a.off("%s: it debits %d cents, lease %s was billed %d", where, e.AmountCents, e.LeaseID, *leaseAmount)
+	case *lease.AmountCents != e.AmountCents:
+		a.off("%s: it debits %d cents, lease %s was billed %d", where, e.AmountCents, e.LeaseID, *lease.AmountCents)
+	}
+	// The digest before it is the stored one, so a change is found at one place.
+	if e.Digest != e.Chain(a.last.Digest, a.org.ID, lease) {
+		a.off("%s: its digest is not that of the entry, of its lease and of the entry before it", where)
 	}
 	a.last = *e
 	return nil
@@ -216,6 +221,9 @@ func (a *auditor) finish() {
 		if head.Seq != a.last.Seq || head.BalanceCents != a.last.BalanceAfterCents || head.LastAt != a.last.CreatedAt {
 			a.off("ledger_heads: it stands at seq %d with %d cents at %s, the newest entry at seq %d with %d at %s",
 				head.Seq, head.BalanceCents, head.LastAt, a.last.Seq, a.last.BalanceAfterCents, a.last.CreatedAt)
+		}
+		if head.Digest != a.last.Digest {
+			a.off("ledger_heads: its digest is not that of the newest entry")
 		}
 		if lifetime := sumsOf(head.Lifetime); !lifetime.standFor(&a.lifetime) {
 			a.off("ledger_heads: the lifetime sums are %s, all leases add up to %s", lifetime, &a.lifetime)

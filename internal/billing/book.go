@@ -39,6 +39,7 @@ func (n *Needs) Add(other Needs) {
 type Book struct {
 	Head Head
 
+	org     ID
 	now     Time
 	leases  map[ID]Lease
 	jobs    map[ID]ID // job id to lease id
@@ -53,10 +54,10 @@ type Book struct {
 	undo     []func()
 }
 
-// NewBook opens a book at its head. New entries are dated now, or a microsecond after the newest entry where that is later.
-func NewBook(head Head, now Time) *Book {
+// NewBook opens the book of an organization at its head. New entries are dated now, or a microsecond after the newest entry where that is later.
+func NewBook(org ID, head Head, now Time) *Book {
 	return &Book{
-		Head: head, now: now,
+		Head: head, org: org, now: now,
 		leases: map[ID]Lease{}, jobs: map[ID]ID{}, entries: map[ID]Entry{}, debits: map[ID]ID{}, keys: map[string]ID{},
 		stored: map[ID]bool{}, sums: map[Period]Usage{},
 	}
@@ -209,13 +210,19 @@ func (b *Book) nextTime() Time {
 	return max(b.now, min(b.Head.LastAt+1, maxTime))
 }
 
-// append gives the entry its place at the end of the ledger. It fails where the balance would overflow.
+// append gives the entry its place at the end of the ledger. The book has the lease that the entry bills. It fails where the balance would overflow.
 func (b *Book) append(e Entry) (Entry, error) {
 	balance, err := add(b.Head.BalanceCents, e.AmountCents)
 	if err != nil {
 		return Entry{}, err
 	}
 	e.Seq, e.BalanceAfterCents = b.Head.Seq+1, balance
+	var billed *Lease
+	if e.LeaseID != nil {
+		lease := b.leases[*e.LeaseID]
+		billed = &lease
+	}
+	e.Digest = e.Chain(b.Head.Digest, b.org, billed)
 	before := b.Head
 	b.undo = append(b.undo, func() {
 		b.Head = before
@@ -228,7 +235,7 @@ func (b *Book) append(e Entry) (Entry, error) {
 			delete(b.keys, *e.IdempotencyKey)
 		}
 	})
-	b.Head.Seq, b.Head.BalanceCents, b.Head.LastAt = e.Seq, balance, e.CreatedAt
+	b.Head.Seq, b.Head.BalanceCents, b.Head.LastAt, b.Head.Digest = e.Seq, balance, e.CreatedAt, e.Digest
 	b.appended = append(b.appended, e)
 	b.LoadEntry(e)
 	return e, nil

@@ -5,7 +5,7 @@ package billing
 type Field[T any] struct {
 	// Name is the name of the column, and of the key in an export unless Key says otherwise.
 	Name string
-	// Of returns a pointer to the value. It is a *int64, *Time, *string, *Source, *Role, *ID or *TokenHash, or a **int64,
+	// Of returns a pointer to the value. It is a *int64, *Time, *string, *Source, *Role, *ID, *TokenHash or *Digest, or a **int64,
 	// **Time, **string or **ID if the value may be unknown.
 	Of func(*T) any
 
@@ -29,7 +29,7 @@ func (f *Field[T]) ExportKey() string {
 	return f.Name
 }
 
-// Known returns a pointer to the value: a *int64, *Time, *string, *Source, *Role, *ID or *TokenHash, or nil where it is
+// Known returns a pointer to the value: a *int64, *Time, *string, *Source, *Role, *ID, *TokenHash or *Digest, or nil where it is
 // unknown.
 func (f *Field[T]) Known(of *T) any {
 	switch v := f.Of(of).(type) {
@@ -41,6 +41,11 @@ func (f *Field[T]) Known(of *T) any {
 		return orNil(*v)
 	case **ID:
 		return orNil(*v)
+	case *Digest:
+		if *v == (Digest{}) {
+			return nil
+		}
+		return v
 	default:
 		return v
 	}
@@ -53,7 +58,7 @@ func orNil[V any](v *V) any {
 	return v
 }
 
-// LeaseFields are the fields of a lease.
+// LeaseFields are the fields of a lease. Their order is that of a lease in digests, so new fields are added at the end.
 var LeaseFields = []Field[Lease]{
 	{Name: "lease_id", Of: func(l *Lease) any { return &l.ID }},
 	{Name: "job_id", Of: func(l *Lease) any { return &l.JobID }},
@@ -75,7 +80,7 @@ var LeaseFields = []Field[Lease]{
 	{Name: "amount_cents", Of: func(l *Lease) any { return &l.AmountCents }, OmitNull: true},
 }
 
-// EntryFields are the fields of a ledger entry.
+// EntryFields are the fields of a ledger entry. Their order is that of an entry in digests, so new fields are added at the end.
 var EntryFields = []Field[Entry]{
 	{Name: "seq", Of: func(e *Entry) any { return &e.Seq }, Unexported: true},
 	{Name: "entry_id", Of: func(e *Entry) any { return &e.ID }, Key: "id"},
@@ -87,9 +92,11 @@ var EntryFields = []Field[Entry]{
 	{Name: "lease_id", Of: func(e *Entry) any { return &e.LeaseID }},
 	// It is exported so that a credit that is sent again after a move is still known.
 	{Name: "idempotency_key", Of: func(e *Entry) any { return &e.IdempotencyKey }, OmitNull: true},
+	{Name: "digest", Of: func(e *Entry) any { return &e.Digest }, Unexported: true, Computed: true},
 }
 
-// OrganizationFields are the fields of an organization.
+// OrganizationFields are the fields of an organization. Their order is that of an organization in digests, so new fields are added at
+// the end.
 var OrganizationFields = []Field[Organization]{
 	{Name: "slug", Of: func(o *Organization) any { return &o.Slug }},
 	{Name: "name", Of: func(o *Organization) any { return &o.Name }},
@@ -120,6 +127,7 @@ var HeadFields = append([]Field[Head]{
 	{Name: "seq", Of: func(h *Head) any { return &h.Seq }},
 	{Name: "balance_cents", Of: func(h *Head) any { return &h.BalanceCents }},
 	{Name: "last_at", Of: func(h *Head) any { return &h.LastAt }},
+	{Name: "digest", Of: func(h *Head) any { return &h.Digest }},
 }, within(UsageFields, func(h *Head) *Usage { return &h.Lifetime })...)
 
 // SumFields are the fields of the sum of a period.

@@ -31,12 +31,14 @@ type Entry struct {
 	CreatedAt         Time // never before that of the entry before
 	LeaseID           *ID  // the lease that a debit bills; nil for a credit, and for a debit taken over from another system
 	IdempotencyKey    *string
+	Digest            Digest // of the ledger up to this entry
 }
 
 // Head is where an organization's ledger stands.
 type Head struct {
 	Seq          int64 // of the newest entry; 0 when there is none
 	BalanceCents int64
-	LastAt       Time  // when the newest entry was appended
-	Lifetime     Usage // the sum over all finished leases; the cents of no window can exceed it
+	LastAt       Time   // when the newest entry was appended
+	Digest       Digest // of the newest entry; of the organization when there is none
+	Lifetime     Usage  // the sum over all finished leases; the cents of no window can exceed it
 }

@@ -295,7 +295,7 @@ func (op *ImportEntry) Needs() Needs {
 func (op *ImportEntry) Apply(b *Book) error {
 	e := op.Entry
 	if stored, known := b.entries[e.ID]; known {
-		stored.Seq, stored.BalanceAfterCents = e.Seq, e.BalanceAfterCents
+		stored.Seq, stored.BalanceAfterCents, stored.Digest = e.Seq, e.BalanceAfterCents, e.Digest // they follow from its place
 		if !reflect.DeepEqual(stored, e) {
 			return Faultf(ErrEntryConflict, "entry %s is in the ledger with other contents", e.ID)
 		}

@@ -26,7 +26,7 @@ func TestOperationsAppliedAgain(t *testing.T) {
 	sent.ID = nil
 	record := &RecordLeases{Leases: []Lease{sent}, Rates: StandardRates}
 	for _, known := range []bool{false, true, false, true, true, false} {
-		b := NewBook(Head{}, 100)
+		b := NewBook(ID{}, Head{}, 100)
 		if known {
 			b.LoadEntry(entry)
 			b.LoadLease(stored)
@@ -37,7 +37,7 @@ func TestOperationsAppliedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b = NewBook(Head{}, 100)
+		b = NewBook(ID{}, Head{}, 100)
 		if known {
 			b.LoadEntry(entry)
 			b.LoadLease(stored)

@@ -149,6 +149,18 @@ func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, lim
 // Head returns where the ledger stands.
 func (s *Service) Head(ctx context.Context, org ID) (Head, error) { return s.ledger.Head(ctx, org) }
 
+// DigestAt returns the digest of the entry with the number. It fails with ErrEntryNotFound.
+func (s *Service) DigestAt(ctx context.Context, org ID, seq int64) (Digest, error) {
+	entries, err := s.ledger.Entries(ctx, org, seq+1, 1)
+	if err != nil {
+		return Digest{}, err
+	}
+	if len(entries) == 0 || entries[0].Seq != seq {
+		return Digest{}, Faultf(ErrEntryNotFound, "the ledger has no entry %d", seq)
+	}
+	return entries[0].Digest, nil
+}
+
 // Usage sums the finished leases that started in the window.
 func (s *Service) Usage(ctx context.Context, org ID, w Window) (Usage, error) {
 	return s.meter.Usage(ctx, org, w)

@@ -65,8 +65,8 @@ type Meter interface {
 
 // Archive reads the whole database.
 type Archive interface {
-	// Export hands everything to the sink, as of one moment: organizations, tokens, then the leases of each organization
-	// and then its entries in order of Seq. It stops at the sink's first error and returns it.
+	// Export hands everything to the sink, as of one moment: organizations, tokens, then the leases of each organization,
+	// its entries in order of Seq, and its head. It stops at the sink's first error and returns it.
 	Export(ctx context.Context, sink ExportSink) error
 
 	// Audit hands the raw rows to the sink, as of one moment: for each organization its head, day by day the leases that
@@ -94,6 +94,7 @@ type ExportSink interface {
 	Token(Token) error
 	Lease(org Organization, l *Lease) error
 	Entry(org Organization, e *Entry) error
+	Head(org Organization, h *Head) error
 }
 
 // AuditSink receives the rows of Archive.Audit. A row belongs to the organization of the last call of Organization.
@@ -107,6 +108,6 @@ type AuditSink interface {
 	Sum(Period, Usage) error
 	// EndOfDay follows the last row of a day.
 	EndOfDay() error
-	// Entry receives an entry and the billed amount of the lease that it names, nil without a lease.
-	Entry(e *Entry, leaseAmount *int64) error
+	// Entry receives an entry and the lease that it names, nil if it names none or the lease does not exist.
+	Entry(e *Entry, lease *Lease) error
 }

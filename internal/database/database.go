@@ -34,13 +34,21 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Database{Store: store.New(db), sqlite: db}, nil
+		books, err := store.Open(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		return &Database{Store: books, sqlite: db}, nil
 	case scheme == "postgres" || scheme == "postgresql":
 		db, err := postgres.Open(ctx, url)
 		if err != nil {
 			return nil, err
 		}
-		return &Database{Store: store.New(db), postgres: db}, nil
+		books, err := store.Open(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		return &Database{Store: books, postgres: db}, nil
 	}
 	// The text may have a password, so only a scheme is repeated.
 	if !regexp.MustCompile(`^[a-z0-9+]{1,16}$`).MatchString(scheme) || !strings.Contains(url, ":") {

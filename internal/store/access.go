@@ -16,7 +16,7 @@ import (
 func (s *Store) CreateOrganization(ctx context.Context, org billing.Organization) error {
 	err := s.transact(ctx, func(tx driver.Tx) error {
 		s.insert(tx, &organizationTable.Table, [][]any{organizationTable.values(&org, nil)}, ``)
-		s.insert(tx, &headTable.Table, headTable.rows(org.ID, []billing.Head{{}}), ``)
+		s.insert(tx, &headTable.Table, headTable.rows(org.ID, []billing.Head{{Digest: org.Digest()}}), ``)
 		return nil
 	})
 	if s.db.Classify(err) == driver.Duplicate {

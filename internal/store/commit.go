@@ -246,7 +246,7 @@ func (s *Store) load(ctx context.Context, tx driver.Tx, orgs []billing.ID, needs
 	now := billing.TimeOf(time.Now())
 	found := 0
 	for _, org := range orgs {
-		book := billing.NewBook(billing.Head{}, now)
+		book := billing.NewBook(org, billing.Head{}, now)
 		books[org] = book
 		tx.Query(headQuery+s.db.ForUpdate(), []any{org[:]}, func(r *driver.Row) error {
 			found++

@@ -40,7 +40,7 @@ func openStore(ctx context.Context, database string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(db), nil
+	return Open(ctx, db)
 }
 
 // open opens a database that is closed when the test ends.

@@ -186,13 +186,21 @@ func (o *modelOrg) balance() (int64, bool) {
 }
 
 func (o *modelOrg) head() billing.Head {
-	h := billing.Head{Seq: int64(len(o.entries))}
+	h := billing.Head{Seq: int64(len(o.entries)), Digest: o.digestBefore(len(o.entries))}
 	h.BalanceCents, _ = o.balance()
 	h.Lifetime, _ = o.sum(func(billing.Time) bool { return true })
 	if len(o.entries) > 0 {
 		h.LastAt = o.entries[len(o.entries)-1].CreatedAt
 	}
 	return h
+}
+
+// digestBefore returns the digest of the entry before the one at the place.
+func (o *modelOrg) digestBefore(place int) billing.Digest {
+	if place == 0 {
+		return o.Digest()
+	}
+	return o.entries[place-1].Digest
 }
 
 // append adds an entry, unless the balance then is more than can be stored.
@@ -907,6 +915,11 @@ func (d *duel) learn(org *modelOrg, after modelOrg, begun billing.Time) {
 				}
 			}
 		}
+		var billed *billing.Lease
+		if lease := slices.IndexFunc(after.leases, func(l billing.Lease) bool { return want.LeaseID != nil && same(l.ID, want.LeaseID) }); lease >= 0 {
+			billed = &after.leases[lease]
+		}
+		want.Digest = want.Chain(after.digestBefore(old+i), org.ID, billed)
 		d.equal(fmt.Sprint("entry ", got.Seq), *want, got)
 	}
 	*org = after

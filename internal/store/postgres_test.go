@@ -291,7 +291,7 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 		t.Fatalf("there are %d rows; want 4", len(before))
 	}
 	const (
-		entries = `org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at`
+		entries = `org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at, digest`
 		refuse  = "append-only"
 		keep    = "is kept"
 		ids     = "keeps its ids"
@@ -300,13 +300,15 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 	for _, c := range []struct{ text, says string }{
 		{`UPDATE ledger_entries SET amount_cents = 1`, refuse},
 		{`UPDATE ledger_entries SET description = 'x' WHERE seq = 1`, refuse},
+		{`UPDATE ledger_entries SET digest = NULL`, refuse},
+		{`UPDATE ledger_entries SET digest = sha256('') WHERE seq = 1`, refuse},
 		{`DELETE FROM ledger_entries`, refuse},
 		{`DELETE FROM ledger_entries WHERE seq = 2`, refuse},
 		{`TRUNCATE ledger_entries`, refuse},
 		{`TRUNCATE organizations CASCADE`, ""},
-		{`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, gen_random_uuid(), 5, 5, 'refund', 0 FROM organizations
+		{`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, gen_random_uuid(), 5, 5, 'refund', 0, sha256('') FROM organizations
 			ON CONFLICT (org_id, seq) DO UPDATE SET amount_cents = 5`, refuse},
-		{`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, gen_random_uuid(), 5, 5, 'refund', 0 FROM organizations`, "duplicate key"},
+		{`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, gen_random_uuid(), 5, 5, 'refund', 0, sha256('') FROM organizations`, "duplicate key"},
 		{`MERGE INTO ledger_entries e USING organizations o ON e.org_id = o.org_id WHEN MATCHED THEN DELETE`, refuse},
 		{`UPDATE leases SET amount_cents = 0 WHERE finished_at IS NOT NULL`, billed},
 		{`UPDATE leases SET job_name = 'x' WHERE finished_at IS NOT NULL`, billed},

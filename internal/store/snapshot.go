@@ -69,12 +69,12 @@ func (s snapshot) leases(ctx context.Context, org billing.ID, w billing.Window, 
 		})
 }
 
-// entries hands over an organization's entries, with one more column if more is given.
-func (s snapshot) entries(ctx context.Context, org billing.ID, more string, extra []any, take func(*billing.Entry) error) error {
-	return s.Query(ctx, `SELECT `+entryTable.columns+more+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
+// entries hands over an organization's entries.
+func (s snapshot) entries(ctx context.Context, org billing.ID, take func(*billing.Entry) error) error {
+	return s.Query(ctx, `SELECT `+entryTable.columns+` FROM ledger_entries WHERE org_id = $1 ORDER BY seq`, []any{org[:]},
 		func(r *driver.Row) error {
 			var e billing.Entry
-			if err := entryTable.scan(r, &e, extra...); err != nil {
+			if err := entryTable.scan(r, &e); err != nil {
 				return err
 			}
 			return take(&e)
@@ -106,8 +106,18 @@ func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
 			if err := q.leases(ctx, org.ID, always, "", nil, func(l *billing.Lease) error { return sink.Lease(org, l) }); err != nil {
 				return err
 			}
-			if err := q.entries(ctx, org.ID, "", nil, func(e *billing.Entry) error { return sink.Entry(org, e) }); err != nil {
+			if err := q.entries(ctx, org.ID, func(e *billing.Entry) error { return sink.Entry(org, e) }); err != nil {
 				return err
+			}
+			head, err := readHead(ctx, q, org.ID)
+			switch {
+			case errors.Is(err, billing.ErrOrganizationNotFound): // the books are damaged
+			case err != nil:
+				return err
+			default:
+				if err := sink.Head(org, &head); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -147,9 +157,13 @@ func auditOne(ctx context.Context, q snapshot, org billing.Organization, sink bi
 	if err := auditDays(ctx, q, org.ID, sink); err != nil {
 		return err
 	}
-	var leaseAmount *int64
-	return q.entries(ctx, org.ID, `, (SELECT l.amount_cents FROM leases l WHERE l.org_id = $1 AND l.lease_id = ledger_entries.lease_id)`,
-		[]any{&leaseAmount}, func(e *billing.Entry) error { return sink.Entry(e, leaseAmount) })
+	return q.Query(ctx, entriesAndLeases+` ORDER BY e.seq`, []any{org.ID[:]}, func(r *driver.Row) error {
+		var b billedEntry
+		if err := b.scan(r); err != nil {
+			return err
+		}
+		return sink.Entry(&b.entry, b.lease)
+	})
 }
 
 // nextUsage is the earliest time from $2 on at which a lease or a period starts.

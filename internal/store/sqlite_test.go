@@ -62,7 +62,7 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 		return rows
 	}
 	const (
-		entries = `org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at, lease_id, idempotency_key`
+		entries = `org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at, lease_id, idempotency_key, digest`
 		leases  = `org_id, lease_id, job_id, cpu_count, memory_gb, disk_gb, started_at`
 		fresh   = `randomblob(16)`
 	)
@@ -76,10 +76,12 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 		`UPDATE OR REPLACE ledger_entries SET seq = 1 WHERE seq = 2`,
 		`DELETE FROM ledger_entries`,
 		`DELETE FROM ledger_entries WHERE seq = 2`,
-		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 1, ` + fresh + `, 5, 5, 'refund', 0, NULL, NULL FROM organizations`,
-		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 3, entry_id, 5, 5, 'refund', 0, NULL, NULL FROM ledger_entries WHERE seq = 1`,
-		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 3, ` + fresh + `, 0, 5, source, 0, lease_id, NULL FROM ledger_entries WHERE seq = 2`,
-		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 3, ` + fresh + `, 5, 5, 'refund', 0, NULL, 'key' FROM organizations`,
+		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 1, ` + fresh + `, 5, 5, 'refund', 0, NULL, NULL, zeroblob(32) FROM organizations`,
+		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 3, entry_id, 5, 5, 'refund', 0, NULL, NULL, zeroblob(32) FROM ledger_entries WHERE seq = 1`,
+		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 3, ` + fresh + `, 0, 5, source, 0, lease_id, NULL, zeroblob(32) FROM ledger_entries WHERE seq = 2`,
+		`REPLACE INTO ledger_entries (` + entries + `) SELECT org_id, 3, ` + fresh + `, 5, 5, 'refund', 0, NULL, 'key', zeroblob(32) FROM organizations`,
+		`UPDATE ledger_entries SET digest = NULL`,
+		`UPDATE ledger_entries SET digest = zeroblob(32) WHERE seq = 1`,
 		`UPDATE leases SET amount_cents = 0 WHERE finished_at IS NOT NULL`,
 		`UPDATE leases SET job_name = 'x' WHERE finished_at IS NOT NULL`,
 		`UPDATE leases SET finished_at = NULL, duration_seconds = NULL, amount_cents = NULL WHERE finished_at IS NOT NULL`,
@@ -91,7 +93,7 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 		`REPLACE INTO leases (` + leases + `) SELECT org_id, ` + fresh + `, job_id, 1, 1, 1, 0 FROM leases WHERE finished_at IS NULL`,
 		`UPDATE OR REPLACE leases SET lease_id = (SELECT lease_id FROM leases WHERE finished_at IS NOT NULL) WHERE finished_at IS NULL`,
 		`UPDATE OR REPLACE leases SET job_id = (SELECT job_id FROM leases WHERE finished_at IS NOT NULL) WHERE finished_at IS NULL`,
-		`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, ` + fresh + `, 5, 5, 'refund', 0, NULL, NULL FROM organizations
+		`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, ` + fresh + `, 5, 5, 'refund', 0, NULL, NULL, zeroblob(32) FROM organizations
 			ON CONFLICT DO UPDATE SET amount_cents = 5`,
 	} {
 		if _, err := raw.Exec(text); err == nil {

@@ -20,6 +20,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,15 +49,20 @@ type Store struct {
 
 var _ billing.Store = (*Store)(nil)
 
-// New makes a store of a database, which belongs to the store from then on.
-func New(db driver.Database) *Store {
-	return &Store{
+// Open makes a store of a database, which belongs to the store from then on, and completes the digests of books that an earlier version
+// has written.
+func Open(ctx context.Context, db driver.Database) (*Store, error) {
+	s := &Store{
 		db:            db,
 		writing:       make(chan struct{}, 1),
 		commitTimeout: commitTimeout,
 		closeOnce:     sync.OnceValue(db.Close),
 		parts:         usualParts,
 	}
+	if err := s.chain(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("compute the digests of the ledgers: %w", err), s.Close())
+	}
+	return s, nil
 }
 
 // Close implements billing.Store.

@@ -96,7 +96,7 @@ func typeOf(value any) driver.Type {
 		return driver.Bigint
 	case *string, **string, *billing.Source, *billing.Role:
 		return driver.Text
-	case *billing.TokenHash:
+	case *billing.TokenHash, *billing.Digest:
 		return driver.Bytea
 	}
 	panic(fmt.Sprintf("a field of type %T", value))
@@ -118,6 +118,8 @@ func argument(value any) any {
 	case *billing.ID:
 		return v[:]
 	case *billing.TokenHash:
+		return v[:]
+	case *billing.Digest:
 		return v[:]
 	case nil:
 		return nil

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,34 +44,36 @@ func TestUpgrade(t *testing.T) {
 	if *update {
 		makeFixtures(t, newest)
 	}
+	newestAnswers, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("v%d.json", newest)))
+	if err != nil {
+		t.Fatalf("%v; see the comment of -update", err)
+	}
 	for version := 1; version <= newest; version++ {
 		name := filepath.Join("testdata", fmt.Sprintf("v%d", version))
 		want, err := os.ReadFile(name + ".json")
-		if err != nil {
-			t.Fatalf("%v; see the comment of -update", err)
-		}
+		storetest.Must(t, err)
 		t.Run(fmt.Sprintf("v%d/SQLite", version), func(t *testing.T) {
 			old, err := os.ReadFile(name + ".db")
 			storetest.Must(t, err)
 			file := newFile(t)
 			storetest.Must(t, os.WriteFile(file, old, 0o600))
-			upgraded(t, open(t, file), want)
+			upgraded(t, open(t, file), version, want, newestAnswers)
 		})
 		t.Run(fmt.Sprintf("v%d/PostgreSQL", version), func(t *testing.T) {
 			dump, err := os.ReadFile(name + ".sql")
 			storetest.Must(t, err)
 			database := pgtest.Database(t)
 			restore(t, pgtest.Connect(t, database), string(dump))
-			upgraded(t, open(t, database), want)
+			upgraded(t, open(t, database), version, want, newestAnswers)
 		})
 	}
 }
 
 // tree decodes answers. The lines of an export are decoded as well.
-func tree(t *testing.T, answers []byte) (all any) {
+func tree(t *testing.T, answers []byte) (all map[string]any) {
 	t.Helper()
 	storetest.Must(t, json.Unmarshal(answers, &all))
-	lines := all.(map[string]any)["export"].([]any)
+	lines := all["export"].([]any)
 	for i, line := range lines {
 		var record any
 		if line != "" {
@@ -103,17 +107,57 @@ func dropNew(want, got any) (dropped bool) {
 	return dropped
 }
 
+// digestsSince is the first set of migrations with digests of entries.
+const digestsSince = 5
+
+// dropDigests removes the digests, which the fixtures of earlier versions do not have, and returns those of the heads.
+func dropDigests(answers map[string]any) (digests map[string]any) {
+	digests = map[string]any{}
+	for key, books := range answers {
+		if org, ok := strings.CutPrefix(key, "books of "); ok {
+			digests[org] = books.(map[string]any)["head"].(map[string]any)["Digest"]
+		}
+	}
+	answers["export"] = slices.DeleteFunc(answers["export"].([]any), func(line any) bool {
+		record, ok := line.(map[string]any)
+		return ok && record["type"] == "head"
+	})
+	var drop func(any)
+	drop = func(value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			delete(value, "Digest")
+			for _, v := range value {
+				drop(v)
+			}
+		case []any:
+			for _, v := range value {
+				drop(v)
+			}
+		}
+	}
+	drop(answers)
+	return digests
+}
+
 // dropFingerprints removes the fingerprints of an audit, which a new value changes.
-func dropFingerprints(answers any) {
-	for _, report := range answers.(map[string]any)["audit"].([]any) {
+func dropFingerprints(answers map[string]any) {
+	for _, report := range answers["audit"].([]any) {
 		delete(report.(map[string]any), "Fingerprint")
 	}
 }
 
 // upgraded checks a database that an earlier version has made and this one has opened.
-func upgraded(t *testing.T, s *Store, stored []byte) {
+func upgraded(t *testing.T, s *Store, version int, stored, newest []byte) {
 	t.Helper()
 	want, got := tree(t, stored), tree(t, answers(t, s))
+	if version < digestsSince {
+		// The books of all versions are the same, so they have the same digests.
+		wantDigests, digests := dropDigests(tree(t, newest)), dropDigests(got)
+		if len(digests) != 3 || !reflect.DeepEqual(digests, wantDigests) {
+			t.Errorf("the digests are %v, want %v", digests, wantDigests)
+		}
+	}
 	if dropNew(want, got) {
 		dropFingerprints(want)
 		dropFingerprints(got)
@@ -212,6 +256,9 @@ func answers(t *testing.T, s *Store) []byte {
 	text, err := json.Marshal(all, json.Deterministic(true), jsontext.WithIndent("  "), json.WithMarshalers(json.JoinMarshalers(
 		json.MarshalToFunc(func(enc *jsontext.Encoder, id billing.ID) error { return enc.WriteToken(jsontext.String(id.String())) }),
 		json.MarshalToFunc(func(enc *jsontext.Encoder, t billing.Time) error { return enc.WriteToken(jsontext.String(t.String())) }),
+		json.MarshalToFunc(func(enc *jsontext.Encoder, d billing.Digest) error {
+			return enc.WriteToken(jsontext.String(d.String()))
+		}),
 	)))
 	storetest.Must(t, err)
 	return append(text, '\n')

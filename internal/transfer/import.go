@@ -170,6 +170,17 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 			return err
 		}
 		return in.enqueue(ctx, number, slug, op)
+	case typeHead:
+		var slug string
+		var h head
+		given, err := read(line, keyOrg, &slug, headFields, &h)
+		if err == nil {
+			err = given.require("seq", "digest")
+		}
+		if err != nil {
+			return err
+		}
+		return in.checkHead(ctx, slug, h)
 	}
 	return fmt.Errorf("%q is not a type of record", kind)
 }
@@ -237,6 +248,22 @@ func (in *importer) flush(ctx context.Context) error {
 	}
 	in.records = 0
 	return nil
+}
+
+// checkHead compares a ledger with that of the database that wrote the head. The ledger may have got further entries since.
+func (in *importer) checkHead(ctx context.Context, slug string, h head) error {
+	if err := in.flush(ctx); err != nil { // the entries that the head belongs to
+		return err
+	}
+	org, err := in.service.OrganizationBySlug(ctx, slug)
+	if err != nil {
+		return err
+	}
+	digest, err := in.service.DigestAt(ctx, org.ID, h.Seq)
+	if err == nil && digest != h.Digest {
+		err = fmt.Errorf("the ledger of %s up to entry %d is not the one that was exported: its digest is %s, not %s", slug, h.Seq, digest, h.Digest)
+	}
+	return err
 }
 
 func (in *importer) count(op billing.Imported) {

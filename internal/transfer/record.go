@@ -22,12 +22,13 @@ const (
 	typeLease        = "lease"
 	typeCredit       = "credit"
 	typeEntry        = "entry"
+	typeHead         = "head"
 )
 
 // Keys of records that are not fields.
 const (
 	keyType          = "type"
-	keyOrg           = "org"           // the slug of the organization, in a lease, a credit and an entry
+	keyOrg           = "org"           // the slug of the organization, in a lease, a credit, an entry and a head
 	keyOrganizations = "organizations" // the slugs of a token
 )
 
@@ -39,6 +40,17 @@ type creditRecord struct {
 	Source         billing.Source `json:"source"`
 	Description    *string        `json:"description"`
 	IdempotencyKey string         `json:"idempotency_key"`
+}
+
+// head says what the digest of a ledger is, up to the entry with the number. It is checked and changes nothing.
+type head struct {
+	Seq    int64
+	Digest billing.Digest
+}
+
+var headFields = []billing.Field[head]{
+	{Name: "seq", Of: func(h *head) any { return &h.Seq }},
+	{Name: "digest", Of: func(h *head) any { return &h.Digest }},
 }
 
 // slugs are the organizations of a record, beside its fields.
@@ -155,6 +167,8 @@ func readValue(token jsontext.Token, into any) (err error) {
 		**into, err = readText(token, billing.ParseID)
 	case *billing.TokenHash:
 		*into, err = readText(token, parseHash)
+	case *billing.Digest:
+		*into, err = readText(token, billing.ParseDigest)
 	default:
 		err = fmt.Errorf("a field of type %T", into)
 	}
@@ -210,6 +224,8 @@ func appendValue(line []byte, value any) ([]byte, error) {
 		return jsontext.AppendQuote(line, v.String())
 	case *billing.TokenHash:
 		return jsontext.AppendQuote(line, hex.EncodeToString(v[:]))
+	case *billing.Digest:
+		return jsontext.AppendQuote(line, v.String())
 	}
 	return nil, fmt.Errorf("a field of type %T", value)
 }

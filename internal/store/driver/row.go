@@ -66,6 +66,10 @@ func (r *Row) Scan(into ...any) error {
 			r.bytes(v[:])
 		case *billing.TokenHash:
 			r.bytes(v[:])
+		case *billing.Digest:
+			if *v = (billing.Digest{}); !r.null() {
+				r.bytes(v[:])
+			}
 		case **int64:
 			if *v = nil; !r.null() {
 				*v = r.room.numbers.next()

@@ -104,6 +104,12 @@ func array(of driver.Type, values []any) any {
 			all[i].Int64, all[i].Valid = value.(int64)
 		}
 		return all
+	case driver.Bytea:
+		all := make(pgtype.FlatArray[[]byte], len(values))
+		for i, value := range values {
+			all[i], _ = value.([]byte)
+		}
+		return all
 	default:
 		panic("no array of " + of)
 	}

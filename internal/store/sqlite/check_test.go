@@ -25,7 +25,8 @@ func TestAuditFindsDamage(t *testing.T) {
 	file := newFile(t)
 	db, err := Open(t.Context(), file)
 	storetest.Must(t, err)
-	s := store.New(db)
+	s, err := store.Open(t.Context(), db)
+	storetest.Must(t, err)
 	org := storetest.CreateOrganization(t, s, "acme")
 	build := billing.ID{0xb0, 0x1d, 15: 0x77}
 	for i := range 3 {

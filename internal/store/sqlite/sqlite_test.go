@@ -23,7 +23,8 @@ func open(t *testing.T, file string) (*store.Store, *Database) {
 	t.Helper()
 	db, err := Open(t.Context(), file)
 	storetest.Must(t, err)
-	s := store.New(db)
+	s, err := store.Open(t.Context(), db)
+	storetest.Must(t, err)
 	t.Cleanup(func() { storetest.Must(t, s.Close()) })
 	return s, db
 }

@@ -27,7 +27,7 @@ func testOrganizations(s *suite) {
 	got, err := s.store.OrganizationBySlug(s.Context(), want.Slug)
 	s.must(err)
 	s.same("the organization", want, got)
-	s.same("its head", billing.Head{}, s.head(want))
+	s.same("its head", billing.Head{Digest: want.Digest()}, s.head(want))
 	s.same("its entries", []billing.Entry{}, s.ledger(want))
 
 	for _, slug := range []string{"acme.inc_2", "ACME.INC_2", "Acme.Inc_", "Acme.Inc_2 ", "Acme%", "", "' OR 1=1 --"} {

@@ -42,9 +42,7 @@ func testExportEverything(s *suite) {
 	var order orderSink
 	s.must(s.store.Export(s.Context(), &order))
 	want := []string{"organization acme", "organization empty", "organization globex", "token ci"}
-	for _, slug := range []string{"acme", "globex"} {
-		want = append(want, "lease "+slug, "entry "+slug)
-	}
+	want = append(want, "lease acme", "entry acme", "head acme", "head empty", "lease globex", "entry globex", "head globex")
 	s.same("the order", want, []string(order))
 
 	c, err = export(s.Context(), s.store)
@@ -52,6 +50,7 @@ func testExportEverything(s *suite) {
 	s.same("the organizations", []billing.Organization{acme, empty, globex}, c.Organizations)
 	s.same("the tokens", []billing.Token{token}, c.Tokens)
 	s.same("the entries", s.ledger(acme), c.Entries["acme"])
+	s.same("the head", s.head(acme), c.Heads["acme"])
 	s.same("the number of leases", exported, len(c.Leases["acme"]))
 	again, err := export(s.Context(), s.open())
 	s.must(err)
@@ -85,6 +84,11 @@ func (o *orderSink) Lease(org billing.Organization, _ *billing.Lease) error {
 // Entry implements billing.ExportSink.
 func (o *orderSink) Entry(org billing.Organization, _ *billing.Entry) error {
 	return o.note("entry " + org.Slug)
+}
+
+// Head implements billing.ExportSink.
+func (o *orderSink) Head(org billing.Organization, _ *billing.Head) error {
+	return o.note("head " + org.Slug)
 }
 
 // meddler writes whenever it is handed something.
@@ -210,6 +214,9 @@ func (s *stopSink) Lease(billing.Organization, *billing.Lease) error { return s.
 
 // Entry implements billing.ExportSink.
 func (s *stopSink) Entry(billing.Organization, *billing.Entry) error { return s.take() }
+
+// Head implements billing.ExportSink.
+func (s *stopSink) Head(billing.Organization, *billing.Head) error { return nil }
 
 func testExportStopped(s *suite) {
 	acme := s.organization("acme")

@@ -37,7 +37,7 @@ func testImportLeases(s *suite) {
 		}
 	}
 	s.same("the head", billing.Head{
-		Seq: 1, BalanceCents: -12, LastAt: s.head(acme).LastAt,
+		Seq: 1, BalanceCents: -12, LastAt: s.head(acme).LastAt, Digest: s.ledger(acme)[0].Digest,
 		Lifetime: billing.Usage{CPUSeconds: 1800, MemoryGBSeconds: 3600, DiskGBSeconds: 18_000, Cents: 9_999 + 5 + 12},
 	}, s.head(acme))
 
@@ -78,6 +78,9 @@ func testImportEntries(s *suite) {
 	want[0].Seq, want[0].BalanceAfterCents = 1, 1000
 	want[1].Seq, want[1].BalanceAfterCents = 2, 995
 	want[2].Seq, want[2].BalanceAfterCents = 3, 998
+	want[0].Digest = want[0].Chain(acme.Digest(), acme.ID, nil)
+	want[1].Digest = want[1].Chain(want[0].Digest, acme.ID, &lease)
+	want[2].Digest = want[2].Chain(want[1].Digest, acme.ID, nil)
 	s.same("the ledger", want, s.ledger(acme))
 
 	s.unchanged("what does not fit", func() {

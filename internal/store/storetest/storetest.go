@@ -186,6 +186,7 @@ type contents struct {
 	Tokens        []billing.Token
 	Leases        map[string][]billing.Lease // by slug
 	Entries       map[string][]billing.Entry
+	Heads         map[string]billing.Head
 }
 
 var _ billing.ExportSink = (*contents)(nil)
@@ -214,8 +215,14 @@ func (c *contents) Entry(o billing.Organization, e *billing.Entry) error {
 	return nil
 }
 
+// Head implements billing.ExportSink.
+func (c *contents) Head(o billing.Organization, h *billing.Head) error {
+	c.Heads[o.Slug] = *h
+	return nil
+}
+
 func newContents() *contents {
-	return &contents{Leases: map[string][]billing.Lease{}, Entries: map[string][]billing.Entry{}}
+	return &contents{Leases: map[string][]billing.Lease{}, Entries: map[string][]billing.Entry{}, Heads: map[string]billing.Head{}}
 }
 
 func export(ctx context.Context, store billing.Store) (*contents, error) {
@@ -320,9 +327,9 @@ func (s *suite) audit() {
 	now := s.state()
 	s.must(now.Contents.check())
 	for i, org := range now.Contents.Organizations {
-		head := billing.Head{}
+		head := billing.Head{Digest: org.Digest()}
 		for _, e := range now.Contents.Entries[org.Slug] {
-			head.Seq, head.BalanceCents, head.LastAt = e.Seq, e.BalanceAfterCents, e.CreatedAt
+			head.Seq, head.BalanceCents, head.LastAt, head.Digest = e.Seq, e.BalanceAfterCents, e.CreatedAt, e.Digest
 		}
 		leases := now.Contents.Leases[org.Slug]
 		head.Lifetime = usageOf(leases, billing.Window{From: 0, To: endOfTime})

@@ -46,7 +46,7 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 		s.Errorf("lease %s is recorded as %s", start.ID, first.ID)
 	}
 	s.same("started", billing.RecordedLease{ID: first.ID, Status: billing.LeaseRunning}, first)
-	s.same("a running lease's head", billing.Head{}, s.head(acme))
+	s.same("a running lease's head", billing.Head{Digest: acme.Digest()}, s.head(acme))
 	s.unchanged("the same again", func() {
 		s.same("still running", billing.RecordedLease{ID: first.ID, Status: billing.LeaseDuplicate}, s.record(acme, start)[0])
 	})
@@ -340,7 +340,7 @@ func testCredit(s *suite) {
 	}
 	s.same("the entry", billing.Entry{
 		Seq: 1, ID: first.Entry.ID, AmountCents: op.AmountCents, BalanceAfterCents: op.AmountCents, Source: op.Source,
-		Description: op.Description, CreatedAt: first.Entry.CreatedAt, IdempotencyKey: &op.IdempotencyKey,
+		Description: op.Description, CreatedAt: first.Entry.CreatedAt, IdempotencyKey: &op.IdempotencyKey, Digest: s.head(acme).Digest,
 	}, first.Entry)
 	s.same("the ledger", []billing.Entry{first.Entry}, s.ledger(acme))
 
