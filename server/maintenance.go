@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/harmont-dev/harmont-billing/internal/audit"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
 // AuditReport is the result of Verify for one organization.
@@ -21,6 +22,12 @@ func (s *Server) Verify(ctx context.Context, finding func(organization, what str
 // ErrExists where the file exists, and with ErrInvalid for PostgreSQL, which has pg_dump.
 func (s *Server) Backup(ctx context.Context, file string) error { return s.store.Backup(ctx, file) }
 
-// Distribute spreads the tables of a PostgreSQL database with Citus over its nodes, by organization, and returns the tables
-// that were not spread before. It fails with ErrInvalid where there is no Citus.
-func (s *Server) Distribute(ctx context.Context) ([]string, error) { return s.store.Distribute(ctx) }
+// Distribution says how the tables are spread over the nodes of a Citus cluster.
+type Distribution = database.Distribution
+
+// Distribute spreads the tables of a PostgreSQL database with Citus over its nodes, by organization, all in one transaction, and reads
+// back how they are spread. Calls that use the tables wait meanwhile. Where it fails with a Distribution, some tables are not spread as
+// they should be. It fails with ErrInvalid where there is no Citus.
+func (s *Server) Distribute(ctx context.Context) (Distribution, error) {
+	return s.store.Distribute(ctx)
+}

@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
 )
@@ -79,6 +82,30 @@ func TestCopyAnswersAlike(t *testing.T) {
 const sampleEnv = "HARMONT_BILLING_SAMPLE"
 
 func TestSample(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { testSample(t, func(*testing.T) server.Config { return server.Config{} }) })
+	t.Run("Citus", func(t *testing.T) {
+		var cluster *pgtest.Citus
+		testSample(t, func(t *testing.T) server.Config {
+			if cluster == nil {
+				cluster = pgtest.NewCitus(t, true)
+			}
+			return server.Config{Database: cluster.Schema(t)}
+		})
+	})
+}
+
+// fingerprints verifies the books.
+func (s *service) fingerprints(t *testing.T) map[string]string {
+	t.Helper()
+	prints := map[string]string{}
+	if err := s.Verify(t.Context(), func(org, what string) { t.Errorf("%s: %s", org, what) },
+		func(r server.AuditReport) { prints[r.Organization] = r.Fingerprint }); err != nil {
+		t.Fatal(err)
+	}
+	return prints
+}
+
+func testSample(t *testing.T, config func(*testing.T) server.Config) {
 	folder := os.Getenv(sampleEnv)
 	if folder == "" {
 		t.Skipf("%s names no folder", sampleEnv)
@@ -100,8 +127,13 @@ func TestSample(t *testing.T) {
 	}
 	orgs := []string{"acme", "globex", "initech"}
 
-	s := start(t, server.Config{})
+	s := start(t, config(t))
 	s.importFrom(open("leases.ndjson"))
+	if s.onCitus() {
+		if _, err := s.Distribute(t.Context()); err != nil { // a database with data
+			t.Fatal(err)
+		}
+	}
 	s.importFrom(open("credits.ndjson"))
 	token := s.token(server.RoleRead, orgs...)
 
@@ -146,8 +178,16 @@ func TestSample(t *testing.T) {
 		}
 	})
 	t.Run("copied", func(t *testing.T) {
-		to := start(t, server.Config{})
+		to := start(t, config(t))
+		if to.onCitus() {
+			if _, err := to.Distribute(t.Context()); err != nil { // an empty database
+				t.Fatal(err)
+			}
+		}
 		to.importText(exported)
+		if diff := cmp.Diff(s.fingerprints(t), to.fingerprints(t)); diff != "" {
+			t.Errorf("the fingerprints differ:\n%s", diff)
+		}
 		answers(t, to)
 		for _, org := range orgs {
 			if !slices.Equal(s.ledgerOf(t, token, org), to.ledgerOf(t, token, org)) {
@@ -156,6 +196,8 @@ func TestSample(t *testing.T) {
 		}
 	})
 }
+
+func (s *service) onCitus() bool { return strings.HasPrefix(s.database, "postgres") }
 
 func (s *service) ledgerOf(t *testing.T, token, org string) (lines []string) {
 	copied := *s

@@ -95,26 +95,39 @@ func migrateCommand() *cobra.Command {
 		Long: `Brings the schema of the database up to date, as every command does that opens
 it. With --distribute, it then spreads the tables of a PostgreSQL database over
 the nodes of its Citus cluster: organizations and tokens to every node, all else
-split by organization. Both can be done again and do nothing then.`,
+split by organization. It may run beside servers; their calls wait until it is
+done. All is done in one transaction, so a run that is interrupted leaves
+everything as it was. Both can be done again and do nothing then.
+
+It prints where the rows of each table are, as Citus says afterwards, and exits
+with status 1 if that is not where they should be.`,
 		Example: `  harmont-billing migrate --distribute --database postgres://db/billing`,
 	}
 	distribute := cmd.Flags().Bool("distribute", false, "spread the tables with Citus")
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
-			text := "The schema is up to date."
-			if *distribute {
-				tables, err := s.Distribute(cmd.Context())
-				if err != nil {
-					return err
-				}
-				text += " All tables were distributed before."
-				if len(tables) > 0 {
-					text = "The schema is up to date. Distributed " + strings.Join(tables, ", ") + "."
-				}
+			out := newOutput(cmd.OutOrStdout(), formatTable)
+			out.text("The schema is up to date.\n")
+			if !*distribute {
+				return out.flush()
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
+			distribution, err := s.Distribute(cmd.Context())
+			if len(distribution.Tables) > 0 {
+				var rows [][]string
+				for _, t := range distribution.Tables {
+					rows = append(rows, []string{t.Table, t.Where})
+				}
+				newTable(out, column{title: "TABLE"}, column{title: "ROWS"}).write(rows)
+			}
+			switch {
+			case err != nil:
+			case len(distribution.Spread) == 0:
+				out.text("All tables were distributed before.\n")
+			default:
+				out.text("Distributed " + strings.Join(distribution.Spread, ", ") + ".\n")
+			}
+			return cmp.Or(err, out.flush())
 		})
 	}
 	return cmd

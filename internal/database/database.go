@@ -92,11 +92,14 @@ func (d *Database) Backup(ctx context.Context, file string) error {
 	return d.sqlite.Backup(ctx, file)
 }
 
-// Distribute spreads the tables of a PostgreSQL database over the nodes of its Citus cluster. It returns the tables that
-// were not spread before. It fails with ErrInvalid where the database has no Citus.
-func (d *Database) Distribute(ctx context.Context) ([]string, error) {
+// Distribution says how the tables of a PostgreSQL database are spread over the nodes of its Citus cluster.
+type Distribution = postgres.Distribution
+
+// Distribute spreads the tables of a PostgreSQL database over the nodes of its Citus cluster, in one transaction, and reads back how they
+// are spread. It fails if they are not spread as they should be, and with ErrInvalid where the database has no Citus.
+func (d *Database) Distribute(ctx context.Context) (Distribution, error) {
 	if d.postgres == nil {
-		return nil, billing.Faultf(billing.ErrInvalid, "only a PostgreSQL database can be distributed")
+		return Distribution{}, billing.Faultf(billing.ErrInvalid, "only a PostgreSQL database can be distributed")
 	}
 	return d.postgres.Distribute(ctx)
 }

@@ -237,6 +237,9 @@ func prepareToWrite(ctx context.Context, conn *pgx.Conn) error {
 		// All statements find rows by keys, so a generic plan is as good as one for the actual parameters, and saves a quarter of
 		// the time of a lease. Citus needs the parameters, because the organization among them determines the node.
 		`SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE NOT (` + hasCitus + `)`,
+		// Migrations change tables that are on every node together with others, and make triggers. See Distribute.
+		`SELECT set_config('citus.multi_shard_modify_mode', 'sequential', false), set_config('citus.enable_unsafe_triggers', 'on', false)
+			WHERE ` + hasCitus,
 	} {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return err

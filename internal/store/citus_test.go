@@ -1,0 +1,23 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/postgres"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
+)
+
+func TestCitus(t *testing.T) {
+	cluster := pgtest.NewCitus(t, true)
+	storetest.Run(t, func(t *testing.T) func() billing.Store {
+		database := cluster.Schema(t)
+		db, err := postgres.Open(t.Context(), database)
+		storetest.Must(t, err)
+		_, err = db.Distribute(t.Context())
+		storetest.Must(t, err)
+		storetest.Must(t, db.Close())
+		return func() billing.Store { return open(t, database) }
+	})
+}

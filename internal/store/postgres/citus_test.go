@@ -1,0 +1,425 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/harmont-dev/harmont-billing/internal/audit"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
+)
+
+// TestCitus runs on a cluster of which the coordinator is a member, and on one of which it is not.
+func TestCitus(t *testing.T) {
+	for name, registered := range map[string]bool{"CoordinatorRegistered": true, "CoordinatorNotRegistered": false} {
+		t.Run(name, func(t *testing.T) {
+			c := pgtest.NewCitus(t, registered)
+			for _, test := range []struct {
+				name string
+				run  func(t *testing.T, c *pgtest.Citus)
+			}{
+				{"Distributes", testCitusDistributes},
+				{"IsKilled", testCitusDistributeIsKilled},
+				{"DistributesTheRest", testCitusDistributesTheRest},
+				{"FindsALocalTable", testCitusFindsALocalTable},
+				{"RefusesToChangeHistory", testCitusRefusesToChangeHistory},
+				{"DistributesUnderLoad", testCitusDistributesUnderLoad},
+				{"MovesShards", testCitusMovesShards},
+			} {
+				t.Run(test.name, func(t *testing.T) { test.run(t, c) })
+			}
+		})
+	}
+}
+
+// fillBooks writes leases and credits of several organizations.
+func fillBooks(t *testing.T, s *store.Store) (orgs []billing.ID) {
+	t.Helper()
+	for i := range 6 {
+		org := storetest.CreateOrganization(t, s, fmt.Sprintf("org-%d", i))
+		orgs = append(orgs, org)
+		running := storetest.Lease()
+		running.FinishedAt, running.DurationSeconds = nil, nil
+		storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org,
+			storetest.Credit(100, "key"), storetest.Record(storetest.Lease(), running, storetest.Lease())))...))
+	}
+	storetest.Must(t, s.CreateToken(t.Context(), billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"org-0", "org-1"}}))
+	return orgs
+}
+
+// fingerprints verifies the books.
+func fingerprints(t *testing.T, s *store.Store) map[string]string {
+	t.Helper()
+	prints := map[string]string{}
+	storetest.Must(t, audit.Verify(t.Context(), s,
+		func(org, what string) { t.Errorf("%s: %s", org, what) },
+		func(r audit.Report) { prints[r.Organization] = r.Fingerprint }))
+	return prints
+}
+
+// citusConn is the connection that Distribute would make.
+func citusConn(t *testing.T, d *Database) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), d.address.config.ConnConfig)
+	storetest.Must(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+func whereabouts(t *testing.T, d *Database) (where []string) {
+	t.Helper()
+	tables, err := placements(t.Context(), citusConn(t, d))
+	storetest.Must(t, err)
+	for _, p := range tables {
+		where = append(where, p.Table+" "+p.Where)
+	}
+	return where
+}
+
+func testCitusDistributes(t *testing.T, c *pgtest.Citus) {
+	for _, filled := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Filled=%t", filled), func(t *testing.T) {
+			database := c.Schema(t)
+			s, d := open(t, database)
+			if filled {
+				fillBooks(t, s)
+			}
+			raw := pgtest.Connect(t, database)
+			before, keys := fingerprints(t, s), constraints(t, raw)
+			distribution, err := d.Distribute(t.Context())
+			storetest.Must(t, err)
+			if !slices.Equal(distribution.Spread, allTables) {
+				t.Errorf("spread %v", distribution.Spread)
+			}
+			if diff := gocmp.Diff(keys, constraints(t, raw)); diff != "" {
+				t.Errorf("the keys and triggers have changed:\n%s", diff)
+			}
+			again, err := d.Distribute(t.Context())
+			storetest.Must(t, err)
+			if len(again.Spread) > 0 {
+				t.Errorf("the second time it spread %v", again.Spread)
+			}
+			if diff := gocmp.Diff(before, fingerprints(t, s)); diff != "" {
+				t.Errorf("the fingerprints have changed:\n%s", diff)
+			}
+			// The store was open all the time.
+			org := storetest.CreateOrganization(t, s, "later")
+			for i := range 10 {
+				storetest.Must(t, storetest.Post(t, s, org, fmt.Sprint(i)))
+			}
+			storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Record(storetest.Lease(), storetest.Lease(), storetest.Lease())))...))
+			fresh, _ := open(t, database)
+			if diff := gocmp.Diff(fingerprints(t, s), fingerprints(t, fresh)); diff != "" {
+				t.Errorf("a store that was opened later reads\n%s", diff)
+			}
+		})
+	}
+}
+
+// A run that is ended before any of its steps leaves everything as it was, and the next one does it all.
+func testCitusDistributeIsKilled(t *testing.T, c *pgtest.Citus) {
+	database := c.Schema(t)
+	s, d := open(t, database)
+	fillBooks(t, s)
+	raw := pgtest.Connect(t, database)
+	before, where, keys := fingerprints(t, s), whereabouts(t, d), constraints(t, raw)
+	for ended := 0; ; ended += testlong.Pick(5, 1) {
+		ctx, cancel := context.WithCancel(t.Context())
+		conn := citusConn(t, d)
+		at, last := 0, ""
+		_, err := distribute(ctx, conn, func(what string) error {
+			if at++; at <= ended {
+				return nil
+			}
+			last = what
+			if ended%2 == 0 {
+				cancel()
+				return nil
+			}
+			return storetest.Second(raw.ExecContext(ctx, `SELECT pg_terminate_backend($1, 5000)`, conn.PgConn().PID()))
+		})
+		cancel()
+		_ = conn.Close(context.Background()) // as the end of the process would
+		if last == "" {                      // it was not ended
+			storetest.Must(t, err)
+			t.Logf("%d steps", ended)
+			break
+		}
+		if err == nil {
+			t.Errorf("ended before %q it succeeds", last)
+		}
+		if last == "check" { // after the commit
+			break
+		}
+		storetest.Eventually(t, "the transaction to end", func() bool {
+			return storetest.Column[int](t, raw, `SELECT count(*) FROM pg_stat_activity WHERE pid = $1`, conn.PgConn().PID())[0] == 0
+		})
+		if diff := gocmp.Diff(where, whereabouts(t, d)); diff != "" {
+			t.Fatalf("ended before %q it leaves\n%s", last, diff)
+		}
+	}
+	if diff := gocmp.Diff(keys, constraints(t, raw)); diff != "" {
+		t.Errorf("the keys and triggers have changed:\n%s", diff)
+	}
+	distribution, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	if len(distribution.Spread) > 0 {
+		t.Errorf("after the commit it spread %v", distribution.Spread)
+	}
+	if diff := gocmp.Diff(before, fingerprints(t, s)); diff != "" {
+		t.Errorf("the fingerprints have changed:\n%s", diff)
+	}
+}
+
+// States in which an interrupted run of an earlier version, or a person, may leave the tables.
+func testCitusDistributesTheRest(t *testing.T, c *pgtest.Citus) {
+	for name, statements := range map[string][]string{
+		"HalfWay": {
+			`SELECT create_reference_table('organizations')`, `SELECT create_reference_table('tokens')`,
+			`SELECT create_reference_table('token_organizations')`, `SELECT create_distributed_table('ledger_heads', 'org_id')`,
+		},
+		"Local":       {`SELECT citus_add_local_table_to_metadata('usage_sums')`},
+		"OtherColumn": {`SELECT create_distributed_table('usage_sums', 'start_at')`},
+		"Apart":       {`SELECT create_distributed_table('usage_sums', 'org_id', colocate_with => 'none')`},
+		"OnEveryNode": {`SELECT create_reference_table('usage_sums')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			database := c.Schema(t)
+			s, d := open(t, database)
+			fillBooks(t, s)
+			before := fingerprints(t, s)
+			raw := pgtest.Connect(t, database)
+			for _, statement := range append([]string{
+				`ALTER TABLE usage_sums DROP CONSTRAINT usage_sums_org_id_fkey`,
+			}, statements...) {
+				_, err := raw.Exec(`SET citus.multi_shard_modify_mode = 'sequential'; SET citus.enable_unsafe_triggers = on; ` + statement)
+				if err != nil {
+					t.Skipf("Citus does not allow this state: %v", err)
+				}
+			}
+			t.Logf("before: %v", whereabouts(t, d))
+			_, err := d.Distribute(t.Context())
+			storetest.Must(t, err)
+			if diff := gocmp.Diff(before, fingerprints(t, s)); diff != "" {
+				t.Errorf("the fingerprints have changed:\n%s", diff)
+			}
+		})
+	}
+}
+
+// A table that was made local again is named, and is spread by the next run.
+func testCitusFindsALocalTable(t *testing.T, c *pgtest.Citus) {
+	database := c.Schema(t)
+	s, d := open(t, database)
+	fillBooks(t, s)
+	_, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	raw := pgtest.Connect(t, database)
+	_, err = raw.Exec(`ALTER TABLE usage_sums DROP CONSTRAINT usage_sums_org_id_fkey; SELECT undistribute_table('usage_sums')`)
+	storetest.Must(t, err)
+	tables, err := placements(t.Context(), citusConn(t, d))
+	storetest.Must(t, err)
+	if err := (Distribution{Tables: tables}).check(); err == nil || err.Error() != "not all tables are distributed: usage_sums is only on the coordinator" {
+		t.Errorf("it says %v", err)
+	}
+	distribution, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	if !slices.Equal(distribution.Spread, []string{"usage_sums"}) {
+		t.Errorf("spread %v", distribution.Spread)
+	}
+	fingerprints(t, s)
+}
+
+// shards returns the names of the shards of a table on a node.
+func shards(t *testing.T, node *sql.DB, schema, table string) []string {
+	t.Helper()
+	node.SetMaxOpenConns(1)
+	_, err := node.Exec(`SET citus.override_table_visibility = off`) // or else Citus hides them
+	storetest.Must(t, err)
+	return storetest.Column[string](t, node, `SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE nspname = $1 AND relkind = 'r' AND relname ~ ('^' || $2 || '_[0-9]+$')`, schema, table)
+}
+
+// History is not changed by way of any node, nor by way of a shard.
+func testCitusRefusesToChangeHistory(t *testing.T, c *pgtest.Citus) {
+	database := c.Schema(t)
+	schema := pgtest.SchemaOf(database)
+	s, d := open(t, database)
+	fillBooks(t, s)
+	_, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	before := fingerprints(t, s)
+	refuse := func(t *testing.T, node *sql.DB, entries, leases string) {
+		t.Helper()
+		for _, statement := range []string{
+			`UPDATE ` + entries + ` SET amount_cents = 1`, `UPDATE ` + entries + ` SET description = 'x'`, `DELETE FROM ` + entries,
+			`UPDATE ` + leases + ` SET job_name = 'x'`, `DELETE FROM ` + leases,
+			`TRUNCATE ` + entries, `TRUNCATE ` + entries + ` CASCADE`, `TRUNCATE ` + leases + ` CASCADE`,
+		} {
+			_, err := node.Exec(statement)
+			switch {
+			case err == nil:
+				t.Errorf("executed %s", statement)
+			case !strings.Contains(err.Error(), "append-only") && !strings.Contains(err.Error(), "is kept") && !strings.Contains(err.Error(), "does not change"):
+				t.Logf("%s: %v", statement, err)
+			}
+		}
+	}
+	coordinator := pgtest.Connect(t, database)
+	refuse(t, coordinator, "ledger_entries", "leases")
+	if _, err := coordinator.Exec(`TRUNCATE organizations CASCADE`); err == nil {
+		t.Error("executed TRUNCATE organizations CASCADE")
+	}
+	for _, address := range c.Workers(t) {
+		worker := pgtest.Connect(t, address)
+		refuse(t, worker, schema+".ledger_entries", schema+".leases")
+		entries, leases := shards(t, worker, schema, "ledger_entries"), shards(t, worker, schema, "leases")
+		if len(entries) == 0 || len(leases) == 0 {
+			t.Errorf("there are no shards on %s", address)
+		}
+		for i := range entries {
+			for _, allowed := range []string{"off", "on"} {
+				_, err := worker.Exec(`SET citus.enable_manual_changes_to_shards = ` + allowed)
+				storetest.Must(t, err)
+				rows := storetest.Column[int](t, worker, `SELECT count(*) FROM `+entries[i])[0]
+				if _, err := worker.Exec(`TRUNCATE ` + entries[i]); err == nil {
+					t.Errorf("executed TRUNCATE %s", entries[i])
+				}
+				if _, err := worker.Exec(`DELETE FROM ` + entries[i]); err == nil && rows > 0 {
+					t.Errorf("executed DELETE FROM %s", entries[i])
+				}
+			}
+		}
+	}
+	if diff := gocmp.Diff(before, fingerprints(t, s)); diff != "" {
+		t.Errorf("the fingerprints have changed:\n%s", diff)
+	}
+}
+
+// load writes credits to the organizations from many goroutines until stop is called, which returns how many were answered well. Errors go
+// to failed.
+func load(t *testing.T, s *store.Store, orgs []billing.ID, failed func(org billing.ID, err error)) (stop func() map[billing.ID]int64) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	answered := map[billing.ID]int64{}
+	var all sync.WaitGroup
+	for i, org := range orgs {
+		for w := range 2 {
+			all.Go(func() {
+				for n := 0; ctx.Err() == nil; n++ {
+					err := errors.Join(storetest.First(s.Write(context.Background(), org, storetest.Credit(1, fmt.Sprintf("load/%d/%d/%d", i, w, n))))...)
+					if err != nil {
+						failed(org, err)
+						time.Sleep(10 * time.Millisecond)
+						n-- // the same credit again, which may have been booked
+						continue
+					}
+					mu.Lock()
+					answered[org]++
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	return func() map[billing.ID]int64 {
+		cancel()
+		all.Wait()
+		return answered
+	}
+}
+
+// wantLoad checks that the answered writes of a load, and no others, are in the books.
+func wantLoad(t *testing.T, s *store.Store, before, answered map[billing.ID]int64) {
+	t.Helper()
+	for org, n := range answered {
+		head, err := s.Head(t.Context(), org)
+		storetest.Must(t, err)
+		if head.BalanceCents != before[org]+n {
+			t.Errorf("the balance is %d; want %d", head.BalanceCents, before[org]+n)
+		}
+	}
+}
+
+func balances(t *testing.T, s *store.Store, orgs []billing.ID) map[billing.ID]int64 {
+	t.Helper()
+	cents := map[billing.ID]int64{}
+	for _, org := range orgs {
+		head, err := s.Head(t.Context(), org)
+		storetest.Must(t, err)
+		cents[org] = head.BalanceCents
+	}
+	return cents
+}
+
+// Beside a store that writes, the tables are spread, and each write that was answered is there once.
+func testCitusDistributesUnderLoad(t *testing.T, c *pgtest.Citus) {
+	database := c.Schema(t)
+	s, _ := open(t, database)
+	orgs := fillBooks(t, s)
+	before := balances(t, s, orgs)
+	stop := load(t, s, orgs, func(_ billing.ID, err error) {
+		if !errors.Is(err, billing.ErrUnavailable) {
+			t.Error(err)
+		}
+	})
+	_, d := open(t, database)
+	_, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	time.Sleep(time.Second)
+	wantLoad(t, s, before, stop())
+	fingerprints(t, s)
+}
+
+// While shards are moved to another node, all writes and reads go on, and the books stay right.
+func testCitusMovesShards(t *testing.T, c *pgtest.Citus) {
+	if len(c.Workers(t)) < 2 {
+		t.Skip("there is one worker")
+	}
+	database := c.Schema(t)
+	s, d := open(t, database)
+	orgs := fillBooks(t, s)
+	_, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	before := balances(t, s, orgs)
+	stop := load(t, s, orgs, func(_ billing.ID, err error) {
+		if !errors.Is(err, billing.ErrUnavailable) {
+			t.Error(err)
+		}
+	})
+	raw := pgtest.Connect(t, database)
+	moved := 0
+	storetest.Query(t, raw, `SELECT citus_move_shard_placement(s.shardid, s.nodename, s.nodeport, n.nodename, n.nodeport, 'block_writes')
+			FROM (SELECT DISTINCT ON (nodename, nodeport) * FROM citus_shards WHERE table_name = 'leases'::regclass ORDER BY nodename, nodeport, shardid) s
+			JOIN LATERAL (SELECT * FROM pg_dist_node n WHERE n.isactive AND n.shouldhaveshards AND (n.nodename, n.nodeport) <> (s.nodename, s.nodeport)
+				ORDER BY nodeid LIMIT 1) n ON true`, nil, func(*sql.Rows) error {
+		moved++
+		return nil
+	})
+	if moved == 0 {
+		t.Error("no shard was moved")
+	}
+	wantLoad(t, s, before, stop())
+	fingerprints(t, s)
+	for _, address := range c.Workers(t) {
+		worker := pgtest.Connect(t, address)
+		for _, shard := range shards(t, worker, pgtest.SchemaOf(database), "ledger_entries") {
+			if _, err := worker.Exec(`SET citus.enable_manual_changes_to_shards = on; TRUNCATE ` + shard); err == nil {
+				t.Errorf("executed TRUNCATE %s after the move", shard)
+			}
+		}
+	}
+}
