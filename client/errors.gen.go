@@ -46,7 +46,7 @@ const (
 	CodeRateLimited Code = "rate_limited"
 	// CodeInternal comes with the status 500. The server failed. The cause is in its log, under the request id.
 	CodeInternal Code = "internal"
-	// CodeUnavailable comes with the status 503. The database could not be reached, was busy for too long, or is out of space.
+	// CodeUnavailable comes with the status 503. The database could not be reached, was busy for too long, or is out of space; or the server has as many large bodies, or breakdowns of this token or organization, under way as it can hold.
 	CodeUnavailable Code = "unavailable"
 )
 

@@ -226,7 +226,7 @@ var Errors = []ErrorInfo{
 	{
 		Code: CodeUnavailable, Type: "server_error", Status: 503,
 		Message: "the service is temporarily unavailable; the request may be sent again",
-		What:    "The database could not be reached, was busy for too long, or is out of space.",
+		What:    "The database could not be reached, was busy for too long, or is out of space; or the server has as many large bodies, or breakdowns of this token or organization, under way as it can hold.",
 		Fix: []string{
 			"Send the request again after as many seconds as the `Retry-After` header says.",
 			"A write may or may not have taken place; repeating it is safe.",

@@ -69,7 +69,7 @@ func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, r httpserver.Get
 	if err != nil {
 		return nil, err
 	}
-	return breakdownStream{a.service.Breakdown(ctx, orgOf(ctx), window)}, nil
+	return breakdownStream{rows: a.service.Breakdown(ctx, orgOf(ctx), window), stall: streamStall}, nil
 }
 
 func (a *adapter) RecordLeases(ctx context.Context, r httpserver.RecordLeasesRequestObject) (httpserver.RecordLeasesResponseObject, error) {

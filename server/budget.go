@@ -153,3 +153,47 @@ func (h *held) releaseMemory() {
 		h.release()
 	}()
 }
+
+// The numbers of streamed answers that a token and an organization may have under way. Further ones wait for overloadWait.
+const (
+	streamsOfToken        = 8
+	streamsOfOrganization = 16
+)
+
+// streamBudget bounds streamed answers.
+type streamBudget struct {
+	tokens        *quota[billing.TokenHash]
+	organizations *quota[billing.ID]
+	wait          time.Duration // for a share
+	open, refused atomic.Int64
+}
+
+func newStreamBudget(ofToken, ofOrganization int64, wait time.Duration) *streamBudget {
+	return &streamBudget{tokens: newQuota[billing.TokenHash](ofToken), organizations: newQuota[billing.ID](ofOrganization), wait: wait}
+}
+
+// acquire waits until an answer may be streamed. It fails with the code unavailable if the time is up.
+func (b *streamBudget) acquire(ctx context.Context, grant *billing.Grant) (release func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, b.wait)
+	defer cancel()
+	releaseToken, err := b.tokens.acquire(waiting, grant.Hash, 1)
+	var releaseOrganization func()
+	if err == nil {
+		if releaseOrganization, err = b.organizations.acquire(waiting, grant.Organization.ID, 1); err != nil {
+			releaseToken()
+		}
+	}
+	if err != nil {
+		if ctx.Err() != nil { // the client has left
+			return nil, ctx.Err()
+		}
+		b.refused.Add(1)
+		return nil, fail(gen.CodeUnavailable, "the token or the organization has too many streamed answers under way")
+	}
+	b.open.Add(1)
+	return func() {
+		b.open.Add(-1)
+		releaseOrganization()
+		releaseToken()
+	}, nil
+}

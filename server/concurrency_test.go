@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -83,6 +85,46 @@ func TestBreakdownIsCutOff(t *testing.T) {
 	for range 20 {
 		s.send(request{path: "/billing/usage/acme/breakdown?from=2026-06-01T00:00:00Z&to=2026-06-02", token: token}).want(200, "")
 	}
+}
+
+// A token and an organization may have a number of breakdowns under way. Further ones are answered with 503; others are not affected.
+func TestStreamsAreBounded(t *testing.T) {
+	s := start(t, server.Config{}, func(s *server.Server) { s.SetStreamBudget(2, 3, 50*time.Millisecond) })
+	token := s.withOrg("acme", server.RoleWrite)
+	other, elsewhere := s.token(server.RoleRead, "acme"), s.withOrg("globex", server.RoleRead)
+	text := `:"` + strings.Repeat("x", 1000) + `"`
+	for request := range 2 {
+		s.send(requestOf(token, manyLeases(request, 1000, "job_name"+text, "step_key"+text, "vm_handle"+text))).want(200, "")
+	}
+	const window = "/breakdown?from=2026-06-01&to=2026-07-01"
+	slow := func(token string) *net.TCPConn {
+		conn := s.dial()
+		_ = conn.SetReadBuffer(4096) // else all of the answer has room in the buffers
+		if _, err := io.WriteString(conn, "GET /api/v0/billing/usage/acme"+window+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token+"\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	refused := func(org, token string) response {
+		return s.send(request{path: "/billing/usage/" + org + window, token: token})
+	}
+	first := slow(token)
+	slow(token)
+	if r := refused("acme", token).want(503, "unavailable"); r.header.Get("Retry-After") == "" {
+		t.Errorf("no Retry-After in %v", r.header)
+	}
+	refused("acme", other).want(200, "")
+	slow(other)
+	refused("acme", other).want(503, "unavailable")
+	refused("globex", elsewhere).want(200, "")
+	if load := s.Load(); load.Streams != 3 || load.StreamsRefused != 2 {
+		t.Errorf("the load is %+v", load)
+	}
+	first.Close()
+	eventually(t, func() bool { return refused("acme", token).status == 200 })
 }
 
 // manyLeases is the body of a request with a number of leases, each of a job of its own.

@@ -3,8 +3,11 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +47,41 @@ func TestCutOffIsLogged(t *testing.T) {
 		}
 	}()
 	err := s.attempt(c, time.Now(), func(c echo.Context) error {
-		return breakdownStream{rows: rows}.VisitGetBillingUsageBreakdownResponse(c.Response())
+		return breakdownStream{rows: rows, stall: streamStall}.VisitGetBillingUsageBreakdownResponse(c.Response())
 	})
 	t.Errorf("the handler returned %v", err)
+}
+
+// A receiver that takes less than the least rate is cut off, also if it goes on taking a little.
+func TestSlowReceiverIsCutOff(t *testing.T) {
+	rows := func(yield func(*billing.BreakdownRow, error) bool) { // without end
+		for yield(&billing.BreakdownRow{Build: billing.BuildUsage{Jobs: math.MaxInt64}, Lease: billing.Lease{JobName: new(strings.Repeat("x", 1000))}}, nil) {
+		}
+	}
+	ended := make(chan any, 1)
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		defer func() { ended <- recover() }()
+		_ = breakdownStream{rows: rows, stall: 100 * time.Millisecond}.VisitGetBillingUsageBreakdownResponse(w)
+	}))
+	defer ts.Close()
+	conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+	piece := make([]byte, 50)
+	for {
+		select {
+		case cause := <-ended:
+			if cut, ok := cause.(cutOff); !ok || !errors.Is(cut.err, os.ErrDeadlineExceeded) {
+				t.Errorf("the answer ended with %v", cause)
+			}
+			return
+		case <-time.After(10 * time.Millisecond):
+			_, _ = conn.Read(piece)
+		case <-t.Context().Done():
+			t.Fatal("the answer does not end")
+		}
+	}
 }

@@ -12,3 +12,8 @@ func (s *Server) SetBodyStall(d time.Duration) { s.bodyStall = d }
 func (s *Server) SetBodyBudget(receiving, decoding int64, wait time.Duration) {
 	s.bodies = newBodyBudget(receiving, decoding, wait)
 }
+
+// SetStreamBudget sets how many streamed answers a token and an organization may have under way, and the wait for one.
+func (s *Server) SetStreamBudget(ofToken, ofOrganization int64, wait time.Duration) {
+	s.streams = newStreamBudget(ofToken, ofOrganization, wait)
+}

@@ -56,6 +56,13 @@ func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc
 			return err
 		}
 	}
+	if op.Streamed {
+		release, err := s.streams.acquire(ctx, &grant)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callKey{}, call)))
 	return next(c)
 }

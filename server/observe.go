@@ -78,6 +78,11 @@ type Load struct {
 	BodyBytes, BodyBytesLimit int64
 	// BodiesRefused is the number of requests, since the start, that got no share of the budget.
 	BodiesRefused int64
+	// Streams is the number of breakdowns that are being sent.
+	Streams int64
+	// StreamsRefused is the number of breakdowns, since the start, that were not begun because the token or the organization had too many
+	// under way.
+	StreamsRefused int64
 }
 
 // Load returns how busy the server is now.
@@ -86,5 +91,6 @@ func (s *Server) Load() Load {
 		Requests:  s.underWay.Load(),
 		BodyBytes: s.bodies.receiving.used.Load() + s.bodies.decoding.used.Load(), BodyBytesLimit: receivingBytes + decodingBytes,
 		BodiesRefused: s.bodies.refused.Load(),
+		Streams:       s.streams.open.Load(), StreamsRefused: s.streams.refused.Load(),
 	}
 }

@@ -79,6 +79,7 @@ type Server struct {
 	underWay       atomic.Int64 // requests
 	failures       *failures
 	bodies         *bodyBudget
+	streams        *streamBudget
 	handler        http.Handler
 }
 
@@ -114,6 +115,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
 		observer:  config.Observer,
 		bodyStall: bodyStall, bodies: newBodyBudget(receivingBytes, decodingBytes, overloadWait),
+		streams: newStreamBudget(streamsOfToken, streamsOfOrganization, overloadWait),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -12,13 +12,16 @@ import (
 
 // breakdownStream writes the builds as their rows arrive, so that an answer of any length takes the same memory.
 type breakdownStream struct {
-	rows iter.Seq2[*billing.BreakdownRow, error]
+	rows  iter.Seq2[*billing.BreakdownRow, error]
+	stall time.Duration // for how long the receiver may be behind
 }
 
 const (
 	// streamChunk is about how many bytes are collected before they are sent.
 	streamChunk = 32 << 10
-	// streamStall is how long the receiver may take for one chunk.
+	// streamRate is how many bytes a second the receiver must take, before they are compressed, and streamStall is for how long it may
+	// be behind.
+	streamRate  = 16 << 10
 	streamStall = 30 * time.Second
 )
 
@@ -27,7 +30,7 @@ const (
 func (s breakdownStream) VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error {
 	control := http.NewResponseController(w)
 	var buf []byte
-	sent := false
+	sent, patience := false, s.stall
 	send := func() error {
 		if !sent {
 			wire.SetContentType(w)
@@ -35,8 +38,10 @@ func (s breakdownStream) VisitGetBillingUsageBreakdownResponse(w http.ResponseWr
 			sent = true
 		}
 		// A recorder in a test has no deadline to set.
-		_ = control.SetWriteDeadline(time.Now().Add(streamStall))
-		_, err := w.Write(buf)
+		begun := time.Now()
+		_ = control.SetWriteDeadline(begun.Add(patience))
+		n, err := w.Write(buf)
+		patience = min(patience-time.Since(begun)+time.Duration(n)*time.Second/streamRate, s.stall)
 		buf = buf[:0]
 		return err
 	}

@@ -188,6 +188,13 @@ type ClientInterface interface {
 	// ties are broken by id. A build that straddles the window shows only its leases inside it. The whole window is one
 	// answer and is streamed; a connection that closes early means that the answer is incomplete.
 	//
+	// An answer shows one moment if its receiver is about as fast as the server. If the server has to wait for the receiver for
+	// more than two seconds in all, or if others need its connection to the database, it reads the rest in several steps: the
+	// list of builds and their order stay those of the first moment, and each build, with its sums and jobs, is of one
+	// later moment. If a build of more than 2 048 jobs changes in the middle of it, the answer is cut off. A receiver that
+	// takes less than 16 KiB a second is cut off as well. A token may receive 8 such answers at the same time, and an
+	// organization may be in 16; further requests wait for some seconds and are then answered with `unavailable`.
+	//
 	// Corresponds with GET /api/v0/billing/usage/{org}/breakdown (the `GetBillingUsageBreakdown` operationId).
 	GetBillingUsageBreakdown(ctx context.Context, org string, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -393,6 +400,13 @@ func (c *Client) GetBillingUsage(ctx context.Context, org string, params *GetBil
 // its source. Builds come newest first by the earliest start among their leases in the window, jobs oldest first;
 // ties are broken by id. A build that straddles the window shows only its leases inside it. The whole window is one
 // answer and is streamed; a connection that closes early means that the answer is incomplete.
+//
+// An answer shows one moment if its receiver is about as fast as the server. If the server has to wait for the receiver for
+// more than two seconds in all, or if others need its connection to the database, it reads the rest in several steps: the
+// list of builds and their order stay those of the first moment, and each build, with its sums and jobs, is of one
+// later moment. If a build of more than 2 048 jobs changes in the middle of it, the answer is cut off. A receiver that
+// takes less than 16 KiB a second is cut off as well. A token may receive 8 such answers at the same time, and an
+// organization may be in 16; further requests wait for some seconds and are then answered with `unavailable`.
 //
 // Corresponds with GET /api/v0/billing/usage/{org}/breakdown (the `GetBillingUsageBreakdown` operationId).
 func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org string, params *GetBillingUsageBreakdownParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1217,6 +1231,13 @@ type ClientWithResponsesInterface interface {
 	// its source. Builds come newest first by the earliest start among their leases in the window, jobs oldest first;
 	// ties are broken by id. A build that straddles the window shows only its leases inside it. The whole window is one
 	// answer and is streamed; a connection that closes early means that the answer is incomplete.
+	//
+	// An answer shows one moment if its receiver is about as fast as the server. If the server has to wait for the receiver for
+	// more than two seconds in all, or if others need its connection to the database, it reads the rest in several steps: the
+	// list of builds and their order stay those of the first moment, and each build, with its sums and jobs, is of one
+	// later moment. If a build of more than 2 048 jobs changes in the middle of it, the answer is cut off. A receiver that
+	// takes less than 16 KiB a second is cut off as well. A token may receive 8 such answers at the same time, and an
+	// organization may be in 16; further requests wait for some seconds and are then answered with `unavailable`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3132,6 +3153,13 @@ func (c *ClientWithResponses) GetBillingUsageWithResponse(ctx context.Context, o
 // its source. Builds come newest first by the earliest start among their leases in the window, jobs oldest first;
 // ties are broken by id. A build that straddles the window shows only its leases inside it. The whole window is one
 // answer and is streamed; a connection that closes early means that the answer is incomplete.
+//
+// An answer shows one moment if its receiver is about as fast as the server. If the server has to wait for the receiver for
+// more than two seconds in all, or if others need its connection to the database, it reads the rest in several steps: the
+// list of builds and their order stay those of the first moment, and each build, with its sums and jobs, is of one
+// later moment. If a build of more than 2 048 jobs changes in the middle of it, the answer is cut off. A receiver that
+// takes less than 16 KiB a second is cut off as well. A token may receive 8 such answers at the same time, and an
+// organization may be in 16; further requests wait for some seconds and are then answered with `unavailable`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -44,7 +44,11 @@ type Store struct {
 	closed    atomic.Bool
 	closeOnce func() error
 
-	parts partSize
+	parts    partSize
+	patience time.Duration // of breakdowns with their receivers
+	turns    chan struct{} // holds a value for each connection that a breakdown uses
+	wanted   chan struct{} // a value asks a breakdown that waits for its receiver for its connection
+	listed   atomic.Int64  // how many builds are in lists of breakdowns without a snapshot
 }
 
 var _ billing.Store = (*Store)(nil)
@@ -58,6 +62,9 @@ func Open(ctx context.Context, db driver.Database) (*Store, error) {
 		commitTimeout: commitTimeout,
 		closeOnce:     sync.OnceValue(db.Close),
 		parts:         usualParts,
+		patience:      receiverPatience,
+		turns:         make(chan struct{}, db.Snapshots()),
+		wanted:        make(chan struct{}),
 	}
 	if err := s.chain(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("compute the digests of the ledgers: %w", err), s.Close())

@@ -18,6 +18,10 @@ type Database interface {
 	// fails on it, ReadReplica runs do with the Reader of the database. So do may be called twice, and has to start over.
 	ReadReplica(ctx context.Context, do func(context.Context, Reader) error) error
 
+	// Snapshots returns how many snapshots the database, or one replica, can have open at the same time. It is at least one. Further
+	// calls of Snapshot wait.
+	Snapshots() int
+
 	// Write runs do in a write transaction. It executes the statements that are still queued in the Tx, and commits. These must not
 	// be queries, because an error of scan would come after the commit. If do returns an error or panics, or the context ends
 	// before the commit, nothing is written. Calls must not overlap.

@@ -43,6 +43,9 @@ func (p pools) Snapshot(ctx context.Context, do func(driver.Snapshot) error) err
 	})
 }
 
+// Snapshots implements driver.Database.
+func (p pools) Snapshots() int { return int(p.snapshots.Config().MaxConns) }
+
 // onLiveConnection calls do with a connection of the pool. A restart of the database breaks all idle connections; if do fails on a
 // broken connection, it is called with the next one, and finally with a new one. It is not called again after it has called live.
 func (p pool) onLiveConnection(ctx context.Context, do func(conn *pgx.Conn, live func()) error) error {

@@ -172,6 +172,9 @@ func (d *Database) openPools(ctx context.Context) (err error) {
 	return err
 }
 
+// Snapshots implements driver.Database.
+func (*Database) Snapshots() int { return readers() }
+
 // readers is how many connections a pool for reads has.
 func readers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
