@@ -22,10 +22,10 @@ import (
 // shutdownTime is how long requests under way may take once the server is told to stop.
 const shutdownTime = 10 * time.Second
 
-// Serve answers requests that come in on the listener, with timeouts against clients that are too slow, until the context
+// Serve answers requests that come in on the listeners, with timeouts against clients that are too slow, until the context
 // ends. Then it lets requests under way finish, for at most ten seconds, and returns nil, or an error where some were cut
-// off. It closes the listener.
-func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+// off. It closes the listeners, and all of them if one fails.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	httpServer := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -37,11 +37,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
+	failed := make(chan error, len(listeners))
+	for _, listener := range listeners {
+		go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
+	}
 	select {
 	case err := <-failed:
-		return err
+		return errors.Join(err, httpServer.Close())
 	case <-ctx.Done():
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
@@ -105,7 +107,11 @@ func (c *serverConn) Write(b []byte) (int, error) {
 	id := billing.NewID().String()
 	docURL := c.server.docURL
 	if docURL == "" { // which host was asked for is not known
-		docURL = c.server.ownDocURL(c.LocalAddr().String(), false)
+		host := c.LocalAddr().String()
+		if c.LocalAddr().Network() == "unix" { // which is a path
+			host = "localhost"
+		}
+		docURL = c.server.ownDocURL(host, false)
 	}
 	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
 	refusal := envelope(gen.ErrorInfoOf(gen.CodeBadRequest), text, id, docURL)

@@ -161,6 +161,13 @@ func isOrigin(text string) bool {
 // the text of net/http, without the envelope and without an x-request-id. [Server.Serve] adds both, except with HTTP/2.
 func (s *Server) Handler() http.Handler { return s.handler }
 
+// Ready fails where the server cannot do its work for now, as /readyz does. It takes at most two seconds.
+func (s *Server) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return s.store.Ping(ctx)
+}
+
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.
 func (s *Server) Close() error { return s.store.Close() }
 
@@ -198,9 +205,7 @@ func (s *Server) route(config Config) error {
 		httpserver.RegisterHandlersOptions{OperationMiddlewares: s.guards()})
 	e.GET("/healthz", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 	e.GET("/readyz", func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
-		defer cancel()
-		if err := s.store.Ping(ctx); err != nil {
+		if err := s.Ready(c.Request().Context()); err != nil {
 			return billing.Faultf(billing.ErrUnavailable, "%w", err)
 		}
 		return c.NoContent(http.StatusOK)

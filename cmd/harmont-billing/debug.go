@@ -21,13 +21,13 @@ import (
 // serveDebug serves metrics, profiles and counters on a separate address, until the context ends. Everyone who can reach the address can
 // slow the server down and see its memory, so it is never a part of the API.
 func serveDebug(ctx context.Context, logger *slog.Logger, address string, observed prometheus.Collector) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := listen(ctx, address)
 	if err != nil {
 		return fmt.Errorf("--debug-listen: %w", err)
 	}
-	at := slog.String("address", "http://"+listener.Addr().String()+"/debug/")
+	at := slog.String("address", urlOf(listener, "/debug/"))
 	logger.LogAttrs(ctx, slog.LevelInfo, "serving profiles", at)
-	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		logger.LogAttrs(ctx, slog.LevelWarn, "profiles are served to other machines, and need no token", at)
 	}
 	server := &http.Server{

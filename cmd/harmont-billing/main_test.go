@@ -125,19 +125,25 @@ func (p *process) text() string {
 func (p program) start(args ...string) *process {
 	p.t.Helper()
 	running := &process{t: p.t, cmd: p.command(context.Background(), args...), exited: make(chan struct{})}
-	running.cmd.Stdout, running.cmd.Stderr = running, running
-	if err := running.cmd.Start(); err != nil {
+	running.run()
+	return running
+}
+
+// run starts the command, which ends with the test.
+func (p *process) run() {
+	p.t.Helper()
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	go func() {
-		_ = running.cmd.Wait()
-		close(running.exited)
+		_ = p.cmd.Wait()
+		close(p.exited)
 	}()
 	p.t.Cleanup(func() {
-		_ = running.cmd.Process.Kill()
-		<-running.exited
+		_ = p.cmd.Process.Kill()
+		<-p.exited
 	})
-	return running
 }
 
 // waitFor waits for a match of the expression in the output, and returns it.
@@ -294,6 +300,7 @@ func TestWrongUsage(t *testing.T) {
 		{args: "import", want: "FILE is missing"},
 		{args: "export all", want: `"all"`},
 		{args: "serve --listen=", want: "the address to serve on is empty"},
+		{args: "serve --listen unix:", want: "unix: needs the path of a socket after it"},
 		{args: "demo --listen=", want: "the address to serve on is empty"},
 		{args: "serve now", want: `"now"`},
 		{args: "serve --log-format xml", want: "must be text or json"},

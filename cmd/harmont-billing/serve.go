@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/harmont-dev/harmont-billing/internal/demo"
@@ -37,13 +38,14 @@ made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs.`,
 		Example: `  harmont-billing serve
   harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db
+  harmont-billing serve --listen unix:/run/harmont-billing/api.sock
   harmont-billing serve --base-path /billing`,
 	}
 	flags := cmd.Flags()
 	database := databaseFlag(cmd)
 	readDatabases := flags.StringArray("read-database", nil,
 		"the URL of a PostgreSQL replica that usage may be read from; may be repeated")
-	listen := envFlag(cmd, "listen", "HARMONT_BILLING_LISTEN", defaultListen, "the address to serve on")
+	listen := envFlag(cmd, "listen", "HARMONT_BILLING_LISTEN", defaultListen, "the address to serve on, HOST:PORT or unix:PATH, unless systemd hands over sockets")
 	logFormat := choiceFlag(cmd, "log-format", "", "text", "the `FORM` of the log on standard error: text or json", "text", "json")
 	logLevel := choiceFlag(cmd, "log-level", "", "info", "the lowest `LEVEL` that is logged: debug (each request), info (those that are refused), warn or error", "debug", "info", "warn", "error")
 	corsOrigins := flags.StringSlice("cors-origin", nil, "an origin whose pages may call the API, such as https://app.example.com; may be repeated")
@@ -54,8 +56,11 @@ server runs.`,
 	basePath := flags.String("base-path", "", "the `PATH` below which all is served, such as /billing")
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *listen == "" {
+		switch *listen {
+		case "":
 			return errNoAddress
+		case "unix:":
+			return usagef("unix: needs the path of a socket after it, such as unix:/run/harmont-billing/api.sock")
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 		defer stop()
@@ -70,19 +75,29 @@ server runs.`,
 		}
 		collectLessOften()
 		return withServer(ctx, config, func(s *server.Server) error {
-			listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
+			open, err := listeners(ctx, *listen)
 			if err != nil {
 				return err
 			}
 			if *debugListen != "" {
 				observed.Watch(s)
 				if err := serveDebug(ctx, logger, *debugListen, observed); err != nil {
-					return errors.Join(err, listener.Close())
+					for _, listener := range open {
+						err = errors.Join(err, listener.Close())
+					}
+					return err
 				}
 			}
-			logger.Info("serving", "address", "http://"+listener.Addr().String()+strings.TrimSuffix(*basePath, "/"), "version", version())
-			context.AfterFunc(ctx, func() { logger.Info("stopping") })
-			return s.Serve(ctx, listener)
+			for _, listener := range open {
+				logger.Info("serving", "address", urlOf(listener, strings.TrimSuffix(*basePath, "/")), "version", version())
+			}
+			tellSystemd(logger, daemon.SdNotifyReady)
+			go feedWatchdog(ctx, logger, s.Ready)
+			context.AfterFunc(ctx, func() {
+				logger.Info("stopping")
+				tellSystemd(logger, daemon.SdNotifyStopping)
+			})
+			return s.Serve(ctx, open...)
 		})
 	}
 	return cmd
