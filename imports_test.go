@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/store/postgres":  {"internal/billing", "internal/store/driver", "internal/store/migrate"},
 	"internal/store/migrate":   {},
 	"internal/store/storetest": {"internal/audit", "internal/billing"},
-	"internal/database":        {"internal/billing", "internal/store", "internal/store/postgres", "internal/store/sqlite"},
+	"internal/database":        {"internal/billing", "internal/store", "internal/store/driver", "internal/store/postgres", "internal/store/sqlite"},
 	"internal/transfer":        {"internal/billing", "internal/strictjson"},
 	"internal/strictjson":      {},
 	"internal/audit":           {"internal/billing"},
@@ -61,9 +61,9 @@ var shunned = map[string][]string{
 var unreachable = map[string][]string{
 	"client": {
 		"github.com/labstack/echo", "github.com/getkin/kin-openapi", "modernc.org/sqlite", "github.com/jackc/pgx",
-		"github.com/prometheus", module + "/internal", module + "/server",
+		"github.com/prometheus", "go.opentelemetry.io", module + "/internal", module + "/server",
 	},
-	"server": {module + "/client", "github.com/prometheus"},
+	"server": {module + "/client", "github.com/prometheus", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters", "google.golang.org"},
 }
 
 func TestImportArrows(t *testing.T) {

@@ -35,6 +35,9 @@ func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc
 	if err != nil {
 		return err
 	}
+	if s.tracer != nil {
+		traceOrganization(ctx, grant.Organization)
+	}
 	call := &call{grant: grant}
 	if op.MaxBodyBytes > 0 {
 		text, decoding, err := s.readRest(c, op.MaxBodyBytes, grant.Hash)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	harmontbilling "github.com/harmont-dev/harmont-billing"
@@ -62,6 +63,8 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Observer learns what the server does. Nil means none.
 	Observer Observer
+	// TracerProvider makes a span for each request to an operation and for its uses of the database. Nil means none.
+	TracerProvider trace.TracerProvider
 }
 
 // Server is an open database and the handlers over it. It is safe for concurrent use.
@@ -76,6 +79,7 @@ type Server struct {
 	bodyStall      time.Duration
 	limiter        *middleware.RateLimiterMemoryStore
 	observer       Observer
+	tracer         trace.Tracer // nil where nothing is traced
 	underWay       atomic.Int64 // requests
 	failures       *failures
 	bodies         *bodyBudget
@@ -110,8 +114,14 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	var ports billing.Store = books
+	var tracer trace.Tracer
+	if config.TracerProvider != nil {
+		tracer = config.TracerProvider.Tracer(tracerName)
+		ports = tracedStore{books, tracer}
+	}
 	s := &Server{
-		store: books, service: billing.NewService(books, rates),
+		store: books, service: billing.NewService(ports, rates), tracer: tracer,
 		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
 		observer:  config.Observer,
 		bodyStall: bodyStall, bodies: newBodyBudget(receivingBytes, decodingBytes, overloadWait),
@@ -184,6 +194,9 @@ func (s *Server) route(config Config) error {
 	e := echo.New()
 	e.Binder = strictBinder{}
 	e.HTTPErrorHandler = s.renderError
+	if s.tracer != nil {
+		e.Pre(s.traced)
+	}
 	e.Pre(s.logRequests)
 	if len(config.CORSOrigins) > 0 {
 		e.Pre(middleware.CORSWithConfig(middleware.CORSConfig{

@@ -35,7 +35,8 @@ func serveCommand() *cobra.Command {
 requests under way are finished first.
 The database is created where it does not exist. Organizations and tokens are
 made with 'harmont-billing org' and 'harmont-billing token', also while the
-server runs.`,
+server runs. Traces are sent to the OpenTelemetry collector that
+OTEL_EXPORTER_OTLP_ENDPOINT names.`,
 		Example: `  harmont-billing serve
   harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db
   harmont-billing serve --listen unix:/run/harmont-billing/api.sock
@@ -73,6 +74,12 @@ server runs.`,
 		if *debugListen != "" {
 			config.Observer = observed
 		}
+		spans, finish, err := traces(ctx, logger)
+		if err != nil {
+			return err
+		}
+		defer finish()
+		config.TracerProvider = spans
 		collectLessOften()
 		return withServer(ctx, config, func(s *server.Server) error {
 			open, err := listeners(ctx, *listen)
