@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
 // Observer learns what a [Server] does. Its methods are called concurrently, and a request waits for them.
@@ -69,7 +70,7 @@ func (s *Server) answered(c echo.Context, start time.Time, cutOff bool) {
 	})
 }
 
-// Load says how busy a Server is at one moment.
+// Load says how busy a Server and its database are at one moment.
 type Load struct {
 	// Requests is the number of requests that a handler works on.
 	Requests int64
@@ -83,7 +84,17 @@ type Load struct {
 	// StreamsRefused is the number of breakdowns, since the start, that were not begun because the token or the organization had too many
 	// under way.
 	StreamsRefused int64
+	// Pools are the pools of connections to PostgreSQL, for the database and for each replica. SQLite has none.
+	Pools []Pool
+	// Replicas are those of Config.ReadDatabases.
+	Replicas []Replica
 }
+
+// Pool is the state of a pool of connections.
+type Pool = database.Pool
+
+// Replica is the state of a replica.
+type Replica = database.Replica
 
 // Load returns how busy the server is now.
 func (s *Server) Load() Load {
@@ -92,5 +103,6 @@ func (s *Server) Load() Load {
 		BodyBytes: s.bodies.receiving.used.Load() + s.bodies.decoding.used.Load(), BodyBytesLimit: receivingBytes + decodingBytes,
 		BodiesRefused: s.bodies.refused.Load(),
 		Streams:       s.streams.open.Load(), StreamsRefused: s.streams.refused.Load(),
+		Pools:         s.store.Pools(), Replicas: s.store.Replicas(),
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 	"github.com/harmont-dev/harmont-billing/internal/store/postgres"
 	"github.com/harmont-dev/harmont-billing/internal/store/sqlite"
 )
@@ -23,6 +24,12 @@ type Database struct {
 	sqlite   *sqlite.Database   // nil where it is of another kind
 	postgres *postgres.Database // nil where it is of another kind
 }
+
+// Pool is the state of a pool of connections.
+type Pool = driver.PoolStats
+
+// Replica is the state of a replica.
+type Replica = driver.ReplicaStats
 
 // Open opens the database, given as sqlite:FILE or postgres://…, and brings its schema up to date. A file is created where
 // it does not exist; its folder, or a PostgreSQL database, is not.
@@ -80,6 +87,22 @@ func (d *Database) FollowReplicas(log *slog.Logger, urls []string) error {
 		return errors.New("replicas to read from need a PostgreSQL database")
 	}
 	return d.postgres.FollowReplicas(log, urls)
+}
+
+// Pools returns the state of the pools of connections. SQLite keeps none.
+func (d *Database) Pools() []Pool {
+	if d.postgres == nil {
+		return nil
+	}
+	return d.postgres.Pools()
+}
+
+// Replicas returns the state of the replicas that were given to FollowReplicas.
+func (d *Database) Replicas() []Replica {
+	if d.postgres == nil {
+		return nil
+	}
+	return d.postgres.Replicas()
 }
 
 // Backup writes a copy of an SQLite database, as of one moment, to a new file, also while the database is written. The file

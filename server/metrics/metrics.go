@@ -12,7 +12,10 @@
 package metrics
 
 import (
+	"cmp"
+	"math"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,10 +37,9 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	cutOff   *prometheus.CounterVec
-	pushed   []prometheus.Collector // all of those that Observer's methods change
-	pulled   []gauge
-
-	server atomic.Pointer[server.Server]
+	pushed   []prometheus.Collector // all of the above
+	pulled   []pulled
+	load     atomic.Pointer[func() server.Load]
 }
 
 var (
@@ -45,10 +47,11 @@ var (
 	_ prometheus.Collector = (*Metrics)(nil)
 )
 
-// gauge is a number that is read when metrics are collected.
-type gauge struct {
+// pulled is a metric that is read when metrics are collected.
+type pulled struct {
 	desc *prometheus.Desc
-	of   func(server.Load) int64
+	kind prometheus.ValueType
+	read func(l server.Load, add func(value float64, labels ...string))
 }
 
 // New returns metrics of a server that has answered nothing yet.
@@ -66,20 +69,75 @@ func New() *Metrics {
 			Namespace: namespace, Name: "answers_cut_off_total",
 			Help: "Answers that ended early, by operationId and by who ended them: the client, or the server after a failure or for a slow reader.",
 		}, []string{"operation", "by"}),
-		pulled: []gauge{
-			newGauge("requests_in_flight", "Requests that are being answered.", func(l server.Load) int64 { return l.Requests }),
+		pulled: []pulled{
+			ofServer(prometheus.GaugeValue, "requests_in_flight", "Requests that are being answered.",
+				func(l server.Load) int64 { return l.Requests }),
+			ofServer(prometheus.GaugeValue, "body_bytes", "Bytes of the budget for bodies in use. Bodies of up to 64 KiB do not count.",
+				func(l server.Load) int64 { return l.BodyBytes }),
+			ofServer(prometheus.GaugeValue, "body_bytes_limit", "Bytes of the budget for bodies.",
+				func(l server.Load) int64 { return l.BodyBytesLimit }),
+			ofServer(prometheus.CounterValue, "bodies_refused_total", "Requests that were refused because other bodies took all of the budget.",
+				func(l server.Load) int64 { return l.BodiesRefused }),
+			ofPools(prometheus.GaugeValue, "pool_connections_in_use", "Connections to PostgreSQL in use, by server and pool. The server is primary or the name of a replica.",
+				func(p server.Pool) float64 { return float64(p.InUse) }),
+			ofPools(prometheus.GaugeValue, "pool_connections_idle", "Connections to PostgreSQL that are open and not in use.",
+				func(p server.Pool) float64 { return float64(p.Idle) }),
+			ofPools(prometheus.GaugeValue, "pool_connections_max", "How many connections to PostgreSQL the pool may have.",
+				func(p server.Pool) float64 { return float64(p.Max) }),
+			ofPools(prometheus.CounterValue, "pool_waits_total", "How often a call waited for a connection to PostgreSQL.",
+				func(p server.Pool) float64 { return float64(p.Waits) }),
+			ofPools(prometheus.CounterValue, "pool_wait_seconds_total", "How long calls waited for a connection to PostgreSQL.",
+				func(p server.Pool) float64 { return p.Waited.Seconds() }),
+			ofReplicas("replica_lag_seconds", "How far a replica is behind the primary at most. NaN if nothing is known.",
+				func(r server.Replica) float64 {
+					if r.Behind < 0 {
+						return math.NaN()
+					}
+					return r.Behind.Seconds()
+				}),
+			ofReplicas("replica_used", "1 if a replica is read from, 0 if it is left out.",
+				func(r server.Replica) float64 {
+					if r.Used {
+						return 1
+					}
+					return 0
+				}),
 		},
 	}
 	m.pushed = []prometheus.Collector{m.requests, m.duration, m.cutOff}
 	return m
 }
 
-func newGauge(name, help string, of func(server.Load) int64) gauge {
-	return gauge{prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, nil, nil), of}
+func newPulled(
+	kind prometheus.ValueType, name, help string, labels []string, read func(server.Load, func(float64, ...string)),
+) pulled {
+	return pulled{prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil), kind, read}
+}
+
+func ofServer(kind prometheus.ValueType, name, help string, of func(server.Load) int64) pulled {
+	return newPulled(kind, name, help, nil, func(l server.Load, add func(float64, ...string)) { add(float64(of(l))) })
+}
+
+func ofPools(kind prometheus.ValueType, name, help string, of func(server.Pool) float64) pulled {
+	return newPulled(kind, name, help, []string{"server", "pool"}, func(l server.Load, add func(float64, ...string)) {
+		for _, p := range l.Pools {
+			add(of(p), cmp.Or(p.Server, "primary"), p.Name)
+		}
+	})
+}
+
+func ofReplicas(name, help string, of func(server.Replica) float64) pulled {
+	return newPulled(prometheus.GaugeValue, name, help, []string{"server"}, func(l server.Load, add func(float64, ...string)) {
+		for _, r := range l.Replicas {
+			add(of(r), r.Name)
+		}
+	})
 }
 
 // Watch adds how busy the server is to the metrics.
-func (m *Metrics) Watch(s *server.Server) { m.server.Store(s) }
+func (m *Metrics) Watch(s *server.Server) { m.watch(s.Load) }
+
+func (m *Metrics) watch(load func() server.Load) { m.load.Store(&load) }
 
 // Answered implements [server.Observer].
 func (m *Metrics) Answered(a server.Answer) {
@@ -102,8 +160,8 @@ func (m *Metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, c := range m.pushed {
 		c.Describe(descs)
 	}
-	for _, g := range m.pulled {
-		descs <- g.desc
+	for _, p := range m.pulled {
+		descs <- p.desc
 	}
 }
 
@@ -112,12 +170,18 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	for _, c := range m.pushed {
 		c.Collect(metrics)
 	}
-	s := m.server.Load()
-	if s == nil {
+	load := m.load.Load()
+	if load == nil {
 		return
 	}
-	load := s.Load()
-	for _, g := range m.pulled {
-		metrics <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(g.of(load)))
+	now := (*load)()
+	for _, p := range m.pulled {
+		seen := map[string]bool{} // a replica that was given twice has one time series
+		p.read(now, func(value float64, labels ...string) {
+			if key := strings.Join(labels, " "); !seen[key] {
+				seen[key] = true
+				metrics <- prometheus.MustNewConstMetric(p.desc, p.kind, value, labels...)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -135,6 +136,45 @@ func TestSeriesAreBounded(t *testing.T) {
 	}
 	if first, later := ask(0, 1), ask(1, 20); first != later {
 		t.Errorf("%d time series became %d", first, later)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	m := metrics.New()
+	m.WatchLoad(server.Load{
+		BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2,
+		Pools: []server.Pool{
+			{Name: "reads", InUse: 3, Idle: 2, Max: 16, Waits: 7, Waited: 1500 * time.Millisecond}, {Server: "replica:5432/billing", Name: "reads", Max: 8},
+		},
+		Replicas: []server.Replica{
+			{Name: "replica:5432/billing", Used: true, Behind: 250 * time.Millisecond}, {Name: "lost:5432/billing", Behind: -1}, {Name: "lost:5432/billing", Behind: -1},
+		},
+	})
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	s := served{t: t, metrics: registry}
+	s.want("harmont_billing_pool_connections_in_use", `
+		harmont_billing_pool_connections_in_use{pool="reads",server="primary"} 3
+		harmont_billing_pool_connections_in_use{pool="reads",server="replica:5432/billing"} 0
+		`)
+	s.want("harmont_billing_pool_wait_seconds_total", `
+		harmont_billing_pool_wait_seconds_total{pool="reads",server="primary"} 1.5
+		harmont_billing_pool_wait_seconds_total{pool="reads",server="replica:5432/billing"} 0
+		`)
+	s.want("harmont_billing_body_bytes", "harmont_billing_body_bytes 70000\n")
+	s.want("harmont_billing_body_bytes_limit", "harmont_billing_body_bytes_limit 1.048576e+06\n")
+	s.want("harmont_billing_bodies_refused_total", "harmont_billing_bodies_refused_total 2\n")
+	s.want("harmont_billing_replica_lag_seconds", `
+		harmont_billing_replica_lag_seconds{server="lost:5432/billing"} NaN
+		harmont_billing_replica_lag_seconds{server="replica:5432/billing"} 0.25
+		`)
+	s.want("harmont_billing_replica_used", `
+		harmont_billing_replica_used{server="lost:5432/billing"} 0
+		harmont_billing_replica_used{server="replica:5432/billing"} 1
+		`)
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil || len(problems) > 0 {
+		t.Error(problems, err)
 	}
 }
 

@@ -155,6 +155,13 @@ func TestReplicaThatLags(t *testing.T) {
 	f.follow(f.replicas[0].URL(flockDatabase))
 	f.bill()
 	f.await(0, true)
+	if state := f.db.Replicas(); len(state) != 1 || !state[0].Used || state[0].Behind < 0 || state[0].Behind > maxLag || state[0].Name != f.db.replicas.all[0].name {
+		t.Errorf("a replica that is read from has the state %+v", state)
+	}
+	pools := f.db.Pools()
+	if len(pools) != 5 || pools[0].Max < 1 || pools[0].Idle < 1 || pools[1].Name != "reads" || pools[3].Server != f.db.replicas.all[0].name {
+		t.Errorf("the pools have the state %+v", pools)
+	}
 
 	f.on(f.replicas[0], `SELECT pg_wal_replay_pause()`)
 	storetest.Eventually(t, "the replica to stand still", func() bool {
@@ -178,6 +185,9 @@ func TestReplicaThatLags(t *testing.T) {
 			t.Fatal("the replica was not left out")
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+	if state := f.db.Replicas()[0]; state.Used || 0 <= state.Behind && state.Behind < maxLag {
+		t.Errorf("a replica that was left out has the state %+v", state)
 	}
 	for range 50 {
 		if f.usage() != f.bills || f.series() != f.bills || f.breakdown() != f.bills {
