@@ -84,11 +84,16 @@ type Load struct {
 	// StreamsRefused is the number of breakdowns, since the start, that were not begun because the token or the organization had too many
 	// under way.
 	StreamsRefused int64
+	// Writes has the numbers of writes since the start.
+	Writes Writes
 	// Pools are the pools of connections to PostgreSQL, for the database and for each replica. SQLite has none.
 	Pools []Pool
 	// Replicas are those of Config.ReadDatabases.
 	Replicas []Replica
 }
+
+// Writes has the numbers of calls that write, and of the transactions in which they are committed together.
+type Writes = database.Writes
 
 // Pool is the state of a pool of connections.
 type Pool = database.Pool
@@ -103,6 +108,7 @@ func (s *Server) Load() Load {
 		BodyBytes: s.bodies.receiving.used.Load() + s.bodies.decoding.used.Load(), BodyBytesLimit: receivingBytes + decodingBytes,
 		BodiesRefused: s.bodies.refused.Load(),
 		Streams:       s.streams.open.Load(), StreamsRefused: s.streams.refused.Load(),
-		Pools:         s.store.Pools(), Replicas: s.store.Replicas(),
+		Writes: s.store.Writes(),
+		Pools:  s.store.Pools(), Replicas: s.store.Replicas(),
 	}
 }

@@ -23,6 +23,7 @@ type Database struct {
 	*store.Store
 	sqlite   *sqlite.Database   // nil where it is of another kind
 	postgres *postgres.Database // nil where it is of another kind
+	writes   *writeCounts
 }
 
 // Pool is the state of a pool of connections.
@@ -41,21 +42,23 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		if err != nil {
 			return nil, err
 		}
-		books, err := store.Open(ctx, db)
+		writes := new(writeCounts)
+		books, err := store.Open(ctx, counted{db, writes})
 		if err != nil {
 			return nil, err
 		}
-		return &Database{Store: books, sqlite: db}, nil
+		return &Database{Store: books, sqlite: db, writes: writes}, nil
 	case scheme == "postgres" || scheme == "postgresql":
 		db, err := postgres.Open(ctx, url)
 		if err != nil {
 			return nil, err
 		}
-		books, err := store.Open(ctx, db)
+		writes := new(writeCounts)
+		books, err := store.Open(ctx, counted{db, writes})
 		if err != nil {
 			return nil, err
 		}
-		return &Database{Store: books, postgres: db}, nil
+		return &Database{Store: books, postgres: db, writes: writes}, nil
 	}
 	// The text may have a password, so only a scheme is repeated.
 	if !regexp.MustCompile(`^[a-z0-9+]{1,16}$`).MatchString(scheme) || !strings.Contains(url, ":") {

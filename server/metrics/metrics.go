@@ -78,6 +78,22 @@ func New() *Metrics {
 				func(l server.Load) int64 { return l.BodyBytesLimit }),
 			ofServer(prometheus.CounterValue, "bodies_refused_total", "Requests that were refused because other bodies took all of the budget.",
 				func(l server.Load) int64 { return l.BodiesRefused }),
+			ofServer(prometheus.GaugeValue, "streams_open", "Breakdowns that are being sent.",
+				func(l server.Load) int64 { return l.Streams }),
+			ofServer(prometheus.CounterValue, "streams_refused_total", "Breakdowns that were refused because the token or the organization had too many under way.",
+				func(l server.Load) int64 { return l.StreamsRefused }),
+			ofServer(prometheus.CounterValue, "writes_total", "Calls that wrote. Those that come at the same time share a transaction, so that the quotient by committed transactions is the size of a batch.",
+				func(l server.Load) int64 { return l.Writes.Calls }),
+			ofServer(prometheus.GaugeValue, "writes_in_progress", "Calls that are queued to be written, or whose transaction runs.",
+				func(l server.Load) int64 { return l.Writes.InProgress }),
+			newPulled(prometheus.CounterValue, "write_transactions_total", "Write transactions, by outcome: committed, rolled_back if there was nothing to change, failed if the database could not commit.",
+				[]string{"outcome"}, func(l server.Load, add func(float64, ...string)) {
+					add(float64(l.Writes.Committed), "committed")
+					add(float64(l.Writes.RolledBack), "rolled_back")
+					add(float64(l.Writes.Failed), "failed")
+				}),
+			newPulled(prometheus.CounterValue, "write_transaction_seconds_total", "Time of all write transactions together.", nil,
+				func(l server.Load, add func(float64, ...string)) { add(l.Writes.Busy.Seconds()) }),
 			ofPools(prometheus.GaugeValue, "pool_connections_in_use", "Connections to PostgreSQL in use, by server and pool. The server is primary or the name of a replica.",
 				func(p server.Pool) float64 { return float64(p.InUse) }),
 			ofPools(prometheus.GaugeValue, "pool_connections_idle", "Connections to PostgreSQL that are open and not in use.",

@@ -118,6 +118,48 @@ func TestRequestsAreCountedByOperation(t *testing.T) {
 	}
 }
 
+// values returns the values of the metric, by the values of its labels.
+func (s served) values(metric string) map[string]float64 {
+	s.t.Helper()
+	families, err := s.metrics.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == metric {
+				labels := ""
+				for _, l := range m.GetLabel() {
+					labels += l.GetValue()
+				}
+				values[labels] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return values
+}
+
+func TestWritesAreCounted(t *testing.T) {
+	s := serve(t, "")
+	const lease = `{"leases":[{"lease_id":"01994f00-0000-7000-8000-000000000001","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-06T10:00:00Z"}]}`
+	before := s.values("harmont_billing_write_transactions_total")
+	s.send(http.MethodPost, "/api/v0/billing/leases/acme", lease)
+	s.send(http.MethodPost, "/api/v0/billing/leases/acme", lease) // which changes nothing
+	s.send(http.MethodGet, "/api/v0/billing/balance/acme", "")
+	s.want("harmont_billing_writes_total", "harmont_billing_writes_total 2\n")
+	s.want("harmont_billing_writes_in_progress", "harmont_billing_writes_in_progress 0\n")
+	after := s.values("harmont_billing_write_transactions_total")
+	for outcome, want := range map[string]float64{"committed": 1, "rolled_back": 1, "failed": 0} {
+		if got := after[outcome] - before[outcome]; got != want {
+			t.Errorf("%v transactions are %s, want %v", got, outcome, want)
+		}
+	}
+	if s.values("harmont_billing_write_transaction_seconds_total")[""] <= 0 {
+		t.Error("the transactions took no time")
+	}
+}
+
 // Whoever asks for other organizations, paths and methods makes no further time series.
 func TestSeriesAreBounded(t *testing.T) {
 	s := serve(t, "")
@@ -142,7 +184,7 @@ func TestSeriesAreBounded(t *testing.T) {
 func TestLoad(t *testing.T) {
 	m := metrics.New()
 	m.WatchLoad(server.Load{
-		BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2,
+		BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2, Streams: 3, StreamsRefused: 4,
 		Pools: []server.Pool{
 			{Name: "reads", InUse: 3, Idle: 2, Max: 16, Waits: 7, Waited: 1500 * time.Millisecond}, {Server: "replica:5432/billing", Name: "reads", Max: 8},
 		},
@@ -164,6 +206,8 @@ func TestLoad(t *testing.T) {
 	s.want("harmont_billing_body_bytes", "harmont_billing_body_bytes 70000\n")
 	s.want("harmont_billing_body_bytes_limit", "harmont_billing_body_bytes_limit 1.048576e+06\n")
 	s.want("harmont_billing_bodies_refused_total", "harmont_billing_bodies_refused_total 2\n")
+	s.want("harmont_billing_streams_open", "harmont_billing_streams_open 3\n")
+	s.want("harmont_billing_streams_refused_total", "harmont_billing_streams_refused_total 4\n")
 	s.want("harmont_billing_replica_lag_seconds", `
 		harmont_billing_replica_lag_seconds{server="lost:5432/billing"} NaN
 		harmont_billing_replica_lag_seconds{server="replica:5432/billing"} 0.25
