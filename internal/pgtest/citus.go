@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -183,4 +184,17 @@ func (c *Citus) Workers(t testing.TB) (urls []string) {
 		urls = append(urls, node.database(t))
 	}
 	return urls
+}
+
+// Down makes a worker refuse every connection to the database, and ends those that there are, until up is called.
+func (c *Citus) Down(t testing.TB, worker int) (up func()) {
+	t.Helper()
+	node := c.nodes[worker]
+	db := Connect(t, node.server)
+	allow := func(allowed bool) {
+		mustExecute(t, db, fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS %t", node.name, allowed))
+	}
+	allow(false)
+	mustExecute(t, db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", node.name)
+	return func() { allow(true) }
 }

@@ -45,7 +45,7 @@ type Querier interface {
 // Reader reads committed data.
 type Reader interface {
 	Querier
-	// Snapshot runs do in a read transaction.
+	// Snapshot runs do in a read transaction. If the connection turns out to be broken before do has seen a row, do is called again.
 	Snapshot(ctx context.Context, do func(Snapshot) error) error
 }
 

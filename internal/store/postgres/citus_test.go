@@ -13,6 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/harmont-dev/harmont-billing/internal/audit"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -38,6 +39,7 @@ func TestCitus(t *testing.T) {
 				{"RefusesToChangeHistory", testCitusRefusesToChangeHistory},
 				{"DistributesUnderLoad", testCitusDistributesUnderLoad},
 				{"MovesShards", testCitusMovesShards},
+				{"WorkerIsDown", testCitusWorkerIsDown},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.run(t, c) })
 			}
@@ -368,9 +370,20 @@ func balances(t *testing.T, s *store.Store, orgs []billing.ID) map[billing.ID]in
 // Beside a store that writes, the tables are spread, and each write that was answered is there once.
 func testCitusDistributesUnderLoad(t *testing.T, c *pgtest.Citus) {
 	database := c.Schema(t)
-	s, _ := open(t, database)
+	s, old := open(t, database)
 	orgs := fillBooks(t, s)
 	before := balances(t, s, orgs)
+	var conns []*pgxpool.Conn
+	for range old.writer.Config().MaxConns {
+		conn, err := old.writer.Acquire(t.Context())
+		storetest.Must(t, err)
+		_, err = conn.Exec(t.Context(), `SET plan_cache_mode = 'force_generic_plan'`) // as without Citus
+		storetest.Must(t, err)
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		conn.Release()
+	}
 	stop := load(t, s, orgs, func(_ billing.ID, err error) {
 		if !errors.Is(err, billing.ErrUnavailable) {
 			t.Error(err)
@@ -422,4 +435,66 @@ func testCitusMovesShards(t *testing.T, c *pgtest.Citus) {
 			}
 		}
 	}
+}
+
+// While a worker is down, organizations of other workers are served. Its own are served within two seconds of its return.
+func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
+	if len(c.Workers(t)) < 2 {
+		t.Skip("there is one worker")
+	}
+	database := c.Schema(t)
+	s, d := open(t, database)
+	fillBooks(t, s)
+	_, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	var orgs []billing.ID
+	for i := range 10 {
+		orgs = append(orgs, storetest.CreateOrganization(t, s, fmt.Sprintf("more-%d", i)))
+	}
+	raw := pgtest.Connect(t, database)
+	down := map[billing.ID]bool{}
+	for _, org := range orgs {
+		node := storetest.Column[string](t, raw, `SELECT 'x' || nodename || ':' || nodeport FROM pg_dist_placement JOIN pg_dist_node USING (groupid)
+				WHERE shardid = get_shard_id_for_distribution_column('ledger_heads', $1::text::uuid)`, org.String())[0]
+		down[org] = strings.Contains(c.Workers(t)[0], node[1:]+"/")
+	}
+	before := balances(t, s, orgs)
+	var mu sync.Mutex
+	failures := map[billing.ID]int{}
+	var lastFailure time.Time
+	texts := map[string]int{}
+	stop := load(t, s, orgs, func(org billing.ID, err error) {
+		if !errors.Is(err, billing.ErrUnavailable) {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failures[org]++
+		texts[err.Error()]++
+		lastFailure = time.Now()
+	})
+	up := c.Down(t, 0)
+	time.Sleep(3 * time.Second)
+	up()
+	returned := time.Now()
+	time.Sleep(3 * time.Second)
+	answered := stop()
+	for _, org := range orgs {
+		t.Logf("%s: down %t, %d answered, %d failures", org, down[org], answered[org], failures[org])
+		switch {
+		case !down[org] && failures[org] > 0:
+			t.Errorf("%d writes of an organization on a node that was up failed", failures[org])
+		case down[org] && failures[org] == 0:
+			t.Error("no write of an organization on the node that was down failed")
+		}
+	}
+	for text, n := range texts {
+		t.Logf("%d times %s", n, text)
+	}
+	t.Logf("the last failure came %s after the return", lastFailure.Sub(returned))
+	if late := lastFailure.Sub(returned); late > 2*time.Second {
+		t.Errorf("writes failed until %s after the return", late)
+	}
+	wantLoad(t, s, before, answered)
+	fingerprints(t, s)
 }

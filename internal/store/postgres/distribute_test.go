@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
@@ -217,5 +220,60 @@ func TestPlansAreKeptWithoutCitus(t *testing.T) {
 	standInCitus(t, database)
 	if got := mode(); got != "auto" {
 		t.Errorf("with Citus the mode is %s", got)
+	}
+}
+
+// A coordinator that has lost its connection to another node makes a new one when it is asked again, so nobody notices.
+func TestLostNodeIsAskedAgain(t *testing.T) {
+	database := pgtest.Database(t)
+	_, d := open(t, database)
+	raw := pgtest.Connect(t, database)
+	_, err := raw.Exec(`CREATE FUNCTION ask(times INT, code TEXT, message TEXT) RETURNS BIGINT LANGUAGE plpgsql AS $$
+		DECLARE asked INT := (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory');
+		BEGIN
+			IF asked < times THEN
+				PERFORM pg_advisory_lock(asked); -- which stays after the error
+				RAISE EXCEPTION '%', message USING ERRCODE = code;
+			END IF;
+			RETURN asked;
+		END $$`)
+	storetest.Must(t, err)
+	const lost = `SELECT ask(1, 'XX000', 'failure on connection marked as essential: 10.0.0.1:5432')`
+	ignore := func(*driver.Row) error { return nil }
+	unlock := func(p *pgxpool.Pool) {
+		t.Helper()
+		_, err := p.Exec(t.Context(), `SELECT pg_advisory_unlock_all()`)
+		storetest.Must(t, err)
+	}
+	storetest.Must(t, d.Query(t.Context(), lost, nil, ignore))
+	unlock(d.reads.Pool)
+	storetest.Must(t, d.Snapshot(t.Context(), func(s driver.Snapshot) error { return s.Query(t.Context(), lost, nil, ignore) }))
+	unlock(d.snapshots.Pool)
+	rows := 0
+	if err := d.Snapshot(t.Context(), func(s driver.Snapshot) error {
+		if err := s.Query(t.Context(), `SELECT 1`, nil, func(*driver.Row) error { rows++; return nil }); err != nil {
+			return err
+		}
+		return s.Query(t.Context(), lost, nil, ignore)
+	}); d.Classify(err) != driver.Unavailable || rows != 1 {
+		t.Errorf("after %d rows it says %v", rows, err)
+	}
+	unlock(d.snapshots.Pool)
+
+	for text, want := range map[string]driver.Failure{
+		lost: driver.Conflict,
+		`SELECT ask(1, '57P01', 'terminating connection due to administrator command')`:      driver.Conflict,
+		`SELECT ask(1, '0A000', 'could not create distributed plan')`:                        driver.Conflict,
+		`SELECT ask(1, '08006', 'connection to the remote node failed: Connection refused')`: driver.Unavailable,
+		`SELECT ask(1, 'XX000', 'something else')`:                                           driver.Other,
+	} {
+		err := d.Write(t.Context(), func(tx driver.Tx) error {
+			tx.Query(text, nil, ignore)
+			return tx.Run(t.Context())
+		})
+		if err == nil || d.Classify(err) != want {
+			t.Errorf("%s: %v is classified as %d; want %d", text, err, d.Classify(err), want)
+		}
+		unlock(d.writer)
 	}
 }

@@ -38,8 +38,7 @@ func (p pools) Snapshot(ctx context.Context, do func(driver.Snapshot) error) err
 		if _, err := conn.Exec(ctx, begin); err != nil {
 			return err
 		}
-		live()
-		return do(snapshot{conn})
+		return do(snapshot{conn, live})
 	})
 }
 
@@ -52,7 +51,8 @@ func (p pool) onLiveConnection(ctx context.Context, do func(conn *pgx.Conn, live
 	for lost := int32(0); ; lost++ {
 		begun := false
 		err := p.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return do(c.Conn(), func() { begun = true }) })
-		lostBefore := connectionLost(err) || hasCode(err, "57P01") // PostgreSQL told the idle connection that it shuts down
+		// PostgreSQL told the idle connection that it shuts down, or a node of a cluster has told the coordinator.
+		lostBefore := connectionLost(err) || hasCode(err, "57P01") || nodeLost(err)
 		if begun || !lostBefore || ctx.Err() != nil || lost == p.Config().MaxConns {
 			return err
 		}
@@ -99,10 +99,16 @@ func (v values) Bytes(column int, into []byte) int {
 }
 
 // snapshot implements driver.Snapshot.
-type snapshot struct{ conn *pgx.Conn }
+type snapshot struct {
+	conn *pgx.Conn
+	live func() // is called when there are rows
+}
 
 func (s snapshot) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
-	return query(ctx, s.conn, text, args, scan)
+	return query(ctx, s.conn, text, args, func(r *driver.Row) error {
+		s.live()
+		return scan(r)
+	})
 }
 
 func (s snapshot) Start(ctx context.Context, text string, args []any) error {
@@ -111,7 +117,7 @@ func (s snapshot) Start(ctx context.Context, text string, args []any) error {
 }
 
 func (s snapshot) Next(ctx context.Context, n int, scan func(*driver.Row) error) error {
-	return query(ctx, s.conn, fmt.Sprintf(`FETCH %d FROM started`, n), nil, scan)
+	return s.Query(ctx, fmt.Sprintf(`FETCH %d FROM started`, n), nil, scan)
 }
 
 // Write implements driver.Database. BEGIN goes with the first statements of do and COMMIT with the last, which saves two round
@@ -137,6 +143,14 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 			t.Exec(`DISCARD PLANS`, nil)
 		}
 		if err := do(t); err != nil {
+			switch {
+			case hasCode(err, "0A000"):
+				// This connection was set up before the database was distributed, and has plans that Citus cannot execute.
+				_ = conn.Close(ctx)
+				return conflict{err}
+			case nodeLost(err):
+				return conflict{err}
+			}
 			return err
 		}
 		t.batch.Queue(`COMMIT`).Query(func(rows pgx.Rows) error {

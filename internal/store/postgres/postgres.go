@@ -209,7 +209,10 @@ const abandonedAfter = 5 * time.Second
 
 // noTimeouts overrides timeouts of the role. A short read ends with its request, and a snapshot lasts for as long as its receiver
 // takes.
-const noTimeouts = `SELECT set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false)`
+//
+// A coordinator of Citus that waited for a node for longer would let all writes of its organizations wait.
+const noTimeouts = `SELECT set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false),
+	CASE WHEN ` + hasCitus + ` THEN set_config('citus.node_connection_timeout', '2000', false) END`
 
 // Behind a pooler, settings of a session stay with a connection of the pooler. Each transaction therefore sets the important ones.
 const (
@@ -250,15 +253,34 @@ func prepareToWrite(ctx context.Context, conn *pgx.Conn) error {
 
 // Classify implements driver.Database.
 func (*Database) Classify(err error) driver.Failure {
+	if _, ok := errors.AsType[conflict](err); ok {
+		return driver.Conflict
+	}
 	switch {
 	case hasCode(err, "23505"):
 		return driver.Duplicate
 	case hasCode(err, "40P01", "40001"): // deadlock, serialization failure
 		return driver.Conflict
-	case outOfReach(err):
+	case outOfReach(err), nodeLost(err):
 		return driver.Unavailable
 	}
 	return driver.Other
+}
+
+// conflict is the error of a transaction that has not begun to commit and may be tried again at once.
+type conflict struct{ error }
+
+func (c conflict) Unwrap() error { return c.error }
+
+// nodeLost reports whether err says that the coordinator of a cluster had a connection to another node that is broken. It makes a new
+// one for the next statement.
+func nodeLost(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || e.Severity != "ERROR" { // or else the coordinator itself speaks
+		return false
+	}
+	return e.Code == "57P01" || e.Code == "57P02" || strings.Contains(e.Message, "connection marked as essential") ||
+		strings.Contains(e.Message, "server closed the connection unexpectedly")
 }
 
 func hasCode(err error, codes ...string) bool {
