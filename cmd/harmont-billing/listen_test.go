@@ -192,7 +192,7 @@ func TestSystemdLearnsTheState(t *testing.T) {
 	if err := os.Rename(database, database+".away"); err != nil {
 		t.Fatal(err)
 	}
-	server.waitFor("not ready, so that the watchdog of systemd is not fed")
+	server.waitFor(`not ready, so that the watchdog of systemd is not fed" error=".* was deleted or replaced`)
 	resp, err := http.Get(api + "/readyz")
 	if err != nil {
 		t.Fatal(err)
