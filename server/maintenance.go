@@ -7,16 +7,21 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
-// AuditReport is the result of Verify for one organization.
-type AuditReport = audit.Report
+// An Audit says what Verify compares the books with, and takes its results. An AuditReport is the result for one organization, and an
+// AuditState a ledger up to one entry.
+type (
+	Audit       = audit.Audit
+	AuditReport = audit.Report
+	AuditState  = audit.State
+)
 
-// Verify recomputes balances, running balances, sequence numbers, sums of usage and the debit of each finished lease from the raw
-// rows. It reads a snapshot, also while the server writes. It calls finding for each error, with the row; the organization is empty
-// for damage that the database has found in its tables or indexes. It calls report for each organization, with a fingerprint that
-// is the same for the same books in every database.
-func (s *Server) Verify(ctx context.Context, finding func(organization, what string), report func(AuditReport)) error {
-	return audit.Verify(ctx, s.store, finding, report)
-}
+// ParseAuditState reads the form that an AuditState has as a text, ORG:SEQ:DIGEST.
+func ParseAuditState(text string) (AuditState, error) { return audit.ParseState(text) }
+
+// Verify recomputes balances, running balances, sequence numbers, digests, sums of usage and the debit of each finished lease from the
+// raw rows. It reads a snapshot, also while the server writes. The fingerprint of a report is the same for the same books in every
+// database.
+func (s *Server) Verify(ctx context.Context, audit Audit) error { return audit.Verify(ctx, s.store) }
 
 // Backup writes a copy of an SQLite database, as of one moment, to a new file, also while the server runs. It fails with
 // ErrExists where the file exists, and with ErrInvalid for PostgreSQL, which has pg_dump.

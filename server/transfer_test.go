@@ -98,8 +98,10 @@ func TestSample(t *testing.T) {
 func (s *service) fingerprints(t *testing.T) map[string]string {
 	t.Helper()
 	prints := map[string]string{}
-	if err := s.Verify(t.Context(), func(org, what string) { t.Errorf("%s: %s", org, what) },
-		func(r server.AuditReport) { prints[r.Organization] = r.Fingerprint }); err != nil {
+	if err := s.Verify(t.Context(), server.Audit{
+		Finding: func(org, what string) { t.Errorf("%s: %s", org, what) },
+		Report:  func(r server.AuditReport) { prints[r.Organization] = r.Fingerprint },
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return prints

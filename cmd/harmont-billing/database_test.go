@@ -141,6 +141,38 @@ func TestExportIntoAnotherDatabase(t *testing.T) {
 	equal(t, "export again", other.ok("export"), exported)
 }
 
+// The state that verify prints is taken by --against, as it is or from a file.
+func TestVerifyAgainst(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	fields := strings.Fields(p.ok("verify"))
+	state := fields[len(fields)-1]
+	if !strings.HasPrefix(state, "acme:4:") {
+		t.Fatalf("the state is %s", state)
+	}
+	heads := filepath.Join(t.TempDir(), "heads.txt")
+	if err := os.WriteFile(heads, []byte(state+"\n"+state+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := "acme:4:" + strings.Repeat("0", 64)
+	for _, c := range []struct {
+		against string
+		status  int
+		stderr  string
+	}{
+		{state, exitOK, "acme: note: the books contain " + state},
+		{"@" + heads, exitOK, "acme: note: the books contain " + state},
+		{other, exitFailure, "acme: ledger_entries: the books do not contain " + other},
+		{"acme:5" + state[len("acme:4"):], exitFailure, "the ledger ends with entry 4"},
+		{"acme", exitUsage, "is not like ORG:SEQ:DIGEST"},
+		{"@" + heads + "x", exitFailure, "no such file"},
+	} {
+		if r := p.run("verify", "--against", c.against); r.status != c.status || !strings.Contains(r.stderr, c.stderr) {
+			t.Errorf("--against %s: status %d, %s", c.against, r.status, r.stderr)
+		}
+	}
+}
+
 const books = `{"type":"organization","slug":"acme","name":"Acme","id":"01994f00-0000-7000-8000-000000000001","created_at":"2026-06-01T00:00:00.000000Z"}
 {"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000001","job_id":"10000000-0000-4000-8000-000000000001","job_name":"Unit Tests","step_key":"unit","vm_handle":"vm-1","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00.123456Z","finished_at":"2026-06-06T10:05:00.123456Z","duration_seconds":300,"amount_cents":-12}
 {"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000002","job_id":"10000000-0000-4000-8000-000000000002","job_name":"\u001b[31mEnd, to \"End\"","step_key":null,"vm_handle":null,"build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":8,"memory_gb":16,"disk_gb":80,"started_at":"2026-06-06T10:06:00.000000Z","finished_at":"2026-06-06T11:08:03.000000Z","duration_seconds":3723,"amount_cents":-625}

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -147,7 +148,7 @@ func (e *explanation) facts(out *output) {
 		machine := fmt.Sprintf("%s, %d GB of memory, %d GB of disk", count(l.CPUCount, "CPU", "CPUs"), l.MemoryGB, l.DiskGB)
 		length, finished := "running", ""
 		if l.DurationSeconds != nil {
-			length = fmt.Sprintf("%s (%s)", duration(*l.DurationSeconds), count(*l.DurationSeconds, "second", "seconds"))
+			length = fmt.Sprintf("%s (%s)%s", duration(*l.DurationSeconds), count(*l.DurationSeconds, "second", "seconds"), unlikeInterval(l))
 		}
 		if l.FinishedAt != nil {
 			finished = toSecond(*l.FinishedAt) + " UTC"
@@ -172,6 +173,22 @@ func (e *explanation) facts(out *output) {
 			out.text(out.styled(bold, fmt.Sprintf("%-*s", width, r[0])) + "  " + printable(r[1]) + "\n")
 		}
 	}
+}
+
+// unlikeInterval says so where a lease was billed for another time than from its start to its finish, in whole seconds.
+func unlikeInterval(l *client.LeaseRecord) string {
+	if l.FinishedAt == nil || l.DurationSeconds == nil {
+		return ""
+	}
+	interval := l.FinishedAt.Sub(l.StartedAt)
+	length := duration(int64(interval / time.Second))
+	switch billed := time.Duration(*l.DurationSeconds) * time.Second; {
+	case billed <= interval-time.Second:
+		return fmt.Sprintf(", less than the %s from start to finish", length)
+	case billed >= interval+time.Second:
+		return fmt.Sprintf(", more than the %s from start to finish", length)
+	}
+	return ""
 }
 
 // facts joins facts, without unknown and repeated ones.

@@ -71,6 +71,8 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		{"no description", "null", "null", "null", nil, []string{"vm_lease_debit"}},
 		{"prices of the server's own", "null", lease(1, "300"), cost, nil, []string{"16666", "The entry charges 5 cents, as these prices give."}},
 		{"other prices, on demand", "null", lease(1, "300"), cost, []string{"--price-cpu=1"}, []string{"The entry charges 5 cents, which is not what these prices give"}},
+		{"a duration below the interval", "null", lease(1, "60"), "null", nil, []string{"1m 00s (60 seconds), less than the 5m 00s from start to finish"}},
+		{"a duration above the interval", "null", lease(1, "301"), "null", nil, []string{"5m 01s (301 seconds), more than the 5m 00s from start to finish"}},
 		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "1000000000"), "null", nil, []string{" 15000000000100000000000\n", "which is not what these prices give"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

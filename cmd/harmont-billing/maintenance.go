@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,39 +18,55 @@ func verifyCommand() *cobra.Command {
 		GroupID: groupDatabase,
 		Args:    cobra.NoArgs,
 		Long: `Recomputes, from the raw rows of leases and ledger entries: the sequence and
-running balance of each ledger, its head, the sums of usage, and that each
-finished lease has one debit of its amount. It prints a fingerprint of each
-organization, which is the same for the same books in any database. Where
+running balance of each ledger, its digests, its head, the sums of usage, and
+that each finished lease has one debit of its amount. It prints a fingerprint of
+each organization, which is the same for the same books in any database. Where
 anything is off, it names the row and exits with status 1. Before that, SQLite
 checks the file; PostgreSQL checks the indexes where the extension amcheck is.
 
+Leases that were billed for another time than from their start to their finish
+are listed and are no error.
+
+The column HEAD is the state of a ledger. Keep it elsewhere, and give it with
+--against later: the books must still contain it, or the first entry that
+differs is named, as far as digests tell.
+
 It reads one moment of the database and can run beside a server.`,
-		Example: `  harmont-billing verify --database sqlite:billing.db`,
+		Example: `  harmont-billing verify --database sqlite:billing.db
+  harmont-billing verify --against @heads.txt`,
 	}
+	against := cmd.Flags().StringArray("against", nil,
+		"a `STATE`, ORG:SEQ:DIGEST, that the books must contain, or @FILE with one a line; may be repeated")
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		states, err := readStates(*against)
+		if err != nil {
+			return err
+		}
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
 			out := newOutput(cmd.OutOrStdout(), formatTable)
 			var rows [][]string
 			findings := int64(0)
-			err := s.Verify(cmd.Context(), func(org, what string) {
+			err := s.Verify(cmd.Context(), server.Audit{Against: states, Finding: func(org, what string) {
 				findings++
-				cmd.PrintErrf("%s: %s\n", cmp.Or(org, "the database"), printable(what))
-			}, func(r server.AuditReport) {
+				cmd.PrintErrf("%s: %s\n", printable(cmp.Or(org, "the database")), printable(what))
+			}, Notice: func(org, what string) {
+				cmd.PrintErrf("%s: note: %s\n", printable(org), printable(what))
+			}, Report: func(r server.AuditReport) {
 				result := "ok"
 				if r.Findings > 0 {
 					result = number(r.Findings) + " off"
 				}
 				rows = append(rows, []string{
-					r.Organization, number(r.Leases), number(r.Entries), number(r.Hours), money(r.BalanceCents), result, r.Fingerprint,
+					r.Organization, number(r.Leases), number(r.Entries), number(r.Hours), money(r.BalanceCents), result, r.Fingerprint, r.Head.String(),
 				})
-			})
+			}})
 			if err != nil {
 				return err
 			}
 			newTable(out, column{title: "ORGANIZATION"}, column{title: "LEASES", right: true}, column{title: "ENTRIES", right: true},
 				column{title: "HOURS", right: true}, column{title: "BALANCE", right: true}, column{title: "RESULT"},
-				column{title: "FINGERPRINT"}).write(rows)
+				column{title: "FINGERPRINT"}, column{title: "HEAD"}).write(rows)
 			if err := out.flush(); err != nil {
 				return err
 			}
@@ -60,6 +77,28 @@ It reads one moment of the database and can run beside a server.`,
 		})
 	}
 	return cmd
+}
+
+// readStates reads the values of --against.
+func readStates(values []string) (states []server.AuditState, err error) {
+	for _, value := range values {
+		lines := []string{value}
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return nil, fmt.Errorf("--against: %w", err)
+			}
+			lines = strings.Fields(string(text))
+		}
+		for _, line := range lines {
+			state, err := server.ParseAuditState(line)
+			if err != nil {
+				return nil, usagef("--against: %w", err)
+			}
+			states = append(states, state)
+		}
+	}
+	return states, nil
 }
 
 func backupCommand() *cobra.Command {

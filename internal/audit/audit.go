@@ -2,6 +2,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -11,6 +12,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -23,26 +25,59 @@ type Report struct {
 	Hours        int64 // in which leases started that have finished
 	BalanceCents int64
 	Findings     int64
+	Notices      int64
+	Head         State // of the newest entry
 	// Fingerprint is a digest of the organization's leases and entries. It is the same for the same books in every database.
 	Fingerprint string
 }
 
-// Verify recomputes the sequence numbers, the running balances, the head, and the sums of days, hours and minutes from the leases and
-// entries, and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can run beside writers, and
-// has at most the sums of one day in memory. It calls finding for each error, with the row. Before that, the database checks its
-// tables and indexes; Verify calls finding for each damage, without an organization.
+// Audit says what an audit is compared with, and takes its results.
+type Audit struct {
+	// Finding is called for each error, with the row; the organization is empty for damage of the database.
+	Finding func(organization, what string)
+	// Notice is called for what is allowed and worth a look: a lease that was billed for another time than its interval, and a State of
+	// Against that the books contain. It may be nil.
+	Notice func(organization, what string)
+	// Report is called for each organization.
+	Report func(Report)
+	// Against are states that the books must still contain.
+	Against []State
+}
+
+// Verify runs an audit without notices.
 func Verify(ctx context.Context, books billing.Archive, finding func(organization, what string), report func(Report)) error {
-	a := &auditor{finding: finding, report: report}
+	return Audit{Finding: finding, Report: report}.Verify(ctx, books)
+}
+
+// Verify recomputes the sequence numbers, the running balances, the head, and the sums of days, hours and minutes from the leases and
+// entries, and the digests, and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can run beside writers, and
+// has at most the sums of one day in memory. Before that, the database checks its tables and indexes.
+func (audit Audit) Verify(ctx context.Context, books billing.Archive) error {
+	if audit.Notice == nil {
+		audit.Notice = func(string, string) {}
+	}
+	a := &auditor{Audit: audit, against: map[string][]State{}}
+	for _, state := range audit.Against {
+		a.against[state.Organization] = append(a.against[state.Organization], state)
+	}
 	if err := books.Audit(ctx, a); err != nil {
 		return err
 	}
 	a.finish()
+	for _, slug := range slices.Sorted(maps.Keys(a.against)) {
+		a.Finding(slug, "there is no such organization")
+	}
 	return nil
 }
 
 type auditor struct {
-	finding func(organization, what string)
-	report  func(Report)
+	Audit
+
+	against map[string][]State // of organizations that are still to come
+	states  []State            // of the organization, by Seq, as far as their entries are still to come
+	kept    int64              // the last entry up to which the ledger is known to be as it was, by a state
+	broken  int64              // the first entry whose digest is not its own; 0 for none
+	digests billing.Digest     // of the entries so far, computed without the stored digests
 
 	current  *Report
 	head     *billing.Head
@@ -103,11 +138,16 @@ func (s *sums) String() string {
 
 func (a *auditor) off(format string, args ...any) {
 	a.current.Findings++
-	a.finding(a.current.Organization, fmt.Sprintf(format, args...))
+	a.Finding(a.current.Organization, fmt.Sprintf(format, args...))
+}
+
+func (a *auditor) notice(format string, args ...any) {
+	a.current.Notices++
+	a.Notice(a.current.Organization, fmt.Sprintf(format, args...))
 }
 
 func (a *auditor) Damage(what string) error {
-	a.finding("", what)
+	a.Finding("", what)
 	return nil
 }
 
@@ -116,6 +156,10 @@ func (a *auditor) Organization(o billing.Organization, head *billing.Head) error
 	a.current = &Report{Organization: o.Slug}
 	a.head, a.org, a.last, a.lifetime, a.day, a.digest = head, o, billing.Entry{Digest: o.Digest()}, sums{}, map[billing.Period]*sums{}, sha256.New()
 	digest(a, billing.OrganizationFields, &o)
+	a.states, a.kept, a.broken, a.digests = a.against[o.Slug], 0, 0, a.last.Digest
+	delete(a.against, o.Slug)
+	slices.SortFunc(a.states, func(x, y State) int { return cmp.Compare(x.Seq, y.Seq) })
+	a.compareStates(0)
 	return nil
 }
 
@@ -135,6 +179,12 @@ func (a *auditor) Lease(l *billing.Lease, debits int64) error {
 	}
 	if debits != 1 {
 		a.off("leases, lease_id %s: it is finished and has %d debits", l.ID, debits)
+	}
+	// Both whole seconds next to an interval are its length: a report without a duration is rounded down.
+	if length := *l.FinishedAt - l.StartedAt; *l.DurationSeconds < int64(length.Floor(billing.Second)/billing.Second) {
+		a.notice("leases, lease_id %s: it was billed for %d seconds, which is less than its interval of %s", l.ID, *l.DurationSeconds, time.Duration(length)*time.Microsecond)
+	} else if *l.DurationSeconds > int64(length.Ceil(billing.Second)/billing.Second) {
+		a.notice("leases, lease_id %s: it was billed for %d seconds, which is more than its interval of %s", l.ID, *l.DurationSeconds, time.Duration(length)*time.Microsecond)
 	}
 	used := sumsOfLease(l)
 	for _, span := range billing.Spans {
@@ -202,9 +252,19 @@ func (a *auditor) Entry(e *billing.Entry, lease *billing.Lease) error {
 		a.off("%s: it debits %d cents, lease %s was billed %d", where, e.AmountCents, e.LeaseID, *lease.AmountCents)
 	}
 	// The digest before it is the stored one, so a change is found at one place.
-	if e.Digest != e.Chain(a.last.Digest, a.org.ID, lease) {
+	want := e.Chain(a.last.Digest, a.org.ID, lease)
+	if e.Digest != want {
 		a.off("%s: its digest is not that of the entry, of its lease and of the entry before it", where)
+		if a.broken == 0 {
+			a.broken = e.Seq
+		}
 	}
+	if a.digests == a.last.Digest {
+		a.digests = want
+	} else {
+		a.digests = e.Chain(a.digests, a.org.ID, lease)
+	}
+	a.compareStates(e.Seq)
 	a.last = *e
 	return nil
 }
@@ -229,8 +289,12 @@ func (a *auditor) finish() {
 			a.off("ledger_heads: the lifetime sums are %s, all leases add up to %s", lifetime, &a.lifetime)
 		}
 	}
+	if len(a.states) > 0 {
+		a.off("ledger_entries: the ledger ends with entry %d; the state %s is missing", a.last.Seq, a.states[0])
+	}
+	a.current.Head = State{a.current.Organization, a.last.Seq, a.last.Digest}
 	a.current.Fingerprint = hex.EncodeToString(a.digest.Sum(nil))
-	a.report(*a.current)
+	a.Report(*a.current)
 	a.current = nil
 }
 

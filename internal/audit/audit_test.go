@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/audit"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -186,7 +187,12 @@ func TestCleanBooks(t *testing.T) {
 			b.Errorf("found %q", findings)
 		}
 		fingerprint := report.Fingerprint
-		report.Fingerprint = ""
+		head, err := b.store.Head(b.Context(), acme)
+		b.must(err)
+		if want := (audit.State{Organization: "acme", Seq: 6, Digest: head.Digest}); report.Head != want {
+			b.Errorf("the state is %s, want %s", report.Head, want)
+		}
+		report.Fingerprint, report.Head = "", audit.State{}
 		want := audit.Report{Organization: "acme", Leases: 5, Entries: 6, Hours: 3, BalanceCents: 1500 - 12 - 151 - 12}
 		if report != want || len(fingerprint) != 64 {
 			b.Errorf("the report is %+v, %q; want %+v", report, fingerprint, want)
@@ -483,6 +489,141 @@ func TestDigests(t *testing.T) {
 		}
 		if findings, _ := b.verify(); len(findings) > 0 {
 			b.Errorf("put back, the books have %q", findings)
+		}
+	})
+}
+
+// The books are compared with states of earlier times, and the first entry that differs is named as far as digests tell.
+func TestAgainst(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		b.copyTables()
+		org, err := b.store.OrganizationBySlug(b.Context(), "acme")
+		b.must(err)
+		states := []audit.State{{Organization: "acme", Digest: org.Digest()}}
+		entries, err := b.store.Entries(b.Context(), acme, 100, 100)
+		b.must(err)
+		for _, e := range slices.Backward(entries) {
+			states = append(states, audit.State{Organization: "acme", Seq: e.Seq, Digest: e.Digest})
+		}
+		compare := func(states ...audit.State) (findings, notices []string) {
+			b.must(audit.Audit{
+				Finding: func(_, what string) { findings = append(findings, what) },
+				Notice:  func(_, what string) { notices = append(notices, what) },
+				Report:  func(audit.Report) {}, Against: states,
+			}.Verify(b.Context(), b.store))
+			return findings, notices
+		}
+		if findings, notices := compare(states[6], states[0], states[3]); len(findings) > 0 || len(notices) != 3 ||
+			notices[1] != "the books contain "+states[3].String() {
+			b.Errorf("of states of the books it finds %q and notes %q", findings, notices)
+		}
+
+		// Somebody changes an entry, and computes all digests after it.
+		rewrite := func() {
+			digest := org.Digest()
+			leases := map[billing.ID]*billing.Lease{}
+			for _, e := range slices.Backward(entries) {
+				e := e
+				var lease *billing.Lease
+				if e.LeaseID != nil {
+					if leases[*e.LeaseID] == nil {
+						_, leases[*e.LeaseID], err = b.store.Entry(b.Context(), acme, e.ID)
+						b.must(err)
+					}
+					lease = leases[*e.LeaseID]
+				}
+				if e.Seq == 3 {
+					e.Description = new("other")
+				}
+				digest = e.Chain(digest, acme, lease)
+				b.exec(`UPDATE ledger_entries SET description = $1, digest = $2 WHERE org_id = $3 AND seq = $4`, e.Description, digest[:], acme[:], e.Seq)
+			}
+			b.exec(`UPDATE ledger_heads SET digest = $1 WHERE org_id = $2`, digest[:], acme[:])
+		}
+		const first = "; the first entry that differs is "
+		for _, c := range []struct {
+			name    string
+			change  func()
+			against []audit.State
+			want    string
+		}{
+			{"nothing is known", rewrite, nil, ""},
+			{"the newest is known", rewrite, states[6:], states[6].String() + first + "one of 1 to 6"},
+			{"some are known", rewrite, []audit.State{states[1], states[5], states[6]}, states[5].String() + first + "one of 2 to 5"},
+			{"the one before is known", rewrite, states[2:], states[3].String() + first + "3"},
+			{"another organization", func() { b.exec(`UPDATE organizations SET name = 'Other' WHERE org_id = $1`, acme[:]) }, states[:1], states[0].String() + first + "none"},
+			{"digests that are as they were", func() {
+				b.exec(`UPDATE ledger_entries SET description = 'other' WHERE org_id = $1 AND seq = 3`, acme[:])
+			}, states[6:], states[6].String() + first + "3"},
+			{"entries that are missing", func() {
+				b.exec(`DELETE FROM ledger_entries WHERE org_id = $1 AND seq > 4`, acme[:])
+			}, states[6:], "ends with entry 4; the state " + states[6].String() + " is missing"},
+			{"an organization that is missing", func() {}, []audit.State{{Organization: "nobody"}}, "there is no such organization"},
+		} {
+			c.change()
+			findings, _ := compare(c.against...)
+			if c.want == "" && len(findings) > 0 || !strings.Contains(strings.Join(findings, "\n"), c.want) {
+				b.Errorf("%s: it finds %q, want %q", c.name, findings, c.want)
+			}
+			b.restoreTables()
+		}
+	})
+}
+
+func TestStatesAreRead(t *testing.T) {
+	state := audit.State{Organization: "a.b-c_d", Seq: 12, Digest: billing.Digest{0xab}}
+	if got, err := audit.ParseState(state.String()); err != nil || got != state {
+		t.Errorf("%s is read as %+v, %v", state, got, err)
+	}
+	for _, text := range []string{"", "acme", "acme:1", ":1:" + state.Digest.String(), "acme:-1:" + state.Digest.String(), "acme:x:" + state.Digest.String(),
+		"acme:1:ab", state.String() + ":"} {
+		if got, err := audit.ParseState(text); err == nil {
+			t.Errorf("%q is read as %+v", text, got)
+		}
+	}
+}
+
+// A lease that was billed for less or more than from its start to its finish is noted, and is no error.
+func TestDurationsUnlikeIntervals(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		service := billing.NewService(b.store, billing.StandardRates)
+		var ops []billing.Imported
+		var want []string
+		for i, c := range []struct {
+			interval billing.Time
+			seconds  int64
+			says     string
+		}{
+			{300 * billing.Second, 300, ""}, {300*billing.Second + 1, 300, ""}, {300*billing.Second + 1, 301, ""}, {0, 0, ""},
+			{300 * billing.Second, 299, "299 seconds, which is less than its interval of 5m0s"},
+			{301*billing.Second - 1, 299, "299 seconds, which is less than its interval of 5m0.999999s"},
+			{300 * billing.Second, 301, "301 seconds, which is more than its interval of 5m0s"},
+			{300*billing.Second + 1, 302, "302 seconds, which is more than its interval of 5m0.000001s"},
+		} {
+			l := lease(billing.ID{0x40, byte(i)}, billing.Time(i)*billing.Hour, 0)
+			l.JobID, l.FinishedAt, l.DurationSeconds, l.AmountCents = nil, new(l.StartedAt+c.interval), &c.seconds, new(int64(0))
+			ops = append(ops, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
+				ID: billing.ID{0x50, byte(i)}, Source: billing.SourceVMLeaseDebit, LeaseID: l.ID, CreatedAt: billing.TimeOf(time.Now()) + billing.Hour,
+			}})
+			if c.says != "" {
+				want = append(want, "leases, lease_id "+l.ID.String()+": it was billed for "+c.says)
+			}
+		}
+		errs, err := service.Import(b.Context(), acme, ops)
+		b.must(errors.Join(append(errs, err)...))
+		var notices []string
+		b.must(audit.Audit{
+			Finding: func(org, what string) { b.Errorf("%s: %s", org, what) }, Notice: func(_, what string) { notices = append(notices, what) },
+			Report: func(r audit.Report) {
+				if r.Organization == "acme" && r.Notices != int64(len(want)) {
+					b.Errorf("%d notices are reported", r.Notices)
+				}
+			},
+		}.Verify(b.Context(), b.store))
+		if !slices.Equal(notices, want) {
+			b.Errorf("it notes %q, want %q", notices, want)
 		}
 	})
 }

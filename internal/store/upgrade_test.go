@@ -208,8 +208,15 @@ func answers(t *testing.T, s *Store) []byte {
 	storetest.Must(t, err)
 	var export strings.Builder
 	storetest.Must(t, transfer.Export(ctx, s, &export))
-	var reports []audit.Report
-	storetest.Must(t, audit.Verify(ctx, s, func(string, string) {}, func(r audit.Report) { reports = append(reports, r) }))
+	type report struct {
+		Organization                                   string
+		Leases, Entries, Hours, BalanceCents, Findings int64
+		Fingerprint                                    string
+	}
+	var reports []report
+	storetest.Must(t, audit.Verify(ctx, s, func(string, string) {}, func(r audit.Report) {
+		reports = append(reports, report{r.Organization, r.Leases, r.Entries, r.Hours, r.BalanceCents, r.Findings, r.Fingerprint})
+	}))
 	all := object{"organizations": orgs, "tokens": tokens, "export": strings.Split(export.String(), "\n"), "audit": reports}
 	for _, token := range tokens {
 		page, err := service.VisibleOrganizations(ctx, token.Hash, new(int64(1)), nil)
