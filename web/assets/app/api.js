@@ -20,13 +20,13 @@ export class APIError extends Error {
   }
 }
 
-// A number above 2^53 would be rounded; such a one becomes a BigInt, of the digits that were sent.
-const large = /\d{16}/;
+// JSON.parse rounds an integer above 2^53. Such an integer becomes a BigInt with the digits that were sent.
+const longInteger = /\d{16}/;
 
 /** @param {string} text */
-export function parseExactly(text) {
-  if (!large.test(text)) return JSON.parse(text);
-  return JSON.parse(text, /** @type {any} */ (exactly));
+export function parseWithBigInts(text) {
+  if (!longInteger.test(text)) return JSON.parse(text);
+  return JSON.parse(text, /** @type {any} */ (bigIntIfUnsafe));
 }
 
 /**
@@ -34,7 +34,7 @@ export function parseExactly(text) {
  * @param {unknown} value
  * @param {{ source: string } | undefined} context
  */
-function exactly(_, value, context) {
+function bigIntIfUnsafe(_, value, context) {
   return typeof value === 'number' && !Number.isSafeInteger(value) && context ? BigInt(context.source) : value;
 }
 
@@ -42,11 +42,11 @@ function exactly(_, value, context) {
 export class API {
   /**
    * @param {string} token
-   * @param {() => void} refused called when the server does not accept the token
+   * @param {() => void} onUnauthorized called when the server does not accept the token
    */
-  constructor(token, refused) {
+  constructor(token, onUnauthorized) {
     this.token = token;
-    this.refused = refused;
+    this.onUnauthorized = onUnauthorized;
   }
 
   /**
@@ -68,8 +68,8 @@ export class API {
       throw new APIError('The server cannot be reached.', 'Check the connection, then try again.');
     }
     if (response.ok) return response;
-    if (response.status === 401) this.refused();
-    throw await failureOf(response);
+    if (response.status === 401) this.onUnauthorized();
+    throw await errorOf(response);
   }
 
   /**
@@ -80,10 +80,10 @@ export class API {
   async #get(path, query, signal) {
     const response = await this.#fetch(path, query, signal);
     try {
-      return parseExactly(await response.text());
+      return parseWithBigInts(await response.text());
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw cutOff(response);
+      throw truncatedError(response);
     }
   }
 
@@ -154,10 +154,10 @@ export class API {
   async *breakdown(org, window, signal) {
     const response = await this.#fetch(`billing/usage/${encodeURIComponent(org)}/breakdown`, window, signal);
     try {
-      yield* buildsOf(/** @type {ReadableStream<Uint8Array>} */ (response.body), parseExactly);
+      yield* buildsOf(/** @type {ReadableStream<Uint8Array>} */ (response.body), parseWithBigInts);
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw cutOff(response);
+      throw truncatedError(response);
     }
   }
 
@@ -177,13 +177,13 @@ export class API {
 }
 
 /** @param {Response} response */
-function cutOff(response) {
+function truncatedError(response) {
   return new APIError('The answer was cut off.', 'What arrived is not complete, so it is not shown.',
     { requestID: response.headers.get('x-request-id') ?? '' });
 }
 
 /** @param {Response} response */
-async function failureOf(response) {
+async function errorOf(response) {
   const requestID = response.headers.get('x-request-id') ?? '';
   try {
     const { error } = /** @type {Envelope} */ (JSON.parse(await response.text()));

@@ -22,14 +22,14 @@ export class BuildsPanel {
   #open = new Set();
   /** @type {UsageBreakdownJob | null} */
   #marked = null;
-  #name = '';
+  #fileName = '';
 
   constructor() {
     this.panel = new Panel('#builds');
     this.count = find('.count', this.panel.element);
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
     this.table = new VirtualTable(find('.scroller', this.panel.element), columns, (index) => this.#cells(/** @type {Row} */ (this.#rows[index])),
-      (index) => this.#kind(/** @type {Row} */ (this.#rows[index])));
+      (index) => this.#rowClass(/** @type {Row} */ (this.#rows[index])));
     this.csv.addEventListener('click', () => this.#download());
   }
 
@@ -39,34 +39,34 @@ export class BuildsPanel {
    */
   async load(builds, name) {
     /** @type {UsageBreakdownBuild[]} */
-    const mine = [];
-    this.#builds = mine;
+    const loaded = [];
+    this.#builds = loaded;
     this.#rows = [];
     this.#open.clear();
     this.#marked = null;
-    this.#name = name;
+    this.#fileName = name;
     this.csv.disabled = true;
     this.count.textContent = '';
     this.panel.loading();
     this.table.scroller.scrollTop = 0;
     this.table.redraw(0);
-    for await (const some of builds) {
-      if (this.#builds !== mine) return;
+    for await (const part of builds) {
+      if (this.#builds !== loaded) return;
       if (this.#builds.length === 0) this.panel.ready();
-      for (const build of some) {
+      for (const build of part) {
         this.#builds.push(build);
         this.#rows.push({ build });
       }
       this.table.grow(this.#rows.length);
     }
-    if (this.#builds !== mine) return;
-    this.count.textContent = number(mine.length);
+    if (this.#builds !== loaded) return;
+    this.count.textContent = number(loaded.length);
     this.csv.disabled = false;
     if (this.#builds.length === 0) this.panel.empty('No build started in this window.');
   }
 
   /** @param {Row} row */
-  #kind({ job }) {
+  #rowClass({ job }) {
     if (!job) return null;
     return job === this.#marked ? 'job marked' : 'job';
   }
@@ -106,7 +106,7 @@ export class BuildsPanel {
   /** @param {UsageBreakdownBuild} build */
   #toggle(build) {
     if (!this.#open.delete(build)) this.#open.add(build);
-    this.#arrange();
+    this.#updateRows();
     // The button that was pressed is another element now.
     this.table.scroller.querySelectorAll('button.expand').forEach((button) => {
       const index = Number(button.closest('tr')?.getAttribute('aria-rowindex')) - 2;
@@ -114,7 +114,7 @@ export class BuildsPanel {
     });
   }
 
-  #arrange() {
+  #updateRows() {
     this.#rows = this.#builds.flatMap((build) => (this.#open.has(build) ? [{ build }, ...build.jobs.map((job) => ({ build, job }))] : [{ build }]));
     this.table.redraw(this.#rows.length);
   }
@@ -132,7 +132,7 @@ export class BuildsPanel {
         if (!lease.job_id && (job.vm_handle !== lease.vm_handle || BigInt(job.amount_cents) !== BigInt(lease.amount_cents))) continue;
         this.#open.add(build);
         this.#marked = job;
-        this.#arrange();
+        this.#updateRows();
         const row = this.table.show(this.#rows.findIndex((r) => r.job === job));
         this.panel.element.scrollIntoView({ block: 'start' });
         if (row) {
@@ -146,7 +146,7 @@ export class BuildsPanel {
   }
 
   #download() {
-    download(this.#name, [
+    download(this.#fileName, [
       encode([['build_id', 'build_number', 'build_external_id', 'pipeline_id', 'pipeline_name', 'pipeline_slug', 'job_id', 'job_name', 'step_key',
         'vm_handle', 'cpu_count', 'memory_gb', 'disk_gb', 'duration_seconds', 'amount_cents', 'started_at', 'finished_at']]),
       ...this.#builds.map((b) => encode(b.jobs.map((j) => [

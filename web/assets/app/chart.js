@@ -22,8 +22,8 @@ export class DaysPanel {
   #stacked = new Set(resources.map((r) => r.key));
   /** @type {uPlot | null} */
   #plot = null;
-  #at = -1; // the day that is pointed at
-  #name = '';
+  #pointed = -1; // the day that is pointed at
+  #fileName = '';
 
   constructor() {
     this.panel = new Panel('#days');
@@ -35,7 +35,7 @@ export class DaysPanel {
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
 
     for (const button of this.panel.element.querySelectorAll('[data-view]')) {
-      button.addEventListener('click', () => this.#choose(/** @type {HTMLElement} */ (button).dataset.view ?? 'cost'));
+      button.addEventListener('click', () => this.#chooseView(/** @type {HTMLElement} */ (button).dataset.view ?? 'cost'));
     }
     for (const resource of resources) {
       this.legend.append(h('button', {
@@ -44,9 +44,9 @@ export class DaysPanel {
       }, `${resource.name}, ${resource.unit}`));
     }
     this.csv.addEventListener('click', () => this.#download());
-    this.details.addEventListener('toggle', () => this.#table());
-    this.box.addEventListener('keydown', (event) => this.#key(event));
-    this.box.addEventListener('blur', () => this.#point(-1));
+    this.details.addEventListener('toggle', () => this.#drawTable());
+    this.box.addEventListener('keydown', (event) => this.#onKey(event));
+    this.box.addEventListener('blur', () => this.#showDay(-1));
     new ResizeObserver(() => this.#resize()).observe(this.box);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
   }
@@ -64,7 +64,7 @@ export class DaysPanel {
     if (signal.aborted) return;
     // The API's last bucket is the day on which the window ends, at midnight, so nothing is in it.
     this.#days = data.filter((bucket) => bucket.date <= days.last);
-    this.#name = name;
+    this.#fileName = name;
     this.csv.disabled = false;
     if (this.#days.every((d) => !BigInt(d.total_cents) && resources.every((r) => !BigInt(d[r.key])))) {
       this.panel.empty('Nothing ran in this window.');
@@ -72,11 +72,11 @@ export class DaysPanel {
     }
     this.panel.ready();
     this.#draw();
-    this.#table();
+    this.#drawTable();
   }
 
   /** @param {string} view */
-  #choose(view) {
+  #chooseView(view) {
     this.#view = view;
     for (const button of this.panel.element.querySelectorAll('[data-view]')) {
       button.setAttribute('aria-pressed', String(/** @type {HTMLElement} */ (button).dataset.view === view));
@@ -98,7 +98,7 @@ export class DaysPanel {
   #draw() {
     this.#plot?.destroy();
     this.#plot = null;
-    this.#point(-1);
+    this.#showDay(-1);
     const days = this.#days;
     if (days.length === 0) return;
     const style = getComputedStyle(document.documentElement);
@@ -110,7 +110,7 @@ export class DaysPanel {
     /** @type {number[][]} */
     const data = [days.map((_, i) => i)];
     // Each bar stands before the higher one on which it is stacked, so what is seen of a bar is its own part.
-    const parts = cost ? [{ color: '--cost', values: days.map((d) => Number(d.total_cents)) }] : this.#stack(days);
+    const parts = cost ? [{ color: '--cost', values: days.map((d) => Number(d.total_cents)) }] : this.#stackedParts(days);
     for (const part of parts) {
       series.push({ fill: color(part.color), width: 0, paths: bars, points: { show: false } });
       data.push(part.values);
@@ -140,12 +140,12 @@ export class DaysPanel {
           values: (_, splits) => splits.map((v) => (cost ? money(BigInt(Math.round(v))).replace(/\.00$/, '') : `${v.toLocaleString('en')} h`)),
         },
       ],
-      hooks: { setCursor: [(u) => this.#point(u.cursor.idx ?? -1)] },
+      hooks: { setCursor: [(u) => this.#showDay(u.cursor.idx ?? -1)] },
     }, /** @type {uPlot.AlignedData} */ (data), this.box);
   }
 
   /** @param {UsageSeriesBucket[]} days */
-  #stack(days) {
+  #stackedParts(days) {
     let below = days.map(() => 0);
     const parts = [];
     for (const r of resources.filter(({ key }) => this.#stacked.has(key))) {
@@ -161,8 +161,8 @@ export class DaysPanel {
   }
 
   /** @param {number} index the day to tell about, -1 for none */
-  #point(index) {
-    this.#at = index;
+  #showDay(index) {
+    this.#pointed = index;
     const bucket = this.#days[index], plot = this.#plot;
     this.tooltip.hidden = !bucket || !plot;
     if (!bucket || !plot) return;
@@ -174,17 +174,17 @@ export class DaysPanel {
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKey(event) {
     const last = this.#days.length - 1;
-    const to = { ArrowLeft: this.#at < 0 ? last : Math.max(0, this.#at - 1), ArrowRight: Math.min(last, this.#at + 1), Home: 0, End: last }[event.key];
+    const to = { ArrowLeft: this.#pointed < 0 ? last : Math.max(0, this.#pointed - 1), ArrowRight: Math.min(last, this.#pointed + 1), Home: 0, End: last }[event.key];
     if (to === undefined || !this.#plot) return;
     event.preventDefault();
     this.#plot.setCursor({ left: this.#plot.valToPos(to, 'x'), top: 10 }, false);
-    this.#point(to);
+    this.#showDay(to);
     this.reading.textContent = [...this.tooltip.children].map((part) => part.textContent).join(', ');
   }
 
-  #table() {
+  #drawTable() {
     if (!(/** @type {HTMLDetailsElement} */ (this.details).open)) return;
     find('.days-table', this.details).replaceChildren(h('table', {},
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Day (UTC)'), h('th', { scope: 'col', class: 'number' }, 'Cost'),
@@ -194,7 +194,7 @@ export class DaysPanel {
   }
 
   #download() {
-    download(this.#name, [encode([
+    download(this.#fileName, [encode([
       ['date', 'cpu_seconds', 'memory_gb_seconds', 'disk_gb_seconds', 'total_cents'],
       ...this.#days.map((d) => [d.date, d.cpu_seconds, d.memory_gb_seconds, d.disk_gb_seconds, d.total_cents]),
     ])]);

@@ -1,21 +1,21 @@
 /** @typedef {number | bigint} Integer exact, whatever its size */
 
-const grouped = new Intl.NumberFormat('en');
+const integerFormat = new Intl.NumberFormat('en');
 
 /**
  * @param {Integer} n
  * @returns {string} with thousands apart
  */
-export function number(n) { return grouped.format(n); }
+export function number(n) { return integerFormat.format(n); }
 
 /**
  * @param {Integer} cents
  * @returns {string} dollars
  */
 export function money(cents) {
-  const exact = BigInt(cents);
-  const magnitude = exact < 0n ? -exact : exact;
-  return `${exact < 0n ? '−' : ''}$${grouped.format(magnitude / 100n)}.${String(magnitude % 100n).padStart(2, '0')}`;
+  const value = BigInt(cents);
+  const magnitude = value < 0n ? -value : value;
+  return `${value < 0n ? '−' : ''}$${integerFormat.format(magnitude / 100n)}.${String(magnitude % 100n).padStart(2, '0')}`;
 }
 
 /**
@@ -24,23 +24,23 @@ export function money(cents) {
  */
 export function hours(seconds) {
   const tenths = (BigInt(seconds) + 180n) / 360n;
-  return tenths < 1000n ? `${tenths / 10n}.${tenths % 10n}` : grouped.format((tenths + 5n) / 10n);
+  return tenths < 1000n ? `${tenths / 10n}.${tenths % 10n}` : integerFormat.format((tenths + 5n) / 10n);
 }
 
 /** @param {number} seconds */
 export function duration(seconds) {
   const s = seconds % 60, m = Math.trunc(seconds / 60) % 60, h = Math.trunc(seconds / 3600);
-  if (h > 0) return `${grouped.format(h)}h ${String(m).padStart(2, '0')}m`;
+  if (h > 0) return `${integerFormat.format(h)}h ${String(m).padStart(2, '0')}m`;
   if (m > 0) return `${m}m ${String(s).padStart(2, '0')}s`;
   return `${s}s`;
 }
 
 /**
  * @param {number} count
- * @param {string} one
- * @param {string} [many]
+ * @param {string} singular
+ * @param {string} [plural]
  */
-export function counted(count, one, many = `${one}s`) { return `${number(count)} ${count === 1 ? one : many}`; }
+export function counted(count, singular, plural = `${singular}s`) { return `${number(count)} ${count === 1 ? singular : plural}`; }
 
 const local = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
 const localShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
@@ -74,7 +74,7 @@ export function time(timestamp, form = 'full') {
 export function day(date) { return utcDay.format(new Date(date)); }
 
 /** @param {string} date YYYY-MM-DD */
-export function dayOf(date) { return utcLong.format(new Date(date)); }
+export function dayWithoutWeekday(date) { return utcLong.format(new Date(date)); }
 
 /** @param {string} date YYYY-MM-DD */
 export function shortDay(date) { return utcShort.format(new Date(date)); }

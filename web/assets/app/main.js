@@ -16,9 +16,9 @@ let api = null;
 let organizations = [];
 /** @type {Organization | null} */
 let organization = null;
-let shownQuery = ''; // the part of the address that is on show
+let shownQuery = ''; // the query of the address whose data is shown
 let days = Days.upToToday(30);
-let wholeLoad = new AbortController(); // ended when another organization is shown
+let organizationLoad = new AbortController(); // ended when another organization is shown
 let windowLoad = new AbortController(); // ended when another window is shown
 /** @type {Promise<unknown>} */
 let buildsLoaded = Promise.resolve();
@@ -26,7 +26,7 @@ let buildsLoaded = Promise.resolve();
 const summary = new SummaryPanel();
 const chart = new DaysPanel();
 const builds = new BuildsPanel();
-const transactions = new TransactionsPanel((lease) => void goToLease(lease));
+const transactions = new TransactionsPanel((lease) => void showLease(lease));
 
 const query = () => new URLSearchParams(location.search);
 
@@ -39,7 +39,7 @@ function show(name) {
 
 /** @param {string} [problem] why */
 function signOut(problem = '') {
-  wholeLoad.abort();
+  organizationLoad.abort();
   windowLoad.abort();
   api = null;
   sessionStorage.removeItem(TOKEN);
@@ -53,25 +53,25 @@ function signOut(problem = '') {
 /** @param {string} token */
 async function signIn(token) {
   sessionStorage.setItem(TOKEN, token);
-  const mine = new API(token, () => {
-    if (api === mine) signOut('The server does not accept this token: it is mistyped, expired or revoked.');
+  const client = new API(token, () => {
+    if (api === client) signOut('The server does not accept this token: it is mistyped, expired or revoked.');
   });
-  api = mine;
+  api = client;
   show('');
   try {
-    const all = await mine.organizations();
-    if (api !== mine) return;
-    organizations = all;
-    fromAddress();
+    const list = await client.organizations();
+    if (api !== client) return;
+    organizations = list;
+    showAddress();
   } catch (error) {
-    if (api !== mine) return;
+    if (api !== client) return;
     find('#failed .state').replaceChildren(failure(error, () => void signIn(token)));
     show('failed');
   }
 }
 
 /** Shows what the page's address asks for. */
-function fromAddress() {
+function showAddress() {
   if (!api) return;
   shownQuery = location.search;
   days = Days.from(query());
@@ -87,7 +87,7 @@ function fromAddress() {
 
 /** @param {string | null} slug */
 function noAccess(slug) {
-  wholeLoad.abort();
+  organizationLoad.abort();
   windowLoad.abort();
   find('#no-access-text').textContent = slug === null ? 'This token sees no organization.'
     : `There is no organization ${slug}, or this token may not see it.`;
@@ -95,7 +95,7 @@ function noAccess(slug) {
   show('no-access');
 }
 
-function address() {
+function pushAddress() {
   const to = query();
   if (organization) to.set('org', organization.slug);
   days.writeTo(to);
@@ -104,9 +104,9 @@ function address() {
 }
 
 function loadAll() {
-  wholeLoad.abort();
-  wholeLoad = new AbortController();
-  const { signal } = wholeLoad;
+  organizationLoad.abort();
+  organizationLoad = new AbortController();
+  const { signal } = organizationLoad;
   const org = /** @type {Organization} */ (organization);
   show('usage');
   document.title = `${org.name} · Usage · Harmont Billing`;
@@ -145,25 +145,25 @@ function loadWindow() {
  * @param {import('./dom.js').Panel} panel
  * @param {() => Promise<void>} load
  * @param {AbortSignal} signal
- * @param {() => void} again
+ * @param {() => void} retry
  */
-async function attempt(panel, load, signal, again) {
+async function attempt(panel, load, signal, retry) {
   try {
     await load();
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof APIError && error.code === 'organization_not_found') noAccess(organization?.slug ?? null);
-    else panel.failed(error, again);
+    else panel.failed(error, retry);
     if (!(error instanceof APIError)) throw error;
   }
 }
 
 /** @param {import('#api').LeaseRecord} lease */
-async function goToLease(lease) {
+async function showLease(lease) {
   if (!days.includes(lease.started_at)) {
     const date = lease.started_at.slice(0, 10);
     days = new Days(date, date);
-    address();
+    pushAddress();
     loadWindow();
   }
   const { signal } = windowLoad;
@@ -182,7 +182,7 @@ function showCustom(shown) {
 for (const button of document.querySelectorAll('[data-days]')) {
   button.addEventListener('click', () => {
     days = Days.upToToday(Number(/** @type {HTMLElement} */ (button).dataset.days));
-    address();
+    pushAddress();
     loadWindow();
   });
 }
@@ -198,13 +198,13 @@ find('#range').addEventListener('submit', (event) => {
   problem.hidden = problem.textContent === '';
   if (!problem.hidden) return;
   days = new Days(first, last);
-  address();
+  pushAddress();
   loadWindow();
 });
 find('#org-choice').addEventListener('change', () => {
   const { value } = /** @type {HTMLSelectElement} */ (find('#org-choice'));
   organization = organizations.find((o) => o.slug === value) ?? null;
-  address();
+  pushAddress();
   loadAll();
 });
 find('#sign-in').addEventListener('submit', (event) => {
@@ -221,7 +221,7 @@ find('#sign-out').addEventListener('click', () => {
   signOut();
 });
 window.addEventListener('popstate', () => {
-  if (!takeToken() && location.search !== shownQuery) fromAddress();
+  if (!takeToken() && location.search !== shownQuery) showAddress();
 });
 
 /** A link may bring a token, behind the #, which no server gets to see. It does not stay in the address. */

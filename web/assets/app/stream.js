@@ -3,12 +3,12 @@
 const QUOTE = 34, BACKSLASH = 92, OPEN_BRACE = 123, CLOSE_BRACE = 125, OPEN_BRACKET = 91, CLOSE_BRACKET = 93;
 
 /**
- * Cuts the text of a breakdown into its builds, so that none of it has to be held, or parsed, as a whole.
+ * Splits the text of a breakdown into its builds, so that the page never holds or parses the whole text.
  */
 export class Splitter {
-  #rest = '';
-  #at = 0; // how far #rest was looked at
-  #start = -1; // where the build under way begins
+  #pending = '';
+  #scanned = 0; // how much of #pending was scanned
+  #buildStart = -1; // where the unfinished build begins in #pending; -1 between builds
   #depth = 0;
   #inText = false;
   #escaped = false;
@@ -19,9 +19,9 @@ export class Splitter {
    * @returns {string[]} the builds that ended in it, as JSON
    */
   push(chunk) {
-    const text = this.#rest + chunk;
+    const text = this.#pending + chunk;
     const builds = [];
-    let i = this.#at;
+    let i = this.#scanned;
     for (; i < text.length; i++) {
       const c = text.charCodeAt(i);
       if (this.#inText) {
@@ -32,22 +32,22 @@ export class Splitter {
         this.#inText = true;
       } else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
         // Within the object and the array of the answer, each object is a build.
-        if (this.#depth === 2 && c === OPEN_BRACE) this.#start = i;
+        if (this.#depth === 2 && c === OPEN_BRACE) this.#buildStart = i;
         this.#depth++;
       } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) {
         this.#depth--;
-        if (this.#depth === 2 && this.#start >= 0) {
-          builds.push(text.slice(this.#start, i + 1));
-          this.#start = -1;
+        if (this.#depth === 2 && this.#buildStart >= 0) {
+          builds.push(text.slice(this.#buildStart, i + 1));
+          this.#buildStart = -1;
         } else if (this.#depth === 0) {
           this.complete = true;
         }
       }
     }
-    const keep = this.#start >= 0 ? this.#start : text.length;
-    this.#rest = text.slice(keep);
-    this.#at = this.#rest.length;
-    if (this.#start >= 0) this.#start = 0;
+    const keep = this.#buildStart >= 0 ? this.#buildStart : text.length;
+    this.#pending = text.slice(keep);
+    this.#scanned = this.#pending.length;
+    if (this.#buildStart >= 0) this.#buildStart = 0;
     return builds;
   }
 }

@@ -1,7 +1,7 @@
 /** @import { API } from './api.js' */
 
 import { find, h, Panel } from './dom.js';
-import { counted, dayInZone, dayOf, hours, money, number, time } from './format.js';
+import { counted, dayInZone, dayWithoutWeekday, hours, money, number, time } from './format.js';
 
 const DAY = 86_400n;
 
@@ -27,7 +27,7 @@ export class SummaryPanel {
     this.#tile('credit', money(balance), balance < 0n ? 'Overdrawn' : 'All credits less all debits');
     find('#tile-credit').classList.toggle('negative', balance < 0n);
     this.#tile('spent', money(spent), `CPU ${hours(usage.cpu_seconds)} h · memory ${hours(usage.memory_gb_seconds)} GB-h · disk ${hours(usage.disk_gb_seconds)} GB-h`);
-    this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayOf(days.first)}` : `over ${counted(days.elapsedSeconds / 86_400, 'day')}`);
+    this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayWithoutWeekday(days.first)}` : `over ${counted(days.elapsedSeconds / 86_400, 'day')}`);
     this.#tile('runway', ...runway(balance, spent, elapsed));
     this.panel.ready();
     this.tiles.hidden = false;
@@ -73,19 +73,19 @@ function runway(balance, spent, elapsed) {
  */
 async function reachedZero(api, org, signal) {
   const newest = async () => (await api.transactions(org, { limit: 1 }, signal)).data[0]?.id;
-  // The balance and the place in the ledger from which it is walked back must be of one moment.
+  // The balance must belong to the head from which the walk starts, so both are read again until the head stays the same.
   let head = await newest(), balance = 0n;
   for (;;) {
     balance = BigInt((await api.balance(org, signal)).balance_cents);
-    const now = await newest();
-    if (now === head) break;
-    head = now;
+    const newHead = await newest();
+    if (newHead === head) break;
+    head = newHead;
   }
-  let walking = false;
+  let reachedHead = false;
   for await (const page of api.ledger(org, signal)) {
     for (const entry of page) {
-      walking ||= entry.id === head;
-      if (!walking) continue;
+      reachedHead ||= entry.id === head;
+      if (!reachedHead) continue;
       const before = balance - BigInt(entry.amount_cents);
       if (balance <= 0n && before > 0n) return entry.created_at;
       balance = before;

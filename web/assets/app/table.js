@@ -1,7 +1,7 @@
 import { h } from './dom.js';
 
-/** How many rows beyond the visible ones are there, so that a quick scroll meets no gap. */
-const AHEAD = 12;
+/** How many rows are drawn above and below the visible ones, so that a quick scroll shows no gap. */
+const EXTRA_ROWS = 12;
 
 /**
  * A table of any number of rows, of which only those near the visible ones are in the page.
@@ -11,8 +11,8 @@ export class VirtualTable {
   #rows = new Map();
   #count = 0;
   #rowHeight = 1;
-  #pending = false;
-  #stale = true; // whether the height of a row must be read anew
+  #drawScheduled = false;
+  #rowHeightStale = true; // whether the height of a row must be read again
 
   /**
    * @param {HTMLElement} scroller
@@ -33,18 +33,18 @@ export class VirtualTable {
       h('thead', {}, h('tr', { 'aria-rowindex': 1 }, ...columns.map((c) => h('th', { scope: 'col', class: c.class }, c.title)))),
       this.above, this.body, this.below);
     scroller.replaceChildren(this.table);
-    scroller.addEventListener('scroll', () => this.#later(), { passive: true });
+    scroller.addEventListener('scroll', () => this.#scheduleDraw(), { passive: true });
     new ResizeObserver(() => {
-      this.#stale = true;
-      this.#later();
+      this.#rowHeightStale = true;
+      this.#scheduleDraw();
     }).observe(scroller);
   }
 
-  #later() {
-    if (this.#pending) return;
-    this.#pending = true;
+  #scheduleDraw() {
+    if (this.#drawScheduled) return;
+    this.#drawScheduled = true;
     requestAnimationFrame(() => {
-      this.#pending = false;
+      this.#drawScheduled = false;
       this.#draw();
     });
   }
@@ -53,7 +53,7 @@ export class VirtualTable {
   grow(count) {
     this.#count = count;
     this.table.setAttribute('aria-rowcount', String(count + 1));
-    this.#later();
+    this.#scheduleDraw();
   }
 
   /** @param {number} count rows there are now; all are drawn anew */
@@ -66,11 +66,11 @@ export class VirtualTable {
   }
 
   #draw() {
-    if (this.#stale) this.#rowHeight = Number.parseInt(getComputedStyle(this.scroller).getPropertyValue('--row'), 10);
-    this.#stale = false;
+    if (this.#rowHeightStale) this.#rowHeight = Number.parseInt(getComputedStyle(this.scroller).getPropertyValue('--row'), 10);
+    this.#rowHeightStale = false;
     const height = this.#rowHeight;
-    const first = Math.max(0, Math.floor(this.scroller.scrollTop / height) - AHEAD);
-    const last = Math.min(this.#count, Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / height) + AHEAD);
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / height) - EXTRA_ROWS);
+    const last = Math.min(this.#count, Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / height) + EXTRA_ROWS);
     for (const [index, row] of this.#rows) {
       if (index < first || index >= last) {
         row.remove();
@@ -90,7 +90,7 @@ export class VirtualTable {
     }
     this.#space(this.above, first);
     this.#space(this.below, Math.max(0, this.#count - last));
-    if (last >= this.#count - AHEAD) this.nearEnd();
+    if (last >= this.#count - EXTRA_ROWS) this.nearEnd();
   }
 
   /**

@@ -10,10 +10,10 @@ const columns = [
   { title: 'Time', class: 'when' }, { title: 'Source', class: 'source' }, { title: 'Description', class: 'name' }, { title: 'Amount', class: 'number amount' },
 ];
 
-/** How many entries one look further back is to bring. */
+/** How many further entries are shown for each request of the reader. */
 const STEP = 50;
 
-/** The ledger, page by page, as far back as one scrolls. */
+/** The ledger, newest entry first. It reads older pages as the reader scrolls. */
 export class TransactionsPanel {
   /** @type {Transaction[]} */
   #entries = [];
@@ -21,10 +21,10 @@ export class TransactionsPanel {
   #shown = [];
   /** @type {AsyncGenerator<Transaction[]> | null} */
   #pages = null;
-  #done = false;
-  #filling = false;
+  #complete = false;
+  #reading = false;
   #stopped = false;
-  #wanted = STEP;
+  #target = STEP;
   /** @type {unknown} */
   #error = null;
   /** @type {API | null} */
@@ -43,7 +43,7 @@ export class TransactionsPanel {
     this.source = /** @type {HTMLSelectElement} */ (find('#source'));
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
     this.table = new VirtualTable(find('.scroller', this.panel.element), columns,
-      (index) => this.#cells(/** @type {Transaction} */ (this.#shown[index])), () => null, () => this.#further());
+      (index) => this.#cells(/** @type {Transaction} */ (this.#shown[index])), () => null, () => this.#readMore());
     this.source.addEventListener('change', () => this.#filter());
     this.csv.addEventListener('click', () => this.#download());
   }
@@ -59,14 +59,14 @@ export class TransactionsPanel {
     this.#signal = signal;
     this.#entries = [];
     this.#pages = api.ledger(org, signal);
-    this.#done = false;
+    this.#complete = false;
     this.#error = null;
-    this.#filling = false;
+    this.#reading = false;
     this.csv.disabled = true;
     this.detail.replaceChildren();
     this.panel.loading();
     this.#reset();
-    await this.#page();
+    await this.#readPage();
     this.csv.disabled = false;
     if (this.#entries.length === 0) {
       this.panel.empty('The ledger has no entry yet.');
@@ -74,7 +74,7 @@ export class TransactionsPanel {
     }
     this.panel.ready();
     this.table.redraw(this.#shown.length);
-    await this.#fill();
+    await this.#readUntilTarget();
   }
 
   /** @param {Transaction} entry */
@@ -85,25 +85,25 @@ export class TransactionsPanel {
 
   #reset() {
     this.#shown = this.#entries.filter((entry) => this.#matches(entry));
-    this.#wanted = STEP;
+    this.#target = STEP;
     this.#stopped = false;
     this.table.scroller.scrollTop = 0;
     this.table.redraw(this.#shown.length);
-    this.#tell();
+    this.#showProgress();
   }
 
   #filter() {
     this.#reset();
-    void this.#fill();
+    void this.#readUntilTarget();
   }
 
   /** Reads one more page of the ledger. */
-  async #page() {
+  async #readPage() {
     const pages = this.#pages;
     const { done, value } = /** @type {IteratorResult<Transaction[], void>} */ (await pages?.next());
     if (pages !== this.#pages) return;
     if (done || !value) {
-      this.#done = true;
+      this.#complete = true;
       return;
     }
     for (const entry of value) {
@@ -112,64 +112,64 @@ export class TransactionsPanel {
     }
   }
 
-  #further() {
-    if (this.#filling || this.#stopped || this.#error || this.#wanted > this.#shown.length || this.#entries.length === 0) return;
-    this.#wanted = this.#shown.length + STEP;
-    void this.#fill();
+  #readMore() {
+    if (this.#reading || this.#stopped || this.#error || this.#target > this.#shown.length || this.#entries.length === 0) return;
+    this.#target = this.#shown.length + STEP;
+    void this.#readUntilTarget();
   }
 
-  /** Reads on until there is as much to show as is wanted: a top-up may lie behind thousands of debits. */
-  async #fill() {
-    if (this.#filling) return;
-    this.#filling = true;
+  /** Reads pages until the target number of entries is shown. A top-up may be older than thousands of debits. */
+  async #readUntilTarget() {
+    if (this.#reading) return;
+    this.#reading = true;
     const pages = this.#pages;
     try {
-      while (pages === this.#pages && !this.#done && !this.#stopped && this.#shown.length < this.#wanted) {
-        this.#tell();
-        await this.#page();
+      while (pages === this.#pages && !this.#complete && !this.#stopped && this.#shown.length < this.#target) {
+        this.#showProgress();
+        await this.#readPage();
         this.table.grow(this.#shown.length);
       }
     } catch (error) {
       if (pages === this.#pages && !this.#signal?.aborted) this.#error = error;
     }
     if (pages !== this.#pages) return;
-    this.#filling = false;
-    this.#tell();
+    this.#reading = false;
+    this.#showProgress();
   }
 
-  #tell() {
-    const looked = counted(this.#entries.length, 'entry', 'entries');
-    this.count.textContent = this.#entries.length === 0 ? '' : `${number(this.#shown.length)}${this.#done ? '' : '+'}`;
+  #showProgress() {
+    const entriesRead = counted(this.#entries.length, 'entry', 'entries');
+    this.count.textContent = this.#entries.length === 0 ? '' : `${number(this.#shown.length)}${this.#complete ? '' : '+'}`;
     const oldest = this.#entries.at(-1);
-    const back = oldest ? h('span', {}, `Looked through ${looked}, back to `, time(oldest.created_at, 'day'), '. ') : null;
+    const progress = oldest ? h('span', {}, `Looked through ${entriesRead}, back to `, time(oldest.created_at, 'day'), '. ') : null;
     /** @type {(Node | string)[]} */
     let parts = [];
-    const goOn = () => {
+    const continueReading = () => {
       this.#stopped = false;
       if (this.#error) this.#resume();
-      this.#wanted = this.#shown.length + STEP;
-      void this.#fill();
+      this.#target = this.#shown.length + STEP;
+      void this.#readUntilTarget();
     };
     if (this.#error) {
       const error = /** @type {any} */ (this.#error);
       parts = [h('span', { class: 'bad', role: 'alert' }, `${error.title ?? 'Something went wrong.'} ${error.message} ${error.requestID ? `Request ${error.requestID}. ` : ''}`),
-        h('button', { type: 'button', click: goOn }, 'Try again')];
-    } else if (this.#done) {
-      parts = [this.#shown.length === 0 && this.#entries.length > 0 ? `None of the ${looked} has this source.` : 'This is the beginning of the ledger.'];
-    } else if (this.#filling && !this.#stopped) {
-      parts = [back ?? '', h('button', { type: 'button', click: () => { this.#stopped = true; } }, 'Stop')];
+        h('button', { type: 'button', click: continueReading }, 'Try again')];
+    } else if (this.#complete) {
+      parts = [this.#shown.length === 0 && this.#entries.length > 0 ? `None of the ${entriesRead} has this source.` : 'This is the beginning of the ledger.'];
+    } else if (this.#reading && !this.#stopped) {
+      parts = [progress ?? '', h('button', { type: 'button', click: () => { this.#stopped = true; } }, 'Stop')];
     } else {
-      parts = [back ?? '', h('button', { type: 'button', click: goOn }, 'Look further back')];
+      parts = [progress ?? '', h('button', { type: 'button', click: continueReading }, 'Look further back')];
     }
     this.foot.replaceChildren(...parts);
   }
 
-  /** A generator that failed is over; a new one goes on behind what is there. */
+  /** Replaces the generator after a failure. The new one leaves out the entries that were already read. */
   #resume() {
     this.#error = null;
-    const api = /** @type {API} */ (this.#api), have = new Set(this.#entries.map((e) => e.id)), org = this.#org, signal = this.#signal;
+    const api = /** @type {API} */ (this.#api), known = new Set(this.#entries.map((e) => e.id)), org = this.#org, signal = this.#signal;
     this.#pages = (async function* missing() {
-      for await (const page of api.ledger(org, signal)) yield page.filter((entry) => !have.has(entry.id));
+      for await (const page of api.ledger(org, signal)) yield page.filter((entry) => !known.has(entry.id));
     })();
   }
 
@@ -209,7 +209,7 @@ export class TransactionsPanel {
     }
   }
 
-  /** Writes all entries that match, also those that were not looked at yet. */
+  /** Writes all entries that match, including those that were not read yet. */
   async #download() {
     const api = /** @type {API} */ (this.#api);
     this.csv.disabled = true;
@@ -225,7 +225,7 @@ export class TransactionsPanel {
       download(`${this.#org}-transactions.csv`, parts);
     } catch (error) {
       this.#error = error;
-      this.#tell();
+      this.#showProgress();
     } finally {
       this.csv.textContent = label;
       this.csv.disabled = false;

@@ -62,7 +62,7 @@ export class Days {
   }
 }
 
-const longest = 3660;
+const MAX_DAYS = 3660;
 
 /**
  * @param {string} first
@@ -73,6 +73,6 @@ export function problemWith(first, last) {
   const from = Date.parse(first), to = Date.parse(last);
   if (!/^\d{4}-\d\d-\d\d$/.test(first) || !/^\d{4}-\d\d-\d\d$/.test(last) || Number.isNaN(from) || Number.isNaN(to)) return 'Give both days.';
   if (to < from) return 'The last day is before the first.';
-  if ((to - from) / DAY >= longest) return 'A window spans at most 3 660 days.';
+  if ((to - from) / DAY >= MAX_DAYS) return 'A window spans at most 3 660 days.';
   return '';
 }
