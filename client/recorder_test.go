@@ -1,12 +1,10 @@
 package client_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -445,47 +443,6 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// process is the real server as a process of its own.
-type process struct {
-	*exec.Cmd
-	address string
-}
-
-func startProcess(t *testing.T, database, listen string) *process {
-	t.Helper()
-	path, err := testbinary.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{Cmd: exec.Command(path, "serve", "--database", database, "--listen", listen)}
-	stderr, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.kill)
-	lines := bufio.NewScanner(stderr)
-	var log []string
-	for lines.Scan() {
-		log = append(log, lines.Text())
-		if _, rest, ok := strings.Cut(lines.Text(), " msg=serving address="); ok {
-			p.address, _, _ = strings.Cut(rest, " ")
-			go io.Copy(io.Discard, stderr)
-			return p
-		}
-	}
-	t.Fatalf("the server ended:\n%s", strings.Join(log, "\n"))
-	return nil
-}
-
-// kill ends the process as a crash does.
-func (p *process) kill() {
-	p.Process.Kill()
-	p.Wait()
-}
-
 // Every lease that a recorder reports as accepted is billed once, and no lease twice, although the server is killed repeatedly.
 func TestRecorderOutlivesTheServer(t *testing.T) {
 	t.Parallel()
@@ -504,9 +461,9 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 	}
 	run("org", "create", "acme")
 	token := run("token", "create", "--name", "scheduler", "--role", "write", "--org", "acme")
-	p := startProcess(t, database, "127.0.0.1:0")
-	listen := strings.TrimPrefix(p.address, "http://")
-	c := newClient(t, p.address, client.WithToken(token), client.WithTimeout(time.Minute))
+	p := testbinary.Serve(t, path, "--database", database, "--listen", "127.0.0.1:0")
+	listen := strings.TrimPrefix(p.URL, "http://")
+	c := newClient(t, p.URL, client.WithToken(token), client.WithTimeout(time.Minute))
 
 	const leases, kills = 2000, 4
 	var o callbackLog
@@ -531,8 +488,8 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 		for range leases / (kills + 1) {
 			<-progress
 		}
-		p.kill() // with leases waiting and on their way
-		p = startProcess(t, database, listen)
+		p.Kill() // with leases waiting and on their way
+		p = testbinary.Serve(t, path, "--database", database, "--listen", listen)
 	}
 	wg.Wait()
 	mustClose(t, r)

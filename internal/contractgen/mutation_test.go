@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,12 +15,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
@@ -413,44 +412,7 @@ func serve(t *testing.T, binary string) *program {
 		fmt.Fprintf(&lines, `{"org":"acme","job_id":"%s","cpu_count":2,"memory_gb":2,"disk_gb":2,"started_at":"2019-01-01","finished_at":"2019-01-01T00:05:00Z"}`+"\n", fmt.Sprintf(jobID, 500_000+i))
 	}
 	run(lines.String(), "import", "-")
-	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, binary, "serve", "--database", database, "--listen", "127.0.0.1:0")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	address := make(chan string, 1)
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		var log strings.Builder
-		buffer := make([]byte, 4096)
-		for {
-			n, err := stderr.Read(buffer)
-			log.Write(buffer[:n])
-			if _, rest, found := strings.Cut(log.String(), "msg=serving address="); found && len(address) == 0 && p.url == "" {
-				if found, _, complete := strings.Cut(rest, " "); complete {
-					p.url = found
-					address <- found
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
-	t.Cleanup(func() {
-		stop()
-		reading.Wait()
-		_ = cmd.Wait()
-	})
-	select {
-	case <-address:
-	case <-time.After(time.Minute):
-		t.Fatal("the server does not serve")
-	}
+	p.url = testbinary.Serve(t, binary, "--database", database, "--listen", "127.0.0.1:0").URL
 	return p
 }
 

@@ -2,11 +2,15 @@
 package testbinary
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"testing"
 )
 
 // env names a program that was built from this tree, so that not every package links it for its tests.
@@ -53,4 +57,43 @@ func Remove() {
 	if built.folder != "" {
 		_ = os.RemoveAll(built.folder) // a leftover in the system's temporary folder
 	}
+}
+
+// Server is a server that runs as a process of its own.
+type Server struct {
+	*exec.Cmd
+	URL string
+}
+
+// Serve starts the command serve of a program with the arguments, and waits until the server listens. The server is killed when the test
+// ends.
+func Serve(t testing.TB, program string, args ...string) *Server {
+	t.Helper()
+	s := &Server{Cmd: exec.Command(program, append([]string{"serve"}, args...)...)} //nolint:noctx // Kill ends it
+	stderr, err := s.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	lines := bufio.NewScanner(stderr)
+	var log []string
+	for lines.Scan() {
+		log = append(log, lines.Text())
+		if _, rest, ok := strings.Cut(lines.Text(), " msg=serving address="); ok {
+			s.URL, _, _ = strings.Cut(rest, " ")
+			go io.Copy(io.Discard, stderr) //nolint:errcheck // Kill ends it
+			return s
+		}
+	}
+	t.Fatalf("the server ended:\n%s", strings.Join(log, "\n"))
+	return nil
+}
+
+// Kill ends the server as a crash does.
+func (s *Server) Kill() {
+	_ = s.Process.Kill() // it may have ended
+	_ = s.Wait()
 }
