@@ -517,6 +517,10 @@ func TestRequests(t *testing.T) {
 	berlin := time.FixedZone("", 2*60*60)
 	window := client.Window{From: time.Date(2026, 6, 1, 1, 2, 3, 999_999_999, berlin), To: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
 	const sent = "from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z"
+	getBalance := func(ctx context.Context, c *client.Client) error {
+		_, err := c.GetBillingBalance(ctx, "acme")
+		return err
+	}
 	tests := []struct {
 		name string
 		base string
@@ -526,26 +530,17 @@ func TestRequests(t *testing.T) {
 	}{
 		{
 			"balance", "https://billing.example.com",
-			func(ctx context.Context, c *client.Client) error {
-				_, err := c.GetBillingBalance(ctx, "acme")
-				return err
-			},
+			getBalance,
 			"GET https://billing.example.com/api/v0/billing/balance/acme", "",
 		},
 		{
 			"a path before the API's", "http://[::1]:8080/a%2Fb/billing//",
-			func(ctx context.Context, c *client.Client) error {
-				_, err := c.GetBillingBalance(ctx, "acme")
-				return err
-			},
+			getBalance,
 			"GET http://[::1]:8080/a%2Fb/billing/api/v0/billing/balance/acme", "",
 		},
 		{
 			"an empty fragment", "https://billing.example.com/#",
-			func(ctx context.Context, c *client.Client) error {
-				_, err := c.GetBillingBalance(ctx, "acme")
-				return err
-			},
+			getBalance,
 			"GET https://billing.example.com/api/v0/billing/balance/acme", "",
 		},
 		{

@@ -28,11 +28,7 @@ type breakdownTimes struct {
 }
 
 func (b *bench) measureBreakdown(ctx context.Context, d databases) (err error) {
-	name, err := b.filledDatabase(ctx, d)
-	if err != nil {
-		return err
-	}
-	token, err := b.newToken(ctx, d.url(name))
+	name, token, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}

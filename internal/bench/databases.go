@@ -205,39 +205,49 @@ func (b *bench) makeStarted(ctx context.Context, d databases) error {
 	return d.settle(ctx, startedDatabase)
 }
 
-// filledDatabase returns the name of the database that has the leases of the size in its books. It is made once; the program brings
-// the schema of one that is there up to date.
-func (b *bench) filledDatabase(ctx context.Context, d databases) (string, error) {
-	name := fmt.Sprintf("filled_%d", b.size.largeOrgLeases)
-	if exists, err := d.exists(ctx, name); exists || err != nil {
-		return name, err
+// filledDatabase returns the name of the database that has the leases of the size in its books, and a token for it. The database is filled
+// once and kept for later runs. Opening it updates its schema.
+func (b *bench) filledDatabase(ctx context.Context, d databases) (name, token string, err error) {
+	name = fmt.Sprintf("filled_%d", b.size.largeOrgLeases)
+	exists, err := d.exists(ctx, name)
+	if err == nil && !exists {
+		err = b.fill(ctx, d, name)
 	}
+	if err != nil {
+		return "", "", err
+	}
+	token, err = b.newToken(ctx, d.url(name))
+	return name, token, err
+}
+
+// fill makes a database with the leases of the size. An incomplete one has another name.
+func (b *bench) fill(ctx context.Context, d databases, name string) error {
 	start := time.Now()
 	if err := b.makeEmpty(ctx, d, unfinishedDatabase); err != nil {
-		return "", err
+		return err
 	}
 	books, err := database.Open(ctx, d.url(unfinishedDatabase))
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, h := range []history{yearOf(smallOrg, b.size.smallOrgLeases), yearOf(largeOrg, b.size.largeOrgLeases)} {
 		if err := recordHistory(ctx, books, h); err != nil {
-			return "", errors.Join(err, books.Close())
+			return errors.Join(err, books.Close())
 		}
 	}
 	if err := books.Close(); err != nil {
-		return "", err
+		return err
 	}
 	if b.size.verifyFilled {
 		if err := b.verify(ctx, d.url(unfinishedDatabase)); err != nil {
-			return "", err
+			return err
 		}
 	}
 	if err := d.settle(ctx, unfinishedDatabase); err != nil {
-		return "", err
+		return err
 	}
 	b.logf("%s: wrote %s leases in %s", d.name(), groupDigits(int64(b.size.smallOrgLeases+b.size.largeOrgLeases)), time.Since(start).Round(time.Second))
-	return name, d.rename(ctx, unfinishedDatabase, name)
+	return d.rename(ctx, unfinishedDatabase, name)
 }
 
 // recordHistory records a history through the store, which also writes entries and sums.

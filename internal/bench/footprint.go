@@ -9,11 +9,7 @@ import (
 )
 
 func (b *bench) measureFootprint(ctx context.Context, d databases) error {
-	name, err := b.filledDatabase(ctx, d)
-	if err != nil {
-		return err
-	}
-	token, err := b.newToken(ctx, d.url(name))
+	name, token, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}

@@ -55,11 +55,7 @@ func (b *bench) compare(ctx context.Context, r row, warm bool, ours, yardstick s
 }
 
 func (b *bench) measureBalance(ctx context.Context, d databases) (err error) {
-	name, err := b.filledDatabase(ctx, d)
-	if err != nil {
-		return err
-	}
-	token, err := b.newToken(ctx, d.url(name))
+	name, token, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -111,11 +107,7 @@ var windows = []struct{ name, query string }{
 }
 
 func (b *bench) measureReads(ctx context.Context, d databases) (err error) {
-	name, err := b.filledDatabase(ctx, d)
-	if err != nil {
-		return err
-	}
-	token, err := b.newToken(ctx, d.url(name))
+	name, token, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -191,11 +183,7 @@ func cursorAtHalf(ctx context.Context, server *process, token string, entries in
 }
 
 func (b *bench) measureNaive(ctx context.Context, d databases) (err error) {
-	name, err := b.filledDatabase(ctx, d)
-	if err != nil {
-		return err
-	}
-	token, err := b.newToken(ctx, d.url(name))
+	name, token, err := b.filledDatabase(ctx, d)
 	if err != nil {
 		return err
 	}

@@ -97,6 +97,19 @@ func slicesOf(tables []table, i, n int) []table {
 	return parts
 }
 
+// countRows reads all rows of a result. It returns how many there are, and the time from start to the first one.
+func countRows(start time.Time, result interface {
+	Next() bool
+	Err() error
+}) (n int64, first time.Duration, err error) {
+	for result.Next() {
+		if n++; n == 1 {
+			first = time.Since(start)
+		}
+	}
+	return n, first, result.Err()
+}
+
 type sqliteRows struct {
 	db    *sql.DB
 	stmts map[string]*sql.Stmt
@@ -111,12 +124,7 @@ func (r *sqliteRows) discardAll(ctx context.Context, query string, args ...any) 
 		return 0, 0, err
 	}
 	defer result.Close()
-	for result.Next() {
-		if n++; n == 1 {
-			first = time.Since(start)
-		}
-	}
-	return n, first, result.Err()
+	return countRows(start, result)
 }
 
 func (r *sqliteRows) readIntoMemory(ctx context.Context, query string, args ...any) error {
@@ -240,12 +248,7 @@ func (r postgresRows) discardAll(ctx context.Context, query string, args ...any)
 		return 0, 0, err
 	}
 	defer result.Close()
-	for result.Next() {
-		if n++; n == 1 {
-			first = time.Since(start)
-		}
-	}
-	return n, first, result.Err()
+	return countRows(start, result)
 }
 
 func (r postgresRows) readIntoMemory(ctx context.Context, query string, args ...any) error {

@@ -43,18 +43,14 @@ func withoutToken(calls []call) []call {
 	return calls
 }
 
-func oneUnauthorized(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func oneUnauthorized(a *account) error {
 	var first Envelope
 	for i, authorization := range []string{
 		"", "Bearer", "Bearer hmt_" + strings.Repeat("0", 43), "Bearer not-a-token", "Basic x", "Token hmt_" + strings.Repeat("0", 43),
 	} {
 		for _, c := range []call{balanceCall(a.slug), {path: "/organizations"}} {
 			c.authorization = &authorization
-			x, e, err := s.expectError(c, http.StatusUnauthorized, "unauthorized")
+			x, e, err := a.expectError(c, http.StatusUnauthorized, "unauthorized")
 			if err != nil {
 				return err
 			}
@@ -70,30 +66,22 @@ func oneUnauthorized(s *session) error {
 	return nil
 }
 
-func schemeCase(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func schemeCase(a *account) error {
 	for _, scheme := range []string{"bearer ", "BEARER "} {
-		authorization := scheme + s.options.Token
+		authorization := scheme + a.options.Token
 		c := balanceCall(a.slug)
 		c.authorization = &authorization
-		if _, err := s.expectOK(c, nil); err != nil {
+		if _, err := a.expectOK(c, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func malformedFirst(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func malformedFirst(a *account) error {
 	for _, query := range []string{"limit=%zz", "cursor=%ff", "cursor=%00"} {
 		c := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query}
-		if err := s.expectErrors(http.StatusBadRequest, "bad_request", c, c.withoutToken()); err != nil {
+		if err := a.expectErrors(http.StatusBadRequest, "bad_request", c, c.withoutToken()); err != nil {
 			return err
 		}
 	}
@@ -140,26 +128,18 @@ func recordLeasesCall(slug, body string) call {
 	return call{method: http.MethodPost, path: "/billing/leases/" + url.PathEscape(slug), body: body}
 }
 
-func shortBodyBeforeToken(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func shortBodyBeforeToken(a *account) error {
 	for _, size := range []int{1, maxBodyBeforeToken} {
 		c := recordLeasesCall(a.slug, "{"+strings.Repeat(" ", size-1)).withoutToken()
-		if _, err := s.expectWriteError(c, http.StatusBadRequest, "bad_request"); err != nil {
+		if _, err := a.expectWriteError(c, http.StatusBadRequest, "bad_request"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func tokenBeforeLongBody(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
-	_, err = s.expectWriteError(recordLeasesCall(a.slug, "{"+strings.Repeat(" ", maxBodyBeforeToken)).withoutToken(), http.StatusUnauthorized, "unauthorized")
+func tokenBeforeLongBody(a *account) error {
+	_, err := a.expectWriteError(recordLeasesCall(a.slug, "{"+strings.Repeat(" ", maxBodyBeforeToken)).withoutToken(), http.StatusUnauthorized, "unauthorized")
 	return err
 }
 
@@ -167,12 +147,8 @@ func tokenBeforeOrganization(s *session) error {
 	return s.expectErrors(http.StatusUnauthorized, "unauthorized", withoutToken(readCalls(s.unknownSlug()))...)
 }
 
-func tokenBeforeParameters(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
-	return s.expectErrors(http.StatusUnauthorized, "unauthorized", withoutToken(append(invalidCalls(a.slug), invalidCalls(s.unknownSlug())...))...)
+func tokenBeforeParameters(a *account) error {
+	return a.expectErrors(http.StatusUnauthorized, "unauthorized", withoutToken(append(invalidCalls(a.slug), invalidCalls(a.unknownSlug())...))...)
 }
 
 func organizationBeforeParameters(s *session) error {
@@ -204,19 +180,15 @@ func hiddenOrganization(s *session) error {
 	return nil
 }
 
-func slugCase(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func slugCase(a *account) error {
 	other := strings.ToUpper(a.slug)
 	if other == a.slug {
 		other = strings.ToLower(a.slug)
 	}
-	if other == a.slug || slices.Contains(s.visible, other) {
+	if other == a.slug || slices.Contains(a.visible, other) {
 		return skip("no slug differs from that of an organization only in case")
 	}
-	return s.expectErrors(http.StatusNotFound, "organization_not_found", balanceCall(other))
+	return a.expectErrors(http.StatusNotFound, "organization_not_found", balanceCall(other))
 }
 
 func organizationsListed(s *session) error {
@@ -242,16 +214,12 @@ func organizationsListed(s *session) error {
 	return nil
 }
 
-func requestIDEchoed(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func requestIDEchoed(a *account) error {
 	for _, id := range []string{"conformance-check-20", strings.Repeat("conformance: check 0", 10)} {
 		c := balanceCall(a.slug)
 		c.header = map[string]string{"X-Request-Id": id}
 		for _, c := range []call{c, c.withoutToken()} {
-			x, err := s.send(c)
+			x, err := a.send(c)
 			if err != nil {
 				return err
 			}
@@ -263,18 +231,14 @@ func requestIDEchoed(s *session) error {
 	return nil
 }
 
-func requestIDMade(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func requestIDMade(a *account) error {
 	seen := map[string]bool{}
 	for _, unfit := range []string{"", "", "conformance-check-9", strings.Repeat("conformance-check-00", 10) + "1", "conformance-check-\u00e9-00"} {
 		c := balanceCall(a.slug)
 		if unfit != "" {
 			c.header = map[string]string{"X-Request-Id": unfit}
 		}
-		x, err := s.send(c)
+		x, err := a.send(c)
 		if err != nil {
 			return err
 		}
@@ -287,19 +251,15 @@ func requestIDMade(s *session) error {
 	return nil
 }
 
-func headWorks(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
-	calls := append(readCalls(a.slug), call{path: "/organizations"}, balanceCall(a.slug).withoutToken(), balanceCall(s.unknownSlug()), invalidCalls(a.slug)[0])
+func headWorks(a *account) error {
+	calls := append(readCalls(a.slug), call{path: "/organizations"}, balanceCall(a.slug).withoutToken(), balanceCall(a.unknownSlug()), invalidCalls(a.slug)[0])
 	for _, c := range calls {
-		got, err := s.send(c)
+		got, err := a.send(c)
 		if err != nil {
 			return err
 		}
 		c.method = http.MethodHead
-		head, err := s.send(c)
+		head, err := a.send(c)
 		if err != nil {
 			return err
 		}
@@ -313,26 +273,18 @@ func headWorks(s *session) error {
 	return nil
 }
 
-func unknownParameters(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func unknownParameters(a *account) error {
 	for _, c := range append(readCalls(a.slug), call{path: "/organizations"}) {
 		c.query = strings.TrimPrefix(c.query+"&no_such_parameter=1&verbose", "&")
-		if _, err := s.expectOK(c, nil); err != nil {
+		if _, err := a.expectOK(c, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func gzipWhenAsked(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
-	plain, err := s.expectOK(a.series(a.longestWindow()), nil)
+func gzipWhenAsked(a *account) error {
+	plain, err := a.expectOK(a.series(a.longestWindow()), nil)
 	if err != nil {
 		return err
 	}
@@ -342,7 +294,7 @@ func gzipWhenAsked(s *session) error {
 	c := a.series(a.longestWindow())
 	c.header = map[string]string{"Accept-Encoding": "gzip"}
 	var days seriesAnswer
-	x, err := s.expectOK(c, &days)
+	x, err := a.expectOK(c, &days)
 	if err != nil {
 		return err
 	}
@@ -352,18 +304,14 @@ func gzipWhenAsked(s *session) error {
 	return nil
 }
 
-func slashesTaken(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func slashesTaken(a *account) error {
 	for _, c := range append(readCalls(a.slug), call{path: "/organizations"}) {
 		path := c.path
 		for _, c.path = range []string{path + "/", "/" + path, strings.ReplaceAll(path, "/", "//") + "//"} {
-			if _, err := s.expectOK(c, nil); err != nil {
+			if _, err := a.expectOK(c, nil); err != nil {
 				return err
 			}
-			if _, _, err := s.expectError(c.withoutToken(), http.StatusUnauthorized, "unauthorized"); err != nil {
+			if _, _, err := a.expectError(c.withoutToken(), http.StatusUnauthorized, "unauthorized"); err != nil {
 				return err
 			}
 		}
@@ -371,25 +319,21 @@ func slashesTaken(s *session) error {
 	return nil
 }
 
-func optionsAllow(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func optionsAllow(a *account) error {
 	const readMethods, writeMethods = "GET, HEAD, OPTIONS", "POST, OPTIONS"
-	calls := append(readCalls(a.slug), call{path: "/organizations"}, call{method: http.MethodPost, path: "/billing/credits/" + s.unknownSlug()})
+	calls := append(readCalls(a.slug), call{path: "/organizations"}, call{method: http.MethodPost, path: "/billing/credits/" + a.unknownSlug()})
 	for _, c := range calls {
 		want, otherMethod := readMethods, http.MethodPut
 		if c.method == http.MethodPost {
 			want, otherMethod = writeMethods, http.MethodGet
 		}
 		c.method = otherMethod
-		refused, err := s.expectWriteError(c.withoutToken(), http.StatusMethodNotAllowed, "method_not_allowed")
+		refused, err := a.expectWriteError(c.withoutToken(), http.StatusMethodNotAllowed, "method_not_allowed")
 		if err != nil {
 			return err
 		}
 		c.method = http.MethodOptions
-		asked, err := s.send(c.withoutToken())
+		asked, err := a.send(c.withoutToken())
 		if err != nil {
 			return err
 		}
@@ -403,7 +347,7 @@ func optionsAllow(s *session) error {
 		}
 	}
 	for _, path := range []string{"/no-such-route", balanceCall(a.slug).path + "/more"} {
-		if err := s.expectErrors(http.StatusNotFound, "route_not_found", call{method: http.MethodOptions, path: path}.withoutToken()); err != nil {
+		if err := a.expectErrors(http.StatusNotFound, "route_not_found", call{method: http.MethodOptions, path: path}.withoutToken()); err != nil {
 			return err
 		}
 	}
@@ -411,11 +355,7 @@ func optionsAllow(s *session) error {
 }
 
 // gzipBody sends no token, so an accepted body is answered with 401 and a malformed one with 400.
-func gzipBody(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func gzipBody(a *account) error {
 	for _, c := range []struct {
 		body   string
 		status int
@@ -427,7 +367,7 @@ func gzipBody(s *session) error {
 	} {
 		sent := recordLeasesCall(a.slug, c.body).withoutToken()
 		sent.header = map[string]string{"Content-Encoding": "gzip"}
-		if _, err := s.expectWriteError(sent, c.status, c.code); err != nil {
+		if _, err := a.expectWriteError(sent, c.status, c.code); err != nil {
 			return err
 		}
 	}
@@ -443,17 +383,13 @@ func compress(text string) string {
 	return b.String()
 }
 
-func otherEncoding(s *session) error {
-	a, err := s.firstAccount()
-	if err != nil {
-		return err
-	}
+func otherEncoding(a *account) error {
 	c := recordLeasesCall(a.slug, emptyLeasesBody)
 	c.header = map[string]string{"Content-Encoding": "br"}
-	if _, err := s.expectWriteError(c.withoutToken(), http.StatusUnauthorized, "unauthorized"); err != nil {
+	if _, err := a.expectWriteError(c.withoutToken(), http.StatusUnauthorized, "unauthorized"); err != nil {
 		return err
 	}
-	x, err := s.expectWriteError(c, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	x, err := a.expectWriteError(c, http.StatusUnsupportedMediaType, "unsupported_media_type")
 	if x != nil && x.status == http.StatusForbidden {
 		return skip("the token may not record leases, and only one that may gets that far")
 	}

@@ -313,12 +313,14 @@ func (s *session) organizations(limit int) (slugs []string, err error) {
 	return slugs, nil
 }
 
-// firstAccount is the organization that the rules about requests ask for.
-func (s *session) firstAccount() (*account, error) {
-	if len(s.accounts) == 0 {
-		return nil, skip(s.reasonWithoutOrganization())
+// ofFirstAccount makes a check of a server out of a check that needs some organization. The rule is skipped if there is none.
+func ofFirstAccount(check func(*account) error) func(*session) error {
+	return func(s *session) error {
+		if len(s.accounts) == 0 {
+			return skip(s.reasonWithoutOrganization())
+		}
+		return check(s.accounts[0])
 	}
-	return s.accounts[0], nil
 }
 
 func (s *session) reasonWithoutOrganization() string {
