@@ -48,7 +48,7 @@ func constantServer(b testing.TB, body string) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// getByHand is a call without this package.
+// getByHand makes a call without this package.
 func getByHand[T any](b testing.TB, url string) *T {
 	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -105,7 +105,7 @@ var calls = []struct {
 	},
 }
 
-// allocations gives how often the client allocates for each time that the call by hand does.
+// allocations returns the allocations of a call of the client divided by those of a call by hand.
 func allocations(byClient, byHand func()) float64 {
 	return testing.AllocsPerRun(20, byClient) / testing.AllocsPerRun(20, byHand)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // UsageBreakdown is [Client.GetBillingUsageBreakdown] build by build, each decoded as it arrives: however long the window
-// is, memory is that of its largest build. An error is the last thing that it yields; a loop that ends without one has
+// is, memory holds one build. The loop ends after an error; a loop that ends without one has
 // seen all builds. Retries end with the first byte of the answer, since a second answer may differ from the first.
 // Leaving the loop ends the request.
 func (c *Client) UsageBreakdown(ctx context.Context, org string, window Window, opts ...Option) iter.Seq2[UsageBreakdownBuild, error] {
@@ -44,7 +44,7 @@ func (c *Client) openBreakdown(ctx context.Context, org string, window Window, o
 	return s, err
 }
 
-// stream is an answer that is read bit by bit.
+// stream is an answer that is decoded while it arrives.
 type stream struct {
 	*attempt
 	ctx       context.Context // tells why the body broke off
@@ -52,8 +52,8 @@ type stream struct {
 	timer     *time.Timer // ends ctx; nil for none
 	timeout   time.Duration
 	limit     int64
-	remaining int64 // of limit, for the value that is being read
-	readErr   error // why the body cannot be read on
+	remaining int64 // bytes of limit that the current value may still take
+	readErr   error // why the body cannot be read further
 	decoder   *json.Decoder
 }
 
@@ -90,7 +90,7 @@ func (s *stream) stopTimer() {
 	}
 }
 
-// timedOut tells that the timer, or the caller's deadline, is why the body broke off.
+// timedOut reports whether the timer or the caller's deadline ended the request.
 func (s *stream) timedOut() bool { return errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) }
 
 var (
@@ -130,7 +130,7 @@ func (s *stream) yieldBuilds(yield func(UsageBreakdownBuild, error) bool) {
 	case s.readErr != nil:
 		err = s.truncatedError(s.readErr)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		// A body that is complete as HTTP has it may still be half an answer.
+		// A body that is complete for HTTP may still be an incomplete answer.
 		err = s.invalidError("unexpected end of JSON input")
 	default:
 		err = s.invalidError(err.Error())

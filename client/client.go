@@ -87,7 +87,7 @@ func FromEnv(opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// withOptions gives the client of one call: c itself where the call has no options of its own.
+// withOptions returns a copy of c with the options, or c itself if there are none.
 func (c *Client) withOptions(opts []Option) (*Client, error) {
 	if len(opts) == 0 {
 		return c, nil
@@ -101,7 +101,7 @@ func (c *Client) withOptions(opts []Option) (*Client, error) {
 	return &own, nil
 }
 
-// requestToken gives the token of one attempt, empty for none.
+// requestToken returns the token for one attempt. It is empty if the client has none.
 func (c *Client) requestToken(ctx context.Context) (string, error) {
 	if c.token == nil {
 		return "", nil

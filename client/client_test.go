@@ -52,11 +52,11 @@ func newBilling(t *testing.T, orgs ...string) billing {
 // client gives a client with a new token.
 func (b billing) client(t *testing.T, role server.Role, orgs ...string) *client.Client {
 	t.Helper()
-	secret, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: t.Name(), Role: role, Organizations: orgs})
+	token, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: t.Name(), Role: role, Organizations: orgs})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newClient(t, b.url, client.WithToken(secret))
+	return newClient(t, b.url, client.WithToken(token))
 }
 
 // All operations. Each sees the results of the previous ones.
@@ -325,14 +325,14 @@ func TestOrganizations(t *testing.T) {
 
 func TestServerUnderAPath(t *testing.T) {
 	b := newBilling(t, "acme")
-	secret, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleRead, Organizations: []string{"acme"}})
+	token, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleRead, Organizations: []string{"acme"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(http.StripPrefix("/tools/billing", b.Handler()))
 	t.Cleanup(srv.Close)
 	for _, base := range []string{"/tools/billing", "/tools/billing/"} {
-		got, err := newClient(t, srv.URL+base, client.WithToken(secret)).GetBillingBalance(t.Context(), "acme")
+		got, err := newClient(t, srv.URL+base, client.WithToken(token)).GetBillingBalance(t.Context(), "acme")
 		if err != nil || got.BalanceCents != 0 {
 			t.Errorf("%s: %v, %v", base, got, err)
 		}

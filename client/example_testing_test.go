@@ -13,7 +13,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// inDebt is the code to be tested: it tells which organizations have a negative balance.
+// inDebt is the code under test. It lists the organizations with a negative balance.
 func inDebt(ctx context.Context, c *client.Client) (slugs []string, err error) {
 	for org, err := range c.Organizations(ctx) {
 		if err != nil {

@@ -24,7 +24,7 @@ import (
 
 const testToken = "hmt_4Zk0d2l3bGwgbmV2ZXIgYmUgcHJpbnRlZCBhbnl3aGV"
 
-// newHandlerClient gives a client of the handler.
+// newHandlerClient makes a client of a server with the handler.
 func newHandlerClient(t *testing.T, handler http.HandlerFunc, opts ...client.Option) *client.Client {
 	t.Helper()
 	srv := httptest.NewServer(handler)
@@ -359,7 +359,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// waitForContext is a transport that waits as long as the request's context lets it.
+// waitForContext is a transport that waits until the context of the request ends.
 type waitForContext struct{}
 
 func (waitForContext) RoundTrip(r *http.Request) (*http.Response, error) {

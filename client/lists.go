@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// maxPageItems is the most that the server puts on a page.
+// maxPageItems is the largest number of items that the server returns on a page.
 const maxPageItems = 100
 
-// entryNotFound is the error of [Client.TransactionsSince] for an entry that the ledger does not have. It is found out by
-// walking the ledger, so it is no answer of the server.
+// entryNotFound is the error of [Client.TransactionsSince] for an entry that the ledger does not have. The walk
+// detects it, so there is no answer of the server to wrap.
 type entryNotFound struct{ id UUID }
 
 func (e entryNotFound) Error() string {
@@ -22,7 +22,7 @@ func (e entryNotFound) Error() string {
 func (e entryNotFound) Is(target error) bool { return target == ErrTransactionNotFound }
 
 // Transactions walks an organization's whole ledger, newest entry first: every entry that existed when the walk began,
-// exactly once. It asks for 100 entries at a time and holds no more than that. An error is the last thing that it yields.
+// exactly once. It reads pages of 100 entries and holds one page in memory. After an error it ends.
 func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) iter.Seq2[Transaction, error] {
 	return items(c.transactionPages(ctx, org, opts))
 }
@@ -33,19 +33,19 @@ func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) i
 //
 //	for tx, err := range c.TransactionsSince(ctx, "acme", last) {
 //		if err != nil {
-//			return err // continue from last later
+//			return err // continue after last, later
 //		}
 //		… // process tx, and store last together with the result
 //		last = tx.ID
 //	}
 //
-// Up to 100 new entries take one request. Of more, the pages are read twice, once from the newest to find the entry and once
-// back: memory is that of two pages and a cursor for each other page. An error is the last thing that it yields; it wraps
-// [ErrTransactionNotFound] where the ledger has no entry with the id.
+// Up to 100 new entries take one request. If there are more, each page is read twice: first from the newest entry back to the one with the
+// id, then in the other direction. Memory holds two pages, and a cursor for each other page. The walk ends after an error, which wraps
+// [ErrTransactionNotFound] if the ledger has no entry with the id.
 func (c *Client) TransactionsSince(ctx context.Context, org string, after UUID, opts ...Option) iter.Seq2[Transaction, error] {
 	return func(yield func(Transaction, error) bool) {
 		fail := func(err error) { yield(Transaction{}, err) }
-		// New entries would move others to another page, except on a page with a cursor.
+		// The first page is kept, because entries that are appended would change it. A page with a cursor stays the same.
 		type passedPage struct {
 			cursor string
 			newest UUID
@@ -112,7 +112,7 @@ func yieldBackward(page []Transaction, yield func(Transaction, error) bool) bool
 	return true
 }
 
-// Leases walks the leases that the filter selects, latest start first, in the same way as [Client.Transactions].
+// Leases walks the leases that the filter selects, latest start first. It reads pages as [Client.Transactions] does.
 func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opts ...Option) iter.Seq2[LeaseRecord, error] {
 	return items(pages(func(page ListOptions) ([]LeaseRecord, *string, error) {
 		list, err := c.ListBillingLeases(ctx, org, filter, page, opts...)
@@ -123,7 +123,7 @@ func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opt
 	}))
 }
 
-// Organizations walks all organizations that the token can see, by slug, in the manner of [Client.Transactions].
+// Organizations walks all organizations that the token can see, in the order of their slugs. It reads pages as [Client.Transactions] does.
 func (c *Client) Organizations(ctx context.Context, opts ...Option) iter.Seq2[Organization, error] {
 	return items(pages(func(page ListOptions) ([]Organization, *string, error) {
 		list, err := c.ListOrganizations(ctx, page, opts...)
@@ -144,7 +144,7 @@ func (c *Client) transactionPages(ctx context.Context, org string, opts []Option
 	})
 }
 
-// page is one page of a list, and the cursor that it was asked for by.
+// page is one page of a list, with the cursor of the request for it.
 type page[T any] struct {
 	cursor string
 	items  []T
@@ -154,7 +154,8 @@ type page[T any] struct {
 func pages[T any](list func(ListOptions) (items []T, next *string, err error)) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
 		opts := ListOptions{Limit: maxPageItems}
-		// Cursors that go in a circle of any length meet the mark, which moves on at every power of two (Brent).
+		// This detects a cycle of cursors (Brent's algorithm): mark becomes the current cursor at every power of two, and a cycle reaches
+		// it again.
 		mark := ""
 		for n := 1; ; n++ {
 			items, next, err := list(opts)

@@ -11,17 +11,16 @@ import (
 	"time"
 )
 
-// Option sets one thing, for all calls of a client where it is given to [New], or for one call where it is given to that.
-// Where two set the same, the last one counts, and a call's comes after the client's.
+// Option changes one setting: for all calls of a client if it is passed to [New], or for the call that it is passed to. If two options
+// change the same setting, the last one applies. The options of a call come after those of the client.
 type Option func(*Client) error
 
-// TokenSource gives the token, hmt_…, for the next request. It is called for each attempt, also concurrently, and should
-// keep a token for as long as it is good.
+// TokenSource returns the token, hmt_…, for the next request. The client calls it for each attempt, also concurrently. It should cache a
+// token for as long as the token is valid.
 type TokenSource func(ctx context.Context) (string, error)
 
-// Middleware stands around each attempt. It calls next to send the request on, and may change the request before, which
-// is this attempt's own, and the answer after. It sees the token in the Authorization header. An error that it makes
-// itself, rather than one of next, is not retried.
+// Middleware wraps each attempt. It calls next to send the request. It may change the request, which belongs to this attempt only, and the
+// answer. It sees the token in the Authorization header. The client retries errors of next, but no error that the middleware makes itself.
 type Middleware func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error)
 
 var errInvalidToken = errors.New("the token is empty, begins or ends with a space or newline, or is not printable ASCII")
@@ -125,8 +124,8 @@ func WithLogger(logger *slog.Logger) Option {
 	}
 }
 
-// WithMiddleware adds to the middleware that is there: the first one is the outermost, and a call's is inside the
-// client's. None may be nil.
+// WithMiddleware adds middleware. The first one is the outermost, and the middleware of a call is inside that of the client. None may be
+// nil.
 func WithMiddleware(middleware ...Middleware) Option {
 	return func(c *Client) error {
 		for _, m := range middleware {
@@ -139,7 +138,7 @@ func WithMiddleware(middleware ...Middleware) Option {
 	}
 }
 
-// withOrigin has an option's error say where the value came from.
+// withOrigin adds the origin of the value to the error of an option.
 func withOrigin(origin string, opt Option) Option {
 	return func(c *Client) error {
 		if err := opt(c); err != nil {
@@ -149,7 +148,7 @@ func withOrigin(origin string, opt Option) Option {
 	}
 }
 
-// isHeaderValue tells whether s arrives unchanged as the value of a header.
+// isHeaderValue reports whether s arrives unchanged as the value of a header.
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {

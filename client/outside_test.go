@@ -53,12 +53,12 @@ func TestConsumer(t *testing.T) {
 	}
 
 	b := newBilling(t, "acme")
-	secret, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleRead, Organizations: []string{"acme"}})
+	token, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleRead, Organizations: []string{"acme"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("HARMONT_API_URL", b.url)
-	t.Setenv("HARMONT_TOKEN", secret)
+	t.Setenv("HARMONT_TOKEN", token)
 	if out := run("run", ".", "acme"); out != "total 0 cents\n" {
 		t.Errorf("it prints %q", out)
 	}

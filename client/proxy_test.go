@@ -144,7 +144,7 @@ func TestThroughAFaultyProxy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBilling(t, "acme")
-			secret, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleAdmin, Organizations: []string{"acme"}})
+			token, _, err := b.CreateToken(t.Context(), server.TokenOptions{Name: "x", Role: server.RoleAdmin, Organizations: []string{"acme"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,9 +161,9 @@ func TestThroughAFaultyProxy(t *testing.T) {
 				quiet.Start()
 			}
 			t.Cleanup(quiet.Close)
-			direct := newClient(t, quiet.URL, client.WithToken(secret), client.WithHTTPClient(quiet.Client()))
+			direct := newClient(t, quiet.URL, client.WithToken(token), client.WithHTTPClient(quiet.Client()))
 			p := newProxy(t, quiet.Listener.Addr().String(), garble)
-			c := newClient(t, quiet.URL[:len(quiet.URL)-len(quiet.Listener.Addr().String())]+p.Addr().String(), client.WithToken(secret),
+			c := newClient(t, quiet.URL[:len(quiet.URL)-len(quiet.Listener.Addr().String())]+p.Addr().String(), client.WithToken(token),
 				client.WithHTTPClient(&http.Client{Transport: transport}), client.WithTimeout(500*time.Millisecond), client.WithMaxRetries(1))
 
 			writes := testlong.Pick(26, 60) // each makes two entries, so these are more than a page

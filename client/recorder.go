@@ -54,16 +54,16 @@ type Recorder struct {
 	org     string
 	options RecorderOptions
 
-	closing   chan struct{} // closed first, which ends the wait of Record for room
+	closing   chan struct{} // closed by Close before queue, which ends the waits of Record
 	closeOnce sync.Once
-	mu        sync.RWMutex // held to read by who may send to queue, to write by who closes it
+	mu        sync.RWMutex // locked for reading to send to queue, and for writing to close it
 	closed    bool
 	queue     chan Lease
 
-	ctx         context.Context // ends when Close has no more time
+	ctx         context.Context // ends with the context of Close
 	stop        context.CancelCauseFunc
 	done        chan struct{} // closed when every lease has been given back
-	undelivered int           // how many leases the end of ctx left; to be read when done
+	undelivered int           // how many leases were rejected because ctx ended; read after done is closed
 }
 
 // NewRecorder starts a recorder of an organization's leases. It sends requests with c and the options. The token needs the role write. The
@@ -230,7 +230,7 @@ func isPermanent(err error) bool {
 	return isEncodingError(err)
 }
 
-// mayConcernSomeLeases tells whether a failure may be about some leases of a request only.
+// mayConcernSomeLeases reports whether a failure may concern only some leases of a request.
 func mayConcernSomeLeases(err error) bool {
 	if apiErr, ok := errors.AsType[*Error](err); ok {
 		switch apiErr.Status {

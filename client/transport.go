@@ -29,7 +29,7 @@ func do[T any](ctx context.Context, c *Client, opts []Option, req *http.Request,
 	return out, err
 }
 
-// doWithHeader is do for an operation that also has a result in a header.
+// doWithHeader is do for an operation whose result is also in a header.
 func doWithHeader[T any](ctx context.Context, c *Client, opts []Option, req *http.Request, err error) (*T, http.Header, error) {
 	if err == nil {
 		c, err = c.withOptions(opts)
@@ -48,7 +48,7 @@ func doWithHeader[T any](ctx context.Context, c *Client, opts []Option, req *htt
 	return out, a.resp.Header, nil
 }
 
-// fetch gives a 2xx answer with its whole body.
+// fetch sends the request, with retries, and returns a 2xx answer with its whole body.
 func (c *Client) fetch(ctx context.Context, req *http.Request) (a *attempt, body []byte, err error) {
 	err = c.retry(ctx, req, func() error {
 		a, body, err = c.fetchOnce(ctx, req)
@@ -119,7 +119,7 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 	return a, nil
 }
 
-// readBody gives the whole body.
+// readBody returns the whole body.
 func (a *attempt) readBody(limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, a.resp.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -154,7 +154,7 @@ func (c *Client) retry(ctx context.Context, req *http.Request, attempt func() er
 	}
 }
 
-// isTransient tells whether a failure may be gone when the request is sent again.
+// isTransient reports whether the same request may succeed later.
 func isTransient(err error) bool {
 	if apiErr, ok := errors.AsType[*Error](err); ok {
 		switch apiErr.Status {
@@ -225,7 +225,7 @@ func (a *attempt) noAnswerError(err error) error {
 	return fmt.Errorf("harmont-billing: %w", a.redactError(err))
 }
 
-// truncatedError is the error of an answer that broke off, of the same type as that of none.
+// truncatedError is the error of an incomplete answer. It has the same type as the error of an attempt without an answer.
 func (a *attempt) truncatedError(err error) error {
 	method := a.req.Method[:1] + strings.ToLower(a.req.Method[1:]) // as net/http has it
 	return a.noAnswerError(&url.Error{Op: method, URL: a.req.URL.String(), Err: fmt.Errorf("reading the answer: %w", err)})
@@ -251,7 +251,7 @@ func (a *attempt) redact(s string) string {
 	return strings.ReplaceAll(s, a.token, "[token]")
 }
 
-// redactError is redact for an error, which stays as it is where its text does not have the token.
+// redactError removes the token from the text of an error. It returns an error without the token unchanged.
 func (a *attempt) redactError(err error) error {
 	text := err.Error()
 	if a.token == "" || !strings.Contains(text, a.token) {
@@ -265,7 +265,7 @@ func (a *attempt) redactError(err error) error {
 	return &url.Error{Op: urlErr.Op, URL: a.redact(urlErr.URL), Err: &redactedError{a.redact(urlErr.Err.Error()), is}}
 }
 
-// redactedError stands for an error that quoted the token. That error is behind a function, where no print finds it.
+// redactedError replaces an error that quoted the token. It refers to that error only in a function, so that no formatting can print it.
 type redactedError struct {
 	text string
 	is   func(target error) bool

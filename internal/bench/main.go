@@ -1,5 +1,5 @@
 // Command bench measures the given program against yardsticks, side by side, and writes the results in the form of docs/benchmarks.md. It
-// uses the program like any other client.
+// measures the program through its commands and its HTTP API.
 package main
 
 import (
@@ -90,7 +90,7 @@ var sizes = map[string]size{
 	},
 }
 
-// bench is one run.
+// bench is one run of the benchmarks.
 type bench struct {
 	size       size
 	program    string
@@ -146,7 +146,7 @@ func measure(ctx context.Context, size size, chosen []section, program, data str
 	if _, err := exec.LookPath(b.program); err != nil {
 		return "", fmt.Errorf("%w; run make build", err)
 	}
-	// PostgreSQL's own user must get through to its folder.
+	// The operating system's user of PostgreSQL must be able to enter the folder.
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return "", err
 	}
@@ -199,7 +199,7 @@ func (b *bench) logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }
 
-// add keeps a row and shows it.
+// add adds a row to the report and logs it.
 func (b *bench) add(r row) {
 	b.rows = append(b.rows, r)
 	b.logf("  %s: %s", r.label, r.summary())

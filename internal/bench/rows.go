@@ -50,7 +50,7 @@ func openRows(ctx context.Context, url string) (rows, error) {
 		if err != nil {
 			return nil, err
 		}
-		db.SetMaxOpenConns(2) // one to prepare on while the other is in a transaction
+		db.SetMaxOpenConns(2) // the second one prepares statements while the first one is in a transaction
 		return &sqliteRows{db: db, stmts: map[string]*sql.Stmt{}}, nil
 	}
 	conn, err := pgx.Connect(ctx, url)

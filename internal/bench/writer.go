@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// sqliteWriter has one connection, since SQLite has one writer, and prepares each statement once.
+// sqliteWriter runs one transaction at a time, because SQLite allows one writer. It prepares each statement once.
 type sqliteWriter struct {
 	db    *sql.DB
 	mu    sync.Mutex
@@ -22,7 +22,7 @@ func openSQLiteWriter(url string) (*sqliteWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(2) // one to prepare on while the other is in a transaction
+	db.SetMaxOpenConns(2) // the second one prepares statements while the first one is in a transaction
 	return &sqliteWriter{db: db, stmts: map[string]*sql.Stmt{}}, nil
 }
 
@@ -80,7 +80,7 @@ func (t sqliteTx) get(ctx context.Context, text string, args []any, into ...any)
 	return err == nil, err
 }
 
-// postgresWriter has a pool; pgx prepares each statement once for each connection.
+// postgresWriter runs each transaction on a connection of a pool. pgx prepares each statement once for each connection.
 type postgresWriter struct{ pool *pgxpool.Pool }
 
 func openPostgresWriter(ctx context.Context, url string) (*postgresWriter, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// yardstickCommand has this program be one of the servers that the real one is compared with.
+// yardstickCommand is the argument that makes this program run as a yardstick, a server that the real one is compared with.
 const yardstickCommand = "yardstick"
 
 const (
@@ -24,7 +24,7 @@ const (
 	leasesPath  = "/api/v0/billing/leases/"
 )
 
-// runYardstick serves one yardstick until it is ended.
+// runYardstick serves one yardstick until the context ends.
 func runYardstick(ctx context.Context, args []string) error {
 	if len(args) != 3 {
 		return errors.New("yardstick KIND ADDRESS ARGUMENT")
@@ -60,7 +60,7 @@ func runYardstick(ctx context.Context, args []string) error {
 	return nil
 }
 
-// serveRow answers a balance with one row, read by its primary key through a pool of pgx.
+// serveRow answers requests for a balance. It reads one row by its primary key, through a pool of pgx.
 func serveRow(ctx context.Context, e *echo.Echo, url string) error {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -83,10 +83,10 @@ func serveRow(ctx context.Context, e *echo.Echo, url string) error {
 	return nil
 }
 
-// poolSize is how many connections the yardsticks hold to PostgreSQL. Fewer leave the server idle, more gain nothing.
+// poolSize is the number of connections from a yardstick to PostgreSQL. Fewer leave PostgreSQL partly idle, and more gain nothing.
 const poolSize = 16
 
-// recordOne answers a request that records one lease, with a transaction of its own.
+// recordOne answers a request that records one lease. Each request has its own transaction.
 func recordOne(c echo.Context, db writer, insert func(context.Context, transaction, leaseJSON) error) error {
 	var body struct {
 		Leases []leaseJSON `json:"leases"`
@@ -109,10 +109,10 @@ type writer interface {
 
 type transaction interface {
 	exec(ctx context.Context, text string, args ...any) error
-	// get reads one row, and tells whether there was one.
+	// get reads one row into dest, and reports whether the row exists.
 	get(ctx context.Context, text string, args []any, dest ...any) (bool, error)
 	idType() string
-	// forUpdate returns the clause of a query that locks its row.
+	// forUpdate returns the clause with which a query locks the row that it reads.
 	forUpdate() string
 }
 
@@ -125,7 +125,7 @@ func openWriter(ctx context.Context, url string) (db writer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// How the program keeps its sums is its own matter; the simplest way is a row for each hour.
+	// The yardsticks keep sums in the simplest form, one row for each hour, in a table of their own.
 	return db, db.transact(ctx, func(t transaction) error {
 		return t.exec(ctx, `CREATE TABLE naive_hours (org_id `+t.idType()+` NOT NULL, hour_start BIGINT NOT NULL,
 			cpu_seconds BIGINT NOT NULL, memory_gb_seconds BIGINT NOT NULL, disk_gb_seconds BIGINT NOT NULL, total_cents BIGINT NOT NULL,
@@ -137,7 +137,7 @@ const insertLease = `INSERT INTO leases (org_id, lease_id, job_id, job_name, ste
 	build_external_id, pipeline_id, pipeline_name, pipeline_slug, cpu_count, memory_gb, disk_gb, started_at, finished_at,
 	duration_seconds, amount_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
 
-// leaseRow is a lease as it is stored, billed at the usual rates.
+// leaseRow returns the arguments of insertLease for a lease that is billed at the standard rates. start is in microseconds.
 func leaseRow(org billing.ID, l leaseJSON) (args []any, id billing.ID, start, cents int64, err error) {
 	var ids [4]billing.ID
 	for i, text := range []string{l.LeaseID, l.JobID, l.BuildID, l.PipelineID} {
@@ -159,7 +159,7 @@ func leaseRow(org billing.ID, l leaseJSON) (args []any, id billing.ID, start, ce
 	}, ids[0], int64(times[0]), -cost, err
 }
 
-// insertNaively writes the books like a first version of a billing server would, one lease at a time.
+// insertNaively records one lease as a first version of a billing server would: it writes the lease, its entry, the sum and the head.
 func insertNaively(ctx context.Context, t transaction, l leaseJSON) error {
 	org := orgIDs[largeOrg]
 	row, lease, start, cents, err := leaseRow(org, l)

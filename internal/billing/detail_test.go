@@ -37,7 +37,7 @@ func TestExplainCost(t *testing.T) {
 	}
 }
 
-// A cursor is good for the organization and the filter that it was made for.
+// A cursor is valid only for the organization and the filter that it was made for.
 func TestLeaseFilterScope(t *testing.T) {
 	a, b := ID{1}, ID{2}
 	scopes := map[string]bool{}

@@ -1,4 +1,4 @@
 package billing
 
-// EncodeCursor makes a cursor as the Service does, for any place.
+// EncodeCursor lets tests outside of the package make cursors that the Service does not return.
 var EncodeCursor = encodeCursor

@@ -8,16 +8,16 @@ import (
 
 // Every stored value of a struct is described by exactly one field.
 func TestFieldsAreComplete(t *testing.T) {
-	complete(t, LeaseFields)
-	complete(t, EntryFields)
-	complete(t, OrganizationFields)
-	complete(t, TokenFields, "Organizations") // a table of their own
-	complete(t, UsageFields)
-	complete(t, HeadFields)
-	complete(t, SumFields)
+	wantComplete(t, LeaseFields)
+	wantComplete(t, EntryFields)
+	wantComplete(t, OrganizationFields)
+	wantComplete(t, TokenFields, "Organizations") // they are stored in another table
+	wantComplete(t, UsageFields)
+	wantComplete(t, HeadFields)
+	wantComplete(t, SumFields)
 }
 
-func complete[T any](t *testing.T, fields []Field[T], but ...string) {
+func wantComplete[T any](t *testing.T, fields []Field[T], except ...string) {
 	t.Helper()
 	v := new(T)
 	described := map[uintptr]string{}
@@ -28,30 +28,30 @@ func complete[T any](t *testing.T, fields []Field[T], but ...string) {
 		}
 		described[place] = f.Name
 	}
-	var look func(s reflect.Value)
-	look = func(s reflect.Value) {
+	var visit func(s reflect.Value)
+	visit = func(s reflect.Value) {
 		for i := range s.NumField() {
 			switch name, value := s.Type().Field(i).Name, s.Field(i); {
-			case slices.Contains(but, name):
+			case slices.Contains(except, name):
 			case value.Kind() == reflect.Struct:
-				look(value)
+				visit(value)
 			case described[value.Addr().Pointer()] == "":
 				t.Errorf("%T: no field describes %s", *v, name)
 			}
 		}
 	}
-	look(reflect.ValueOf(v).Elem())
+	visit(reflect.ValueOf(v).Elem())
 }
 
 // A report may fill in every value that can be unknown, and no other value.
 func TestFieldsToFillIn(t *testing.T) {
 	for _, f := range LeaseFields {
 		if f.Fill {
-			fillIn(f.Of(new(Lease)), f.Of(new(Lease)), true) // it panics for a value of another kind
+			fillIn(f.Of(new(Lease)), f.Of(new(Lease)), true) // it panics if it does not support the type
 		}
 		switch f.Of(new(Lease)).(type) {
 		case **string:
-			if f.MaxLength == 0 && f.Name != "build_external_id" { // which is a UUID
+			if f.MaxLength == 0 && f.Name != "build_external_id" { // a build_external_id must be a UUID
 				t.Errorf("nothing bounds the length of %s", f.Name)
 			}
 		case **int64, **ID:

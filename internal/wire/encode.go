@@ -1,5 +1,5 @@
-// Package wire reads and writes the JSON values of the API's contract. The code that is generated from the contract calls
-// it for each value, so that every encoder writes a kind of value in the same way, and every decoder takes the same forms.
+// Package wire reads and writes the JSON values of the API's contract. The generated code calls it for each value, so that all encoders
+// write a type of value in one form, and all decoders accept the same forms.
 package wire
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// AppendString appends a JSON string. Bytes that are not UTF-8 are replaced; requests cannot bring them in.
+// AppendString appends a JSON string. Bytes that are not UTF-8 are replaced. Stored texts have none, because requests with such bytes are refused.
 func AppendString(b []byte, s string) []byte {
 	b, _ = jsontext.AppendQuote(b, s)
 	return b
@@ -78,7 +78,7 @@ const maxBuffer = 256 << 10
 // contentTypeJSON is the value of the Content-Type header, made once for all answers.
 var contentTypeJSON = []string{"application/json"}
 
-// Write answers with the JSON that the function appends, in one call of w.Write.
+// Write sends an answer with the JSON that the function appends. It calls w.Write once.
 func Write(w http.ResponseWriter, status int, appendTo func([]byte) []byte) error {
 	buffer := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	*buffer = appendTo((*buffer)[:0])
