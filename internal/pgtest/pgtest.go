@@ -4,10 +4,12 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	mathrand "math/rand/v2"
 	"net"
 	"net/url"
@@ -149,7 +151,7 @@ func sharedCluster(t testing.TB) *Cluster {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
-		shared.cluster, shared.err = newCluster((*Cluster).initialize, NoSync)
+		shared.cluster, shared.err = newCluster((*Cluster).copyData, NoSync)
 	}
 	giveUp(t, shared.err)
 	return shared.cluster
@@ -205,10 +207,22 @@ type Cluster struct {
 // NoSync is the option of a server that does not wait for the disk. It is for tests that do not crash the server.
 const NoSync = "-c fsync=off"
 
-// Start starts a cluster with the options for one test, and skips the test where there is no PostgreSQL.
+// Start starts a cluster with the options for one test, and skips the test where there is no PostgreSQL. Its data is a copy, so all
+// clusters that Start has started have the same system identifier.
 func Start(t testing.TB, options ...string) *Cluster {
 	t.Helper()
-	c, err := newCluster((*Cluster).initialize, options...)
+	return start(t, (*Cluster).copyData, options...)
+}
+
+// StartOther is like Start, for a cluster with a system identifier of its own.
+func StartOther(t testing.TB, options ...string) *Cluster {
+	t.Helper()
+	return start(t, (*Cluster).initialize, options...)
+}
+
+func start(t testing.TB, fill func(*Cluster) error, options ...string) *Cluster {
+	t.Helper()
+	c, err := newCluster(fill, options...)
 	giveUp(t, err)
 	t.Cleanup(c.remove)
 	return c
@@ -291,8 +305,98 @@ func (c *Cluster) set(fill func(*Cluster) error) error {
 	}
 }
 
+var initdbFlags = []string{"--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync"}
+
 func (c *Cluster) initialize() error {
-	return c.run("initdb", "--pgdata="+c.data(), "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+	return c.run("initdb", append([]string{"--pgdata=" + c.data()}, initdbFlags...)...)
+}
+
+// copyData fills the folder of data with a copy of what initdb has made, since initdb takes more processor time than all
+// that most tests do with a cluster. The original is in the user's folder for caches, where later runs find it.
+func (c *Cluster) copyData() error {
+	original, err := c.original()
+	if err != nil {
+		return c.initialize()
+	}
+	if _, err := os.Stat(original); err == nil {
+		return copyFolder(original, c.data(), owner())
+	}
+	if err := c.initialize(); err != nil {
+		return err
+	}
+	_ = keepCopy(c.data(), original) // without it, initdb makes the next cluster as well
+	return nil
+}
+
+// keepCopy copies the folder to a place that another process may fill at the same time.
+func keepCopy(folder, place string) error {
+	if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
+		return err
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(place), "new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary) //nolint:errcheck // a leftover in the folder for caches
+	made := filepath.Join(temporary, "data")
+	if err := copyFolder(folder, made, nil); err != nil {
+		return err
+	}
+	syscall.Sync() // a name must not outlive a crash of the machine that the contents of the files do not
+	return os.Rename(made, place)
+}
+
+// original is the name of the folder with what initdb makes. The name depends on everything that initdb depends on.
+func (c *Cluster) original() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	initdb := filepath.Join(c.bin, "initdb")
+	program, err := os.Stat(initdb)
+	if err != nil {
+		return "", err
+	}
+	depends := fmt.Sprint(initdb, program.Size(), program.ModTime().UnixNano(), initdbFlags)
+	for _, variable := range slices.Sorted(slices.Values(os.Environ())) {
+		if strings.HasPrefix(variable, "LC_") || strings.HasPrefix(variable, "LANG") || strings.HasPrefix(variable, "TZ=") {
+			depends += "\n" + variable
+		}
+	}
+	return filepath.Join(cache, "harmont-billing", fmt.Sprintf("postgres-%x", sha256.Sum256([]byte(depends)))), nil
+}
+
+// copyFolder copies a folder of files and folders. The copy belongs to the user, or to this process's user where that is nil.
+func copyFolder(from, to string, user *syscall.Credential) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		place := to + strings.TrimPrefix(path, from)
+		if entry.IsDir() {
+			err = os.Mkdir(place, 0o700)
+		} else {
+			err = copyFile(path, place)
+		}
+		if err != nil || user == nil {
+			return err
+		}
+		return os.Chown(place, int(user.Uid), int(user.Gid))
+	})
+}
+
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Close())
 }
 
 // pickPort finds a free port below the range for outgoing connections, so that the port is still free when the server starts

@@ -293,7 +293,7 @@ func TestReplicaWithoutPrimary(t *testing.T) {
 func TestReplicaThatIsNone(t *testing.T) {
 	f := newFlock(t, 1)
 	f.on(f.primary, `CREATE DATABASE other`)
-	other := pgtest.Start(t, pgtest.NoSync)
+	other := pgtest.StartOther(t, pgtest.NoSync)
 	_, err := pgtest.Connect(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
 	storetest.Must(t, err)
 	othersReplica := other.Replica(t)
