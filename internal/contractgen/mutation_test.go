@@ -370,7 +370,7 @@ func build(t *testing.T, folder string, args ...string) error {
 	if err := os.WriteFile(overlay, []byte(text(map[string]any{"Replace": replace})), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-trimpath", "-overlay=" + overlay}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-trimpath", "-ldflags=-s", "-overlay=" + overlay}, args...)...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -520,10 +520,11 @@ func TestMutations(t *testing.T) {
 		random.Shuffle(len(largest), func(i, j int) { largest[i], largest[j] = largest[j], largest[i] })
 		batches = [][]mutation{largest[:10]}
 	}
-	binary := filepath.Join(t.TempDir(), "contract")
-	if err := build(t, t.TempDir(), "-o", binary, "./cmd/harmont-billing"); err != nil {
+	binary, err := testbinary.Path()
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(testbinary.Remove)
 	unchanged := serve(t, binary)
 	for _, group := range batches {
 		names := make([]string, len(group))
