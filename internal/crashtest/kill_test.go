@@ -14,7 +14,7 @@ import (
 )
 
 // mostAnswers is how many writes are answered at the most before something is killed.
-var mostAnswers = testlong.Pick(100, 300)
+var mostAnswers = testlong.Pick(60, 300)
 
 // The server is killed while 16 clients write, and started again on the same database.
 func TestServerKilled(t *testing.T) {

@@ -89,9 +89,17 @@ func newRandom(t *testing.T) *rand.Rand {
 // run runs one command of the program and returns its output.
 func run(t *testing.T, args ...string) string {
 	t.Helper()
+	return runWith(t, "", args...)
+}
+
+// runWith is run with a standard input.
+func runWith(t *testing.T, input string, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, args...).Output()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.Output()
 	if err != nil {
 		var stderr []byte
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -106,10 +114,12 @@ func run(t *testing.T, args ...string) string {
 func prepare(t *testing.T, database string, orgs []string) (token string) {
 	t.Helper()
 	args := []string{"token", "create", "--database", database, "--name", "crashtest", "--role", "admin"}
+	var records strings.Builder
 	for _, org := range orgs {
-		run(t, "org", "create", org, "--database", database)
+		fmt.Fprintf(&records, `{"type":"organization","slug":%q,"name":%[1]q}`+"\n", org)
 		args = append(args, "--org", org)
 	}
+	runWith(t, records.String(), "import", "-", "--database", database) // one start of the program for all of them
 	return strings.TrimSpace(run(t, args...))
 }
 

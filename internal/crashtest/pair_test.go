@@ -24,7 +24,7 @@ func TestTwoServersSameKeys(t *testing.T) {
 		token := prepare(t, database, orgs)
 		p := pair{t: t, servers: [2]*service{serve(t, database, token), serve(t, database, token)}}
 
-		times := testlong.Pick(80, 1000)                             // half of them to each organization
+		times := testlong.Pick(50, 1000)                             // half of them to each organization
 		l := load{t: t, random: random, leases: map[string]*lease{}} // to make leases
 		var requests []*request
 		for i := range times {
@@ -165,9 +165,9 @@ func TestTwoServersSameOrganizations(t *testing.T) {
 		l := newLoad(t, database, newRandom(t), "a", "b", "c", "d", "e", "f", "g", "h")
 		servers := []*service{l.serve(), l.serve()}
 		end := l.begin(servers...)
-		l.await(testlong.Pick(150, 1000))
+		l.await(testlong.Pick(80, 1000))
 		verify(t, database, l.orgs) // while clients write
-		l.await(testlong.Pick(75, 500))
+		l.await(testlong.Pick(40, 500))
 		end()
 		l.conclude(1, servers...)
 		if strings.HasPrefix(database, "postgres:") {
