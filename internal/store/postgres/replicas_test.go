@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -19,9 +20,10 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 )
 
-// flock is a primary and its replicas.
+// flock is a primary and its replicas, with a database for one test. All tests have the same servers.
 type flock struct {
 	*testing.T
+	database string
 	primary  *pgtest.Cluster
 	replicas []*pgtest.Cluster
 	store    *store.Store
@@ -31,18 +33,43 @@ type flock struct {
 	log      *safeLog
 }
 
-const flockDatabase = "books"
-
-func newFlock(t *testing.T, replicas int) *flock {
-	t.Helper()
+// TestReplicas has one primary with two replicas for all tests, because each server takes longer to start than most tests do.
+func TestReplicas(t *testing.T) {
 	t.Parallel() // these tests mostly wait
-	f := &flock{T: t, primary: pgtest.Start(t, pgtest.NoSync), log: new(safeLog)}
-	_, err := pgtest.Connect(t, f.primary.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
-	storetest.Must(t, err)
-	for range replicas {
-		f.replicas = append(f.replicas, f.primary.Replica(t))
+	primary := pgtest.Start(t, pgtest.NoSync)
+	replicas := []*pgtest.Cluster{primary.Replica(t), primary.Replica(t)}
+	in := func(test func(*flock)) func(*testing.T) {
+		return func(t *testing.T) { test(newFlock(t, primary, replicas)) }
 	}
-	f.store, f.db = open(t, f.primary.URL(flockDatabase))
+	t.Run("Running", func(t *testing.T) {
+		for name, test := range map[string]func(*flock){
+			"Answer": replicasAnswer, "ThatFallsSilent": replicaThatFallsSilent, "UnderLoad": replicaUnderLoad,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				in(test)(t)
+			})
+		}
+	})
+	// These stop servers that the others need.
+	t.Run("ThatLags", in(replicaThatLags))
+	t.Run("ThatStops", in(replicaThatStops))
+	t.Run("ThatComesLater", in(replicaThatComesLater))
+	t.Run("WithoutPrimary", in(replicaWithoutPrimary))
+	t.Run("ThatIsNone", in(replicaThatIsNone)) // the last one, since a replica becomes a primary
+}
+
+func newFlock(t *testing.T, primary *pgtest.Cluster, replicas []*pgtest.Cluster) *flock {
+	t.Helper()
+	f := &flock{T: t, database: "books_" + strings.ToLower(rand.Text()), primary: primary, replicas: replicas, log: new(safeLog)}
+	f.on(primary, `CREATE DATABASE `+f.database)
+	for _, replica := range replicas {
+		storetest.Eventually(t, "a replica to have the database", func() bool {
+			return len(storetest.Column[string](t, pgtest.Connect(t, replica.URL("postgres")),
+				`SELECT datname FROM pg_database WHERE datname = $1`, f.database)) == 1
+		})
+	}
+	f.store, f.db = open(t, primary.URL(f.database))
 	f.org = storetest.CreateOrganization(t, f.store, "acme")
 	return f
 }
@@ -124,9 +151,9 @@ func (l *safeLog) String() string {
 }
 
 // If the primary is closed to reads, all answers come from the replica.
-func TestReplicasAnswer(t *testing.T) {
-	f := newFlock(t, 1)
-	f.follow(f.replicas[0].URL(flockDatabase))
+func replicasAnswer(f *flock) {
+	t := f.T
+	f.follow(f.replicas[0].URL(f.database))
 	f.bill()
 	f.await(0, true)
 	storetest.Eventually(t, "the replica to have the lease", func() bool { return f.usage() == 1 && f.series() == 1 && f.breakdown() == 1 })
@@ -150,9 +177,9 @@ func TestReplicasAnswer(t *testing.T) {
 }
 
 // No answer is more than maxLag old: not while the replica stands still, and not once it goes on.
-func TestReplicaThatLags(t *testing.T) {
-	f := newFlock(t, 1)
-	f.follow(f.replicas[0].URL(flockDatabase))
+func replicaThatLags(f *flock) {
+	t := f.T
+	f.follow(f.replicas[0].URL(f.database))
 	f.bill()
 	f.await(0, true)
 	if state := f.db.Replicas(); len(state) != 1 || !state[0].Used || state[0].Behind < 0 || state[0].Behind > maxLag || state[0].Name != f.db.replicas.all[0].name {
@@ -207,9 +234,9 @@ func TestReplicaThatLags(t *testing.T) {
 }
 
 // Reads go on when a replica stops, while it is away, and when it is back; so they do with a second replica.
-func TestReplicaThatStops(t *testing.T) {
-	f := newFlock(t, 2)
-	f.follow(f.replicas[0].URL(flockDatabase), f.replicas[1].URL(flockDatabase))
+func replicaThatStops(f *flock) {
+	t := f.T
+	f.follow(f.replicas[0].URL(f.database), f.replicas[1].URL(f.database))
 	f.bill()
 	f.await(0, true)
 	f.await(1, true)
@@ -219,7 +246,7 @@ func TestReplicaThatStops(t *testing.T) {
 	for range 4 {
 		reading.Go(func() {
 			w := billing.Window{From: 0, To: billing.Day}
-			for ctx.Err() == nil {
+			for ; ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 				for what, err := range map[string]error{
 					"usage":  storetest.Second(f.store.Usage(context.Background(), f.org, w)),
 					"series": storetest.Second(f.store.UsageByDay(context.Background(), f.org, w)),
@@ -256,15 +283,16 @@ func TestReplicaThatStops(t *testing.T) {
 	}
 	storetest.Must(t, f.replicas[1].Start())
 	f.await(1, true)
+	storetest.Must(t, f.replicas[0].Start()) // for the next test
 	cancel()
 	reading.Wait()
 }
 
 // One that is away when the server starts is used once it is there.
-func TestReplicaThatComesLater(t *testing.T) {
-	f := newFlock(t, 1)
+func replicaThatComesLater(f *flock) {
+	t := f.T
 	storetest.Must(t, f.replicas[0].Stop("fast"))
-	f.follow(f.replicas[0].URL(flockDatabase))
+	f.follow(f.replicas[0].URL(f.database))
 	f.bill()
 	if f.usage() != 1 {
 		t.Error("the primary was not read")
@@ -275,9 +303,9 @@ func TestReplicaThatComesLater(t *testing.T) {
 }
 
 // Without answers of the primary, no replica is known to be fresh.
-func TestReplicaWithoutPrimary(t *testing.T) {
-	f := newFlock(t, 1)
-	f.follow(f.replicas[0].URL(flockDatabase))
+func replicaWithoutPrimary(f *flock) {
+	t := f.T
+	f.follow(f.replicas[0].URL(f.database))
 	f.bill()
 	f.await(0, true)
 	storetest.Must(t, f.primary.Stop("immediate"))
@@ -290,22 +318,22 @@ func TestReplicaWithoutPrimary(t *testing.T) {
 }
 
 // A server that follows no other, or has another database, is no replica at any position of its log.
-func TestReplicaThatIsNone(t *testing.T) {
-	f := newFlock(t, 1)
+func replicaThatIsNone(f *flock) {
+	t := f.T
 	f.on(f.primary, `CREATE DATABASE other`)
 	other := pgtest.StartOther(t, pgtest.NoSync)
-	_, err := pgtest.Connect(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + flockDatabase)
+	_, err := pgtest.Connect(t, other.URL("postgres")).Exec(`CREATE DATABASE ` + f.database)
 	storetest.Must(t, err)
 	othersReplica := other.Replica(t)
 	for range 8 { // so that its log is longer
 		f.on(other, `SELECT pg_switch_wal(), pg_logical_emit_message(false, 'test', 'x')`)
 	}
 	urls := []string{
-		f.replicas[0].URL(flockDatabase), // a replica
-		f.primary.URL(flockDatabase),
+		f.replicas[0].URL(f.database), // a replica
+		f.primary.URL(f.database),
 		f.replicas[0].URL("other"),
-		other.URL(flockDatabase),
-		othersReplica.URL(flockDatabase),
+		other.URL(f.database),
+		othersReplica.URL(f.database),
 	}
 	f.follow(urls...)
 	f.bill()
@@ -402,9 +430,9 @@ func (p *proxy) copy(to, from net.Conn) {
 }
 
 // A replica on a lost machine does not answer at all. Running reads continue on the primary.
-func TestReplicaThatFallsSilent(t *testing.T) {
-	f := newFlock(t, 1)
-	p, through := newProxy(t, f.replicas[0].URL(flockDatabase))
+func replicaThatFallsSilent(f *flock) {
+	t := f.T
+	p, through := newProxy(t, f.replicas[0].URL(f.database))
 	f.follow(through)
 	f.bill()
 	for range 2 {
@@ -429,9 +457,9 @@ func TestReplicaThatFallsSilent(t *testing.T) {
 }
 
 // The measurements have connections of their own: however many reads there are, a replica does not seem to lag.
-func TestReplicaUnderLoad(t *testing.T) {
-	f := newFlock(t, 1)
-	f.follow(f.replicas[0].URL(flockDatabase))
+func replicaUnderLoad(f *flock) {
+	t := f.T
+	f.follow(f.replicas[0].URL(f.database))
 	f.bill()
 	f.await(0, true)
 	for _, pool := range []pool{f.db.reads, f.db.replicas.all[0].reads, f.db.replicas.all[0].snapshots} {
