@@ -42,7 +42,9 @@ func (s *Store) chain(ctx context.Context) error {
 func (s *Store) chainPart(ctx context.Context, org billing.ID, last billing.Entry) (next billing.Entry, done bool, err error) {
 	err = s.transact(ctx, func(tx driver.Tx) error {
 		var head billing.Head
-		tx.Query(headQuery+s.db.ForUpdate(), []any{org[:]}, func(r *driver.Row) error { return headTable.scan(r, &head) })
+		for text, args := range s.db.Lock(headTable.columns, headTable.Name, []any{org[:]}, true) {
+			tx.Query(text, args, func(r *driver.Row) error { return headTable.scan(r, &head) })
+		}
 		var part []billedEntry
 		tx.Query(entriesAndLeases+` AND seq > $2 ORDER BY seq LIMIT $3`, []any{org[:], last.Seq, int64(chainedTogether)}, func(r *driver.Row) error {
 			var b billedEntry

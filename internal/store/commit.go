@@ -1,14 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -16,82 +12,17 @@ import (
 )
 
 const (
-	// maxBatchRows is about how many rows a batch may have. It bounds how much work a caller does for others.
-	maxBatchRows = 4096
 	// commitTimeout bounds a write transaction. It is longer than the time for which an SQLite connection waits for another process to
 	// finish writing.
 	commitTimeout = 15 * time.Second
+	// commitPatience is how long a write transaction on a split database may take while other organizations wait for a committer. All
+	// committers would otherwise wait for a node that does not answer, and the organizations of other nodes for the committers.
+	commitPatience = 2 * time.Second
 )
 
-// write holds the operations that one caller has put into the queue.
-type write struct {
-	org   billing.ID
-	ops   []billing.Operation
-	errs  []error // of each operation
-	needs billing.Needs
-	done  chan error // receives the outcome, unless the write has left the queue before
-}
-
-func newWrite(org billing.ID, ops []billing.Operation) *write {
-	w := &write{org: org, ops: ops, errs: make([]error, len(ops)), done: make(chan error, 1)}
-	for _, op := range ops {
-		w.needs.Add(op.Needs())
-	}
-	return w
-}
-
-// queue has the writes that wait for a transaction, oldest first.
-type queue struct {
-	mu         sync.Mutex
-	waiting    []*write
-	committing bool // whether there is a committer
-}
-
-// add puts a write into the queue. It reports whether the caller has to become the committer, because there is none.
-func (q *queue) add(w *write) (commit bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, w)
-	commit, q.committing = !q.committing, true
-	return commit
-}
-
-// more reports whether writes are queued. If none are, the caller stops being the committer, and the next caller of add becomes it.
-func (q *queue) more() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.committing = len(q.waiting) > 0
-	return q.committing
-}
-
-// take removes a batch from the queue, as many writes as fit into one transaction.
-func (q *queue) take() []*write {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n, rows := 0, 0
-	for n < len(q.waiting) && rows < maxBatchRows {
-		w := q.waiting[n]
-		rows += len(w.ops) + len(w.needs.Leases) + len(w.needs.Jobs)
-		n++
-	}
-	batch := q.waiting[:n:n]
-	q.waiting = append([]*write(nil), q.waiting[n:]...) // a copy, so that the batch does not stay in memory
-	return batch
-}
-
-// leave removes a write after its caller has given up, and reports whether the write was still in the queue.
-func (q *queue) leave(w *write) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	i := slices.Index(q.waiting, w)
-	if i >= 0 {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
-	}
-	return i >= 0
-}
-
-// Write implements billing.Store. All writes in the queue are committed together, so they share the cost of making a transaction
-// durable. If there is no committer, the caller becomes the committer. A single caller therefore waits for no other goroutine.
+// Write implements billing.Store. The queued writes of an organization are committed together, and with those of other organizations
+// unless the database is split, so they share the cost of making a transaction durable. If the write needs one more committer, the
+// caller becomes it. A single caller therefore waits for no other goroutine.
 func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operation) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -126,7 +57,7 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 	}
 }
 
-// commitFirst commits one batch. If the queue is not empty afterwards, a goroutine becomes the committer.
+// commitFirst commits one batch. If there is another batch afterwards, a goroutine becomes the committer.
 func (s *Store) commitFirst(ctx context.Context) {
 	defer func() {
 		if s.queue.more() {
@@ -136,14 +67,14 @@ func (s *Store) commitFirst(ctx context.Context) {
 	s.commitNext(ctx)
 }
 
-// commitRest commits batches until the queue is empty. One goroutine commits all of them, which saves switches between goroutines.
+// commitRest commits batches until there are none. One goroutine commits all of them, which saves switches between goroutines.
 func (s *Store) commitRest() {
 	for more := true; more; more = s.queue.more() {
 		s.commitNext(context.Background())
 	}
 }
 
-// commitNext commits one batch of the queue. It returns without a commit if the context ends while another transaction runs.
+// commitNext commits one batch of the queue. It returns without a commit if the context ends while other transactions run.
 func (s *Store) commitNext(ctx context.Context) {
 	select {
 	case s.writing <- struct{}{}:
@@ -151,40 +82,49 @@ func (s *Store) commitNext(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	batch := s.queue.take()
+	b, another := s.queue.take(!s.db.Split())
+	if another {
+		go s.commitRest()
+	}
+	defer s.queue.finish(b)
 	var err error
 	defer func() {
 		if cause := recover(); cause != nil { // this may be a goroutine without a request that recovers
 			err = fmt.Errorf("the commit panicked: %v\n%s", cause, debug.Stack())
 		}
-		for _, w := range batch {
-			w.done <- err
-		}
+		b.answer(err)
 	}()
-	err = s.commit(batch)
+	err = s.commit(b)
 	switch {
 	case err == nil || errors.Is(err, billing.ErrUnavailable):
-	case len(batch) == 1 && len(batch[0].ops) == 1:
-		batch[0].errs[0], err = err, nil
+	case len(b.shares) > 1:
+		// The database has refused the batch. Each organization goes into a batch of its own, so that the others do not suffer.
+		for _, share := range b.shares {
+			share.again = true
+		}
+	case len(b.shares[0].writes) == 1 && len(b.shares[0].writes[0].ops) == 1:
+		b.shares[0].writes[0].errs[0], err = err, nil
 	default:
-		s.commitSingly(batch)
+		s.commitSingly(b)
 		err = nil
 	}
 }
 
-// commitSingly commits each operation in a transaction of its own after the database has refused the batch. An operation that the
-// database refuses then fails without the others. Once the database is out of reach, the remaining operations fail without another
-// try.
-func (s *Store) commitSingly(batch []*write) {
+// commitSingly commits each operation of an organization in a transaction of its own after the database has refused the batch. An
+// operation that the database refuses then fails without the others. Once the database is out of reach, the remaining operations fail
+// without another try.
+func (s *Store) commitSingly(b *batch) {
 	var gone error
-	for _, w := range batch {
+	refused := b.shares[0]
+	for _, w := range refused.writes {
 		for i, op := range w.ops {
 			if gone != nil {
 				w.errs[i] = gone
 				continue
 			}
 			alone := newWrite(w.org, []billing.Operation{op})
-			if w.errs[i] = s.commit([]*write{alone}); w.errs[i] == nil {
+			single := &batch{shares: []*share{{line: refused.line, writes: []*write{alone}, needs: alone.needs}}, apart: b.apart, waits: true}
+			if w.errs[i] = s.commit(single); w.errs[i] == nil {
 				w.errs[i] = alone.errs[0]
 			} else if errors.Is(w.errs[i], billing.ErrUnavailable) {
 				gone = w.errs[i]
@@ -196,96 +136,127 @@ func (s *Store) commitSingly(batch []*write) {
 // commit applies the batch in one transaction. The error of an operation goes to its write. If commit returns an error, no operation
 // of the batch has taken place, unless the database was lost, or the time was up, during the COMMIT itself. The caller holds
 // writing.
-func (s *Store) commit(batch []*write) error {
-	if len(batch) == 0 {
+func (s *Store) commit(b *batch) error {
+	if len(b.shares) == 0 {
 		return nil
 	}
-	needs := map[billing.ID]*billing.Needs{}
-	for _, w := range batch {
-		if needs[w.org] == nil {
-			needs[w.org] = new(billing.Needs)
-		}
-		needs[w.org].Add(w.needs)
+	ctx := context.Background()
+	if s.db.Split() {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		go s.hurry(ctx, end, b.apart)
 	}
-	// All servers lock heads in the same order, so two servers never wait for each other in a circle.
-	orgs := slices.SortedFunc(maps.Keys(needs), func(a, b billing.ID) int { return bytes.Compare(a[:], b[:]) })
-	err := s.runTransaction(func(ctx context.Context, tx driver.Tx) error {
-		books, err := s.load(ctx, tx, orgs, needs)
+	err := s.runTransaction(ctx, func(ctx context.Context, tx driver.Tx) error {
+		books, err := s.load(ctx, tx, b)
 		if err != nil {
 			return err
 		}
-		for _, w := range batch {
-			for i, op := range w.ops {
-				w.errs[i] = books[w.org].Apply(op)
+		for _, share := range b.shares {
+			book := books[share.line.org]
+			if book == nil {
+				continue
+			}
+			for _, w := range share.writes {
+				for i, op := range w.ops {
+					w.errs[i] = book.Apply(op)
+				}
 			}
 		}
-		changed := false
-		for _, org := range orgs {
-			if changes := books[org].Changes(); !changes.Empty() {
-				changed = true
-				s.flush(tx, org, books[org].Head, changes)
-			}
-		}
-		if !changed {
-			return errNothingToCommit
-		}
-		return nil
+		return s.flush(tx, b, books)
 	})
 	if errors.Is(err, errNothingToCommit) {
 		return nil
 	}
+	b.stuck = s.db.Split() && errors.Is(err, errTooLong)
 	return err
+}
+
+// hurry ends a transaction that takes longer than commitPatience, once another organization waits for its committer.
+func (s *Store) hurry(transaction context.Context, end context.CancelFunc, apart bool) {
+	ticks := time.NewTicker(s.commitPatience)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-transaction.Done():
+			return
+		case <-ticks.C:
+			if s.queue.waitsFor(apart) {
+				end()
+			}
+		}
+	}
 }
 
 // errNothingToCommit ends a transaction in which no operation has changed anything, which saves a commit.
 var errNothingToCommit = errors.New("nothing to commit")
 
-// load reads the books of the organizations in their order. The head of an organization is locked before its other rows are read.
-func (s *Store) load(ctx context.Context, tx driver.Tx, orgs []billing.ID, needs map[billing.ID]*billing.Needs) (map[billing.ID]*billing.Book, error) {
-	books := make(map[billing.ID]*billing.Book, len(orgs))
-	now := billing.TimeOf(time.Now())
-	found := 0
-	for _, org := range orgs {
-		book := billing.NewBook(org, billing.Head{}, now)
-		books[org] = book
-		tx.Query(headQuery+s.db.ForUpdate(), []any{org[:]}, func(r *driver.Row) error {
-			found++
-			return headTable.scan(r, &book.Head)
-		})
-		s.loadRows(tx, org, needs[org], book)
+// load reads the books of the organizations of a batch. The heads are locked before other rows are read. Where the batch does not wait
+// for locks, it puts back the writes of organizations whose head another server has locked, and has no books for them.
+func (s *Store) load(ctx context.Context, tx driver.Tx, b *batch) (map[billing.ID]*billing.Book, error) {
+	books := make(map[billing.ID]*billing.Book, len(b.shares))
+	orgs := make([]any, len(b.shares))
+	for i, share := range b.shares {
+		orgs[i] = share.line.org[:]
 	}
+	now := billing.TimeOf(time.Now())
+	for text, args := range s.db.Lock(`org_id, `+headTable.columns, headTable.Name, orgs, b.waits) {
+		tx.Query(text, args, func(r *driver.Row) error {
+			var org billing.ID
+			var head billing.Head
+			err := r.Scan(headTable.into(&head, []any{&org})...)
+			books[org] = billing.NewBook(org, head, now)
+			return err
+		})
+	}
+	s.loadRows(tx, b, orgs, books)
 	if err := tx.Run(ctx); err != nil {
 		return nil, err
 	}
-	if found < len(orgs) {
-		return nil, billing.ErrOrganizationNotFound
+	for _, share := range b.shares {
+		share.again = books[share.line.org] == nil
+		if share.again && b.waits {
+			share.again = false
+			return nil, billing.ErrOrganizationNotFound
+		}
 	}
 	return books, nil
 }
 
-// loadRows reads the leases and entries that the operations need into an organization's book.
-func (s *Store) loadRows(tx driver.Tx, org billing.ID, needs *billing.Needs, book *billing.Book) {
-	loadInto(s, tx, leaseTable, org, "", "lease_id", driver.UUID, ids(needs.Leases), book.LoadLease)
-	loadInto(s, tx, leaseTable, org, "", "job_id", driver.UUID, ids(needs.Jobs), book.LoadLease)
-	loadInto(s, tx, entryTable, org, "ledger_entries_by_id", "entry_id", driver.UUID, ids(needs.Entries), book.LoadEntry)
-	loadInto(s, tx, entryTable, org, "ledger_entries_by_lease", "lease_id", driver.UUID, ids(needs.Debits), book.LoadEntry)
-	loadInto(s, tx, entryTable, org, "ledger_entries_by_key", "idempotency_key", driver.Text, texts(needs.IdempotencyKeys), book.LoadEntry)
+// loadRows reads the leases and entries that the operations of a batch need into the books.
+func (s *Store) loadRows(tx driver.Tx, b *batch, orgs []any, books map[billing.ID]*billing.Book) {
+	keys := func(of func(*billing.Needs) []any) (keys [][]any) {
+		for _, share := range b.shares {
+			keys = append(keys, of(&share.needs))
+		}
+		return keys
+	}
+	leases := driver.Find{Select: `org_id, ` + leaseTable.columns, Table: leaseTable.Name, Type: driver.UUID, Orgs: orgs}
+	leases.Column, leases.Keys = "lease_id", keys(func(n *billing.Needs) []any { return ids(n.Leases) })
+	loadInto(s, tx, leaseTable, leases, books, (*billing.Book).LoadLease)
+	leases.Column, leases.Keys = "job_id", keys(func(n *billing.Needs) []any { return ids(n.Jobs) })
+	loadInto(s, tx, leaseTable, leases, books, (*billing.Book).LoadLease)
+
+	entries := driver.Find{Select: `org_id, ` + entryTable.columns, Table: entryTable.Name, Type: driver.UUID, Orgs: orgs}
+	entries.Column, entries.Index, entries.Keys = "entry_id", "ledger_entries_by_id", keys(func(n *billing.Needs) []any { return ids(n.Entries) })
+	loadInto(s, tx, entryTable, entries, books, (*billing.Book).LoadEntry)
+	entries.Column, entries.Index, entries.Keys = "lease_id", "ledger_entries_by_lease", keys(func(n *billing.Needs) []any { return ids(n.Debits) })
+	loadInto(s, tx, entryTable, entries, books, (*billing.Book).LoadEntry)
+	entries.Type = driver.Text
+	entries.Column, entries.Index = "idempotency_key", "ledger_entries_by_key"
+	entries.Keys = keys(func(n *billing.Needs) []any { return texts(n.IdempotencyKeys) })
+	loadInto(s, tx, entryTable, entries, books, (*billing.Book).LoadEntry)
 }
 
-// loadInto reads an organization's rows of a table that have one of the keys in the column, by the index if one is named.
-func loadInto[T any](s *Store, tx driver.Tx, t *table[T], org billing.ID, index, column string, of driver.Type, keys []any, take func(T)) {
-	from := t.Name
-	if index != "" {
-		from += s.db.ByIndex(index)
-	}
-	for text, args := range s.db.Lookup(driver.Lookup{
-		Select: t.columns, From: from + ` WHERE org_id = $1`, Args: []any{org[:]}, Column: column, Type: of, Keys: keys,
-	}) {
+// loadInto reads rows of a table. Rows of an organization without a book are dropped.
+func loadInto[T any](s *Store, tx driver.Tx, t *table[T], f driver.Find, books map[billing.ID]*billing.Book, load func(*billing.Book, T)) {
+	for text, args := range s.db.Find(f) {
 		tx.Query(text, args, func(r *driver.Row) error {
+			var org billing.ID
 			var v T
-			err := t.scan(r, &v)
-			if err == nil {
-				take(v)
+			err := r.Scan(t.into(&v, []any{&org})...)
+			if book := books[org]; book != nil && err == nil {
+				load(book, v)
 			}
 			return err
 		})

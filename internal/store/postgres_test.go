@@ -152,7 +152,7 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 		storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Record(leases...)))...))
 		return org
 	}
-	fill("acme")
+	other := fill("acme")
 	_, err := raw.Exec(`ANALYZE`)
 	storetest.Must(t, err)
 	org := fill("globex")
@@ -169,11 +169,13 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 		{leaseTable.columns, "leases", "lease_id"}, {leaseTable.columns, "leases", "job_id"},
 		{entryTable.columns, "ledger_entries", "entry_id"}, {entryTable.columns, "ledger_entries", "lease_id"},
 	} {
-		for text, args := range s.db.Lookup(driver.Lookup{
-			Select: lookup.columns, From: lookup.table + ` WHERE org_id = $1`, Args: []any{org[:]}, Column: lookup.column, Type: driver.UUID, Keys: keys,
-		}) {
-			if got := plan(text, args...); !regexp.MustCompile(`Index Cond: \(\(org_id = .*\) AND \(` + lookup.column + ` = `).MatchString(got) {
-				t.Errorf("%s of %s: the plan is\n%s", lookup.column, lookup.table, got)
+		find := driver.Find{Select: lookup.columns, Table: lookup.table, Column: lookup.column, Type: driver.UUID}
+		for range 2 { // of one organization, and of two
+			find.Orgs, find.Keys = append(find.Orgs, [][]byte{org[:], other[:]}[len(find.Orgs)]), append(find.Keys, keys)
+			for text, args := range s.db.Find(find) {
+				if got := plan(text, args...); !regexp.MustCompile(`Index Cond: \(\(org_id = .*\) AND \(` + lookup.column + ` = `).MatchString(got) {
+					t.Errorf("%s of %s, of %d organizations: the plan is\n%s", lookup.column, lookup.table, len(find.Orgs), got)
+				}
 			}
 		}
 	}
@@ -415,7 +417,7 @@ func TestPostgreSQLSerializationFailure(t *testing.T) {
 	org := storetest.CreateOrganization(t, s, "acme")
 	raw := pgtest.Connect(t, database)
 	tries := 0
-	storetest.Must(t, s.transact(t.Context(), func(tx driver.Tx) error { // on its one connection
+	storetest.Must(t, s.transact(t.Context(), func(tx driver.Tx) error { // on its one connection, since the pool takes the last one used
 		tx.Exec(`SET default_transaction_isolation = 'repeatable read'`, nil)
 		return nil
 	}))
@@ -490,8 +492,10 @@ func TestPostgreSQLCancelled(t *testing.T) {
 		"RevokeToken":   func(ctx context.Context) error { return s.RevokeToken(ctx, billing.TokenHash{}, 0) },
 		"CreateToken":   func(ctx context.Context) error { return s.CreateToken(ctx, billing.Token{Role: billing.RoleRead}) },
 		"Write": func(ctx context.Context) error { // which stays in the queue
-			s.writing <- struct{}{}
-			defer func() { <-s.writing }()
+			for range cap(s.writing) {
+				s.writing <- struct{}{}
+				defer func() { <-s.writing }()
+			}
 			go func() { _, _ = raw.ExecContext(ctx, `SELECT count(*) FROM leases`) }() // waits for the lock
 			return errors.Join(storetest.First(s.Write(ctx, org, storetest.Credit(1, "key")))...)
 		},

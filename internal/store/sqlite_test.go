@@ -666,7 +666,11 @@ func waitUntil(done func() bool) {
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting)
+	n := 0
+	for _, l := range q.lines {
+		n += len(l.writes)
+	}
+	return n
 }
 
 func TestSQLiteOpenRefuses(t *testing.T) {

@@ -6,7 +6,8 @@
 //   - A table describes how values of one type of the domain are stored. It is made from the fields of that type.
 //   - A write is a list of operations on the books of one organization, which one caller puts into the queue.
 //   - A batch is a number of writes that are committed in one transaction.
-//   - The committer is the caller that commits batches for all while the queue is not empty.
+//   - A committer is a caller, or a goroutine, that commits batches for all while there are any. There are as many committers as the
+//     database runs write transactions at the same time. No two of them have writes of the same organization.
 //   - A head is the row with the last sequence number and the balance of a ledger. A transaction that appends to the ledger locks
 //     this row until it commits.
 //   - A book, a billing.Book, has the head of one organization and the rows that the operations of a batch need. To load a book is to
@@ -35,9 +36,10 @@ type Store struct {
 	db     driver.Database
 	grants grants
 
-	queue         queue
-	writing       chan struct{} // holds a value during a write transaction; unlike a lock of the database, it serves callers in their order
-	commitTimeout time.Duration
+	queue          queue
+	writing        chan struct{} // holds a value for each write transaction; unlike a lock of the database, it serves callers in their order
+	commitTimeout  time.Duration
+	commitPatience time.Duration
 
 	using     sync.RWMutex // held for reading by callers with writes in the queue
 	closing   atomic.Bool  // set before Close waits for these callers
@@ -57,14 +59,16 @@ var _ billing.Store = (*Store)(nil)
 // has written.
 func Open(ctx context.Context, db driver.Database) (*Store, error) {
 	s := &Store{
-		db:            db,
-		writing:       make(chan struct{}, 1),
-		commitTimeout: commitTimeout,
-		closeOnce:     sync.OnceValue(db.Close),
-		parts:         usualParts,
-		patience:      receiverPatience,
-		turns:         make(chan struct{}, db.Snapshots()),
-		wanted:        make(chan struct{}),
+		db:             db,
+		queue:          queue{limit: db.Writers()},
+		writing:        make(chan struct{}, db.Writers()),
+		commitTimeout:  commitTimeout,
+		commitPatience: commitPatience,
+		closeOnce:      sync.OnceValue(db.Close),
+		parts:          usualParts,
+		patience:       receiverPatience,
+		turns:          make(chan struct{}, db.Snapshots()),
+		wanted:         make(chan struct{}),
 	}
 	if err := s.chain(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("compute the digests of the ledgers: %w", err), s.Close())
@@ -78,8 +82,10 @@ func (s *Store) Close() error {
 	s.using.Lock() // after the writes in the queue were committed
 	defer s.using.Unlock()
 	s.closed.Store(true)
-	s.writing <- struct{}{} // after the last write transaction
-	defer func() { <-s.writing }()
+	for range cap(s.writing) { // after the last write transactions
+		s.writing <- struct{}{}
+		defer func() { <-s.writing }()
+	}
 	return s.closeOnce()
 }
 
@@ -113,7 +119,7 @@ func (s *Store) transact(ctx context.Context, do func(driver.Tx) error) error {
 		return errClosed
 	}
 	var ended error
-	err := s.runTransaction(func(_ context.Context, tx driver.Tx) error {
+	err := s.runTransaction(context.WithoutCancel(ctx), func(_ context.Context, tx driver.Tx) error {
 		err := do(tx)
 		if err == nil {
 			err = cmp.Or(tx.Run(ctx), ctx.Err())
@@ -129,17 +135,20 @@ func (s *Store) transact(ctx context.Context, do func(driver.Tx) error) error {
 	return err
 }
 
-// runTransaction runs do in a write transaction and commits it. After a driver.Conflict it runs do again. The context of do ends after
-// commitTimeout; runTransaction then fails with ErrUnavailable. The caller holds writing.
-func (s *Store) runTransaction(do func(context.Context, driver.Tx) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.commitTimeout)
+// errTooLong says that a write transaction was ended because it took too long.
+var errTooLong = billing.Faultf(billing.ErrUnavailable, "the database took too long for a transaction")
+
+// runTransaction runs do in a write transaction and commits it. After a driver.Conflict it runs do again. The context of do ends with ctx,
+// and after commitTimeout; runTransaction then fails with errTooLong. The caller holds writing.
+func (s *Store) runTransaction(ctx context.Context, do func(context.Context, driver.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.commitTimeout)
 	defer cancel()
 	const tries = 5
 	for try := 1; ; try++ {
 		err := s.db.Write(ctx, func(tx driver.Tx) error { return do(ctx, tx) })
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return billing.Faultf(billing.ErrUnavailable, "the database took more than %s for a transaction", s.commitTimeout)
+			return errTooLong
 		case err == nil || try == tries || s.db.Classify(err) != driver.Conflict:
 			return s.fail(ctx, err)
 		}

@@ -134,17 +134,8 @@ var (
 	addToSum = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` + sumTable.set(2, func(c string) string {
 		return fmt.Sprintf(`CASE WHEN usage_sums.%[1]s > %[2]d - excluded.%[1]s THEN %[2]d ELSE usage_sums.%[1]s + excluded.%[1]s END`, c, billing.MaxCounter)
 	})
+	changeHead = ` ON CONFLICT (org_id) DO UPDATE SET ` + headTable.set(0, func(c string) string { return `excluded.` + c })
 )
-
-// updateHead has the values of a head and then the organization as its parameters.
-var updateHead = func() string {
-	n := 0
-	set := headTable.set(0, func(string) string {
-		n++
-		return fmt.Sprintf(`$%d`, n)
-	})
-	return fmt.Sprintf(`UPDATE ledger_heads SET %s WHERE org_id = $%d`, set, n+1)
-}()
 
 // insert inserts rows. The clause conflict tells the database how to handle a row with a key that exists.
 func (s *Store) insert(tx driver.Tx, into *driver.Table, rows [][]any, conflict string) {
@@ -153,16 +144,34 @@ func (s *Store) insert(tx driver.Tx, into *driver.Table, rows [][]any, conflict 
 	}
 }
 
-// flush writes the changes of an organization's book.
-func (s *Store) flush(tx driver.Tx, org billing.ID, head billing.Head, c billing.Changes) {
-	s.insert(tx, &leaseTable.Table, leaseTable.rows(org, c.Leases), ``)
-	s.insert(tx, &leaseTable.Table, leaseTable.rows(org, c.Changed), changeLease)
-	s.insert(tx, &entryTable.Table, entryTable.rows(org, c.Entries), ``)
-	// The rows of a span then lie together in the table.
-	var sums []billing.PeriodUsage
-	for _, period := range slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare) {
-		sums = append(sums, billing.PeriodUsage{Period: period, Usage: c.Sums[period]})
+// flush writes the changes of the books of a batch. It returns errNothingToCommit if there are none.
+func (s *Store) flush(tx driver.Tx, b *batch, books map[billing.ID]*billing.Book) error {
+	var leases, changed, entries, sums, heads [][]any
+	for _, share := range b.shares {
+		org, book := share.line.org, books[share.line.org]
+		if book == nil {
+			continue
+		}
+		c := book.Changes()
+		if c.Empty() {
+			continue
+		}
+		leases = append(leases, leaseTable.rows(org, c.Leases)...)
+		changed = append(changed, leaseTable.rows(org, c.Changed)...)
+		entries = append(entries, entryTable.rows(org, c.Entries)...)
+		// The rows of a span then lie together in the table.
+		for _, period := range slices.SortedFunc(maps.Keys(c.Sums), billing.Period.Compare) {
+			sums = append(sums, sumTable.rows(org, []billing.PeriodUsage{{Period: period, Usage: c.Sums[period]}})...)
+		}
+		heads = append(heads, headTable.rows(org, []billing.Head{book.Head})...)
 	}
-	s.insert(tx, &sumTable.Table, sumTable.rows(org, sums), addToSum)
-	tx.Exec(updateHead, append(headTable.values(&head, nil), org[:]))
+	if len(heads) == 0 {
+		return errNothingToCommit
+	}
+	s.insert(tx, &leaseTable.Table, leases, ``)
+	s.insert(tx, &leaseTable.Table, changed, changeLease)
+	s.insert(tx, &entryTable.Table, entries, ``)
+	s.insert(tx, &sumTable.Table, sums, addToSum)
+	s.insert(tx, &headTable.Table, heads, changeHead)
+	return nil
 }

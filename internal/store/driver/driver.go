@@ -8,7 +8,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// Database is an open database with an up-to-date schema. Its methods may be called concurrently, except for Write.
+// Database is an open database with an up-to-date schema. Its methods may be called concurrently.
 type Database interface {
 	// Reader reads the database itself, not a replica. It sees every transaction that was committed before the call.
 	Reader
@@ -24,8 +24,15 @@ type Database interface {
 
 	// Write runs do in a write transaction. It executes the statements that are still queued in the Tx, and commits. These must not
 	// be queries, because an error of scan would come after the commit. If do returns an error or panics, or the context ends
-	// before the commit, nothing is written. Calls must not overlap.
+	// before the commit, nothing is written. At most as many calls may overlap as there are Writers.
 	Write(ctx context.Context, do func(Tx) error) error
+
+	// Writers returns how many write transactions the database runs at the same time.
+	Writers() int
+
+	// Split reports whether organizations are on different nodes, so that a write transaction should be of one organization only: one of
+	// several nodes takes longer, and fails if one of the nodes is down.
+	Split() bool
 
 	// Check looks for damage in tables and indexes, and calls damaged with a description of each. It reads the whole database.
 	Check(ctx context.Context, damaged func(what string) error) error
@@ -66,14 +73,18 @@ type Tx interface {
 	Run(context.Context) error
 }
 
-// Dialect builds the statements that differ between databases. Lookup and Insert yield statements, each a text and its arguments.
+// Dialect builds the statements that differ between databases. Its methods yield statements, each a text and its arguments.
 type Dialect interface {
-	// ForUpdate returns the clause that follows a SELECT to lock its rows until the write transaction ends.
-	ForUpdate() string
+	// Lock builds statements that read columns of the rows of organizations, in a table that has one row for each, and lock these rows
+	// until the write transaction ends, in the order of the organizations. Rows that others have locked are waited for if wait is
+	// true, and are missing otherwise.
+	Lock(columns, table string, orgs []any, wait bool) iter.Seq2[string, []any]
 	// ByIndex returns the clause that follows the name of a table to search it by the index.
 	ByIndex(index string) string
 	// Lookup builds statements that find the rows that have one of the keys in a column.
 	Lookup(Lookup) iter.Seq2[string, []any]
+	// Find builds statements that find the rows of organizations that have one of the keys in a column.
+	Find(Find) iter.Seq2[string, []any]
 	// Insert builds statements that insert rows. A row has a value for each column of the table. The clause conflict, which may
 	// be empty, tells the database how to handle a row with a key that exists.
 	Insert(into *Table, rows [][]any, conflict string) iter.Seq2[string, []any]
@@ -87,6 +98,24 @@ type Lookup struct {
 	Column string // that has one of the keys
 	Type   Type   // of the column
 	Keys   []any
+}
+
+// Find describes a search for keys of several organizations.
+type Find struct {
+	Select string // the columns of the result
+	Table  string // which has the column org_id
+	Index  string // to search by; "" if it is the primary key
+	Column string // that has one of the keys
+	Type   Type   // of the column
+	Orgs   []any
+	Keys   [][]any // of each of the organizations
+}
+
+// Of describes the search for the keys of one of the organizations. The clause index follows the name of the table.
+func (f Find) Of(org int, index string) Lookup {
+	return Lookup{
+		Select: f.Select, From: f.Table + index + ` WHERE org_id = $1`, Args: []any{f.Orgs[org]}, Column: f.Column, Type: f.Type, Keys: f.Keys[org],
+	}
 }
 
 // Table is a table of the database.

@@ -12,8 +12,20 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// ForUpdate implements driver.Dialect.
-func (*Database) ForUpdate() string { return " FOR UPDATE" }
+// Lock implements driver.Dialect.
+func (*Database) Lock(columns, table string, orgs []any, wait bool) iter.Seq2[string, []any] {
+	lock := ` FOR UPDATE`
+	if !wait {
+		lock += ` SKIP LOCKED`
+	}
+	return func(yield func(string, []any) bool) {
+		if len(orgs) == 1 {
+			yield(`SELECT `+columns+` FROM `+table+` WHERE org_id = $1`+lock, orgs)
+		} else {
+			yield(`SELECT `+columns+` FROM `+table+` WHERE org_id = ANY($1) ORDER BY org_id`+lock, []any{array(driver.UUID, orgs)})
+		}
+	}
+}
 
 // ByIndex implements driver.Dialect. The planner finds the index by itself.
 func (*Database) ByIndex(string) string { return "" }
@@ -30,6 +42,27 @@ func (*Database) Lookup(l driver.Lookup) iter.Seq2[string, []any] {
 		default:
 			yield(fmt.Sprintf(`SELECT %s FROM unnest($%d::%s[]) AS key, LATERAL (SELECT * FROM %s AND %s = key OFFSET 0) AS found`,
 				l.Select, parameter, l.Type, l.From, l.Column), append(slices.Clone(l.Args), array(l.Type, l.Keys)))
+		}
+	}
+}
+
+// Find implements driver.Dialect. Keys of several organizations are looked up together, each by itself.
+func (d *Database) Find(f driver.Find) iter.Seq2[string, []any] {
+	var orgs, keys []any
+	for i, org := range f.Orgs {
+		for _, key := range f.Keys[i] {
+			orgs, keys = append(orgs, org), append(keys, key)
+		}
+	}
+	return func(yield func(string, []any) bool) {
+		switch {
+		case len(keys) == 0:
+		case len(f.Orgs) == 1:
+			d.Lookup(f.Of(0, ""))(yield)
+		default:
+			yield(fmt.Sprintf(`SELECT %s FROM unnest($1::uuid[], $2::%s[]) AS wanted (org, key),
+				LATERAL (SELECT * FROM %s WHERE org_id = wanted.org AND %s = wanted.key OFFSET 0) AS found`, f.Select, f.Type, f.Table, f.Column),
+				[]any{array(driver.UUID, orgs), array(f.Type, keys)})
 		}
 	}
 }

@@ -99,15 +99,24 @@ func TestExecModes(t *testing.T) {
 
 // The connections of all pools together are as many as the URL allows.
 func TestPoolSizes(t *testing.T) {
-	for _, c := range []struct{ allowed, reads, snapshots int32 }{{0, 16, 8}, {3, 1, 1}, {4, 2, 1}, {13, 8, 4}, {25, 16, 8}, {100, 16, 8}} {
+	for _, c := range []struct {
+		allowed                   int32
+		citus                     bool
+		reads, snapshots, writers int32
+	}{
+		{0, false, 16, 8, 2}, {3, false, 1, 1, 1}, {4, false, 2, 1, 1}, {13, false, 8, 4, 1}, {25, false, 16, 8, 1}, {26, false, 16, 8, 2}, {100, false, 16, 8, 2},
+		{0, true, 16, 8, 16}, {3, true, 1, 1, 1}, {4, true, 2, 1, 1}, {10, true, 4, 2, 4}, {40, true, 16, 8, 16}, {100, true, 16, 8, 16},
+	} {
 		database := "postgres://db/books"
 		if c.allowed > 0 {
 			database = with(t, database, "pool_max_conns", fmt.Sprint(c.allowed))
 		}
 		a, err := parse(database)
 		storetest.Must(t, err)
-		if reads, snapshots := a.sizes(); reads != c.reads || snapshots != c.snapshots {
-			t.Errorf("of %d connections, %d are for reads and %d for snapshots; want %d and %d", c.allowed, reads, snapshots, c.reads, c.snapshots)
+		a.citus = c.citus
+		if reads, snapshots, writers := a.sizes(); reads != c.reads || snapshots != c.snapshots || writers != c.writers {
+			t.Errorf("of %d connections, %d are for reads, %d for snapshots and %d for writes; want %d, %d and %d",
+				c.allowed, reads, snapshots, writers, c.reads, c.snapshots, c.writers)
 		}
 	}
 }

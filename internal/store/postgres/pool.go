@@ -120,6 +120,9 @@ func (s snapshot) Next(ctx context.Context, n int, scan func(*driver.Row) error)
 	return s.Query(ctx, fmt.Sprintf(`FETCH %d FROM started`, n), nil, scan)
 }
 
+// writesKey is the key under which a connection has the number of write transactions that were begun on it.
+const writesKey = "writes"
+
 // Write implements driver.Database. BEGIN goes with the first statements of do and COMMIT with the last, which saves two round
 // trips.
 func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
@@ -138,8 +141,10 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 		// PostgreSQL plans a statement, and the check of a foreign key, when it first runs on a connection, and keeps the plan.
 		// A plan for an empty table reads the whole table, and would do so after the table has grown. So plans are discarded after
 		// 1, 2, 4, 8, … transactions.
-		d.writes++
-		if bits.OnesCount64(d.writes) == 1 && !d.pooled {
+		writes, _ := conn.PgConn().CustomData()[writesKey].(uint64)
+		writes++
+		conn.PgConn().CustomData()[writesKey] = writes
+		if bits.OnesCount64(writes) == 1 && !d.pooled {
 			t.Exec(`DISCARD PLANS`, nil)
 		}
 		if err := do(t); err != nil {

@@ -34,8 +34,7 @@ var Migrations embed.FS
 // Database implements driver.Database. Several processes may open the same one.
 type Database struct {
 	pools
-	writer   *pgxpool.Pool // of one connection
-	writes   uint64        // how many write transactions were begun
+	writer   *pgxpool.Pool
 	address  *address
 	replicas *replicas // nil if everything is read from the database itself
 }
@@ -67,8 +66,8 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		// Statements that are prepared on one connection of the pooler would be executed on another.
 		a.config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
-	reads, snapshots := a.sizes()
-	writer, err := a.pool(1, prepareToWrite)
+	reads, snapshots, writers := a.sizes()
+	writer, err := a.pool(writers, prepareToWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +96,12 @@ func (d *Database) migrate(ctx context.Context) (err error) {
 	return migrate.Up(ctx, goose.DialectPostgres, db, Migrations, goose.WithSessionLocker(locker))
 }
 
+// Writers implements driver.Database.
+func (d *Database) Writers() int { return int(d.writer.Config().MaxConns) }
+
+// Split implements driver.Database.
+func (d *Database) Split() bool { return d.address.citus }
+
 // Close implements driver.Database. It waits for running statements.
 func (d *Database) Close() error {
 	if d.replicas != nil {
@@ -113,6 +118,7 @@ type address struct {
 	maxConnections int  // of all pools together; 0 where the URL does not say
 	modeIsGiven    bool // whether the URL says how to execute statements
 	pooled         bool // whether a pooler is between this program and PostgreSQL
+	citus          bool // whether the database has Citus
 }
 
 // errURL does not quote the URL, which may hold a password.
@@ -151,7 +157,7 @@ func parse(text string) (*address, error) {
 	return a, nil
 }
 
-// probe connects to the database. It fails if the database cannot store every text, and sets pooled.
+// probe connects to the database. It fails if the database cannot store every text, and sets pooled and citus.
 func (a *address) probe(ctx context.Context) error {
 	conn, err := pgx.ConnectConfig(ctx, a.config.ConnConfig)
 	if err != nil {
@@ -163,19 +169,25 @@ func (a *address) probe(ctx context.Context) error {
 	}
 	// A pooler introduces a connection with another process id than that of the process that executes its statements.
 	var id uint32
-	err = conn.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&id)
+	err = conn.QueryRow(ctx, `SELECT pg_backend_pid(), `+hasCitus, pgx.QueryExecModeSimpleProtocol).Scan(&id, &a.citus)
 	a.pooled = id != conn.PgConn().PID()
 	return err
 }
 
-// sizes returns how many connections the pools for short reads and for snapshots may have. One more connection writes.
-func (a *address) sizes() (reads, snapshots int32) {
-	reads, snapshots = 16, 8
-	if left := int32(a.maxConnections) - 1; left > 0 && left < reads+snapshots {
-		snapshots = max(1, left/3)
-		reads = left - snapshots
+// sizes returns how many connections the pools for short reads, for snapshots and for writes may have. While one transaction waits for the
+// disk, another one is prepared; more of them would have smaller batches, which cost more. A cluster has more of them, because its batches
+// are not shared, and organizations on a node that does not answer hold up connections.
+func (a *address) sizes() (reads, snapshots, writers int32) {
+	reads, snapshots, writers = 16, 8, 2
+	if a.citus {
+		writers = 16
 	}
-	return reads, snapshots
+	if allowed, wanted := int32(a.maxConnections), reads+snapshots+writers; allowed > 0 && allowed < wanted {
+		writers = max(1, allowed*writers/wanted)
+		snapshots = max(1, (allowed-writers)/3)
+		reads = allowed - writers - snapshots
+	}
+	return reads, snapshots, writers
 }
 
 // String returns host, port and database, and neither user nor password.

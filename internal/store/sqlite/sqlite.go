@@ -192,6 +192,12 @@ func (d *Database) Close() error {
 	return errors.Join(errs...)
 }
 
+// Writers implements driver.Database.
+func (*Database) Writers() int { return 1 }
+
+// Split implements driver.Database.
+func (*Database) Split() bool { return false }
+
 // Check implements driver.Database. SQLite compares each index with its table. Rows with wrong values are left to the audit, which names
 // them.
 func (d *Database) Check(ctx context.Context, damaged func(what string) error) error {
@@ -266,8 +272,10 @@ func resultOf(err error) sqlite.ResultCode {
 	return sqlite.ErrCode(err)
 }
 
-// ForUpdate implements driver.Dialect. The write transaction holds the whole database.
-func (*Database) ForUpdate() string { return "" }
+// Lock implements driver.Dialect. The write transaction holds the whole database.
+func (d *Database) Lock(columns, table string, orgs []any, _ bool) iter.Seq2[string, []any] {
+	return d.Lookup(driver.Lookup{Select: columns, From: table + ` WHERE TRUE`, Column: "org_id", Type: driver.UUID, Keys: orgs})
+}
 
 // ByIndex implements driver.Dialect. Without it, SQLite would estimate that a search for eight keys costs more than a scan of the
 // whole ledger of the organization.
@@ -290,6 +298,23 @@ func (*Database) Lookup(l driver.Lookup) iter.Seq2[string, []any] {
 			keys = keys[n:]
 			if !yield(`SELECT `+l.Select+` FROM `+l.From+` AND `+l.Column+` IN `+placeholders(1, size), args) {
 				return
+			}
+		}
+	}
+}
+
+// Find implements driver.Dialect. Each organization is searched by itself.
+func (d *Database) Find(f driver.Find) iter.Seq2[string, []any] {
+	index := ""
+	if f.Index != "" {
+		index = d.ByIndex(f.Index)
+	}
+	return func(yield func(string, []any) bool) {
+		for org := range f.Orgs {
+			for text, args := range d.Lookup(f.Of(org, index)) {
+				if !yield(text, args) {
+					return
+				}
 			}
 		}
 	}

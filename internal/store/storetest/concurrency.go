@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -17,6 +19,7 @@ var concurrencyTests = []test{
 	{"SameJobFromTwoStores", func(s *suite) { testSameJob(s, s.store, s.open()) }},
 	{"SameKeyFromOneStore", func(s *suite) { testSameKey(s, s.store, s.store) }},
 	{"SameKeyFromTwoStores", func(s *suite) { testSameKey(s, s.store, s.open()) }},
+	{"OneCommitterOfAnOrganization", testOneCommitter},
 	{"RefusedAmongOthers", testRefusedAmongOthers},
 	{"CancelledBefore", testCancelledBefore},
 	{"CancelledWhileQueued", testCancelledWhileQueued},
@@ -207,6 +210,40 @@ func (g *gate) Apply(*billing.Book) error {
 		<-g.released
 	})
 	return nil
+}
+
+// exclusive is an operation that fails if another one of its organization is applied at the same time.
+type exclusive struct{ applying *atomic.Int32 }
+
+// Needs implements billing.Operation.
+func (exclusive) Needs() billing.Needs { return billing.Needs{} }
+
+// Apply implements billing.Operation.
+func (e exclusive) Apply(*billing.Book) error {
+	defer e.applying.Add(-1)
+	if e.applying.Add(1) > 1 {
+		return errors.New("two operations of an organization are applied at the same time")
+	}
+	for range 100 {
+		runtime.Gosched()
+	}
+	return nil
+}
+
+// testOneCommitter has many callers write to a few organizations. No organization is in two transactions at once.
+func testOneCommitter(s *suite) {
+	orgs := []billing.Organization{s.organization("acme"), s.organization("globex"), s.organization("initech")}
+	applying := make([]atomic.Int32, len(orgs))
+	atOnce(senders, func(i int) {
+		for n := range rounds {
+			at := (i + n) % len(orgs)
+			errs, err := s.store.Write(s.Context(), orgs[at].ID, exclusive{&applying[at]}, Credit(1, fmt.Sprint(i, "/", n)))
+			if err := errors.Join(append(errs, err)...); err != nil {
+				s.Error(err)
+			}
+		}
+	})
+	s.audit()
 }
 
 // testRefusedAmongOthers writes behind a gate, so that writes of several organizations wait together and may share a

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// maxBatchRows is about how many rows a batch may have. It bounds how much work a caller does for others.
+const maxBatchRows = 4096
+
+// write holds the operations that one caller has put into the queue.
+type write struct {
+	org   billing.ID
+	ops   []billing.Operation
+	errs  []error // of each operation
+	needs billing.Needs
+	done  chan error // receives the outcome, unless the write has left the queue before
+}
+
+func newWrite(org billing.ID, ops []billing.Operation) *write {
+	w := &write{org: org, ops: ops, errs: make([]error, len(ops)), done: make(chan error, 1)}
+	for _, op := range ops {
+		w.needs.Add(op.Needs())
+	}
+	return w
+}
+
+func (w *write) rows() int { return len(w.ops) + len(w.needs.Leases) + len(w.needs.Jobs) }
+
+// line has the queued writes of one organization, oldest first.
+type line struct {
+	org    billing.ID
+	writes []*write
+	taken  bool // whether a batch has writes of the organization
+	apart  bool // whether the next batch has to be of this organization alone, and may have to wait for long
+}
+
+// share is what a batch has of one organization.
+type share struct {
+	line   *line
+	writes []*write
+	needs  billing.Needs
+	again  bool // whether the writes go back into the queue, to be committed in a batch of their own
+}
+
+// batch has the writes that are committed in one transaction, by organization in the order of the ids. No two batches have writes of
+// the same organization.
+type batch struct {
+	shares []*share
+	apart  bool // whether it is the batch of a line that is set apart
+	waits  bool // whether it waits for heads that others have locked
+	stuck  bool // whether it took so long that its organization is set apart
+}
+
+// answer tells the callers the outcome.
+func (b *batch) answer(err error) {
+	for _, share := range b.shares {
+		for _, w := range share.writes {
+			if !share.again {
+				w.done <- err
+			}
+		}
+	}
+}
+
+// queue has the writes that wait for a transaction. A committer takes batches from it until there is none for it. The writes of one
+// organization are committed in their order, by one committer at a time.
+type queue struct {
+	limit int // of committers
+
+	mu         sync.Mutex
+	lines      map[billing.ID]*line // which are in ready or taken, or apart
+	ready      []*line              // which have writes and are not taken; the one that has waited longest comes first
+	committers int
+	apart      int // how many batches there are of lines that are set apart
+}
+
+// add puts a write into the queue. It reports whether the caller has to become a committer.
+func (q *queue) add(w *write) (commit bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lines[w.org]
+	if l == nil {
+		l = &line{org: w.org}
+		if q.lines == nil {
+			q.lines = map[billing.ID]*line{}
+		}
+		q.lines[w.org] = l
+	}
+	l.writes = append(l.writes, w)
+	if !l.taken && len(l.writes) == 1 {
+		q.ready = append(q.ready, l)
+	}
+	return q.another()
+}
+
+// another reports whether one more committer is needed, which is counted from now on.
+func (q *queue) another() bool {
+	needed := q.committers < q.limit && slices.ContainsFunc(q.ready, q.mayBegin)
+	if needed {
+		q.committers++
+	}
+	return needed
+}
+
+// more reports whether there is another batch. If there is none, the caller stops being a committer.
+func (q *queue) more() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	more := slices.ContainsFunc(q.ready, q.mayBegin)
+	if !more {
+		q.committers--
+	}
+	return more
+}
+
+// mayBegin reports whether a batch may begin with the line. Lines that are set apart have at most half of the committers, because they
+// may have to wait for long.
+func (q *queue) mayBegin(l *line) bool { return !l.apart || q.apart < max(1, q.limit/2) }
+
+// waitsFor reports whether a line waits until a batch of its kind, set apart or not, is finished.
+func (q *queue) waitsFor(apart bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.ContainsFunc(q.ready, func(l *line) bool { return l.apart == apart && (q.committers == q.limit || !q.mayBegin(l)) })
+}
+
+// take removes a batch from the queue: as many writes as fit into one transaction, of several organizations if these may share one. It
+// reports whether another committer is needed for the rest.
+func (q *queue) take(several bool) (b *batch, another bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b = &batch{}
+	rows := 0
+	q.ready = slices.DeleteFunc(q.ready, func(l *line) bool {
+		if len(b.shares) == 0 {
+			if !q.mayBegin(l) {
+				return false
+			}
+			b.apart, b.waits = l.apart, l.apart
+		} else if !several || b.apart || l.apart || rows >= maxBatchRows {
+			return false
+		}
+		n := 0
+		share := &share{line: l}
+		for ; n < len(l.writes) && rows < maxBatchRows; n++ {
+			rows += l.writes[n].rows()
+			share.needs.Add(l.writes[n].needs)
+		}
+		share.writes = l.writes[:n:n]
+		l.writes = append([]*write(nil), l.writes[n:]...) // a copy, so that the batch does not stay in memory
+		l.taken = true
+		b.shares = append(b.shares, share)
+		return true
+	})
+	if b.apart {
+		q.apart++
+	}
+	slices.SortFunc(b.shares, func(x, y *share) int { return bytes.Compare(x.line.org[:], y.line.org[:]) })
+	return b, q.another()
+}
+
+// finish ends a batch. Its organizations may be in other batches from now on.
+func (q *queue) finish(b *batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b.apart {
+		q.apart--
+	}
+	for _, share := range b.shares {
+		l := share.line
+		l.taken = false
+		if share.again {
+			l.writes = slices.Concat(share.writes, l.writes)
+		}
+		if l.apart = share.again || b.stuck; len(l.writes) > 0 {
+			q.ready = append(q.ready, l)
+		} else if !l.apart {
+			delete(q.lines, l.org)
+		}
+	}
+}
+
+// leave removes a write after its caller has given up, and reports whether the write was still in the queue.
+func (q *queue) leave(w *write) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lines[w.org]
+	if l == nil {
+		return false
+	}
+	i := slices.Index(l.writes, w)
+	if i < 0 {
+		return false
+	}
+	l.writes = slices.Delete(l.writes, i, i+1)
+	if len(l.writes) == 0 && !l.taken {
+		q.ready = slices.DeleteFunc(q.ready, func(r *line) bool { return r == l })
+		if !l.apart {
+			delete(q.lines, l.org)
+		}
+	}
+	return true
+}
