@@ -10,8 +10,10 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -43,8 +45,12 @@ type Config struct {
 	// ReadDatabases are URLs of replicas of a PostgreSQL database. Usage, series and breakdowns are read from a replica that is at
 	// most five seconds behind; balances and transactions are always read from Database.
 	ReadDatabases []string
-	// MustExist makes a missing file an error, where otherwise it would be created.
+	// MustExist makes it an error that the database has no books, where otherwise they would be made.
 	MustExist bool
+	// ReadOnly opens also an SQLite database that this process cannot write, such as a backup. It needs MustExist.
+	ReadOnly bool
+	// BesideOtherTables lets the books be made in a database, or a schema of PostgreSQL, that has tables of another program.
+	BesideOtherTables bool
 	// Rates are the prices of leases that finish from now on. Leases that are billed already keep their cost. Nil means StandardRates.
 	Rates *Rates
 	// Logger gets a line for each request, and the cause of each failure. Nil means none.
@@ -87,7 +93,8 @@ type Server struct {
 	handler        http.Handler
 }
 
-// Open opens the database, creating it or bringing its schema up to date as needed. The caller must Close the server.
+// Open opens the database, and makes the books or brings their schema up to date as needed. It fails with ErrInvalid where there are no
+// books and none may be made, and with ErrUnavailable where they cannot be written. The caller must Close the server.
 func Open(ctx context.Context, config Config) (*Server, error) {
 	rates := StandardRates
 	if config.Rates != nil {
@@ -105,12 +112,9 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 			return nil, billing.Faultf(ErrInvalid, "the origin %q must be like https://app.example.com: in lower case, without a slash at its end and without the usual port", origin)
 		}
 	}
-	if config.MustExist {
-		if err := database.MustExist(config.Database); err != nil {
-			return nil, err
-		}
-	}
-	books, err := database.Open(ctx, config.Database)
+	books, err := database.OpenWith(ctx, config.Database, database.Opening{
+		Create: !config.MustExist, BesideOthers: config.BesideOtherTables, ReadOnly: config.MustExist && config.ReadOnly,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +135,11 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.failures = newFailures(s.log)
+	if !config.MustExist {
+		if err := books.TryWrite(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("the database cannot be written: %w", err), s.Close())
+		}
+	}
 	if err := books.FollowReplicas(s.log, config.ReadDatabases); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -171,11 +180,11 @@ func isOrigin(text string) bool {
 // the text of net/http, without the envelope and without an x-request-id. [Server.Serve] adds both, except with HTTP/2.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Ready fails where the server cannot do its work for now, as /readyz does. It takes at most two seconds.
+// Ready fails where the server cannot read or write its database for now, as /readyz does. It takes at most two seconds.
 func (s *Server) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	return s.store.Ping(ctx)
+	return cmp.Or(s.store.Ping(ctx), s.store.TryWrite(ctx))
 }
 
 // Close waits for writes under way and closes the database. Requests that come after it are answered with 503.

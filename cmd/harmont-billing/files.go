@@ -51,10 +51,10 @@ imported again.`,
 		Example: `  harmont-billing import leases.ndjson credits.ndjson
   harmont-billing import --database sqlite:new.db - < books.ndjson`,
 	}
-	database := databaseFlag(cmd)
+	database, beside := databaseFlag(cmd), besideFlag(cmd)
 	rates := ratesFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, Rates: rates}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside, Rates: rates}, func(s *server.Server) error {
 			bad := 0
 			for _, name := range args {
 				input, size, err := openInput(name, cmd.InOrStdin())
@@ -165,7 +165,7 @@ books, ids and times included. Of tokens, only hashes are written.`,
 	}
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			bar := newBar(cmd.ErrOrStderr(), -1, "Exporting")
 			defer bar.Exit() //nolint:errcheck // it only clears a line
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -48,6 +49,9 @@ type program struct {
 	dir   string
 	env   []string
 	stdin io.Reader
+
+	binary     string              // another than the usual one
+	credential *syscall.Credential // of another user
 }
 
 func newProgram(t *testing.T, env ...string) program {
@@ -72,8 +76,11 @@ type result struct {
 }
 
 func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(p.binary, binary), args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = p.dir, p.env, p.stdin
+	if p.credential != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.credential}
+	}
 	return cmd
 }
 

@@ -31,7 +31,9 @@ The column HEAD is the state of a ledger. Keep it elsewhere, and give it with
 --against later: the books must still contain it, or the first entry that
 differs is named, as far as digests tell.
 
-It reads one moment of the database and can run beside a server.`,
+It reads one moment of the database and can run beside a server. An SQLite file
+that cannot be written, such as a backup, is only read; nobody may write it
+meanwhile.`,
 		Example: `  harmont-billing verify --database sqlite:billing.db
   harmont-billing verify --against @heads.txt`,
 	}
@@ -43,7 +45,7 @@ It reads one moment of the database and can run beside a server.`,
 		if err != nil {
 			return err
 		}
-		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			out := newOutput(cmd.OutOrStdout(), formatTable)
 			var rows [][]string
 			findings := int64(0)
@@ -114,7 +116,7 @@ For PostgreSQL, use pg_dump.`,
 	}
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			if err := s.Backup(cmd.Context(), args[0]); err != nil {
 				return err
 			}
@@ -131,21 +133,22 @@ func migrateCommand() *cobra.Command {
 		Short:   "Bring the schema up to date, or spread it over a cluster",
 		GroupID: groupDatabase,
 		Args:    cobra.NoArgs,
-		Long: `Brings the schema of the database up to date, as every command does that opens
-it. With --distribute, it then spreads the tables of a PostgreSQL database over
-the nodes of its Citus cluster: organizations and tokens to every node, all else
-split by organization. It may run beside servers; their calls wait until it is
-done. All is done in one transaction, so a run that is interrupted leaves
-everything as it was. Both can be done again and do nothing then.
+		Long: `Makes the tables in a database without books, or brings their schema up to date,
+as every command does that opens books. With --distribute, it then spreads the
+tables of a PostgreSQL database over the nodes of its Citus cluster:
+organizations and tokens to every node, all else split by organization. It may
+run beside servers; their calls wait until it is done. All is done in one
+transaction, so a run that is interrupted leaves everything as it was. Both can
+be done again and do nothing then.
 
 It prints where the rows of each table are, as Citus says afterwards, and exits
 with status 1 if that is not where they should be.`,
 		Example: `  harmont-billing migrate --distribute --database postgres://db/billing`,
 	}
 	distribute := cmd.Flags().Bool("distribute", false, "spread the tables with Citus")
-	database := databaseFlag(cmd)
+	database, beside := databaseFlag(cmd), besideFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside}, func(s *server.Server) error {
 			out := newOutput(cmd.OutOrStdout(), formatTable)
 			out.text("The schema is up to date.\n")
 			if !*distribute {

@@ -23,9 +23,9 @@ func orgCommand() *cobra.Command {
 		Example: `  harmont-billing org create acme --name "Acme, Inc."`,
 	}
 	name := create.Flags().String("name", "", "the name for people; the slug where absent")
-	database := databaseFlag(create)
+	database, beside := databaseFlag(create), besideFlag(create)
 	create.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside}, func(s *server.Server) error {
 			org, err := s.CreateOrganization(cmd.Context(), args[0], *name)
 			if err != nil {
 				return err
@@ -42,7 +42,7 @@ func orgCommand() *cobra.Command {
 	}
 	listed := databaseFlag(list)
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *listed, MustExist: true}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *listed, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			orgs, err := s.Organizations(cmd.Context())
 			if err != nil {
 				return err

@@ -147,6 +147,21 @@ func databaseFlag(cmd *cobra.Command) *string {
 	return envFlag(cmd, "database", "HARMONT_BILLING_DATABASE", "sqlite:harmont-billing.db", "the database, sqlite:FILE or postgres://…")
 }
 
+// besideFlag adds --beside-other-tables, which is the same on all commands that make the books.
+func besideFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("beside-other-tables", false, "make the books also where another program has tables")
+}
+
+// readDatabaseFlag adds --read-database. Everybody on the machine sees the flags of a process, so URLs with passwords belong in the
+// environment.
+func readDatabaseFlag(cmd *cobra.Command) *[]string {
+	const variable = "HARMONT_BILLING_READ_DATABASES"
+	urls := cmd.Flags().StringArray("read-database", strings.Fields(os.Getenv(variable)),
+		"the URL of a PostgreSQL replica that usage may be read from; may be repeated; also "+variable+", separated by spaces")
+	cmd.Flags().Lookup("read-database").DefValue = "[]"
+	return urls
+}
+
 // choiceFlag adds a flag that takes one of a few words.
 func choiceFlag(cmd *cobra.Command, name, shorthand, otherwise, usage string, words ...string) *string {
 	c := &choice{value: otherwise, words: words}

@@ -33,7 +33,8 @@ func serveCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		Long: `Serves the API, and pages for people, until it is interrupted or hung up on;
 requests under way are finished first.
-The database is created where it does not exist. Organizations and tokens are
+The database is created where it does not exist, but not in a file or schema
+that has tables of another program. Organizations and tokens are
 made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs. Traces are sent to the OpenTelemetry collector that
 OTEL_EXPORTER_OTLP_ENDPOINT names.`,
@@ -43,9 +44,8 @@ OTEL_EXPORTER_OTLP_ENDPOINT names.`,
   harmont-billing serve --base-path /billing`,
 	}
 	flags := cmd.Flags()
-	database := databaseFlag(cmd)
-	readDatabases := flags.StringArray("read-database", nil,
-		"the URL of a PostgreSQL replica that usage may be read from; may be repeated")
+	database, beside := databaseFlag(cmd), besideFlag(cmd)
+	readDatabases := readDatabaseFlag(cmd)
 	listen := envFlag(cmd, "listen", "HARMONT_BILLING_LISTEN", defaultListen, "the address to serve on, HOST:PORT or unix:PATH, unless systemd hands over sockets")
 	logFormat := choiceFlag(cmd, "log-format", "", "text", "the `FORM` of the log on standard error: text or json", "text", "json")
 	logLevel := choiceFlag(cmd, "log-level", "", "info", "the lowest `LEVEL` that is logged: debug (each request), info (those that are refused), warn or error", "debug", "info", "warn", "error")
@@ -67,7 +67,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT names.`,
 		defer stop()
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
-			Database: *database, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
+			Database: *database, BesideOtherTables: *beside, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		observed := metrics.New()

@@ -70,7 +70,7 @@ func tokenListCommand() *cobra.Command {
 	}
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			tokens, err := s.Tokens(cmd.Context())
 			if err != nil {
 				return err

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"regexp"
 	"strings"
 
@@ -35,10 +33,19 @@ type Replica = driver.ReplicaStats
 // Open opens the database, given as sqlite:FILE or postgres://…, and brings its schema up to date. A file is created where
 // it does not exist; its folder, or a PostgreSQL database, is not.
 func Open(ctx context.Context, url string) (*Database, error) {
+	return OpenWith(ctx, url, Opening{Create: true})
+}
+
+// Opening says what may be done to a database in order to open it.
+type Opening = driver.Opening
+
+// OpenWith opens the database, given as for Open, as far as the opening allows, and brings its schema up to date. It fails with ErrInvalid
+// where there are no books and none may be made.
+func OpenWith(ctx context.Context, url string, opening Opening) (*Database, error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch {
 	case scheme == "sqlite" && rest != "":
-		db, err := sqlite.Open(ctx, rest)
+		db, err := sqlite.OpenWith(ctx, rest, opening)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +56,7 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		}
 		return &Database{Store: books, sqlite: db, writes: writes}, nil
 	case scheme == "postgres" || scheme == "postgresql":
-		db, err := postgres.Open(ctx, url)
+		db, err := postgres.OpenWith(ctx, url, opening)
 		if err != nil {
 			return nil, err
 		}
@@ -60,6 +67,9 @@ func Open(ctx context.Context, url string) (*Database, error) {
 		}
 		return &Database{Store: books, postgres: db, writes: writes}, nil
 	}
+	if suggested, ok := asFile(url); ok {
+		return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…; for this file it is %s", suggested)
+	}
 	// The text may have a password, so only a scheme is repeated.
 	if !regexp.MustCompile(`^[a-z0-9+]{1,16}$`).MatchString(scheme) || !strings.Contains(url, ":") {
 		return nil, errors.New("the database must be given as sqlite:FILE or postgres://…")
@@ -67,16 +77,9 @@ func Open(ctx context.Context, url string) (*Database, error) {
 	return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…, not %s:…", scheme)
 }
 
-// MustExist fails with ErrInvalid where the database is a file that is not there, and that Open would create.
-func MustExist(url string) error {
-	file, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok {
-		return nil
-	}
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return billing.Faultf(billing.ErrInvalid, "there is no database %s", file)
-	}
-	return nil
+// asFile returns the URL of a database that was given as the name of its file. It takes nothing for a name that may have a password.
+func asFile(text string) (url string, ok bool) {
+	return "sqlite:" + text, regexp.MustCompile(`^[^:@=\s]*\.(db|sqlite3?)$`).MatchString(text)
 }
 
 // FollowReplicas lets usage, series and breakdowns be read from replicas of a PostgreSQL database, given by their URLs, while

@@ -51,6 +51,7 @@ type Store struct {
 	turns    chan struct{} // holds a value for each connection that a breakdown uses
 	wanted   chan struct{} // a value asks a breakdown that waits for its receiver for its connection
 	listed   atomic.Int64  // how many builds are in lists of breakdowns without a snapshot
+	trial    trial
 }
 
 var _ billing.Store = (*Store)(nil)

@@ -39,7 +39,36 @@ func Up(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, opt
 		return err
 	}
 	if have > known {
-		return fmt.Errorf("the database has schema version %d, this program knows versions up to %d", have, known)
+		return errNewer(have, known)
 	}
 	return nil
+}
+
+// Newest returns the version of the newest migration in the folder "migrations".
+func Newest(files fs.FS) (version int64) {
+	names, err := fs.Glob(files, "migrations/*.sql")
+	if err != nil {
+		panic(err) // the pattern is right
+	}
+	for _, name := range names {
+		n, err := goose.NumericComponent(name)
+		if err != nil {
+			panic(err) // the files are part of the program
+		}
+		version = max(version, n)
+	}
+	return version
+}
+
+// Check reports whether a schema of version have is that of this program. It fails if the schema is newer.
+func Check(have int64, files fs.FS) (same bool, err error) {
+	known := Newest(files)
+	if have > known {
+		return false, errNewer(have, known)
+	}
+	return have == known, nil
+}
+
+func errNewer(have, known int64) error {
+	return fmt.Errorf("the database has schema version %d, this program knows versions up to %d", have, known)
 }

@@ -20,7 +20,7 @@ type pool struct{ *pgxpool.Pool }
 // Query implements driver.Querier.
 func (p pools) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
 	return p.reads.onLiveConnection(ctx, func(conn *pgx.Conn, live func()) error {
-		return query(ctx, conn, text, args, func(r *driver.Row) error {
+		return query(ctx, conn, p.names.qualify(text), args, func(r *driver.Row) error {
 			live()
 			return scan(r)
 		})
@@ -38,7 +38,7 @@ func (p pools) Snapshot(ctx context.Context, do func(driver.Snapshot) error) err
 		if _, err := conn.Exec(ctx, begin); err != nil {
 			return err
 		}
-		return do(snapshot{conn, live})
+		return do(snapshot{conn, p.names, live})
 	})
 }
 
@@ -100,19 +100,20 @@ func (v values) Bytes(column int, into []byte) int {
 
 // snapshot implements driver.Snapshot.
 type snapshot struct {
-	conn *pgx.Conn
-	live func() // is called when there are rows
+	conn  *pgx.Conn
+	names qualifier
+	live  func() // is called when there are rows
 }
 
 func (s snapshot) Query(ctx context.Context, text string, args []any, scan func(*driver.Row) error) error {
-	return query(ctx, s.conn, text, args, func(r *driver.Row) error {
+	return query(ctx, s.conn, s.names.qualify(text), args, func(r *driver.Row) error {
 		s.live()
 		return scan(r)
 	})
 }
 
 func (s snapshot) Start(ctx context.Context, text string, args []any) error {
-	_, err := s.conn.Exec(ctx, `DECLARE started NO SCROLL CURSOR FOR `+text, args...)
+	_, err := s.conn.Exec(ctx, `DECLARE started NO SCROLL CURSOR FOR `+s.names.qualify(text), args...)
 	return err
 }
 
@@ -133,7 +134,7 @@ func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
 				err = errors.Join(err, rollBack(ctx, conn))
 			}
 		}()
-		t := &tx{conn: conn}
+		t := &tx{conn: conn, names: d.names}
 		t.Exec(`BEGIN`, nil)
 		if d.pooled {
 			t.Exec(pooledWrite, nil)
@@ -184,13 +185,14 @@ func rollBack(ctx context.Context, conn *pgx.Conn) error {
 type tx struct {
 	conn  *pgx.Conn
 	batch pgx.Batch
+	names qualifier
 }
 
 func (t *tx) Query(text string, args []any, scan func(*driver.Row) error) {
-	t.batch.Queue(text, args...).Query(func(rows pgx.Rows) error { return eachRow(rows, scan) })
+	t.batch.Queue(t.names.qualify(text), args...).Query(func(rows pgx.Rows) error { return eachRow(rows, scan) })
 }
 
-func (t *tx) Exec(text string, args []any) { t.batch.Queue(text, args...) }
+func (t *tx) Exec(text string, args []any) { t.batch.Queue(t.names.qualify(text), args...) }
 
 func (t *tx) Run(ctx context.Context) error {
 	batch := t.batch

@@ -46,6 +46,7 @@ type pools struct {
 	reads     pool // short reads
 	snapshots pool // reads that last for as long as their receiver takes
 	pooled    bool // whether a pooler is between this program and PostgreSQL
+	names     qualifier
 }
 
 func (p pools) close() {
@@ -55,11 +56,17 @@ func (p pools) close() {
 
 // Open connects to the database at the URL, which must exist, and brings its schema up to date.
 func Open(ctx context.Context, url string) (*Database, error) {
+	return OpenWith(ctx, url, driver.Opening{Create: true})
+}
+
+// OpenWith connects to the database at the URL as far as the opening allows, and brings its schema up to date. It fails with ErrInvalid
+// where there are no books and none may be made.
+func OpenWith(ctx context.Context, url string, opening driver.Opening) (*Database, error) {
 	a, err := parse(url)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.probe(ctx); err != nil {
+	if err := a.probe(ctx, opening); err != nil {
 		return nil, err
 	}
 	if a.pooled && !a.modeIsGiven {
@@ -83,6 +90,13 @@ func Open(ctx context.Context, url string) (*Database, error) {
 }
 
 func (d *Database) migrate(ctx context.Context) (err error) {
+	switch {
+	case d.address.upToDate:
+		return nil
+	case d.address.pooled && !d.address.current: // migrations name tables without their schema
+		return billing.Faultf(billing.ErrInvalid, "the schema %s is not the first that exists in the search_path; bring it up to date with "+
+			"'harmont-billing migrate' and a URL that does not lead to a pooler", d.address.schema)
+	}
 	db := stdlib.OpenDBFromPool(d.writer)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if d.address.pooled { // a lock of a session would stay with a connection of the pooler
@@ -119,6 +133,10 @@ type address struct {
 	modeIsGiven    bool // whether the URL says how to execute statements
 	pooled         bool // whether a pooler is between this program and PostgreSQL
 	citus          bool // whether the database has Citus
+
+	schema   string // of the books; empty for a replica
+	current  bool   // whether it is the first schema in the search_path
+	upToDate bool   // whether it has the version of this program
 }
 
 // errURL does not quote the URL, which may hold a password.
@@ -157,8 +175,9 @@ func parse(text string) (*address, error) {
 	return a, nil
 }
 
-// probe connects to the database. It fails if the database cannot store every text, and sets pooled and citus.
-func (a *address) probe(ctx context.Context) error {
+// probe connects to the database and finds the books. It fails with ErrInvalid if the database cannot store every text, or there are no
+// books and none may be made. It sets pooled and citus.
+func (a *address) probe(ctx context.Context, opening driver.Opening) error {
 	conn, err := pgx.ConnectConfig(ctx, a.config.ConnConfig)
 	if err != nil {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
@@ -169,9 +188,11 @@ func (a *address) probe(ctx context.Context) error {
 	}
 	// A pooler introduces a connection with another process id than that of the process that executes its statements.
 	var id uint32
-	err = conn.QueryRow(ctx, `SELECT pg_backend_pid(), `+hasCitus, pgx.QueryExecModeSimpleProtocol).Scan(&id, &a.citus)
+	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid(), `+hasCitus, pgx.QueryExecModeSimpleProtocol).Scan(&id, &a.citus); err != nil {
+		return err
+	}
 	a.pooled = id != conn.PgConn().PID()
-	return err
+	return a.findBooks(ctx, conn, opening)
 }
 
 // sizes returns how many connections the pools for short reads, for snapshots and for writes may have. While one transaction waits for the
@@ -196,15 +217,23 @@ func (a *address) String() string {
 	return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
 }
 
-// pool makes a pool without a connection. Where prepare is given, it sets up each connection.
+// pool makes a pool without a connection. Where prepare is given, it sets up each connection, after the schema.
 func (a *address) pool(connections int32, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	config := a.config.Copy()
-	config.MaxConns, config.AfterConnect = connections, prepare
+	config.MaxConns = connections
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := a.pin(ctx, conn); err != nil || prepare == nil {
+			return err
+		}
+		return prepare(ctx, conn)
+	}
 	return pgxpool.NewWithConfig(context.Background(), config)
 }
 
 func (a *address) pools(reads, snapshots int32) (p pools, err error) {
-	p.pooled = a.pooled
+	if p.pooled = a.pooled; p.pooled {
+		p.names = newQualifier(a.schema)
+	}
 	if p.reads.Pool, err = a.pool(reads, prepareToRead); err != nil {
 		return pools{}, err
 	}

@@ -180,6 +180,7 @@ func (d *Database) FollowReplicas(log *slog.Logger, urls []string) (err error) {
 		if replica.pools, err = a.pools(8, 8); err != nil {
 			return err
 		}
+		replica.names = newQualifier(d.address.schema)
 		if replica.probe, err = a.pool(1, nil); err != nil {
 			replica.pools.close()
 			return err

@@ -49,7 +49,11 @@ func (d *Database) Backup(ctx context.Context, file string) error {
 
 // copyTo copies the database into an empty file. It opens a connection, because the connections for reads cannot write to any file.
 func (d *Database) copyTo(ctx context.Context, file string) (err error) {
-	p, err := openPool(d.source, 1, pragmas)
+	settings := pragmas
+	if d.readOnly {
+		settings = busyPragma
+	}
+	p, err := d.openPool(1, settings)
 	if err != nil {
 		return err
 	}

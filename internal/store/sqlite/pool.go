@@ -7,13 +7,18 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
 // openPool makes a pool of connections with the settings.
-func openPool(source string, connections int, pragmas []pragma) (*sqlitex.Pool, error) {
-	return sqlitex.NewPool(source, sqlitex.PoolOptions{
-		Flags: sqlite.OpenReadWrite | sqlite.OpenURI, PoolSize: connections,
+func (d *Database) openPool(connections int, pragmas []pragma) (*sqlitex.Pool, error) {
+	flags := sqlite.OpenReadWrite | sqlite.OpenURI
+	if d.readOnly {
+		flags = sqlite.OpenReadOnly | sqlite.OpenURI
+	}
+	return sqlitex.NewPool(d.source, sqlitex.PoolOptions{
+		Flags: flags, PoolSize: connections,
 		PrepareConn: func(conn *sqlite.Conn) error {
 			for _, pragma := range pragmas {
 				if err := sqlitex.ExecuteTransient(conn, `PRAGMA `+pragma.name+` = `+pragma.value, nil); err != nil {
@@ -53,6 +58,9 @@ func (d *Database) Snapshot(ctx context.Context, do func(driver.Snapshot) error)
 
 // Write implements driver.Database.
 func (d *Database) Write(ctx context.Context, do func(driver.Tx) error) error {
+	if d.readOnly {
+		return billing.Faultf(billing.ErrInvalid, "%s is open for reading only", d.file)
+	}
 	return inTransaction(newSession(d.writer), `BEGIN IMMEDIATE`, func(s *session) error {
 		t := &tx{session: s}
 		if err := do(t); err != nil {

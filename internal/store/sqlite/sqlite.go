@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 	"github.com/harmont-dev/harmont-billing/internal/store/migrate"
 )
@@ -34,10 +36,11 @@ var Migrations embed.FS
 
 // Database implements driver.Database. Several processes may open the same file.
 type Database struct {
-	source  string // the file as a URI
-	file    string
-	opened  os.FileInfo  // identifies the open file
-	checked atomic.Int64 // when the file was last compared with it, in nanoseconds
+	source   string // the file as a URI
+	file     string
+	readOnly bool
+	opened   os.FileInfo  // identifies the open file
+	checked  atomic.Int64 // when the file was last compared with it, in nanoseconds
 
 	reads     *sqlitex.Pool // short reads
 	snapshots *sqlitex.Pool // reads that last for as long as their receiver takes
@@ -53,14 +56,16 @@ const busyTimeout = 5 * time.Second
 // pragma is a setting of a connection.
 type pragma struct{ name, value string }
 
-// pragmas are the settings of every connection.
-var pragmas = []pragma{
-	// Another process may be writing. The timeout comes first, so that the next pragmas wait as well.
-	{"busy_timeout", strconv.FormatInt(busyTimeout.Milliseconds(), 10)},
+// busyPragma is for connections to a file that is only read. The other settings would change it.
+var busyPragma = []pragma{{"busy_timeout", strconv.FormatInt(busyTimeout.Milliseconds(), 10)}}
+
+// pragmas are the settings of all other connections. Another process may be writing. The timeout comes first, so that the next pragmas
+// wait as well.
+var pragmas = slices.Concat(busyPragma, []pragma{
 	{"journal_mode", "WAL"},
 	{"synchronous", "FULL"}, // a commit that was acknowledged survives a power cut
 	{"foreign_keys", "ON"},
-}
+})
 
 var (
 	readPragmas  = slices.Concat(pragmas, []pragma{{"query_only", "ON"}})
@@ -73,6 +78,12 @@ var (
 // Open opens the database in the file and brings its schema up to date. A file is created where it does not exist; its folder is
 // not.
 func Open(ctx context.Context, file string) (*Database, error) {
+	return OpenWith(ctx, file, driver.Opening{Create: true})
+}
+
+// OpenWith opens the database in the file as far as the opening allows, and brings its schema up to date. It fails with ErrInvalid where
+// there are no books and none may be made, and where this process cannot write the files and the opening is not for reading only.
+func OpenWith(ctx context.Context, file string, opening driver.Opening) (*Database, error) {
 	if file == ":memory:" {
 		return nil, errors.New("sqlite::memory: would be a database of its own for each connection; name a file")
 	}
@@ -88,11 +99,10 @@ func Open(ctx context.Context, file string) (*Database, error) {
 	if err := checkLink(file); err != nil {
 		return nil, err
 	}
-	source := "file:" + (&url.URL{Path: file}).EscapedPath()
-	if err := prepare(ctx, file, source); err != nil {
+	d := &Database{source: "file:" + (&url.URL{Path: file}).EscapedPath(), file: file}
+	if err := d.prepare(ctx, opening); err != nil {
 		return nil, err
 	}
-	d := &Database{source: source, file: file}
 	if d.opened, err = os.Stat(file); err == nil {
 		err = d.openPools(ctx)
 	}
@@ -113,8 +123,42 @@ func checkLink(file string) error {
 	return nil
 }
 
-// prepare creates the file where it does not exist, and brings the schema up to date.
-func prepare(ctx context.Context, file, source string) (err error) {
+// prepare looks at the file, and makes it ready for the pools.
+func (d *Database) prepare(ctx context.Context, opening driver.Opening) error {
+	// SQLite keeps the log and its index beside the file that a link leads to.
+	file, err := filepath.EvalSymlinks(d.file)
+	if errors.Is(err, fs.ErrNotExist) && !opening.Create {
+		return billing.Faultf(billing.ErrInvalid, "there is no database %s", d.file)
+	}
+	if err != nil {
+		return create(ctx, d.file, d.source) // SQLite says why it cannot
+	}
+	if d.readOnly = opening.ReadOnly && !canWrite(file); !d.readOnly {
+		if err := checkAccess(file); err != nil {
+			return err
+		}
+	}
+	tables, err := tablesOf(ctx, file, d.source)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", d.file, err)
+	}
+	if err := opening.Check("the database "+d.file, tables); err != nil {
+		return err
+	}
+	if d.readOnly {
+		if d.source, err = readOnlySource(file, d.source); err != nil {
+			return err
+		}
+		return checkVersion(ctx, d.file, d.source, Migrations)
+	}
+	if err := closeToOthers(file); err != nil {
+		return err
+	}
+	return create(ctx, d.file, d.source)
+}
+
+// create creates the file where it does not exist, and brings the schema up to date.
+func create(ctx context.Context, file, source string) (err error) {
 	// Only the owner may read the file, which has hashes of tokens. SQLite gives its log the same mode. It would make the file readable
 	// for everybody, and reports any error of its own.
 	if f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err == nil {
@@ -158,17 +202,22 @@ func ping(ctx context.Context, db *sql.DB) error {
 }
 
 func (d *Database) openPools(ctx context.Context) (err error) {
-	if d.writes, err = openPool(d.source, 1, writePragmas); err != nil {
+	settings := readPragmas
+	if d.readOnly {
+		settings = busyPragma
+	} else {
+		if d.writes, err = d.openPool(1, writePragmas); err != nil {
+			return err
+		}
+		// The writer is taken once and for all. Its statements are short, so no context interrupts them.
+		if d.writer, err = d.writes.Take(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+	}
+	if d.reads, err = d.openPool(readers(), settings); err != nil {
 		return err
 	}
-	// The writer is taken once and for all. Its statements are short, so no context interrupts them.
-	if d.writer, err = d.writes.Take(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
-	if d.reads, err = openPool(d.source, readers(), readPragmas); err != nil {
-		return err
-	}
-	d.snapshots, err = openPool(d.source, readers(), readPragmas)
+	d.snapshots, err = d.openPool(readers(), settings)
 	return err
 }
 
