@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -177,6 +179,27 @@ func TestSignIn(t *testing.T) {
 	}
 	if kept := eval[string](p, "JSON.stringify({...localStorage}) + document.cookie"); kept != "{}" {
 		t.Errorf("beside the session, the page keeps %s", kept)
+	}
+
+	// It asks before it replaces the session of somebody who is signed in.
+	other := s.token("acme")
+	for _, c := range []struct{ address, button, kept string }{
+		{"/?days=7#token=", "#replace-no", token}, {"/#token=", "#replace-no", token}, {"/?days=7#token=", "#replace-yes", other},
+	} {
+		p.visit(s.url + c.address + other).until("document.querySelector('#replace').open").until(loaded)
+		if session := eval[string](p, "sessionStorage.getItem('harmont-billing-token')"); session != token {
+			t.Error("the session is replaced before the answer")
+		}
+		for _, e := range call(p, cdppage.GetNavigationHistory, cdp.Empty{}).Entries {
+			if strings.Contains(e.URL, "hmt_") {
+				t.Error("the history has the token")
+			}
+		}
+		p.accessible().shoot("replace")
+		p.click(c.button).until("!document.querySelector('#replace').open").until(loaded)
+		if session := eval[string](p, "sessionStorage.getItem('harmont-billing-token')"); session != c.kept {
+			t.Errorf("after %s the session is another than wanted", c.button)
+		}
 	}
 }
 

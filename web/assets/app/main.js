@@ -224,14 +224,38 @@ window.addEventListener('popstate', () => {
   if (!takeToken() && location.search !== shownQuery) showAddress();
 });
 
-/** A link may bring a token, behind the #, which no server gets to see. It does not stay in the address. */
+let offered = ''; // the token of a link, while the reader is asked
+
+/**
+ * A link may bring a token, behind the #, which no server gets to see. The address and the history lose it before anything else
+ * happens. Whoever is signed in is asked before it replaces the session.
+ */
 function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (!token) return false;
   history.replaceState(null, '', location.pathname + location.search);
-  void signIn(token);
+  const kept = sessionStorage.getItem(TOKEN);
+  if (kept === null || kept === token) {
+    void signIn(token);
+    return true;
+  }
+  if (!api) void signIn(kept);
+  offered = token;
+  const dialog = /** @type {HTMLDialogElement} */ (find('#replace'));
+  if (!dialog.open) dialog.showModal();
   return true;
 }
+
+find('#replace-no').addEventListener('click', () => /** @type {HTMLDialogElement} */ (find('#replace')).close());
+find('#replace-yes').addEventListener('click', () => {
+  const token = offered;
+  /** @type {HTMLDialogElement} */ (find('#replace')).close();
+  history.replaceState(null, '', location.pathname); // the organization on show was of the other token
+  void signIn(token);
+});
+find('#replace').addEventListener('close', () => {
+  offered = '';
+});
 
 window.addEventListener('hashchange', takeToken);
 
