@@ -262,10 +262,11 @@ func TestLostNodeIsAskedAgain(t *testing.T) {
 
 	for text, want := range map[string]driver.Failure{
 		lost: driver.Conflict,
-		`SELECT ask(1, '57P01', 'terminating connection due to administrator command')`:      driver.Conflict,
-		`SELECT ask(1, '0A000', 'could not create distributed plan')`:                        driver.Conflict,
-		`SELECT ask(1, '08006', 'connection to the remote node failed: Connection refused')`: driver.Unavailable,
-		`SELECT ask(1, 'XX000', 'something else')`:                                           driver.Other,
+		`SELECT ask(1, '57P01', 'terminating connection due to administrator command')`:                       driver.Conflict,
+		`SELECT ask(1, '0A000', 'could not create distributed plan')`:                                         driver.Conflict,
+		`SELECT ask(1, '08006', 'connection to the remote node failed: Connection refused')`:                  driver.Unavailable,
+		`SELECT ask(1, 'XX000', 'could not commit transaction for shard 102019 on at least one active node')`: driver.Unavailable,
+		`SELECT ask(1, 'XX000', 'something else')`:                                                            driver.Other,
 	} {
 		err := d.Write(t.Context(), func(tx driver.Tx) error {
 			tx.Query(text, nil, ignore)

@@ -302,7 +302,7 @@ func (*Database) Classify(err error) driver.Failure {
 		return driver.Duplicate
 	case hasCode(err, "40P01", "40001"): // deadlock, serialization failure
 		return driver.Conflict
-	case outOfReach(err), nodeLost(err):
+	case outOfReach(err), nodeLost(err), nodeLostAtCommit(err):
 		return driver.Unavailable
 	}
 	return driver.Other
@@ -312,6 +312,12 @@ func (*Database) Classify(err error) driver.Failure {
 type conflict struct{ error }
 
 func (c conflict) Unwrap() error { return c.error }
+
+// nodeLostAtCommit reports whether err says that another node of a cluster was lost during the commit. The transaction may have taken place.
+func nodeLostAtCommit(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "XX000" && strings.Contains(e.Message, "could not commit transaction")
+}
 
 // nodeLost reports whether err says that the coordinator of a cluster had a connection to another node that is broken. It makes a new
 // one for the next statement.
