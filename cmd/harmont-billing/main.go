@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -14,7 +15,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // so that a second signal ends the program immediately
-	os.Exit(run(ctx, os.Args[1:]))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // The exit statuses.
@@ -24,11 +25,12 @@ const (
 	exitUsage   = 2 // the command was not understood; nothing was done
 )
 
-// run runs one command line and returns the exit status.
-func run(ctx context.Context, args []string) int {
+// run runs one command line and returns the exit status. The commands serve and demo also change settings of the process.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	began := false
-	root := newRoot(func() { began = true })
+	root := newRoot(stdout, stderr, func() { began = true })
 	root.SetArgs(args)
+	root.SetIn(stdin)
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -37,9 +39,9 @@ func run(ctx context.Context, args []string) int {
 	if _, wrong := errors.AsType[*usageError](err); wrong || !began {
 		status = exitUsage
 	}
-	fmt.Fprintf(os.Stderr, "harmont-billing: %s\n", message(err))
+	_, _ = fmt.Fprintf(stderr, "harmont-billing: %s\n", message(err))
 	if status == exitUsage {
-		fmt.Fprintf(os.Stderr, "Try '%s --help'.\n", command.CommandPath())
+		_, _ = fmt.Fprintf(stderr, "Try '%s --help'.\n", command.CommandPath())
 	}
 	return status
 }

@@ -24,7 +24,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 )
 
-// These tests run the program itself, as a process on databases of its own.
+// These tests run the program on databases of its own: as a process where a server, a terminal, a signal or the end of the
+// process is the point, and otherwise in the process of the test, since a start takes the processor longer than most commands.
 
 var binary string
 
@@ -43,7 +44,7 @@ func buildAndRun(m *testing.M) int {
 // patience is how long a test waits for something that should take a moment.
 const patience = time.Minute
 
-// program runs the binary with an environment of its own, in a folder of its own.
+// program runs the program with an environment of its own, in a folder of its own.
 type program struct {
 	t     *testing.T
 	dir   string
@@ -84,7 +85,65 @@ func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// run runs a command in this process, whose environment and working folder are the command's meanwhile. No test is parallel.
 func (p program) run(args ...string) result {
+	p.t.Helper()
+	switch args[0] {
+	case "serve", "demo": // they change settings of the process
+		return p.runApart(args...)
+	case "check": // it works for longer than a start takes, and the race detector would make that many times longer
+		return p.runApart(args...)
+	}
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	defer p.enter()()
+	var stdout, stderr bytes.Buffer
+	stdin := p.stdin
+	if stdin == nil {
+		stdin = strings.NewReader("")
+	}
+	status := run(ctx, args, stdin, &stdout, &stderr)
+	if ctx.Err() != nil {
+		p.t.Fatalf("%q: %v\n%s", args, ctx.Err(), stderr.String())
+	}
+	return result{stdout.String(), stderr.String(), status}
+}
+
+// enter gives this process the environment and the working folder of the program, and returns what takes them back.
+func (p program) enter() (leave func()) {
+	p.t.Helper()
+	folder, err := os.Getwd()
+	if err == nil {
+		err = os.Chdir(p.dir)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	before := os.Environ()
+	setEnv(p.t, p.env)
+	return func() {
+		setEnv(p.t, before)
+		if err := os.Chdir(folder); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// setEnv makes the variables the whole environment of this process. Of several with one name, the last one counts.
+func setEnv(t *testing.T, variables []string) {
+	t.Helper()
+	os.Clearenv()
+	for _, variable := range variables {
+		if name, value, found := strings.Cut(variable, "="); found {
+			if err := os.Setenv(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// runApart runs a command as a process.
+func (p program) runApart(args ...string) result {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
@@ -224,7 +283,7 @@ func commands(root *cobra.Command) (all []*cobra.Command) {
 func TestHelpBeginsWithAnExample(t *testing.T) {
 	const secret = "hmt_not-to-be-shown"
 	p := newProgram(t, "HARMONT_TOKEN="+secret, "HARMONT_BILLING_DATABASE=")
-	for _, cmd := range commands(newRoot(func() {})) {
+	for _, cmd := range commands(newRoot(io.Discard, io.Discard, func() {})) {
 		path := cmd.CommandPath()
 		t.Run(path, func(t *testing.T) {
 			help := p.ok(append(strings.Fields(path)[1:], "--help")...)
@@ -278,7 +337,7 @@ func TestVersionAndCompletion(t *testing.T) {
 func TestExitStatuses(t *testing.T) {
 	p := newProgram(t)
 	for args, want := range map[string]int{"version": 0, "verify --database sqlite:none.db": 1, "verify --frobnicate": 2} {
-		if got := p.run(strings.Fields(args)...).status; got != want {
+		if got := p.runApart(strings.Fields(args)...).status; got != want {
 			t.Errorf("%s exits with %d, want %d", args, got, want)
 		}
 	}

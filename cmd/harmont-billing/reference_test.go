@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,7 +34,7 @@ func TestManPages(t *testing.T) {
 	p := newProgram(t, "HARMONT_TOKEN=hmt_secret", "HARMONT_BILLING_DATABASE=hmt_secret")
 	dir := filepath.Join(p.dir, "share", "man1")
 	p.ok("man", dir)
-	for _, cmd := range commands(newRoot(func() {})) {
+	for _, cmd := range commands(newRoot(io.Discard, io.Discard, func() {})) {
 		path := filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1")
 		if cmd.Hidden {
 			if fileExists(path) {

@@ -17,8 +17,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// newRoot makes the tree of commands. began is called once the command line was understood and the work begins.
-func newRoot(began func()) *cobra.Command {
+// newRoot makes the tree of commands, which write to stdout and stderr. began is called once the command line was understood and the work begins.
+func newRoot(stdout, stderr io.Writer, began func()) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "harmont-billing",
 		Short: "Billing for CI jobs in virtual machines: ledger, metering and API",
@@ -31,8 +31,8 @@ that database, and reads from a server.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetOut(os.Stdout)
-	root.SetErr(os.Stderr)
+	root.SetOut(stdout) // before the commands for completion are made, which keep it
+	root.SetErr(stderr)
 	root.SetHelpTemplate(helpTemplate)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddGroup(
