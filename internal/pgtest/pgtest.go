@@ -41,7 +41,7 @@ var shared struct {
 	sync.Mutex
 	cluster *Cluster
 	err     error
-	free    []string // databases of the cluster that are empty and used by no test
+	free    map[bool][]string // databases of the cluster that are used by no test: empty ones, and (true) ones with empty tables
 }
 
 // Main runs the tests of a package and stops the cluster that they started, if they did.
@@ -59,6 +59,18 @@ func Main(m *testing.M) int {
 // where there is neither, the test is skipped. The package's TestMain must run Main.
 func Database(t testing.TB) string {
 	t.Helper()
+	return database(t, false)
+}
+
+// WithTables is like Database for a test that does not change the schema. The database may have the tables of an earlier test,
+// with nothing in them but the versions of the schema. That saves the processor time of making and dropping them.
+func WithTables(t testing.TB) string {
+	t.Helper()
+	return database(t, true)
+}
+
+func database(t testing.TB, tables bool) string {
+	t.Helper()
 	base, where := os.Getenv(urlEnv), "the server of "+urlEnv
 	if base == "" {
 		base, where = sharedCluster(t).URL("postgres"), "a private cluster"
@@ -73,7 +85,7 @@ func Database(t testing.TB) string {
 		return "sqlite, postgresql " + version + " (" + where + ")"
 	})
 	if os.Getenv(urlEnv) == "" {
-		return reused(t, db, base)
+		return reused(t, db, base, tables)
 	}
 	name := create(t, db)
 	t.Cleanup(func() { execute(t, db, "DROP DATABASE "+name+" WITH (FORCE)") })
@@ -82,12 +94,13 @@ func Database(t testing.TB) string {
 
 // reused returns a database of the private cluster. Creating a database copies several megabytes, so one that an earlier
 // test is done with is emptied and used again.
-func reused(t testing.TB, db *sql.DB, base string) string {
+func reused(t testing.TB, db *sql.DB, base string, tables bool) string {
 	t.Helper()
 	shared.Lock()
 	name := ""
-	if last := len(shared.free) - 1; last >= 0 {
-		name, shared.free = shared.free[last], shared.free[:last]
+	free := shared.free[tables]
+	if last := len(free) - 1; last >= 0 {
+		name, shared.free[tables] = free[last], free[:last]
 	}
 	shared.Unlock()
 	if name == "" {
@@ -97,14 +110,26 @@ func reused(t testing.TB, db *sql.DB, base string) string {
 	t.Cleanup(func() {
 		db := Connect(t, database)
 		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
-		if execute(t, db, `DROP SCHEMA public CASCADE; CREATE SCHEMA public`) {
+		emptied := `DROP SCHEMA public CASCADE; CREATE SCHEMA public`
+		if tables {
+			emptied = deleteRows
+		}
+		if execute(t, db, emptied) {
 			shared.Lock()
-			shared.free = append(shared.free, name)
+			shared.free[tables] = append(shared.free[tables], name)
 			shared.Unlock()
 		}
 	})
 	return database
 }
+
+// deleteRows empties all tables but that of the versions. Triggers that refuse it do not fire in the role of a replica.
+const deleteRows = `SET session_replication_role = replica;
+	DO $$ DECLARE name text; BEGIN
+		FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version' LOOP
+			EXECUTE format('DELETE FROM %I', name);
+		END LOOP;
+	END $$`
 
 func create(t testing.TB, db *sql.DB) (name string) {
 	t.Helper()
@@ -151,6 +176,7 @@ func sharedCluster(t testing.TB) *Cluster {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
+		shared.free = map[bool][]string{}
 		shared.cluster, shared.err = newCluster((*Cluster).copyData, NoSync)
 	}
 	giveUp(t, shared.err)

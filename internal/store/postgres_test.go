@@ -30,7 +30,7 @@ import (
 
 func TestPostgreSQL(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func() billing.Store {
-		database := pgtest.Database(t)
+		database := pgtest.WithTables(t)
 		return func() billing.Store { return open(t, database) }
 	})
 }
