@@ -100,6 +100,10 @@ func sharedBrowser(t *testing.T) context.Context {
 		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("lang", "en-GB"),
+		// A process is not started in advance for a page that may come, and code is not optimized that runs for a moment: the
+		// browser takes less processor time without.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,SpareRendererForSitePerProcess"),
+		chromedp.Flag("js-flags", "--no-maglev,--no-turbofan"),
 	)...)
 	ctx, stop := chromedp.NewContext(allocator)
 	shared.stop = func() {
