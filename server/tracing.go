@@ -72,7 +72,7 @@ func (s tracedStore) start(ctx context.Context, name string) (context.Context, t
 func endSpan(span trace.Span, err error) {
 	if err != nil {
 		code, _ := classify(err)
-		span.SetAttributes(attribute.String("harmont.error", string(code)))
+		span.SetAttributes(attribute.String("harmont.error", code))
 		if gen.ErrorInfoOf(code).Status >= http.StatusInternalServerError {
 			span.SetStatus(codes.Error, "")
 		}

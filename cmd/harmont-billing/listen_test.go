@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// overSocket returns the status of a GET over a socket file, or the error.
-func overSocket(t *testing.T, socket, path string) string {
+// overSocket returns the status of /readyz over a socket file, or the error.
+func overSocket(t *testing.T, socket string) string {
 	t.Helper()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://proxy"+path, http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://proxy/readyz", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func overSocket(t *testing.T, socket, path string) string {
 // socketFolder returns a folder with a short path, since that of a socket is bounded.
 func socketFolder(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "hb")
+	folder, err := os.MkdirTemp("", "hb") //nolint:usetesting // the path of t.TempDir is too long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 
 	server := serve()
-	equal(t, "an answer", overSocket(t, socket, "/readyz"), "200 OK")
+	equal(t, "an answer", overSocket(t, socket), "200 OK")
 	info, err := os.Stat(socket)
 	if err != nil || info.Mode() != fs.ModeSocket|0o660 {
 		t.Errorf("the socket is %v, %v", info, err)
@@ -65,7 +65,7 @@ func TestUnixSocket(t *testing.T) {
 	if second.status != exitFailure || !strings.Contains(second.stderr, "another process listens on "+socket) {
 		t.Errorf("a second server on the socket: %+v", second)
 	}
-	equal(t, "an answer after the second server", overSocket(t, socket, "/readyz"), "200 OK")
+	equal(t, "an answer after the second server", overSocket(t, socket), "200 OK")
 
 	server.signal(syscall.SIGKILL)
 	server.wait()
@@ -73,7 +73,7 @@ func TestUnixSocket(t *testing.T) {
 		t.Fatalf("a killed server should leave its socket behind: %v", err)
 	}
 	server = serve()
-	equal(t, "an answer over the socket of a killed server", overSocket(t, socket, "/readyz"), "200 OK")
+	equal(t, "an answer over the socket of a killed server", overSocket(t, socket), "200 OK")
 	server.signal(syscall.SIGTERM)
 	if status := server.wait(); status.ExitStatus() != exitOK {
 		t.Errorf("%v\n%s", server.cmd.ProcessState, server.text())
@@ -104,7 +104,7 @@ func (p program) handOver(files ...*os.File) *process {
 	p.t.Helper()
 	running := &process{t: p.t, exited: make(chan struct{})}
 	running.cmd = exec.CommandContext(context.Background(), "sh", "-c", `LISTEN_PID=$$ exec "$0" serve`, binary)
-	running.cmd.Dir, running.cmd.Env, running.cmd.ExtraFiles = p.dir, append(p.env, fmt.Sprintf("LISTEN_FDS=%d", len(files))), files
+	running.cmd.Dir, running.cmd.Env, running.cmd.ExtraFiles = p.dir, p.with(fmt.Sprintf("LISTEN_FDS=%d", len(files))).env, files
 	running.run()
 	return running
 }
@@ -137,7 +137,7 @@ func TestSocketActivation(t *testing.T) {
 		server := p.handOver(files...)
 		server.waitFor(`msg=serving address=http://` + tcp.Addr().String() + " ")
 		server.waitFor(`msg=serving address=unix:` + socket + " ")
-		equal(t, "over the socket file", overSocket(t, socket, "/readyz"), "200 OK")
+		equal(t, "over the socket file", overSocket(t, socket), "200 OK")
 		resp, err := http.Get("http://" + tcp.Addr().String() + "/readyz")
 		if err != nil {
 			t.Fatal(err)

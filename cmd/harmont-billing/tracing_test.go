@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"encoding/hex"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -51,9 +52,7 @@ func newCollector(t *testing.T) *collector {
 		defer c.mu.Unlock()
 		c.raw.Write(body)
 		for _, of := range sent.ResourceSpans {
-			for k, v := range values(of.Resource.Attributes) {
-				c.resource[k] = v
-			}
+			maps.Copy(c.resource, values(of.Resource.Attributes))
 			for _, scope := range of.ScopeSpans {
 				c.spans = append(c.spans, scope.Spans...)
 			}
