@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// When clients have as many connections as they may, the one that has been idle for longest makes room for a new one. If all are in use,
+// a new client learns that at once.
+func TestConnectionsAreBounded(t *testing.T) {
+	for files, want := range map[uint64]int{256: 128, 400: 200, 1024: 768, 1 << 20: 1<<20 - 256, 1<<64 - 1: 1<<31 - 1} {
+		if got := connectionLimit(files); got != want {
+			t.Errorf("of %d files %d are for clients, want %d", files, got, want)
+		}
+	}
+	release := make(chan struct{})
+	s, err := Open(t.Context(), Config{Database: "sqlite:" + t.TempDir() + "/billing.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	api := s.handler
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			<-release
+		}
+		api.ServeHTTP(w, r)
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 4
+	s.connections = limit
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, listener) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	dial := func(path string) net.Conn {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if path != "" {
+			_, _ = io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+		return conn
+	}
+	answer := func(conn net.Conn) string {
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+		text := make([]byte, 4096)
+		n, _ := conn.Read(text)
+		return string(text[:n])
+	}
+	var idle []net.Conn
+	for range 3 * limit {
+		idle = append(idle, dial(""))
+	}
+	if got := answer(dial("/healthz")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("beside idle connections a new client gets %q", got)
+	}
+	if got := answer(idle[0]); got != "" {
+		t.Errorf("the connection that was idle for longest gets %q", got)
+	}
+	var waiting []net.Conn
+	for range limit {
+		waiting = append(waiting, dial("/wait"))
+	}
+	for got := ""; !strings.HasPrefix(got, "HTTP/1.1 503 "); { // until all of them are in use
+		if got = answer(dial("")); got != "" && (!strings.Contains(got, "\r\nRetry-After: 1\r\n") || !strings.Contains(got, `"unavailable"`)) {
+			t.Errorf("a client too many gets %q", got)
+		}
+	}
+	close(release)
+	for _, conn := range waiting {
+		if got := answer(conn); !strings.HasPrefix(got, "HTTP/1.1 404 ") {
+			t.Errorf("a connection in use gets %q", got)
+		}
+	}
+}
