@@ -22,6 +22,7 @@ func TestSchemaOfTheBooks(t *testing.T) {
 			_, err := admin.Exec(`CREATE DATABASE ` + name)
 			storetest.Must(t, err)
 			raw := pgtest.Connect(t, cluster.URL(name))
+			raw.SetMaxIdleConns(-1) // because works ends connections
 			execute := func(text string) {
 				t.Helper()
 				_, err := raw.Exec(text)
