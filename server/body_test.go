@@ -376,7 +376,7 @@ func TestBodiesShareABudget(t *testing.T) {
 	if _, err := io.WriteString(conn, postHead(token, fmt.Sprintf("Content-Length: %d", large))+body); err != nil {
 		t.Fatal(err)
 	}
-	if res, envelope := s.answer(conn); res.StatusCode != 503 || res.Close {
+	if res, envelope := s.answer(conn); res.StatusCode != http.StatusServiceUnavailable || res.Close {
 		t.Errorf("a client that sends everything first gets %d %+v", res.StatusCode, envelope)
 	}
 	s.post("leases/acme", token, leaseBody(), nil).want(200, "")
@@ -384,7 +384,7 @@ func TestBodiesShareABudget(t *testing.T) {
 		if _, err := io.WriteString(conn, body[large-1:]); err != nil {
 			t.Fatal(err)
 		}
-		if res, envelope := s.answer(conn); res.StatusCode != 200 {
+		if res, envelope := s.answer(conn); res.StatusCode != http.StatusOK {
 			t.Errorf("a slow sender gets %d %+v", res.StatusCode, envelope)
 		}
 	}

@@ -138,7 +138,7 @@ func setEnv(t *testing.T, variables []string) {
 	os.Clearenv()
 	for _, variable := range variables {
 		if name, value, found := strings.Cut(variable, "="); found {
-			if err := os.Setenv(name, value); err != nil {
+			if err := os.Setenv(name, value); err != nil { //nolint:usetesting // it is for one command and not for the whole test
 				t.Fatal(err)
 			}
 		}

@@ -21,7 +21,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	mine := os.Getuid() != 0
 	if !mine {
 		// The folders above that of the test are closed to other users.
-		dir, err := os.MkdirTemp("", "harmont-billing-user-")
+		dir, err := os.MkdirTemp("", "harmont-billing-user-") //nolint:usetesting // t.TempDir is closed to other users
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -524,7 +524,6 @@ func TestAgainst(t *testing.T) {
 			digest := org.Digest()
 			leases := map[billing.ID]*billing.Lease{}
 			for _, e := range slices.Backward(entries) {
-				e := e
 				var lease *billing.Lease
 				if e.LeaseID != nil {
 					if leases[*e.LeaseID] == nil {

@@ -119,7 +119,7 @@ func (r *sqliteRows) close() error { return r.db.Close() }
 
 func (r *sqliteRows) discardAll(ctx context.Context, query string, args ...any) (n int64, first time.Duration, err error) {
 	start := time.Now()
-	result, err := r.db.QueryContext(ctx, query, args...)
+	result, err := r.db.QueryContext(ctx, query, args...) //nolint:rowserrcheck // countRows checks it
 	if err != nil {
 		return 0, 0, err
 	}

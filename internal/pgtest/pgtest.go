@@ -363,7 +363,7 @@ func keepCopy(folder, place string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temporary) //nolint:errcheck // a leftover in the folder for caches
+	defer os.RemoveAll(temporary)
 	made := filepath.Join(temporary, "data")
 	if err := copyFolder(folder, made, nil); err != nil {
 		return err
@@ -383,13 +383,13 @@ func (c *Cluster) original() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	depends := fmt.Sprint(initdb, program.Size(), program.ModTime().UnixNano(), initdbFlags)
+	depends := []string{fmt.Sprint(initdb, program.Size(), program.ModTime().UnixNano(), initdbFlags)}
 	for _, variable := range slices.Sorted(slices.Values(os.Environ())) {
 		if strings.HasPrefix(variable, "LC_") || strings.HasPrefix(variable, "LANG") || strings.HasPrefix(variable, "TZ=") {
-			depends += "\n" + variable
+			depends = append(depends, variable)
 		}
 	}
-	return filepath.Join(cache, "harmont-billing", fmt.Sprintf("postgres-%x", sha256.Sum256([]byte(depends)))), nil
+	return filepath.Join(cache, "harmont-billing", fmt.Sprintf("postgres-%x", sha256.Sum256([]byte(strings.Join(depends, "\n"))))), nil
 }
 
 // copyFolder copies a folder of files and folders. The copy belongs to the user, or to this process's user where that is nil.

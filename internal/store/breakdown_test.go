@@ -144,7 +144,7 @@ func TestSlowReceiversGiveWay(t *testing.T) {
 		want := len(collect(t, s.Breakdown(t.Context(), org, allTime)))
 		for range cap(s.turns) + 3 {
 			next, stop := iter.Pull2(s.Breakdown(t.Context(), org, allTime))
-			defer stop()
+			t.Cleanup(stop)
 			_, err, _ := next()
 			storetest.Must(t, err)
 		}
@@ -163,7 +163,7 @@ func TestSlowReceiversLetTheLogBeReset(t *testing.T) {
 	fillBuilds(t, s, org)
 	for range 2 {
 		next, stop := iter.Pull2(s.Breakdown(t.Context(), org, allTime))
-		defer stop()
+		t.Cleanup(stop)
 		_, err, _ := next()
 		storetest.Must(t, err)
 	}

@@ -495,8 +495,12 @@ func TestPostgreSQLCancelled(t *testing.T) {
 		"Write": func(ctx context.Context) error { // which stays in the queue
 			for range cap(s.writing) {
 				s.writing <- struct{}{}
-				defer func() { <-s.writing }()
 			}
+			defer func() {
+				for range cap(s.writing) {
+					<-s.writing
+				}
+			}()
 			go func() { _, _ = raw.ExecContext(ctx, `SELECT count(*) FROM leases`) }() // waits for the lock
 			return errors.Join(storetest.First(s.Write(ctx, org, storetest.Credit(1, "key")))...)
 		},

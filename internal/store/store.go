@@ -85,8 +85,12 @@ func (s *Store) Close() error {
 	s.closed.Store(true)
 	for range cap(s.writing) { // after the last write transactions
 		s.writing <- struct{}{}
-		defer func() { <-s.writing }()
 	}
+	defer func() {
+		for range cap(s.writing) {
+			<-s.writing
+		}
+	}()
 	return s.closeOnce()
 }
 

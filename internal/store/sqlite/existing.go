@@ -33,7 +33,7 @@ func readOnlySource(file, source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	var header [20]byte
 	if _, err := io.ReadFull(f, header[:]); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return "", err
