@@ -10,7 +10,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
-// Observer learns what a [Server] does. Its methods are called concurrently, and a request waits for them.
+// Observer receives the events of a [Server]. The server calls its methods concurrently, and a request waits for the call to return.
 // The package server/metrics has one for Prometheus.
 type Observer interface {
 	// Answered is called once for each request that has reached a handler, when its answer ends.
@@ -88,7 +88,7 @@ type Load struct {
 	Writes Writes
 	// Pools are the pools of connections to PostgreSQL, for the database and for each replica. SQLite has none.
 	Pools []Pool
-	// Replicas are those of Config.ReadDatabases.
+	// Replicas has the state of each replica of Config.ReadDatabases.
 	Replicas []Replica
 }
 

@@ -77,7 +77,7 @@ func (l serverListener) Accept() (net.Conn, error) {
 		if l.open.add(c) {
 			return c, nil
 		}
-		// The answer fits into the buffers, so it waits for nobody.
+		// The answer fits into the send buffer of the connection, so the write does not block.
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 		_ = c.refuse(http.StatusServiceUnavailable, gen.CodeUnavailable, "", "Retry-After: "+strconv.Itoa(retryAfter)+"\r\n")
 		_ = conn.Close()
@@ -92,7 +92,7 @@ type serverConn struct {
 	writeDeadline time.Time
 }
 
-// stateIs notes what net/http says of the connection.
+// stateIs records the state of the connection that net/http reports.
 func (c *serverConn) stateIs(state http.ConnState) {
 	switch state {
 	case http.StateIdle:

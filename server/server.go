@@ -67,7 +67,7 @@ type Config struct {
 	// RequestTimeout bounds the work on a request, but for a breakdown, which lasts while its receiver keeps reading. Zero
 	// means 30 seconds.
 	RequestTimeout time.Duration
-	// Observer learns what the server does. Nil means none.
+	// Observer receives the events of the server. Nil means no observer.
 	Observer Observer
 	// TracerProvider makes a span for each request to an operation and for its uses of the database. Nil means none.
 	TracerProvider trace.TracerProvider

@@ -35,8 +35,8 @@ type Report struct {
 type Audit struct {
 	// Finding is called for each error, with the row; the organization is empty for damage of the database.
 	Finding func(organization, what string)
-	// Notice is called for what is allowed and worth a look: a lease that was billed for another time than its interval, and a State of
-	// Against that the books contain. It may be nil.
+	// Notice is called for each lease whose billed duration differs from its interval, which is allowed, and for each State of Against
+	// that the books contain. It may be nil.
 	Notice func(organization, what string)
 	// Report is called for each organization.
 	Report func(Report)
@@ -76,7 +76,7 @@ type auditor struct {
 	against map[string][]State // of organizations that are still to come
 	states  []State            // of the organization, by Seq, as far as their entries are still to come
 	kept    int64              // the last entry up to which the ledger is known to be as it was, by a state
-	broken  int64              // the first entry whose digest is not its own; 0 for none
+	broken  int64              // the first entry whose stored digest is wrong; 0 if all are right
 	digests billing.Digest     // of the entries so far, computed without the stored digests
 
 	current  *Report
@@ -120,8 +120,8 @@ func (s *sums) add(other *sums) {
 	}
 }
 
-// standFor reports whether a row with these sums is what the store keeps of leases that add up to other: a counter of resources that is
-// full stays at billing.MaxCounter.
+// standFor reports whether the store would keep these sums for leases that add up to other. A full counter of resources stays at
+// billing.MaxCounter.
 func (s *sums) standFor(other *sums) bool {
 	for i := range s {
 		full := i < 3 && s[i].Cmp(maxCounter) == 0 && other[i].Cmp(maxCounter) > 0

@@ -436,8 +436,8 @@ func columnsOf[T any](fields []billing.Field[T]) map[string]any {
 	return columns
 }
 
-// Whichever value of an entry, of its lease or of its organization changes, the digest is not that of the entry any more. The first entry
-// whose digest is off is the one that was changed, or follows the one that is missing now.
+// If a value of an entry, of its lease or of its organization changes, the digest of the entry is wrong. The first entry with a wrong
+// digest is the changed one, or the one after a missing entry.
 func TestDigests(t *testing.T) {
 	inLedger := func(fields map[string]any) map[string]any {
 		fields["org_id"] = bytes.Repeat([]byte{0x77}, len(billing.ID{}))

@@ -36,7 +36,7 @@ func Open(ctx context.Context, url string) (*Database, error) {
 	return OpenWith(ctx, url, Opening{Create: true})
 }
 
-// Opening says what may be done to a database in order to open it.
+// Opening has the permissions of an open: whether books may be made or changed.
 type Opening = driver.Opening
 
 // OpenWith opens the database, given as for Open, as far as the opening allows, and brings its schema up to date. It fails with ErrInvalid

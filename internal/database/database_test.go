@@ -73,7 +73,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// contents describes all that a database has, so that a change of it is seen.
+// contents returns a description of every table and row of a database, by which a test notices changes.
 func contents(t *testing.T, url string) string {
 	t.Helper()
 	if file, ok := strings.CutPrefix(url, "sqlite:"); ok {
@@ -104,7 +104,7 @@ func raw(t *testing.T, url string) *sql.DB {
 	return db
 }
 
-// Books are made only on request, and only on request beside tables of another program. Whatever is refused changes nothing.
+// OpenWith makes books only on request, and beside the tables of another program only on a second request. A refusal changes nothing.
 func TestOpenWith(t *testing.T) {
 	empty, others := "", `CREATE TABLE accounts (id INTEGER); INSERT INTO accounts VALUES (1)`
 	otherMigrations := others + `; CREATE TABLE goose_db_version (id INTEGER, version_id INTEGER)`

@@ -11,11 +11,11 @@ import (
 
 // Writes has the numbers of writes since the database was opened.
 type Writes struct {
-	Calls      int64         // of Write. Those that come at the same time share a transaction
-	InProgress int64         // calls that are queued, or whose transaction runs
-	Committed  int64         // transactions, also those of organizations and tokens
-	RolledBack int64         // transactions that would have changed nothing, or that were refused
-	Failed     int64         // transactions that the database could not commit for now
+	Calls      int64         // calls of Write; concurrent calls share a transaction
+	InProgress int64         // calls that are queued or being committed
+	Committed  int64         // committed transactions, including those for organizations and tokens
+	RolledBack int64         // transactions without a change, and refused ones
+	Failed     int64         // transactions that the database could not commit at the time
 	Busy       time.Duration // of all transactions together
 }
 

@@ -1,4 +1,4 @@
-// Package metrics makes metrics for Prometheus of what a server does:
+// Package metrics exports the activity of a server as Prometheus metrics:
 //
 //	m := metrics.New()
 //	s, err := server.Open(ctx, server.Config{Database: "sqlite:billing.db", Observer: m})
@@ -25,7 +25,7 @@ import (
 
 const namespace = "harmont_billing"
 
-// other is the operation of requests that are for none of the contract.
+// other labels requests that match no operation of the contract.
 const other = "other"
 
 // requestSeconds bounds the buckets of the duration of a request, in seconds. A balance takes less than the first, a large breakdown more

@@ -18,7 +18,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/server/metrics"
 )
 
-// served is a server whose metrics are gathered.
+// served is a running server with a registry that gathers its metrics.
 type served struct {
 	t       *testing.T
 	url     string
@@ -160,7 +160,7 @@ func TestWritesAreCounted(t *testing.T) {
 	}
 }
 
-// Whoever asks for other organizations, paths and methods makes no further time series.
+// Requests for unknown organizations, paths and methods add no time series.
 func TestSeriesAreBounded(t *testing.T) {
 	s := serve(t, "")
 	ask := func(from, to int) int {
