@@ -34,7 +34,7 @@ type failures struct {
 	known   map[billing.TokenHash]struct{} // tokens that were valid when they were used last
 }
 
-// failingAddress is an address with requests that failed, or that are being checked.
+// failingAddress is an address with requests that failed.
 type failingAddress struct {
 	free     time.Time // when the address may make failureBurst requests at once again
 	quiet    bool      // whether the log had a line within failureLogInterval
@@ -67,28 +67,26 @@ func (f *failures) setKnown(token billing.TokenHash, valid bool) {
 	f.known[token] = struct{}{}
 }
 
-// take counts a request of the address as failed, until giveBack says that it is not. It reports false, and counts nothing, if the
-// address has failed too often.
-func (f *failures) take(address netip.Prefix, now time.Time) bool {
+// allows reports whether a request of the address may be checked, because the address has not failed too often. Requests that are being
+// checked do not count yet, so that any number of clients may show valid tokens at the same time.
+func (f *failures) allows(address netip.Prefix, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.addresses[address]
+	return !ok || a.free.Sub(now) <= (failureBurst-1)*failureInterval
+}
+
+// count counts a failed request of the address.
+func (f *failures) count(address netip.Prefix, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a := f.of(address)
 	if a.free.Before(now) {
 		a.free = now
 	}
-	if a.free.Sub(now) > (failureBurst-1)*failureInterval {
-		return false
+	if latest := now.Add(failureBurst * failureInterval); a.free.Before(latest) { // many may have been checked at the same time
+		a.free = a.free.Add(failureInterval)
 	}
-	a.free = a.free.Add(failureInterval)
-	return true
-}
-
-// giveBack undoes take.
-func (f *failures) giveBack(address netip.Prefix) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a := f.of(address)
-	a.free = a.free.Add(-failureInterval)
 }
 
 // logs reports whether the failed request has a line in the log. The others are counted, and have one line together.

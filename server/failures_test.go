@@ -98,11 +98,43 @@ func TestFailedAuthenticationsAreLimited(t *testing.T) {
 	})
 }
 
+// slowDirectory takes its time, so that requests are checked at the same time.
+type slowDirectory struct{ directory }
+
+func (*slowDirectory) Grant(context.Context, billing.TokenHash, string) (billing.Grant, error) {
+	time.Sleep(time.Second)
+	return billing.Grant{Role: billing.RoleRead, Organization: &billing.Organization{}}, nil
+}
+
+// Any number of clients of one address may show valid tokens at the same time, such as those of a proxy after a restart of the server.
+func TestValidTokensAreNotLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := slog.New(slog.DiscardHandler)
+		s := &Server{log: logger, failures: newFailures(logger), service: billing.NewService(&slowDirectory{}, billing.StandardRates), requestTimeout: time.Hour}
+		if err := s.route(Config{}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 * failureBurst {
+			go func() {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v0/billing/balance/acme", http.NoBody)
+				r.Header.Set("Authorization", fmt.Sprintf("Bearer hmt_%d", i))
+				w := httptest.NewRecorder()
+				s.Handler().ServeHTTP(w, r)
+				if w.Code != http.StatusOK {
+					t.Errorf("client %d gets %d %s", i, w.Code, w.Body)
+				}
+			}()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+	})
+}
+
 // The memory for addresses and tokens is bounded.
 func TestFailuresAreForgotten(t *testing.T) {
 	f := newFailures(slog.New(slog.DiscardHandler))
 	for i := range maxAddresses + 10 {
-		f.take(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), time.Now())
+		f.count(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), time.Now())
 		f.setKnown(billing.TokenHash{byte(i >> 16), byte(i >> 8), byte(i)}, true)
 	}
 	if len(f.addresses) > maxAddresses || len(f.known) > maxKnownTokens {

@@ -138,10 +138,11 @@ func (s *Server) authenticate(ctx context.Context, c echo.Context) (billing.Gran
 	if len(c.Request().Header[echo.HeaderAuthorization]) == 0 { // it is no guess, and costs no more than to be refused for other reasons
 		return fails(billing.ErrUnauthorized)
 	}
-	if !s.failures.take(address, time.Now()) {
+	if !s.failures.allows(address, time.Now()) {
 		return fails(fail(gen.CodeRateLimited, ""))
 	}
 	if !formed || known {
+		s.failures.count(address, time.Now())
 		return fails(billing.ErrUnauthorized)
 	}
 	grant, err := s.service.Authenticate(ctx, hash, c.Param("org"))
@@ -149,9 +150,9 @@ func (s *Server) authenticate(ctx context.Context, c echo.Context) (billing.Gran
 	case err == nil:
 		s.failures.setKnown(hash, true)
 	case errors.Is(err, billing.ErrUnauthorized):
+		s.failures.count(address, time.Now())
 		return fails(err)
 	}
-	s.failures.giveBack(address)
 	return grant, err
 }
 
