@@ -8,12 +8,33 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
+
+// sharedLog is a log that several goroutines may write.
+type sharedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *sharedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// take returns and removes what the log has.
+func (l *sharedLog) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
 
 // directory knows some tokens, and counts how often it is asked.
 type directory struct {
@@ -36,7 +57,7 @@ func (*directory) Head(context.Context, billing.ID) (billing.Head, error) { retu
 // Tokens that were valid before and other addresses are served, and a token is forgotten once it is revoked.
 func TestFailedAuthenticationsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log sharedLog
 		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 		d := &directory{valid: map[billing.TokenHash]bool{hashToken("hmt_good"): true, hashToken("hmt_new"): true}}
 		s := &Server{log: logger, failures: newFailures(logger), service: billing.NewService(d, billing.StandardRates), requestTimeout: time.Hour}
@@ -84,13 +105,12 @@ func TestFailedAuthenticationsAreLimited(t *testing.T) {
 		d.valid = nil
 		want("a token that was revoked", ask(elsewhere, "Bearer hmt_good"), 401)
 		want("the same from an address that has failed too often", ask(here, "Bearer hmt_good"), 429)
-		if lines := strings.Count(log.String(), "\n"); lines != 2 { // one for each address
-			t.Errorf("the log has %d lines:\n%s", lines, log.String())
+		if text := log.take(); strings.Count(text, "\n") != 2 { // a line for each address
+			t.Errorf("the log has\n%s", text)
 		}
-		log.Reset()
 		time.Sleep(failureLogInterval)
 		synctest.Wait()
-		if text := log.String(); !strings.Contains(text, "address=192.0.2.1/32 count=1003") || strings.Count(text, "\n") != 1 {
+		if text := log.take(); !strings.Contains(text, "address=192.0.2.1/32 count=1003") || strings.Count(text, "\n") != 1 {
 			t.Errorf("after a while the log has\n%s", text)
 		}
 		d.valid = map[billing.TokenHash]bool{hashToken("hmt_good"): true}
