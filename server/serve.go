@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,16 +36,10 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		// Its answer to OPTIONS * has no x-request-id.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		ConnState: func(conn net.Conn, state http.ConnState) {
-			if c, ok := conn.(*serverConn); ok {
-				c.stateIs(state)
-			}
-		},
 	}
 	failed := make(chan error, len(listeners))
-	open := &connections{limit: s.connections, open: map[*serverConn]struct{}{}}
 	for _, listener := range listeners {
-		go func() { failed <- httpServer.Serve(serverListener{listener, s, open}) }()
+		go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
 	}
 	select {
 	case err := <-failed:
@@ -64,49 +57,20 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 type serverListener struct {
 	net.Listener
 	server *Server
-	open   *connections
 }
 
 func (l serverListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		c := &serverConn{Conn: conn, server: l.server, open: l.open}
-		if l.open.add(c) {
-			return c, nil
-		}
-		// The answer fits into the send buffer of the connection, so the write does not block.
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_ = c.refuse(http.StatusServiceUnavailable, gen.CodeUnavailable, "", "Retry-After: "+strconv.Itoa(retryAfter)+"\r\n")
-		_ = conn.Close()
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	return &serverConn{Conn: conn, server: l.server}, nil
 }
 
 type serverConn struct {
 	net.Conn
 	server        *Server
-	open          *connections
-	idleSince     atomic.Int64 // in nanoseconds since 1970; 0 during a request
 	writeDeadline time.Time
-}
-
-// stateIs records the state of the connection that net/http reports.
-func (c *serverConn) stateIs(state http.ConnState) {
-	switch state {
-	case http.StateIdle:
-		c.idleSince.Store(time.Now().UnixNano())
-	case http.StateActive, http.StateHijacked:
-		c.idleSince.Store(0)
-	case http.StateNew, http.StateClosed: // add and Close have noted it
-	}
-}
-
-// Close closes the connection.
-func (c *serverConn) Close() error {
-	c.open.remove(c)
-	return c.Conn.Close()
 }
 
 // SetWriteDeadline leaves a deadline that is at most a second earlier as it is: net/http moves it on with every request, and the
@@ -140,15 +104,6 @@ func (c *serverConn) Write(b []byte) (int, error) {
 	if !refused {
 		return c.Conn.Write(b)
 	}
-	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
-	if err := c.refuse(status, gen.CodeBadRequest, text, ""); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// refuse writes an answer with the envelope past net/http. The headers each end with a line break.
-func (c *serverConn) refuse(status int, code gen.ErrorCode, text, headers string) error {
 	id := billing.NewID().String()
 	docURL := c.server.docURL
 	if docURL == "" { // which host was asked for is not known
@@ -158,10 +113,13 @@ func (c *serverConn) refuse(status int, code gen.ErrorCode, text, headers string
 		}
 		docURL = c.server.ownDocURL(host, false)
 	}
-	refusal := envelope(gen.ErrorInfoOf(code), text, id, docURL)
+	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
+	refusal := envelope(gen.ErrorInfoOf(gen.CodeBadRequest), text, id, docURL)
 	body := httpserver.AppendError(nil, &refusal)
-	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n%sConnection: close\r\n\r\n",
-		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id, headers)
-	_, err := c.Conn.Write(append([]byte(answer), body...))
-	return err
+	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n",
+		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id)
+	if _, err := c.Conn.Write(append([]byte(answer), body...)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
