@@ -105,7 +105,7 @@ var calls = []struct {
 	},
 }
 
-// allocations returns the allocations of a call of the client divided by those of a call by hand.
+// allocations returns the ratio of the allocations of a client call to those of the same call with net/http and encoding/json.
 func allocations(byClient, byHand func()) float64 {
 	return testing.AllocsPerRun(20, byClient) / testing.AllocsPerRun(20, byHand)
 }

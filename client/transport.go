@@ -29,7 +29,7 @@ func do[T any](ctx context.Context, c *Client, opts []Option, req *http.Request,
 	return out, err
 }
 
-// doWithHeader is do for an operation whose result is also in a header.
+// doWithHeader works like do and also returns the header of the answer, for operations that report a part of the result there.
 func doWithHeader[T any](ctx context.Context, c *Client, opts []Option, req *http.Request, err error) (*T, http.Header, error) {
 	if err == nil {
 		c, err = c.withOptions(opts)

@@ -187,7 +187,7 @@ func TestSystemdLearnsTheState(t *testing.T) {
 	equal(t, "the second message", next(), "WATCHDOG=1")
 	equal(t, "the third message", next(), "WATCHDOG=1")
 
-	// A server whose file is gone is not ready, so that its watchdog runs out.
+	// A server whose database file was moved away is not ready and stops notifying systemd, so the watchdog of systemd expires.
 	database := filepath.Join(p.dir, "billing.db")
 	if err := os.Rename(database, database+".away"); err != nil {
 		t.Fatal(err)

@@ -85,7 +85,8 @@ func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs a command in this process, whose environment and working folder are the command's meanwhile. No test is parallel.
+// run runs a command in the process of the test. It sets the environment and the working folder of this process for the command and
+// restores them afterwards, so no test of this package may be parallel.
 func (p program) run(args ...string) result {
 	p.t.Helper()
 	if p.credential != nil { // the process of another user
@@ -112,7 +113,7 @@ func (p program) run(args ...string) result {
 	return result{stdout.String(), stderr.String(), status}
 }
 
-// enter gives this process the environment and the working folder of the program, and returns what takes them back.
+// enter sets the environment and the working folder of this process to those of the program. The caller must call leave to restore them.
 func (p program) enter() (leave func()) {
 	p.t.Helper()
 	folder, err := os.Getwd()

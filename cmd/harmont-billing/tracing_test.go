@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector is an OpenTelemetry collector that keeps what it gets.
+// collector is an OpenTelemetry collector that keeps the requests it receives.
 type collector struct {
 	*httptest.Server
 	mu       sync.Mutex
