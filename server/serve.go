@@ -26,6 +26,7 @@ const shutdownTime = 10 * time.Second
 // ends. Then it lets requests under way finish, for at most ten seconds, and returns nil, or an error where some were cut
 // off. It closes the listeners, and all of them if one fails.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	open := newConnections(s.connections)
 	httpServer := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -36,10 +37,11 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		// Its answer to OPTIONS * has no x-request-id.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ConnState:                    open.setState,
 	}
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
-		go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
+		go func() { failed <- httpServer.Serve(serverListener{listener, s, open}) }()
 	}
 	select {
 	case err := <-failed:
@@ -57,20 +59,37 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 type serverListener struct {
 	net.Listener
 	server *Server
+	open   *connections
 }
 
+// Accept returns the next connection that may be served. It refuses clients that have one too many.
 func (l serverListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &serverConn{Conn: conn, server: l.server, open: l.open}
+		if l.open.add(c) {
+			return c, nil
+		}
+		// The answer fits into the kernel's buffer, so this waits for no client.
+		_ = c.refuse(http.StatusServiceUnavailable, gen.CodeUnavailable, "", "Retry-After: "+strconv.Itoa(retryAfter)+"\r\n")
+		_ = conn.Close()
 	}
-	return &serverConn{Conn: conn, server: l.server}, nil
 }
 
 type serverConn struct {
 	net.Conn
 	server        *Server
+	open          *connections
 	writeDeadline time.Time
+}
+
+// Close closes the connection and makes room for another one.
+func (c *serverConn) Close() error {
+	c.open.remove(c)
+	return c.Conn.Close()
 }
 
 // SetWriteDeadline leaves a deadline that is at most a second earlier as it is: net/http moves it on with every request, and the
@@ -104,6 +123,15 @@ func (c *serverConn) Write(b []byte) (int, error) {
 	if !refused {
 		return c.Conn.Write(b)
 	}
+	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
+	if err := c.refuse(status, gen.CodeBadRequest, text, ""); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// refuse writes an answer with the envelope past net/http, and with more headers, each of which ends with a line break.
+func (c *serverConn) refuse(status int, code gen.ErrorCode, text, headers string) error {
 	id := billing.NewID().String()
 	docURL := c.server.docURL
 	if docURL == "" { // which host was asked for is not known
@@ -113,13 +141,10 @@ func (c *serverConn) Write(b []byte) (int, error) {
 		}
 		docURL = c.server.ownDocURL(host, false)
 	}
-	text := "the request cannot be read: " + strings.ToLower(http.StatusText(status))
-	refusal := envelope(gen.ErrorInfoOf(gen.CodeBadRequest), text, id, docURL)
+	refusal := envelope(gen.ErrorInfoOf(code), text, id, docURL)
 	body := httpserver.AppendError(nil, &refusal)
-	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n",
-		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id)
-	if _, err := c.Conn.Write(append([]byte(answer), body...)); err != nil {
-		return 0, err
-	}
-	return len(b), nil
+	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n%sConnection: close\r\n\r\n",
+		status, http.StatusText(status), echo.MIMEApplicationJSON, len(body), id, headers)
+	_, err := c.Conn.Write(append([]byte(answer), body...))
+	return err
 }

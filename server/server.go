@@ -90,6 +90,7 @@ type Server struct {
 	failures       *failures
 	bodies         *bodyBudget
 	streams        *streamBudget
+	connections    int // how many clients may have
 	handler        http.Handler
 }
 
@@ -129,7 +130,8 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		log: config.Logger, docURL: config.DocURL, basePath: basePath, requestTimeout: config.RequestTimeout, bodyTime: bodyTime,
 		observer:  config.Observer,
 		bodyStall: bodyStall, bodies: newBodyBudget(receivingBytes, decodingBytes, overloadWait),
-		streams: newStreamBudget(streamsOfToken, streamsOfOrganization, overloadWait),
+		streams:     newStreamBudget(streamsOfToken, streamsOfOrganization, overloadWait),
+		connections: connectionLimit(openFiles()),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
