@@ -58,8 +58,8 @@ NO_POINTER_CHECKS = $(patsubst %,-gcflags=%=-d=checkptr=0,modernc.org/libc moder
 TEST_FLAGS = -count=1 -vet=off -ldflags=-s -p 5 -parallel 4
 LONGEST = ./internal/store ./internal/store/postgres ./web ./client ./internal/conformance ./server ./cmd/harmont-billing ./internal/crashtest
 # The tests that have a long form, which TEST_LONG asks for.
-LONG_FORMS = Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike
-LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/audit ./client ./server ./web
+LONG_FORMS = Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike|Replicas|Reference
+LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/store/postgres ./internal/audit ./client ./server ./web
 
 # A high GOGC spends memory to save the processor time of garbage collection.
 .PHONY: test
@@ -91,7 +91,7 @@ bench: build ## Measure against yardsticks, SIZE=small, medium or full, ONLY=bal
 # One may want it to run all night, so it takes the time that it needs; every wait in it has an end.
 .PHONY: soak
 soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each, then look for leaks for SOAK_TIME (1m)
-	SOAK_ROUNDS=$(SOAK_ROUNDS) SOAK_TIME=$(SOAK_TIME) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full|Leaks'
+	TEST_LONG=1 SOAK_ROUNDS=$(SOAK_ROUNDS) SOAK_TIME=$(SOAK_TIME) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full|Leaks'
 
 .PHONY: check
 check: check-generate check-format check-modules vet lint check-contract check-imports ## Check all but the tests

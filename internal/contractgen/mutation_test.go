@@ -573,9 +573,7 @@ func sum(groups [][]mutation) (n int) {
 // Each property that an answer may have is asked for by the compiler once it is removed from the contract, or the answers go
 // without it: the server makes values of the generated types and writes no key by hand.
 func TestRemovedProperties(t *testing.T) {
-	if !testlong.Asked() {
-		t.Skip("each removed property is a build of the server, so they are in make test-long")
-	}
+	testlong.Only(t, "each removed property is a build of the server")
 	d, err := load(filepath.Join(root, "openapi.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -612,9 +610,7 @@ func TestRemovedProperties(t *testing.T) {
 // No code of the server checks the bounds of answers, because the domain keeps them. The check of a server against the contract finds an
 // answer outside of its bounds.
 func TestBoundsOfAnswers(t *testing.T) {
-	if !testlong.Asked() {
-		t.Skip("it builds the program once more, so it is in make test-long")
-	}
+	testlong.Only(t, "it builds the program once more")
 	for name, change := range map[string]func(*yaml.Node){
 		"maximum":  setScalar("-1000000", "components", "schemas", "UsageBreakdownBuild", "properties", "total_cents", "maximum"),
 		"minimum":  setScalar("1", "components", "schemas", "UsageSeriesBucket", "properties", "cpu_seconds", "minimum"),

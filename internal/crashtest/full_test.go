@@ -74,9 +74,7 @@ func (l *load) starve() {
 }
 
 func TestDiskFullSQLite(t *testing.T) {
-	if !testlong.Asked() {
-		t.Skip("it fills a disk several times, so it is in make test-long; make test has TestFileSizeLimitSQLite")
-	}
+	testlong.Only(t, "it fills a disk several times")
 	inParts(t, func(t *testing.T, rounds int) {
 		d := newDisk(t, "128m")
 		l := newLoad(t, "sqlite:"+filepath.Join(d.folder, "billing.db"), newRandom(t), "acme", "globex", "initech")
@@ -131,6 +129,7 @@ func TestFileSizeLimitSQLite(t *testing.T) {
 }
 
 func TestDiskFullPostgreSQL(t *testing.T) {
+	testlong.Only(t, "it fills a disk several times")
 	inParts(t, func(t *testing.T, rounds int) {
 		d := newDisk(t, "256m")
 		t.Setenv("TMPDIR", d.folder) // where the cluster is made

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
 // The network between a server and PostgreSQL loses all packets without an error. The locks of the server then block another server,
 // until PostgreSQL ends the transaction.
 func TestPostgreSQLUnreachable(t *testing.T) {
+	testlong.Only(t, "it writes until PostgreSQL ends a transaction that nobody continues")
 	t.Parallel()
 	database := pgtest.Database(t)
 	l := newLoad(t, database, newRandom(t), "acme", "globex", "initech")

@@ -2,7 +2,10 @@
 // long form repeats the same checks more often, with more data.
 package testlong
 
-import "os"
+import (
+	"os"
+	"testing"
+)
 
 // env asks for the long form when it is set to anything.
 const env = "TEST_LONG"
@@ -16,4 +19,13 @@ func Pick(quick, long int) int {
 		return long
 	}
 	return quick
+}
+
+// Only skips the test where the long form is not asked for, because it takes too much time for a developer who waits. The reason says
+// what it spends the time on.
+func Only(t testing.TB, reason string) {
+	t.Helper()
+	if !Asked() {
+		t.Skip(reason + ", so it is in make test-long")
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/store"
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
 // flock is a primary and its replicas, with a database for one test. All tests have the same servers.
@@ -37,26 +38,35 @@ type flock struct {
 func TestReplicas(t *testing.T) {
 	t.Parallel() // these tests mostly wait
 	primary := pgtest.Start(t, pgtest.NoSync)
-	replicas := []*pgtest.Cluster{primary.Replica(t), primary.Replica(t)}
+	replicas := []*pgtest.Cluster{primary.Replica(t)}
+	if testlong.Asked() {
+		replicas = append(replicas, primary.Replica(t))
+	}
 	in := func(test func(*flock)) func(*testing.T) {
 		return func(t *testing.T) { test(newFlock(t, primary, replicas)) }
 	}
+	inLong := func(test func(*flock)) func(*testing.T) {
+		return func(t *testing.T) {
+			testlong.Only(t, "it waits for a replica to lag, or for servers to stop and start")
+			in(test)(t)
+		}
+	}
 	t.Run("Running", func(t *testing.T) {
-		for name, test := range map[string]func(*flock){
-			"Answer": replicasAnswer, "ThatFallsSilent": replicaThatFallsSilent, "UnderLoad": replicaUnderLoad,
+		for name, test := range map[string]func(*testing.T){
+			"Answer": in(replicasAnswer), "ThatFallsSilent": in(replicaThatFallsSilent), "UnderLoad": inLong(replicaUnderLoad),
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				in(test)(t)
+				test(t)
 			})
 		}
 	})
 	// These stop servers that the others need.
-	t.Run("ThatLags", in(replicaThatLags))
-	t.Run("ThatStops", in(replicaThatStops))
 	t.Run("ThatComesLater", in(replicaThatComesLater))
-	t.Run("WithoutPrimary", in(replicaWithoutPrimary))
-	t.Run("ThatIsNone", in(replicaThatIsNone)) // the last one, since a replica becomes a primary
+	t.Run("ThatLags", inLong(replicaThatLags))
+	t.Run("ThatStops", inLong(replicaThatStops))
+	t.Run("WithoutPrimary", inLong(replicaWithoutPrimary))
+	t.Run("ThatIsNone", inLong(replicaThatIsNone)) // the last one, since a replica becomes a primary
 }
 
 func newFlock(t *testing.T, primary *pgtest.Cluster, replicas []*pgtest.Cluster) *flock {
