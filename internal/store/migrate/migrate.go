@@ -7,18 +7,20 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/pressly/goose/v3"
 )
 
-// Up applies the migrations in the folder "migrations" that the database does not have yet. It fails if the database has a newer
-// schema version than the newest of them.
+// Up applies the migrations in the folder "migrations" that the database does not have yet, each in a transaction. It fails if the
+// database has a newer schema version than the newest of them.
 func Up(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) error {
-	folder, err := fs.Sub(files, "migrations")
+	migrations, err := read(files)
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(dialect, db, folder, options...)
+	provider, err := goose.NewProvider(dialect, db, nil,
+		append(options, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(migrations...))...)
 	if err != nil {
 		return err
 	}
@@ -42,6 +44,31 @@ func Up(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, opt
 		return errNewer(have, known)
 	}
 	return nil
+}
+
+// read returns the migrations. Both databases run all statements of a file at once, so nothing has to split the file into statements.
+func read(files fs.FS) (migrations []*goose.Migration, err error) {
+	names, err := fs.Glob(files, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, err
+		}
+		statements, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		migrations = append(migrations, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
+				return fmt.Errorf("%s: %w", path.Base(name), err)
+			}
+			return nil
+		}}, nil))
+	}
+	return migrations, nil
 }
 
 // Newest returns the version of the newest migration in the folder "migrations".

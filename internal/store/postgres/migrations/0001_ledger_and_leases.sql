@@ -1,6 +1,5 @@
 -- Times are microseconds since 1970 UTC, money is cents.
 
--- +goose Up
 CREATE TABLE organizations (
     org_id     UUID NOT NULL PRIMARY KEY,
     slug       TEXT COLLATE "C" NOT NULL UNIQUE,
@@ -99,13 +98,11 @@ CREATE TABLE usage_hours (
 
 -- The triggers look at nothing but their row, so they hold on every shard as well.
 
--- +goose StatementBegin
 CREATE FUNCTION harmont_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
 END
 $$;
--- +goose StatementEnd
 
 CREATE TRIGGER ledger_entries_are_kept BEFORE UPDATE OR DELETE ON ledger_entries
     FOR EACH ROW EXECUTE FUNCTION harmont_refuse('the ledger is append-only');

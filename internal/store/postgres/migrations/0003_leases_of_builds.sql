@@ -1,5 +1,3 @@
--- +goose Up
-
 -- A breakdown lists the builds of a window from the first, and finds what is left of their leases by the second. The condition
 -- always holds, and only queries for windows imply it: of an organization that its statistics do not know yet, PostgreSQL takes
 -- any index for good enough to find a lease, and would read all that the organization has.

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- A debit without a lease is history of another system.
 ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_check;
 ALTER TABLE ledger_entries ADD CONSTRAINT ledger_entries_lease_check CHECK (lease_id IS NULL OR source = 'vm_lease_debit');

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Of a database that is distributed, Citus takes these settings; PostgreSQL ignores them. The triggers look only at their own row.
 SET LOCAL citus.enable_unsafe_triggers = on;
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';

@@ -1,6 +1,5 @@
 -- Ids are the 16 bytes of a UUID, times are microseconds since 1970 UTC, money is cents.
 
--- +goose Up
 CREATE TABLE organizations (
     org_id     BLOB    NOT NULL PRIMARY KEY CHECK (length(org_id) = 16),
     slug       TEXT    NOT NULL UNIQUE,
@@ -97,22 +96,17 @@ CREATE TABLE usage_hours (
     PRIMARY KEY (org_id, hour_start)
 ) STRICT, WITHOUT ROWID;
 
--- +goose StatementBegin
 CREATE TRIGGER ledger_entries_are_not_updated BEFORE UPDATE ON ledger_entries
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER ledger_entries_are_not_deleted BEFORE DELETE ON ledger_entries
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only');
 END;
--- +goose StatementEnd
 
 -- INSERT OR REPLACE removes the rows that it collides with without asking the trigger before.
--- +goose StatementBegin
 CREATE TRIGGER ledger_entries_are_not_replaced BEFORE INSERT ON ledger_entries
 WHEN EXISTS (SELECT 1 FROM ledger_entries WHERE org_id = NEW.org_id AND seq = NEW.seq)
     OR EXISTS (SELECT 1 FROM ledger_entries WHERE org_id = NEW.org_id AND entry_id = NEW.entry_id)
@@ -121,35 +115,26 @@ WHEN EXISTS (SELECT 1 FROM ledger_entries WHERE org_id = NEW.org_id AND seq = NE
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER billed_leases_are_not_updated BEFORE UPDATE ON leases
 WHEN OLD.finished_at IS NOT NULL
 BEGIN
     SELECT RAISE(ABORT, 'a billed lease does not change');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER leases_keep_their_keys BEFORE UPDATE OF org_id, lease_id, job_id ON leases
 BEGIN
     SELECT RAISE(ABORT, 'a recorded lease keeps its ids');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER leases_are_not_replaced BEFORE INSERT ON leases
 WHEN EXISTS (SELECT 1 FROM leases WHERE org_id = NEW.org_id AND lease_id = NEW.lease_id AND finished_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM leases WHERE org_id = NEW.org_id AND job_id = NEW.job_id AND lease_id <> NEW.lease_id)
 BEGIN
     SELECT RAISE(ABORT, 'a recorded lease is kept');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER leases_are_not_deleted BEFORE DELETE ON leases
 BEGIN
     SELECT RAISE(ABORT, 'a recorded lease is kept');
 END;
--- +goose StatementEnd

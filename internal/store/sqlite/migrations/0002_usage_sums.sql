@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The sums over the finished leases that started in the day, hour or minute beginning at start_at; span is its length in
 -- microseconds. Whoever sums a window reads the fewest spans that make it up, and leases for less than a minute at its ends.
 CREATE TABLE usage_sums (

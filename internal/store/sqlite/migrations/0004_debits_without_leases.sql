@@ -1,5 +1,3 @@
--- +goose Up
-
 -- A debit without a lease is history of another system. SQLite cannot change a constraint, so the table is made anew.
 CREATE TABLE new_ledger_entries (
     org_id              BLOB    NOT NULL REFERENCES ledger_heads (org_id),
@@ -27,22 +25,17 @@ CREATE UNIQUE INDEX ledger_entries_by_id ON ledger_entries (org_id, entry_id);
 CREATE UNIQUE INDEX ledger_entries_by_lease ON ledger_entries (org_id, lease_id) WHERE lease_id IS NOT NULL;
 CREATE UNIQUE INDEX ledger_entries_by_key ON ledger_entries (org_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- +goose StatementBegin
 CREATE TRIGGER ledger_entries_are_not_updated BEFORE UPDATE ON ledger_entries
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER ledger_entries_are_not_deleted BEFORE DELETE ON ledger_entries
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only');
 END;
--- +goose StatementEnd
 
 -- INSERT OR REPLACE removes the rows that it collides with without asking the trigger before.
--- +goose StatementBegin
 CREATE TRIGGER ledger_entries_are_not_replaced BEFORE INSERT ON ledger_entries
 WHEN EXISTS (SELECT 1 FROM ledger_entries WHERE org_id = NEW.org_id AND seq = NEW.seq)
     OR EXISTS (SELECT 1 FROM ledger_entries WHERE org_id = NEW.org_id AND entry_id = NEW.entry_id)
@@ -51,7 +44,6 @@ WHEN EXISTS (SELECT 1 FROM ledger_entries WHERE org_id = NEW.org_id AND seq = NE
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only');
 END;
--- +goose StatementEnd
 
 -- Those who ask for the leases that run find them among any number that have finished.
 CREATE INDEX leases_running ON leases (org_id, started_at, lease_id) WHERE finished_at IS NULL;
