@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
 	"github.com/harmont-dev/harmont-billing/web"
 )
@@ -28,7 +29,12 @@ func TestReference(t *testing.T) {
 		t.Errorf("the answer is %s", answer)
 	}
 	p.shoot("reference-answer")
-	p = open(t, look{dark: true}).visit(s.url + "/docs").until("document.querySelector('.opblock')")
+}
+
+func TestReferenceAtNight(t *testing.T) {
+	testlong.Only(t, "the page has thousands of elements")
+	s := serve(t, server.Config{})
+	p := open(t, look{dark: true}).visit(s.url + "/docs").until("document.querySelector('.opblock')")
 	p.expect("401")
 	tryBalance(p)
 	if answer := p.text(".live-responses-table"); !strings.Contains(answer, `"unauthorized"`) {

@@ -21,19 +21,17 @@ import (
 const (
 	// leakTimeEnv is how long the server of each database is under load.
 	leakTimeEnv = "SOAK_TIME"
-)
-
-var (
 	// warmUp is how many requests of each kind come before the first look: pools are full then, and caches warm.
-	warmUp = testlong.Pick(50, 100)
+	warmUp = 100
 	// looked is how many requests of each kind come at least between the two looks, so that one that leaks stands out.
-	looked = testlong.Pick(3*fewMore, 200)
+	looked = 200
 )
 
 // After many requests, a server at rest has no more goroutines, open files, connections and memory than before.
 func TestNothingLeaks(t *testing.T) {
+	testlong.Only(t, "it sends many requests of each kind")
 	onEachStore(t, func(t *testing.T, database string) {
-		duration := time.Duration(testlong.Pick(0, 20)) * time.Second
+		duration := 20 * time.Second
 		if text := os.Getenv(leakTimeEnv); text != "" {
 			var err error
 			if duration, err = time.ParseDuration(text); err != nil {
