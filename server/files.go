@@ -10,11 +10,13 @@ import (
 // ImportSummary counts the records of an import.
 type ImportSummary = transfer.Summary
 
-// Import reads NDJSON records, as Export writes them, into the database. A bad line is handed to report with its number and
-// left out. Records that are in the database with the same contents change nothing, so a file may be imported again. The
+// ImportOptions say what an import takes, and who learns about single lines.
+type ImportOptions = transfer.Options
+
+// Import reads NDJSON records, as Export writes them, into the database. A bad line is left out. Records that are in the database with the same contents change nothing, so a file may be imported again. The
 // error returned is one that stopped the import.
-func (s *Server) Import(ctx context.Context, r io.Reader, report func(line int, err error)) (ImportSummary, error) {
-	return transfer.Import(ctx, s.service, r, report)
+func (s *Server) Import(ctx context.Context, r io.Reader, options ImportOptions) (ImportSummary, error) {
+	return transfer.Import(ctx, s.service, r, options)
 }
 
 // Export writes organizations, tokens, leases and ledger entries as NDJSON, as of one moment. Importing that into an empty

@@ -242,7 +242,7 @@ func (s *service) importText(text string) server.ImportSummary {
 
 func (s *service) importFrom(r io.Reader) server.ImportSummary {
 	s.t.Helper()
-	summary, err := s.Import(s.t.Context(), r, func(line int, err error) { s.t.Errorf("line %d: %v", line, err) })
+	summary, err := s.Import(s.t.Context(), r, server.ImportOptions{Tokens: true, Bad: func(line int, err error) { s.t.Errorf("line %d: %v", line, err) }})
 	if err != nil {
 		s.t.Fatal(err)
 	}

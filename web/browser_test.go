@@ -577,7 +577,7 @@ func (s *service) token(orgs ...string) string {
 // books imports records.
 func (s *service) books(records string) {
 	s.t.Helper()
-	if _, err := s.Import(s.t.Context(), strings.NewReader(records), func(line int, err error) { s.t.Errorf("line %d: %v", line, err) }); err != nil {
+	if _, err := s.Import(s.t.Context(), strings.NewReader(records), server.ImportOptions{Bad: func(line int, err error) { s.t.Errorf("line %d: %v", line, err) }}); err != nil {
 		s.t.Fatal(err)
 	}
 }

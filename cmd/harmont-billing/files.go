@@ -43,16 +43,22 @@ Keys of a lease may be missing as in the API. A line without a type is a lease
 where it has a cpu_count, and a credit where it has an amount_cents. A lease
 without an amount_cents is billed now, and a credit is dated now; entries keep
 their times. An organization that no line describes is created, and named in the
-summary. A token that was revoked since an earlier import is revoked.
+summary.
+
+A token gives access to the books, so tokens are taken over only with --tokens,
+and each new one is named. A token that was revoked since an earlier import is
+revoked. The first 20 leases that were billed at another amount than the prices
+of this command give are named, and all of them are counted.
 
 A bad line is reported with its number and left out, and the exit status is then
 1. Records that are in the database already change nothing, so a file can be
 imported again.`,
 		Example: `  harmont-billing import leases.ndjson credits.ndjson
-  harmont-billing import --database sqlite:new.db - < books.ndjson`,
+  harmont-billing import --tokens --database sqlite:new.db - < books.ndjson`,
 	}
 	database, beside := databaseFlag(cmd), besideFlag(cmd)
 	rates := ratesFlags(cmd)
+	tokens := cmd.Flags().Bool("tokens", false, "take over tokens, which then give access")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside, Rates: rates}, func(s *server.Server) error {
 			bad := 0
@@ -61,7 +67,7 @@ imported again.`,
 				if err != nil {
 					return err
 				}
-				summary, err := importFrom(cmd.Context(), s, name, input, size, cmd.ErrOrStderr())
+				summary, err := importFrom(cmd.Context(), s, name, input, size, *tokens, cmd.ErrOrStderr())
 				input.Close()
 				bad += summary.Bad
 				_, unwritten := fmt.Fprintln(cmd.OutOrStdout(), describeImport(name, summary))
@@ -97,16 +103,30 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, int64, error) {
 }
 
 func importFrom(
-	ctx context.Context, s *server.Server, name string, input io.Reader, size int64, stderr io.Writer,
+	ctx context.Context, s *server.Server, name string, input io.Reader, size int64, tokens bool, stderr io.Writer,
 ) (server.ImportSummary, error) {
 	bar := newBar(stderr, size, "Importing "+name)
 	defer bar.Exit() //nolint:errcheck // it only clears a line
 	reader := progressbar.NewReader(input, bar)
-	return s.Import(ctx, &reader, func(line int, err error) {
+	report := func(line int, text string) {
 		_ = bar.Clear() // or the report would stand behind it
-		_, _ = fmt.Fprintf(stderr, "%s:%d: %s\n", name, line, printable(err.Error()))
+		_, _ = fmt.Fprintf(stderr, "%s:%d: %s\n", name, line, printable(text))
+	}
+	others := 0
+	return s.Import(ctx, &reader, server.ImportOptions{
+		Tokens:   tokens,
+		Bad:      func(line int, err error) { report(line, err.Error()) },
+		NewToken: report,
+		OtherAmount: func(line int, text string) {
+			if others++; others <= namedOtherAmounts {
+				report(line, text)
+			}
+		},
 	})
 }
+
+// namedOtherAmounts is how many leases with another amount than their cost are named for each file.
+const namedOtherAmounts = 20
 
 // newBar makes a progress bar on a terminal, and an invisible one elsewhere. A negative size is unknown.
 func newBar(w io.Writer, size int64, what string) *progressbar.ProgressBar {
@@ -145,6 +165,9 @@ func describeImport(name string, s server.ImportSummary) string {
 	text := name + ": imported " + strings.Join(parts, ", ")
 	if len(s.Created) > 0 {
 		text += "; created " + strings.Join(s.Created, ", ")
+	}
+	if s.OtherAmounts > 0 {
+		text += "; " + count(int64(s.OtherAmounts), "lease was billed at another amount than its cost", "leases were billed at other amounts than their costs")
 	}
 	if s.Bad > 0 {
 		text += "; left out " + count(int64(s.Bad), "bad line", "bad lines")

@@ -604,7 +604,7 @@ func TestDurationsUnlikeIntervals(t *testing.T) {
 			l := lease(billing.ID{0x40, byte(i)}, billing.Time(i)*billing.Hour, 0)
 			l.JobID, l.FinishedAt, l.DurationSeconds, l.AmountCents = nil, new(l.StartedAt+c.interval), &c.seconds, new(int64(0))
 			ops = append(ops, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
-				ID: billing.ID{0x50, byte(i)}, Source: billing.SourceVMLeaseDebit, LeaseID: l.ID, CreatedAt: billing.TimeOf(time.Now()) + billing.Hour,
+				ID: billing.ID{0x50, byte(i)}, Source: billing.SourceVMLeaseDebit, LeaseID: l.ID, CreatedAt: billing.TimeOf(time.Now()) + billing.Minute,
 			}})
 			if c.says != "" {
 				want = append(want, "leases, lease_id "+l.ID.String()+": it was billed for "+c.says)
@@ -669,7 +669,7 @@ func TestFingerprint(t *testing.T) {
 
 	onEach(t, func(b *books) {
 		_, err := transfer.Import(b.Context(), billing.NewService(b.store, billing.StandardRates), strings.NewReader(export.String()),
-			func(line int, err error) { b.Errorf("line %d: %v", line, err) })
+			transfer.Options{Tokens: true, Bad: func(line int, err error) { b.Errorf("line %d: %v", line, err) }})
 		b.must(err)
 		findings, got := b.verify()
 		if len(findings) != 0 || !reflect.DeepEqual(got, want) {

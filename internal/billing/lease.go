@@ -11,9 +11,10 @@ import (
 // Bounds of leases that another server has billed. Earlier versions of the contract had these bounds, and exports of their books can be
 // imported.
 const (
-	billedMaxCount    = 1_000_000_000 // CPUs or gigabytes
-	billedMaxDuration = 1_000_000_000 // seconds
-	billedMaxText     = 1024          // characters of build_external_id, which need not be a UUID
+	billedMaxCount    = 1_000_000_000           // CPUs or gigabytes
+	billedMaxDuration = 1_000_000_000           // seconds
+	billedMaxText     = 1024                    // characters of build_external_id, which need not be a UUID
+	billedMaxCents    = 100_000_000_000_000_000 // of a lease or an entry: some ninety of these fill a balance
 )
 
 var errNotUUID = errors.New("must be a UUID")
@@ -54,13 +55,8 @@ func (l *Lease) normalize(now Time) error {
 		text := id.String()
 		l.BuildExternalID = &text
 	}
-	latest := now + LeaseFutureToleranceSeconds*Second
-	if l.StartedAt > latest || l.FinishedAt != nil && *l.FinishedAt > latest {
-		field := "started_at"
-		if l.StartedAt <= latest {
-			field = "finished_at"
-		}
-		return Faultf(ErrLeaseInvalid, "%s must not be more than %d seconds ahead of the server's clock", field, LeaseFutureToleranceSeconds)
+	if err := l.checkPast(now); err != nil {
+		return err
 	}
 	if err := l.checkDuration(LeaseDurationSecondsMaximum); err != nil || l.FinishedAt == nil {
 		return err
@@ -71,9 +67,32 @@ func (l *Lease) normalize(now Time) error {
 	return nil
 }
 
-// normalizeBilled checks a lease that another server has billed, and computes a missing duration. It returns the same errors as
-// normalize.
-func (l *Lease) normalizeBilled() error {
+// checkPast checks that the lease did not start or finish after now, as far as clocks agree.
+func (l *Lease) checkPast(now Time) error {
+	if err := checkPast("started_at", l.StartedAt, now); err != nil {
+		return Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	if l.FinishedAt != nil {
+		if err := checkPast("finished_at", *l.FinishedAt, now); err != nil {
+			return Faultf(ErrLeaseInvalid, "%w", err)
+		}
+	}
+	return nil
+}
+
+func checkPast(name string, t, now Time) error {
+	if t > now+LeaseFutureToleranceSeconds*Second {
+		return fmt.Errorf("%s must not be more than %d seconds ahead of the server's clock", name, LeaseFutureToleranceSeconds)
+	}
+	return nil
+}
+
+// normalizeBilled checks a lease that another server has billed by the given time, and computes a missing duration. It returns the same
+// errors as normalize.
+func (l *Lease) normalizeBilled(now Time) error {
+	if err := l.checkPast(now); err != nil {
+		return err
+	}
 	if err := l.checkFields(billedMaxCount, billedMaxCount, billedMaxCount); err != nil {
 		return err
 	}

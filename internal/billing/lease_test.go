@@ -125,7 +125,7 @@ func TestNormalizeBilled(t *testing.T) {
 	l := validLease()
 	l.CPUCount, l.MemoryGB, l.DiskGB, l.BuildExternalID = billedMaxCount, billedMaxCount, billedMaxCount, new("gh-1")
 	l.DurationSeconds = new(int64(billedMaxDuration))
-	if err := l.normalizeBilled(); err != nil || *l.BuildExternalID != "gh-1" || *l.DurationSeconds != billedMaxDuration {
+	if err := l.normalizeBilled(testNow); err != nil || *l.BuildExternalID != "gh-1" || *l.DurationSeconds != billedMaxDuration {
 		t.Errorf("it is %+v, %v", l, err)
 	}
 	for says, change := range map[string]func(*Lease){
@@ -133,10 +133,12 @@ func TestNormalizeBilled(t *testing.T) {
 		"duration_seconds must be 0":          func(l *Lease) { l.DurationSeconds = new(int64(billedMaxDuration + 1)) },
 		"build_external_id must have at most": func(l *Lease) { l.BuildExternalID = new(strings.Repeat("x", billedMaxText+1)) },
 		"finished_at must not be before":      func(l *Lease) { l.FinishedAt = new(l.StartedAt - 1) },
+		"started_at must not be more than":    func(l *Lease) { l.StartedAt = testNow + 10*Minute + 1 },
+		"finished_at must not be more than":   func(l *Lease) { l.FinishedAt = new(testNow + 10*Minute + 1) },
 	} {
 		l := validLease()
 		change(&l)
-		if err := l.normalizeBilled(); !errors.Is(err, ErrLeaseInvalid) || !strings.HasPrefix(err.Error(), says) {
+		if err := l.normalizeBilled(testNow); !errors.Is(err, ErrLeaseInvalid) || !strings.HasPrefix(err.Error(), says) {
 			t.Errorf("got %v; want an ErrLeaseInvalid: %s", err, says)
 		}
 	}

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"errors"
-	"math"
 	"reflect"
 	"time"
 	"unicode/utf8"
@@ -205,16 +204,30 @@ type ImportLease struct {
 	Duplicate bool // whether nothing was done, once applied
 }
 
+// OtherCost returns the cost in cents of a lease that was billed at another amount than the rates give. The cost is nil if it exceeds an
+// int64.
+func (op *ImportLease) OtherCost() (cost *int64, other bool) {
+	l := &op.Lease
+	if l.AmountCents == nil {
+		return nil, false
+	}
+	c, err := op.Rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
+	if err != nil {
+		return nil, true
+	}
+	return &c, c != -*l.AmountCents
+}
+
 // Validate checks the lease independently of the books, and computes a missing duration. It fails with ErrLeaseInvalid.
 func (op *ImportLease) Validate() error {
 	if amount := op.Lease.AmountCents; amount != nil {
 		switch {
 		case op.Lease.FinishedAt == nil:
 			return Faultf(ErrLeaseInvalid, "amount_cents is given, but finished_at is not")
-		case *amount > 0 || *amount == math.MinInt64:
-			return Faultf(ErrLeaseInvalid, "amount_cents of a lease is a debit and must not be above 0")
+		case *amount > 0 || *amount < -billedMaxCents:
+			return Faultf(ErrLeaseInvalid, "amount_cents of a lease is a debit and must be -%d to 0", billedMaxCents)
 		}
-		return op.Lease.normalizeBilled()
+		return op.Lease.normalizeBilled(TimeOf(time.Now()))
 	}
 	return op.Lease.normalize(TimeOf(time.Now()))
 }
@@ -266,8 +279,14 @@ func (op *ImportEntry) Validate() error {
 		return Faultf(ErrAmountInvalid, "amount_cents of a debit must not be above 0")
 	case e.Source != SourceVMLeaseDebit && e.AmountCents <= 0:
 		return Faultf(ErrAmountInvalid, "amount_cents of a credit must be above 0")
+	case e.AmountCents < -billedMaxCents || e.AmountCents > billedMaxCents:
+		return Faultf(ErrAmountInvalid, "amount_cents must be -%[1]d to %[1]d", billedMaxCents)
 	case e.Source != SourceVMLeaseDebit && e.LeaseID != nil:
 		return Faultf(ErrInvalid, "lease_id must be null for a credit")
+	}
+	// Every later entry is dated after the newest one.
+	if err := checkPast("created_at", e.CreatedAt, TimeOf(time.Now())); err != nil {
+		return Faultf(ErrInvalid, "%w", err)
 	}
 	if err := checkText("description", e.Description, PostCreditRequestDescriptionMaxLength); err != nil {
 		return Faultf(ErrInvalid, "%w", err)

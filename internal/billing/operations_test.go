@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A store may apply an operation to one book, give that up, and apply it to another.
@@ -104,7 +105,11 @@ func TestImportEntryValidate(t *testing.T) {
 		kind   error // nil where it is valid
 	}{
 		{"a credit", func(*Entry) {}, nil},
-		{"the largest credit", func(e *Entry) { e.AmountCents = math.MaxInt64 }, nil},
+		{"the largest credit", func(e *Entry) { e.AmountCents = billedMaxCents }, nil},
+		{"too large a credit", func(e *Entry) { e.AmountCents = billedMaxCents + 1 }, ErrAmountInvalid},
+		{"too large a debit", func(e *Entry) { e.Source, e.AmountCents = SourceVMLeaseDebit, -billedMaxCents-1 }, ErrAmountInvalid},
+		{"a clock that is ahead", func(e *Entry) { e.CreatedAt = TimeOf(time.Now()) + 9*Minute }, nil},
+		{"an entry of the future", func(e *Entry) { e.CreatedAt = TimeOf(time.Now()) + 11*Minute }, ErrInvalid},
 		{"a debit", func(e *Entry) { e.Source, e.AmountCents, e.LeaseID = SourceVMLeaseDebit, -1, new(ID) }, nil},
 		{"a debit of nothing", func(e *Entry) { e.Source, e.AmountCents, e.LeaseID = SourceVMLeaseDebit, 0, new(ID) }, nil},
 		{"no source", func(e *Entry) { e.Source = "" }, ErrInvalid},
@@ -136,7 +141,11 @@ func TestImportLeaseValidate(t *testing.T) {
 		{"a running lease", func(l *Lease) { l.FinishedAt = nil }, nil},
 		{"a billed lease", func(l *Lease) { l.AmountCents = new(int64(-5)) }, nil},
 		{"one billed with nothing", func(l *Lease) { l.AmountCents = new(int64(0)) }, nil},
-		{"the largest debit", func(l *Lease) { l.AmountCents = new(int64(-math.MaxInt64)) }, nil},
+		{"the largest debit", func(l *Lease) { l.AmountCents = new(int64(-billedMaxCents)) }, nil},
+		{"too large a debit", func(l *Lease) { l.AmountCents = new(int64(-billedMaxCents - 1)) }, ErrLeaseInvalid},
+		{"a billed lease of the future", func(l *Lease) {
+			l.AmountCents, l.StartedAt, l.FinishedAt = new(int64(-5)), TimeOf(time.Now())+11*Minute, new(TimeOf(time.Now())+12*Minute)
+		}, ErrLeaseInvalid},
 		{"a debit whose cost is no int64", func(l *Lease) { l.AmountCents = new(int64(math.MinInt64)) }, ErrLeaseInvalid},
 		{"a billed lease that adds", func(l *Lease) { l.AmountCents = new(int64(1)) }, ErrLeaseInvalid},
 		{"a billed lease that runs", func(l *Lease) { l.FinishedAt, l.AmountCents = nil, new(int64(-5)) }, ErrLeaseInvalid},

@@ -92,7 +92,7 @@ func open(t *testing.T, database string) service {
 	}
 	t.Cleanup(func() { s.Close() })
 	for _, text := range []string{books(), credits()} {
-		_, err = s.Import(t.Context(), strings.NewReader(text), func(line int, err error) { t.Errorf("line %d: %v", line, err) })
+		_, err = s.Import(t.Context(), strings.NewReader(text), server.ImportOptions{Bad: func(line int, err error) { t.Errorf("line %d: %v", line, err) }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,7 +60,7 @@ var pipelines = []pipeline{
 
 // Importer imports records.
 type Importer interface {
-	Import(ctx context.Context, records io.Reader, report func(line int, err error)) (transfer.Summary, error)
+	Import(ctx context.Context, records io.Reader, options transfer.Options) (transfer.Summary, error)
 }
 
 // Fill imports an organization with the last Days days of usage up to now. The same now gives the same books, but for ids.
@@ -76,7 +76,7 @@ func Fill(ctx context.Context, importer Importer, slug, name string, now time.Ti
 		return err
 	}
 	var lineErrs error
-	_, err := importer.Import(ctx, &records, func(_ int, err error) { lineErrs = errors.Join(lineErrs, err) })
+	_, err := importer.Import(ctx, &records, transfer.Options{Bad: func(_ int, err error) { lineErrs = errors.Join(lineErrs, err) }})
 	return errors.Join(err, lineErrs)
 }
 

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -36,19 +38,42 @@ type Summary struct {
 
 	Created []string // slugs of organizations that a record named before any record described them
 	Bad     int      // lines that were reported and left out
+
+	OtherAmounts int // new leases that were billed at another amount than their cost at the service's rates
+}
+
+// Options say what an import takes, and who learns about single lines. A function may be nil.
+type Options struct {
+	// Tokens says that tokens are taken over, which then give access. Otherwise the line of a token is bad.
+	Tokens bool
+	// Bad is called for each line that is left out, with the reason.
+	Bad func(line int, err error)
+	// NewToken is called for each token that was not in the books before, with a sentence about it.
+	NewToken func(line int, text string)
+	// OtherAmount is called for each new lease that was billed at another amount than its cost, with a sentence about it.
+	OtherAmount func(line int, text string)
 }
 
 // Import reads records and puts them into the books. A bad line is reported with its number and left out; the error
 // returned is one that stopped the import, which can then simply be run again.
-func Import(ctx context.Context, service *billing.Service, r io.Reader, report func(line int, err error)) (Summary, error) {
-	in := &importer{service: service, report: report, orgs: map[string]billing.ID{}, waiting: map[billing.ID]*pending{}}
+func Import(ctx context.Context, service *billing.Service, r io.Reader, options Options) (Summary, error) {
+	if options.Bad == nil {
+		options.Bad = func(int, error) {}
+	}
+	if options.NewToken == nil {
+		options.NewToken = func(int, string) {}
+	}
+	if options.OtherAmount == nil {
+		options.OtherAmount = func(int, string) {}
+	}
+	in := &importer{Options: options, service: service, orgs: map[string]billing.ID{}, waiting: map[billing.ID]*pending{}}
 	err := in.run(ctx, r)
 	return in.summary, err
 }
 
 type importer struct {
+	Options
 	service *billing.Service
-	report  func(line int, err error)
 	summary Summary
 	orgs    map[string]billing.ID
 	waiting map[billing.ID]*pending
@@ -111,7 +136,7 @@ func (in *importer) run(ctx context.Context, r io.Reader) error {
 
 func (in *importer) bad(line int, err error) {
 	in.summary.Bad++
-	in.report(line, err)
+	in.Bad(line, err)
 }
 
 // take handles one line. The error returned is one that stops the import.
@@ -138,7 +163,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 	case typeOrganization:
 		return in.organization(ctx, line)
 	case typeToken:
-		return in.token(ctx, line)
+		return in.token(ctx, number, line)
 	case typeLease:
 		var slug string
 		op := &billing.ImportLease{}
@@ -241,7 +266,7 @@ func (in *importer) flush(ctx context.Context) error {
 			case errs[i] != nil:
 				in.bad(p.lines[i], errs[i])
 			default:
-				in.count(op)
+				in.count(p.lines[i], op)
 			}
 		}
 		delete(in.waiting, org)
@@ -266,10 +291,18 @@ func (in *importer) checkHead(ctx context.Context, slug string, h head) error {
 	return err
 }
 
-func (in *importer) count(op billing.Imported) {
+func (in *importer) count(line int, op billing.Imported) {
 	switch op := op.(type) {
 	case *billing.ImportLease:
 		in.summary.Leases.add(op.Duplicate)
+		if cost, other := op.OtherCost(); other && !op.Duplicate {
+			in.summary.OtherAmounts++
+			text := "more than can be stored"
+			if cost != nil {
+				text = strconv.FormatInt(-*cost, 10)
+			}
+			in.OtherAmount(line, fmt.Sprintf("the amount_cents of the lease is %d; at the prices of this command it would be %s", *op.Lease.AmountCents, text))
+		}
 	case *billing.PostCredit:
 		in.summary.Credits.add(op.Replayed)
 	case *billing.ImportEntry:
@@ -306,7 +339,10 @@ func (in *importer) organization(ctx context.Context, line []byte) error {
 	return nil
 }
 
-func (in *importer) token(ctx context.Context, line []byte) error {
+func (in *importer) token(ctx context.Context, number int, line []byte) error {
+	if !in.Tokens {
+		return errors.New("a token gives access to the books, so tokens are taken over only with --tokens")
+	}
 	var token billing.Token
 	given, err := read(line, keyOrganizations, &token.Organizations, billing.TokenFields, &token)
 	if err == nil {
@@ -341,6 +377,13 @@ func (in *importer) token(ctx context.Context, line []byte) error {
 	}
 	if in.tokens != nil {
 		in.tokens[token.Hash] = token
+	}
+	if !known {
+		state := "gives access"
+		if token.RevokedAt != nil {
+			state = "is revoked"
+		}
+		in.NewToken(number, fmt.Sprintf("the token %s with the role %s for %s %s", token.Name, token.Role, strings.Join(token.Organizations, ", "), state))
 	}
 	in.summary.Tokens.add(known)
 	return nil

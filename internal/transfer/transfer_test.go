@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,9 +49,9 @@ func must(t *testing.T, err error) {
 func load(t *testing.T, s *service, text string) (transfer.Summary, []string) {
 	t.Helper()
 	var bad []string
-	summary, err := transfer.Import(t.Context(), s.Service, strings.NewReader(text), func(line int, err error) {
+	summary, err := transfer.Import(t.Context(), s.Service, strings.NewReader(text), transfer.Options{Tokens: true, Bad: func(line int, err error) {
 		bad = append(bad, fmt.Sprintf("%d: %v", line, err))
-	})
+	}})
 	must(t, err)
 	if summary.Bad != len(bad) {
 		t.Errorf("%d bad lines are counted, %d were reported", summary.Bad, len(bad))
@@ -103,10 +102,10 @@ var books = lines(
 	`{"type":"token","sha256":"ff01010101010101010101010101010101010101010101010101010101010101","name":"old","role":"admin","organizations":["globex"],"created_at":"2026-06-03T00:00:00.000000Z","expires_at":"2027-06-03T00:00:00.000000Z","revoked_at":"2026-06-04T00:00:00.000000Z"}`,
 	`{"type":"lease","org":"acme","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","job_name":"Unit \"Tests\" <1>","step_key":"unit","vm_handle":"vm-1","build_id":"0189a2b3-c4d5-7ef0-8123-000000000031","build_number":7,"build_external_id":"x","pipeline_id":"0189a2b3-c4d5-7ef0-8123-000000000041","pipeline_name":"API","pipeline_slug":"api","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00.000000Z","finished_at":"2026-06-06T10:05:00.500000Z","duration_seconds":300,"amount_cents":-13}`,
 	`{"type":"lease","org":"acme","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000012","job_id":null,"job_name":null,"step_key":null,"vm_handle":null,"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,"cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-06T10:00:00.000001Z","finished_at":null,"duration_seconds":null}`,
-	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000051","org":"acme","amount_cents":9223372036854775807,"source":"stripe_topup","description":null,"created_at":"2026-06-05T00:00:00.000000Z","lease_id":null}`,
+	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000051","org":"acme","amount_cents":100000000000000000,"source":"stripe_topup","description":null,"created_at":"2026-06-05T00:00:00.000000Z","lease_id":null}`,
 	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000050","org":"acme","amount_cents":-13,"source":"vm_lease_debit","description":"VM","created_at":"2026-06-06T10:05:00.600000Z","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011"}`,
 	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000052","org":"acme","amount_cents":5,"source":"refund","description":"","created_at":"2026-06-06T10:05:00.600000Z","lease_id":null,"idempotency_key":"key"}`,
-	`{"type":"head","org":"acme","seq":3,"digest":"cc8c5b45c8fe37f9db739214f2191ee0b00ec7868d90b77bc874f100f84f1251"}`,
+	`{"type":"head","org":"acme","seq":3,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`,
 )
 
 func TestExportWritesWhatImportReads(t *testing.T) {
@@ -115,11 +114,12 @@ func TestExportWritesWhatImportReads(t *testing.T) {
 	summary := loadGood(t, s, books)
 	if d := cmp.Diff(transfer.Summary{
 		Organizations: transfer.Count{New: 2}, Tokens: transfer.Count{New: 2}, Leases: transfer.Count{New: 2}, Entries: transfer.Count{New: 3},
+		OtherAmounts: 1,
 	}, summary); d != "" {
 		t.Error(d)
 	}
 	same(t, "the export", books, export(t, s))
-	if h := head(t, s, "acme"); h.Seq != 3 || h.BalanceCents != math.MaxInt64-8 {
+	if h := head(t, s, "acme"); h.Seq != 3 || h.BalanceCents != 100_000_000_000_000_000-8 {
 		t.Errorf("the head is %+v", h)
 	}
 
@@ -301,8 +301,8 @@ func TestBadLines(t *testing.T) {
 	)
 	s := open(t)
 	// Room for another credit before the balance overflows.
-	before := strings.NewReplacer("9223372036854775807", "5000",
-		"cc8c5b45c8fe37f9db739214f2191ee0b00ec7868d90b77bc874f100f84f1251", "df581710490facb5cb7380a532bf5ac8b682a8df84e7dd565e15aa55327a7869").Replace(books)
+	before := strings.NewReplacer("100000000000000000", "5000",
+		"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7", "df581710490facb5cb7380a532bf5ac8b682a8df84e7dd565e15aa55327a7869").Replace(books)
 	loadGood(t, s, before)
 	for _, c := range []struct{ name, line, says string }{
 		{"no JSON", `hello`, "is not a JSON object"},
@@ -353,7 +353,7 @@ func TestBadLines(t *testing.T) {
 		{"a time that is no text", `{"org":"acme",` + lease + `,"finished_at":1780740000}`, "must be a string"},
 		{"an end before the start", `{"org":"acme",` + lease + `,"finished_at":"2026-06-05T00:00:00Z"}`, "finished_at must not be before"},
 		{"a lease billed before it ends", `{"org":"acme",` + lease + `,"amount_cents":-5}`, "finished_at is not"},
-		{"a lease that earns", `{"org":"acme",` + lease + `,"finished_at":"2026-06-07T00:00:00Z","amount_cents":5}`, "must not be above 0"},
+		{"a lease that earns", `{"org":"acme",` + lease + `,"finished_at":"2026-06-07T00:00:00Z","amount_cents":5}`, "amount_cents of a lease is a debit and must be"},
 		{"a billed lease with other contents", `{"org":"acme","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T00:00:00Z","finished_at":"2026-06-06T00:05:00Z"}`, "was recorded with another started_at"},
 		{"a job under another lease", `{"org":"acme",` + lease + `,"job_id":"0189a2b3-c4d5-7ef0-8123-000000000021"}`, "is recorded as lease"},
 
@@ -367,7 +367,8 @@ func TestBadLines(t *testing.T) {
 		{"an entry that goes back in time", `{` + strings.Replace(entry, "2026-06-07", "2026-06-05", 1) + `,"amount_cents":5}`, "created_at is before the newest entry's, 2026-06-06T10:05:00.600000Z"},
 		{"an entry known with another amount", `{` + strings.Replace(entry, "000000000099", "000000000052", 1) + `,"amount_cents":6}`, "other contents"},
 		{"an entry with a used key", `{` + entry + `,"amount_cents":5,"idempotency_key":"key"}`, "belongs to another entry"},
-		{"an entry that overflows", `{` + entry + `,"amount_cents":9223372036854775807}`, "64-bit"},
+		{"too large an entry", `{` + entry + `,"amount_cents":9223372036854775807}`, "amount_cents must be -100000000000000000 to 100000000000000000"},
+		{"an entry of the year 9999", `{` + strings.Replace(entry, "2026", "9999", 1) + `,"amount_cents":5}`, "created_at must not be more than 600 seconds ahead"},
 		{"a credit that takes", `{` + entry + `,"amount_cents":-5}`, "must be above 0"},
 		{"a credit with a lease", `{` + entry + `,"amount_cents":5,"lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011"}`, "lease_id must be null for a credit"},
 		{"a debit of an unknown lease", `{` + strings.Replace(entry, "refund", "vm_lease_debit", 1) + `,"amount_cents":-5,"lease_id":"0189a2b3-c4d5-7ef0-8123-000000000077"}`, "is not recorded as billed"},
@@ -381,11 +382,11 @@ func TestBadLines(t *testing.T) {
 		{"an organization without a name", `{"type":"organization","slug":"new"}`, "name must have"},
 		{"an organization without a slug", `{"type":"organization","name":"New"}`, "the slug"},
 
-		{"a head of other entries", `{"type":"head","org":"acme","seq":2,"digest":"cc8c5b45c8fe37f9db739214f2191ee0b00ec7868d90b77bc874f100f84f1251"}`, "entry 2 is not the one that was exported: its digest is"},
-		{"a head of an entry that is missing", `{"type":"head","org":"acme","seq":4,"digest":"cc8c5b45c8fe37f9db739214f2191ee0b00ec7868d90b77bc874f100f84f1251"}`, "has no entry 4"},
+		{"a head of other entries", `{"type":"head","org":"acme","seq":2,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`, "entry 2 is not the one that was exported: its digest is"},
+		{"a head of an entry that is missing", `{"type":"head","org":"acme","seq":4,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`, "has no entry 4"},
 		{"a head without a digest", `{"type":"head","org":"acme","seq":3}`, "digest is required"},
 		{"a head with half a digest", `{"type":"head","org":"acme","seq":3,"digest":"cc8c5b45"}`, "64 hexadecimal digits"},
-		{"a head of an unknown organization", `{"type":"head","org":"nobody","seq":3,"digest":"cc8c5b45c8fe37f9db739214f2191ee0b00ec7868d90b77bc874f100f84f1251"}`, `no organization "nobody"`},
+		{"a head of an unknown organization", `{"type":"head","org":"nobody","seq":3,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`, `no organization "nobody"`},
 
 		{"a token without a hash", `{` + token + `,"organizations":["acme"]}`, "sha256 is required"},
 		{"a token with half a hash", `{` + token + `,"organizations":["acme"],"sha256":"aa01"}`, "sha256: must be 64"},
@@ -547,11 +548,11 @@ func TestManyLines(t *testing.T) {
 // An import that stops returns the reason and the line. Running it again finishes it.
 func TestImportStopped(t *testing.T) {
 	text := lines(creditLine("a"), "", creditLine("b"))
-	ignore := func(int, error) {}
+	options := transfer.Options{Tokens: true}
 
 	s := open(t)
 	broken := errors.New("the cable was pulled")
-	summary, err := transfer.Import(t.Context(), s.Service, io.MultiReader(strings.NewReader(text+`{"org":"ac`), iotest.ErrReader(broken)), ignore)
+	summary, err := transfer.Import(t.Context(), s.Service, io.MultiReader(strings.NewReader(text+`{"org":"ac`), iotest.ErrReader(broken)), options)
 	if !errors.Is(err, broken) || summary.Credits.New != 2 || summary.Bad != 0 {
 		t.Errorf("a reader that fails: %+v, %v", summary, err)
 	}
@@ -561,7 +562,7 @@ func TestImportStopped(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := transfer.Import(ctx, s.Service, strings.NewReader(text+creditLine("c")), ignore); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "line 1") {
+	if _, err := transfer.Import(ctx, s.Service, strings.NewReader(text+creditLine("c")), options); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a context that has ended: %v", err)
 	}
 	if h := head(t, s, "acme"); h.BalanceCents != 2 {
@@ -579,7 +580,7 @@ func TestImportStopped(t *testing.T) {
 		"an organization": "\n" + `{"type":"organization","slug":"x","name":"x"}`,
 		"a token":         "\n" + strings.SplitN(books, "\n", 4)[2],
 	} {
-		summary, err := transfer.Import(t.Context(), closed.Service, strings.NewReader(text), ignore)
+		summary, err := transfer.Import(t.Context(), closed.Service, strings.NewReader(text), options)
 		if !errors.Is(err, billing.ErrUnavailable) || !strings.Contains(err.Error(), "line 2") || summary.Bad != 0 {
 			t.Errorf("%s for a closed store: %+v, %v", name, summary, err)
 		}
@@ -636,7 +637,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestImportOfAnEndlessLineEnds(t *testing.T) {
 	s := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := transfer.Import(ctx, s.Service, &endless{left: 8 << 20, end: cancel}, func(int, error) {})
+	_, err := transfer.Import(ctx, s.Service, &endless{left: 8 << 20, end: cancel}, transfer.Options{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
