@@ -114,6 +114,18 @@ func ExampleClient_ListBillingTransactions() {
 	// more: true
 }
 
+func ExampleClient_GetBillingHead() {
+	c, stop := startBilling()
+	defer stop()
+	head, err := c.GetBillingHead(context.Background(), "acme")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(head.Seq, "entries, a balance of", head.BalanceCents, "cents, and a digest of", len(head.Digest), "digits")
+	// Output:
+	// 3 entries, a balance of 4963 cents, and a digest of 64 digits
+}
+
 func ExampleClient_GetBillingTransaction() {
 	c, stop := startBilling()
 	defer stop()

@@ -10,6 +10,8 @@ import (
 type (
 	// BalanceResponse: An organization's balance.
 	BalanceResponse = gen.BalanceResponse
+	// LedgerHead: The state of an organization's ledger.
+	LedgerHead = gen.LedgerHead
 	// TransactionList: A page of ledger entries.
 	TransactionList = gen.TransactionList
 	// Transaction: One entry of the ledger. Entries are never changed and never removed.

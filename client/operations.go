@@ -74,6 +74,13 @@ func (c *Client) GetBillingBalance(ctx context.Context, org string, opts ...Opti
 	return do[BalanceResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
+// GetBillingHead reads the head of an organization's ledger: the number and the digest of the newest entry, and the balance after it. Note
+// the digest outside of the service to prove later that no entry up to this one was changed.
+func (c *Client) GetBillingHead(ctx context.Context, org string, opts ...Option) (*LedgerHead, error) {
+	req, err := httpclient.NewGetBillingHeadRequest(c.baseURL, org)
+	return do[LedgerHead](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
 // ListBillingTransactions reads one page of an organization's ledger, newest entry first. NextCursor is nil exactly when
 // no older entry is left. [Client.Transactions] walks all pages.
 func (c *Client) ListBillingTransactions(ctx context.Context, org string, page ListOptions, opts ...Option) (*TransactionList, error) {

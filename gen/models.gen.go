@@ -352,6 +352,18 @@ type LeaseState string
 // recorded with the same contents, so that nothing was done.
 type LeaseStatus string
 
+// LedgerHead The state of an organization's ledger.
+type LedgerHead struct {
+	// BalanceCents The balance after the newest entry, in cents.
+	BalanceCents int64 `json:"balance_cents"`
+
+	// Digest The SHA-256 over the newest entry and the digest before it, in lower-case hexadecimal digits. Before the first entry, it is the digest of the organization.
+	Digest string `json:"digest"`
+
+	// Seq The number of the newest entry. Entries are numbered from 1 without gaps, so it is also their count. 0 before the first entry.
+	Seq int64 `json:"seq"`
+}
+
 // Organization An organization.
 type Organization struct {
 	// CreatedAt When the organization was created.

@@ -23,6 +23,15 @@ func (a *adapter) GetBillingBalance(ctx context.Context, _ httpserver.GetBilling
 	return httpserver.GetBillingBalance200JSONResponse{Body: gen.BalanceResponse{BalanceCents: head.BalanceCents}}, nil
 }
 
+func (a *adapter) GetBillingHead(ctx context.Context, _ httpserver.GetBillingHeadRequestObject) (httpserver.GetBillingHeadResponseObject, error) {
+	head, err := a.service.Head(ctx, orgOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	body := gen.LedgerHead{Seq: head.Seq, BalanceCents: head.BalanceCents, Digest: head.Digest.String()}
+	return httpserver.GetBillingHead200JSONResponse{Body: body}, nil
+}
+
 func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.ListBillingTransactionsRequestObject) (httpserver.ListBillingTransactionsResponseObject, error) {
 	page, err := a.service.Transactions(ctx, orgOf(ctx), r.Params.Limit, r.Params.Cursor)
 	if err != nil {

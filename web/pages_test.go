@@ -20,7 +20,7 @@ func TestReference(t *testing.T) {
 	s, token := demo(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
-	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != 10 {
+	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != 11 {
 		t.Errorf("%d calls are shown", n)
 	}
 	p.accessible().shoot("reference")

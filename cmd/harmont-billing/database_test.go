@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/harmont-dev/harmont-billing/client"
 )
 
 func TestOrganizationsAndTokens(t *testing.T) {
@@ -173,7 +175,7 @@ func TestImportNamesOtherAmounts(t *testing.T) {
 	}
 }
 
-// The state that verify prints is taken by --against, as it is or from a file.
+// The state that verify prints is the head that the server answers with, and is taken by --against, as it is or from a file.
 func TestVerifyAgainst(t *testing.T) {
 	p := newProgram(t)
 	p.reading(books).ok("import", "-")
@@ -182,6 +184,17 @@ func TestVerifyAgainst(t *testing.T) {
 	if !strings.HasPrefix(state, "acme:4:") {
 		t.Fatalf("the state is %s", state)
 	}
+	token := strings.TrimSpace(p.ok("token", "create", "--name", "reader", "--role", "read", "--org", "acme"))
+	_, address := p.serve()
+	c, err := client.New(address, client.WithToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := c.GetBillingHead(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the head", fmt.Sprintf("acme:%d:%s", head.Seq, head.Digest), state)
 	heads := filepath.Join(t.TempDir(), "heads.txt")
 	if err := os.WriteFile(heads, []byte(state+"\n"+state+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestFewOpenFiles(t *testing.T) {
 	}
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, path := range []string{"/api/v0/billing/balance/acme", "/readyz"} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+path, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

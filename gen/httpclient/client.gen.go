@@ -121,6 +121,14 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
 	PostCredit(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetBillingHead Read the head of the ledger
+	//
+	// The number and the digest of the newest entry, and the balance after it. The digest stands for the whole ledger up to this entry:
+	// whoever notes it can later prove whether anything before it was changed, with `harmont-billing verify --against`.
+	//
+	// Corresponds with GET /api/v0/billing/head/{org} (the `GetBillingHead` operationId).
+	GetBillingHead(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBillingLeases List recorded leases
 	//
 	// The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
@@ -264,6 +272,24 @@ func (c *Client) PostCreditWithBody(ctx context.Context, org string, params *Pos
 // Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
 func (c *Client) PostCredit(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPostCreditRequest(c.Server, org, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBillingHead Read the head of the ledger
+//
+// The number and the digest of the newest entry, and the balance after it. The digest stands for the whole ledger up to this entry:
+// whoever notes it can later prove whether anything before it was changed, with `harmont-billing verify --against`.
+//
+// Corresponds with GET /api/v0/billing/head/{org} (the `GetBillingHead` operationId).
+func (c *Client) GetBillingHead(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBillingHeadRequest(c.Server, org)
 	if err != nil {
 		return nil, err
 	}
@@ -546,6 +572,40 @@ func NewPostCreditRequestWithBody(server string, org string, params *PostCreditP
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewGetBillingHeadRequest constructs an http.Request for the GetBillingHead method
+func NewGetBillingHeadRequest(server string, org string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "org", org, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v0/billing/head/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -1157,6 +1217,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v0/billing/credits/{org} (the `PostCredit` operationId).
 	PostCreditWithResponse(ctx context.Context, org string, params *PostCreditParams, body PostCreditJSONRequestBody, reqEditors ...RequestEditorFn) (*PostCreditHTTPResponse, error)
 
+	// GetBillingHeadWithResponse Read the head of the ledger
+	//
+	// The number and the digest of the newest entry, and the balance after it. The digest stands for the whole ledger up to this entry:
+	// whoever notes it can later prove whether anything before it was changed, with `harmont-billing verify --against`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v0/billing/head/{org} (the `GetBillingHead` operationId).
+	GetBillingHeadWithResponse(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*GetBillingHeadHTTPResponse, error)
+
 	// ListBillingLeasesWithResponse List recorded leases
 	//
 	// The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
@@ -1642,6 +1712,155 @@ func (r PostCreditHTTPResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PostCreditHTTPResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetBillingHeadHTTPResponse200Headers the declared response headers of an HTTP 200 response for GetBillingHead
+type GetBillingHeadHTTPResponse200Headers struct {
+	XRequestID string
+}
+
+// GetBillingHeadHTTPResponse400Headers the declared response headers of an HTTP 400 response for GetBillingHead
+type GetBillingHeadHTTPResponse400Headers struct {
+	XRequestID string
+}
+
+// GetBillingHeadHTTPResponse401Headers the declared response headers of an HTTP 401 response for GetBillingHead
+type GetBillingHeadHTTPResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      string
+}
+
+// GetBillingHeadHTTPResponse404Headers the declared response headers of an HTTP 404 response for GetBillingHead
+type GetBillingHeadHTTPResponse404Headers struct {
+	XRequestID string
+}
+
+// GetBillingHeadHTTPResponse429Headers the declared response headers of an HTTP 429 response for GetBillingHead
+type GetBillingHeadHTTPResponse429Headers struct {
+	RetryAfter int64
+	XRequestID string
+}
+
+// GetBillingHeadHTTPResponse500Headers the declared response headers of an HTTP 500 response for GetBillingHead
+type GetBillingHeadHTTPResponse500Headers struct {
+	XRequestID string
+}
+
+// GetBillingHeadHTTPResponse503Headers the declared response headers of an HTTP 503 response for GetBillingHead
+type GetBillingHeadHTTPResponse503Headers struct {
+	RetryAfter int64
+	XRequestID string
+}
+
+// GetBillingHeadHTTPResponseDefaultHeaders the declared response headers of an HTTP default response for GetBillingHead
+type GetBillingHeadHTTPResponseDefaultHeaders struct {
+	XRequestID string
+}
+
+type GetBillingHeadHTTPResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LedgerHead
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *RateLimited
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Unexpected
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBillingHeadHTTPResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetBillingHeadHTTPResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBillingHeadHTTPResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetBillingHeadHTTPResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetBillingHeadHTTPResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetBillingHeadHTTPResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetBillingHeadHTTPResponse503Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetBillingHeadHTTPResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON200() *LedgerHead {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON429() *RateLimited {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetBillingHeadHTTPResponse) GetJSONDefault() *Unexpected {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBillingHeadHTTPResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBillingHeadHTTPResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBillingHeadHTTPResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBillingHeadHTTPResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3043,6 +3262,22 @@ func (c *ClientWithResponses) PostCreditWithResponse(ctx context.Context, org st
 	return ParsePostCreditHTTPResponse(rsp)
 }
 
+// GetBillingHeadWithResponse Read the head of the ledger
+//
+// The number and the digest of the newest entry, and the balance after it. The digest stands for the whole ledger up to this entry:
+// whoever notes it can later prove whether anything before it was changed, with `harmont-billing verify --against`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v0/billing/head/{org} (the `GetBillingHead` operationId).
+func (c *ClientWithResponses) GetBillingHeadWithResponse(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*GetBillingHeadHTTPResponse, error) {
+	rsp, err := c.GetBillingHead(ctx, org, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBillingHeadHTTPResponse(rsp)
+}
+
 // ListBillingLeasesWithResponse List recorded leases
 //
 // The leases that were recorded, those that started last first, a page at a time. With `lease_id` or `job_id` it tells
@@ -3658,6 +3893,185 @@ func ParsePostCreditHTTPResponse(rsp *http.Response) (*PostCreditHTTPResponse, e
 		response.Headers503 = &headers
 	case true:
 		var headers PostCreditHTTPResponseDefaultHeaders
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetBillingHeadHTTPResponse parses an HTTP response from a GetBillingHeadWithResponse call
+func ParseGetBillingHeadHTTPResponse(rsp *http.Response) (*GetBillingHeadHTTPResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBillingHeadHTTPResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LedgerHead
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Unexpected
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBillingHeadHTTPResponse200Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetBillingHeadHTTPResponse400Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBillingHeadHTTPResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetBillingHeadHTTPResponse404Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetBillingHeadHTTPResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetBillingHeadHTTPResponse500Headers
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetBillingHeadHTTPResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	case true:
+		var headers GetBillingHeadHTTPResponseDefaultHeaders
 		if values := rsp.Header.Values("x-request-id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "x-request-id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

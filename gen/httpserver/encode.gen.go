@@ -14,6 +14,17 @@ func AppendBalanceResponse(b []byte, v *BalanceResponse) []byte {
 	return append(b, '}')
 }
 
+// AppendLedgerHead appends the value as JSON.
+func AppendLedgerHead(b []byte, v *LedgerHead) []byte {
+	b = append(b, "{\"seq\":"...)
+	b = wire.AppendInteger(b, v.Seq)
+	b = append(b, ",\"balance_cents\":"...)
+	b = wire.AppendInteger(b, v.BalanceCents)
+	b = append(b, ",\"digest\":"...)
+	b = wire.AppendString(b, v.Digest)
+	return append(b, '}')
+}
+
 // AppendTransactionList appends the value as JSON.
 func AppendTransactionList(b []byte, v *TransactionList) []byte {
 	b = append(b, "{\"data\":"...)

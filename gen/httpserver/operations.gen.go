@@ -32,6 +32,11 @@ var Operations = map[string]*wire.Operation{
 		},
 		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "transaction_not_found", "rate_limited", "internal", "unavailable"},
 	},
+	"getBillingHead": {
+		ID: "getBillingHead", Method: "GET", Path: "/api/v0/billing/head/{org}", Role: "read",
+		InOrganization: true,
+		Errors:         []string{"bad_request", "unauthorized", "organization_not_found", "rate_limited", "internal", "unavailable"},
+	},
 	"getBillingUsage": {
 		ID: "getBillingUsage", Method: "GET", Path: "/api/v0/billing/usage/{org}", Role: "read",
 		InOrganization: true,

@@ -30,6 +30,9 @@ type ServerInterface interface {
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
 	PostCredit(ctx echo.Context, org string, params PostCreditParams) error
+	// GetBillingHead Read the head of the ledger
+	// (GET /api/v0/billing/head/{org})
+	GetBillingHead(ctx echo.Context, org string) error
 	// ListBillingLeases List recorded leases
 	// (GET /api/v0/billing/leases/{org})
 	ListBillingLeases(ctx echo.Context, org string, params ListBillingLeasesParams) error
@@ -112,6 +115,22 @@ func (w *ServerInterfaceWrapper) PostCredit(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PostCredit(ctx, org, params)
+	return err
+}
+
+// GetBillingHead converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBillingHead(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetBillingHead(ctx, org)
 	return err
 }
 
@@ -411,6 +430,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v0/billing/balance/:org", wrapper.GetBillingBalance, options.OperationMiddlewares["getBillingBalance"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/transactions/:org", wrapper.ListBillingTransactions, options.OperationMiddlewares["listBillingTransactions"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/transactions/:org/:id", wrapper.GetBillingTransaction, options.OperationMiddlewares["getBillingTransaction"]...)
+	router.GET(options.BaseURL+"/api/v0/billing/head/:org", wrapper.GetBillingHead, options.OperationMiddlewares["getBillingHead"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org", wrapper.GetBillingUsage, options.OperationMiddlewares["getBillingUsage"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org/series", wrapper.GetBillingUsageSeries, options.OperationMiddlewares["getBillingUsageSeries"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org/breakdown", wrapper.GetBillingUsageBreakdown, options.OperationMiddlewares["getBillingUsageBreakdown"]...)
@@ -587,6 +607,26 @@ func (r PostCredit201JSONResponse) VisitPostCreditResponse(w http.ResponseWriter
 	return wire.Write(w, 201, func(b []byte) []byte { return AppendTransaction(b, &r.Body) })
 }
 
+// GetBillingHeadRequestObject is the request of GetBillingHead, checked against the contract.
+type GetBillingHeadRequestObject struct {
+	Org string `json:"org"`
+}
+
+// GetBillingHeadResponseObject is an answer of GetBillingHead. Errors are returned as errors instead.
+type GetBillingHeadResponseObject interface {
+	VisitGetBillingHeadResponse(w http.ResponseWriter) error
+}
+
+// GetBillingHead200JSONResponse is the answer with the status 200.
+type GetBillingHead200JSONResponse struct {
+	Body LedgerHead
+}
+
+// VisitGetBillingHeadResponse writes the answer.
+func (r GetBillingHead200JSONResponse) VisitGetBillingHeadResponse(w http.ResponseWriter) error {
+	return wire.Write(w, 200, func(b []byte) []byte { return AppendLedgerHead(b, &r.Body) })
+}
+
 // ListBillingLeasesRequestObject is the request of ListBillingLeases, checked against the contract.
 type ListBillingLeasesRequestObject struct {
 	Org    string `json:"org"`
@@ -752,6 +792,9 @@ type StrictServerInterface interface {
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
 	PostCredit(ctx context.Context, request PostCreditRequestObject) (PostCreditResponseObject, error)
+	// GetBillingHead Read the head of the ledger
+	// (GET /api/v0/billing/head/{org})
+	GetBillingHead(ctx context.Context, request GetBillingHeadRequestObject) (GetBillingHeadResponseObject, error)
 	// ListBillingLeases List recorded leases
 	// (GET /api/v0/billing/leases/{org})
 	ListBillingLeases(ctx context.Context, request ListBillingLeasesRequestObject) (ListBillingLeasesResponseObject, error)
@@ -858,6 +901,31 @@ func (sh *strictHandler) PostCredit(ctx echo.Context, org string, params PostCre
 		return err
 	} else if validResponse, ok := response.(PostCreditResponseObject); ok {
 		return validResponse.VisitPostCreditResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetBillingHead operation middleware
+func (sh *strictHandler) GetBillingHead(ctx echo.Context, org string) error {
+	var request GetBillingHeadRequestObject
+
+	request.Org = org
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBillingHead(ctx.Request().Context(), request.(GetBillingHeadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBillingHead")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetBillingHeadResponseObject); ok {
+		return validResponse.VisitGetBillingHeadResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -1098,203 +1166,209 @@ func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganiza
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39ktu2lueroHR3y0mGkiX1p9V/2U4y4ztJnIrb46qbTjUhEpJwmwR0CbDVSqqr9i32DfYV9gHmTfZJ",
-	"tnAOAIIU9dVqO/a9XTVTN1aTAHhwcL7xO390EpnPpWBCq87oj86M0ZQV8J9vUpbPpWYiWf7C5hldstT8",
-	"nDKVFHyuuRSdUefngikmdEQWXM+InjFyS7OSEV2ULCKLGRPwIxVqwQrCFdEzqomcECoIo0XGWUESmmXV",
-	"+4rmjNywZa8TdVQyYzk1s+rlnHVGnbGUGaOic38fdX5h/yiZ0m++XV3VTzRnZiquSIFPEY4LUay4ZcUz",
-	"RTI57ZHLGYPZ4Re5ECS+69oXujyNzTqHfaIlGfb7ZF5woek4Y+Tlu9dv3pBkRguaaFYowtWVYMlMsvSC",
-	"SD1jxYIrFsxHcnrDFJGC9a5EJ+qYOXhh6Al0Cr4zp3c/MDHVs85o2O9HnZyL6t+RI4PSBRdTSwVdLF9O",
-	"NCtWyQA/k5lckJyKJVEskSJVsC5HlpwuydgsU2hCp5SL3sblTWSRU90ZdbjQp8cdWB/Py7wzGvjFcaHZ",
-	"lBWwug8fPrws9YwJzROqWcsSswVdKhK/YrRgRbx5dibMTL928OHOb6v0uDevq7kUigEPv6KpZRPzr0QK",
-	"zQT8J53PM7MkLsXzvyuzlD867I7m8wwWyYpCFvhKCnxH02tLsk7USWVyXRZZZ9SZaT1Xo+fPZ7TIpdC9",
-	"lN0+T2WinsMA6nn9vZwpRadmPLMFY5kuzYkQUptDw1Py13dvfxqRUrC7OUs0SwkTqeFBLualtpRhSl/z",
-	"tDPq9AcvXhxP+uPuWTJg3bP0dNJ9QU+OukeT08kgGY7P6aDfCTYFpvCLMZSqCPs/CjbpjDp/eV4Jg+f4",
-	"V/X8OyAFkLa+dZcBG3FFcpoZ7mAp+SoOPjv+2uxpIFbCE7Zubvv48+qIw/yvZLq8lPIHWkzZgfsp0+W1",
-	"lvI6g7H22tLmq+27Cn8tjLgTZNA/Pj85OyXjpWbqs95Ht3p5C2tnJOM51xGhinBNFlShpJAFKcWcJje4",
-	"2zWKPOaGv5ZikvHkwMPLK0V2fcOW1wUrFUv32vS1Q4SbzxUJdGb3P9kSKGaeRPVGBSgHoPJhbJA4wjzC",
-	"/r8kBUtkkbKUZIwqVm0zLBqXbKmvyFcxPHTtVhB/HRl2oIIENDL6e/WTr8RXcTsh46975CepZ1xMYfZk",
-	"RsWUpagsH4eVvpfFmKcpE4fx0sQPsw/7hG/VxYWWN0yQGbVaWWbmLNL0Ao0XsIwEY6kiNM25OIxpqlU8",
-	"ktTAxSvGcPWymFLBfwdaRmRcasK1wm8yhp+UJJML8lXs1/GYouKN0KwQNDtQVLhR9hIO1Uv1zbXG34Ty",
-	"jKXGjLRmcGiYHralOMM1s7v0KLtaX/VXsfs8c0jfaLCcPcMmtFSMlCK16sLbA+nj7exPUn8vS5EetrMh",
-	"c14Lqa8nMOY++7x2iGrXhSSqTGa1o3DYDlfzPNL2hksjqWRogLI7rkCvV0LJuAbmT4oxo/y/itu/P/76",
-	"Al9aSJJQYd4YmyGy9ErQOS10j7wtQBJkLDUmkeEdIQkTulhWbh83rKYLKhRNmhM8ph74hWr2gzFq2IEM",
-	"VVDNrjM70j5s1HgxEBlSoqNmP+5AU7E2z6NK/JkzEFZWDLbAyq+4y9Z0xTGMbssZmRQyr7x+mqYFU8rY",
-	"CeHiWxgAvN6ud3s37793kO+jgzgH/3nJcybLA01St63aDrYX/6y82+KBpDyFw0uLgt8yiH7wnH3+vkf7",
-	"uslXceOr11iMEaEiRc0khWAgSYzxkWRSsUfUSe8FLfVMFvz3Q8VIGY60Dxs0Xqx4gNpowhiiJPbIWoMD",
-	"4ioHMUFt2sfhgIJhGASXCiKEQ0ihFDdCLkRE2N3crNz8pWC3Et3OcCVGCS1m3Gjeidl+xVxkRdEVW+TD",
-	"hw/dZlRq0943g1iHiZH3gt5SntFxxg7mHD/QnowTvLdqsfIE7XXjqBW04NmS1F/5zOzVlGo6Nn5rZX0U",
-	"jCYzIw24IuNSLYGlFJElhJ7VnCYsssZOwQgtWKWzIIZhZBFnyjyidMFozlJru6srgdbugi6RBx1hjER6",
-	"SRYF1wxMJ1l4C2pGbxnR1JzDeUYTdkEKNmdUG+GFnK7ohH0WSu69Dz4expw50zOZghFHs0wu9hRura83",
-	"Yi1zqmeVAetdK69QnimCw3x2Wu+lWNqwinGyyoJFPj1hzCAmblkm5+wx1ZUq53NZaJb+yFJOL+HTDhM+",
-	"fsTr3Ax5DeTaTw6tGaIukl7jGrtmzSQvFRzwldV+joZNGOCPmyuOQQAZS5qS2H3jdyKRKRfT2LIHRI+n",
-	"v/M5CLDUaCANYbR22j2up/Rfhiaw4O8hFHBgxJ1nGRfT69Js7fWCi1Quri3h94u/bx4odKeQXTLOCIVM",
-	"mPE2DuOUW0+Ta4yPPE4Adk4LmjOzRFkQSiacZam1ZDwX5VwpozBk4fTY2HjHakTiTSSJIxInZaFkUf1y",
-	"JWJwrcJnMKo74ZlmxervwQ80l6WoXjXrwQyA+wXTqnYfiIBULNePx5me4DbDl1GRsF9s1g84M025IS3N",
-	"fi7knBWaM9UZTWim2KokrsVDnikyxvGM7J0Hb//RsX+4TlyqvCVyVuZmX9gtK5Yu2gFhDpDv8GKP/MSm",
-	"VBvfBpLjuSww4J6ysfF18cgnBUvNv8wqVlKuLWnWKmX6a2OdVY5Ujv/OEm3Mg9cw+jtZFklLRvbDbIkO",
-	"FDxlOG/Kb5nokRhC0NfTggodR2S8JFQQQyGqZXFB4oJNSmFYJJeCLfEtMqbJjfkKl7oNxoCTaF5pSeRG",
-	"ne+c/NhjN80eOOVZbYS1DGSpFU8ZGd7drW6ul1ZbD/C3TFOerVAdB2ijNrz1GoTgKqmpdnFWdkcTnS0N",
-	"fyyIkZnK5eZpmrL0glAyL+S0oDmZ0CxTQFmiJYlB8pOJkQsCInXeJjLeU6+zjrj2S/YjMSx5AcmhQorp",
-	"KiUT+6VbCQkkuQ8k/x8tYnHKCB0bcYcufcpaP8fL/NUhFDMKK2FAnzmT84z1yBuse8CYAaHGeFxCnOHC",
-	"0ViRqTQcHps549ZJQy3SJgyQ7Z6pRk1J61ja2mNbiQaGW5P3rNkElK+IUVG2tta1LOpswtUvueFYhuCN",
-	"VfS0U5Zww6YzuQiYU81kmaXggenw4DdtrKgZ+QhzZGFw3ac6oxbtGzXDsDUHs02u/GD02Z5M/1YwcssL",
-	"XdKM5DSZccHIzKjo8RLO3N/luEfiv8vxtVOIVmumcRh4GWFGHXKsXMHpFGYIrpV/G6zC8fJKwI/VMAsM",
-	"k2gXPYcpL9mdNvTPUsPEuVSaDEh/eByUJqHabWiykmfpNbvDtM5aBobHninCU++dLJVmOZZwUXXDUjhV",
-	"XNfUVFmCHSbKzMY4sIpnZSNwFRsnx5nMzH+XYzJmmRRTRbQ8YD5R5uO2Uqnwg/EZCFpzAbsz53OWccFa",
-	"9fGamb1+jjrJvLxOjNW0Ou/rn98rZ+lZ1mqdJKd3ts6q37d1YWvrrqJOytXN9XS8Ot23XN00pgPbZMqn",
-	"FKpTdph8l/nLAo+pLTlbYy65ejRJjAUbeSY+Oj0lKV2qHvmAAZox1hiaVS9mMqteHTO9YEyQWGkKzhDV",
-	"MYSA4wkXXM3wlx55eSVUDoV+bnfNAWRzfQEHGPjMWDoFo9r5Xfij0Ky4pRkpjDhiKSnneKQnpWJpj7wV",
-	"2RIsdpzNnu6cLq8ERH18yd96oh4NTofD4xpR+7twVfCFbaaFrbzEBblnfaDBLMcwQki4iGD4bCJR1Bg6",
-	"ml/ARkWSGIuVi1IzRagxzi0vXQlfV5lkMrm5sFtmhJn5EKMxMhaspyiFFU3eZewM+8PTbt/83+WgP+qf",
-	"jPr9v2092FHnrjuVXfuj0eG9S0x03HXNv5Sm+RxfvY86KGTbudGIGNhykOzrzuOu0sbMZFyftXMZOUNz",
-	"GDyo+Rz0h8c7jO70Qvvo8FcQ3BckpykzOiYoR1gEZ+pB35azXBbLVvnyI/zpYAmzTb44ebyWBO6BSoOg",
-	"QjlQh/h512+te+Sg/fXzqKycbp3HPPSwearDv1WC2EdH5JfvX5Ojo6MXrr7L7PZEMY1lYGRMCwjJezMx",
-	"Z1QokvNU8OlMk/eXr8EAt3ExK20GL876V2J3gUPq8qZH3kOwAZSsClYNm88VGPdb5E3fyptD5IvSbH59",
-	"w5Zr7GjmT0a4e5rNH7Z7t/n1jIo0W8OJDYv1IXM0HI3KjgmFQGVu1BhqxdEwJAO7vGtDgrXQkrfNX0ss",
-	"1t7T76cF17OcaZ44GifGlJATUPAwVY98R5MZKZiC0Ac8oJBnyH//bzIveMLMf1jjAstaVJmDwrfqPzU2",
-	"u5ZohlwJCLIQKRLWZmhvCBXB4lxQyB0VrvyU4XztEjOwFVotzm3+5C+WDEDvus2412v7mXoYPigYWHxr",
-	"AlybP62mffZZac6TQm6L3t36HBK+rEB55TzLuBR6BrY6hV3be+mNw7RCONy1dScrWH3UWR/bgyP0A9/7",
-	"CNlgi5zgUVGrgZ2UarrB3lDGPJfKalwrB0hGlSYTXiggF9csV9u2Db7gF6hIrkIjHVoUdGn+LdidvsaA",
-	"9pqTBX9zQsA8Dp92gYaoDbNh8FXIyhvP2ATWuJ9EBKLUF7V2V+w37R96sKpM2Vyxq9Ze3SIbmt/A4840",
-	"hGhzIH+EC0rLgvQvSN8a7Fyjpb7RZGs9pY8eY7hwjgQTri7kU4cd7BLMeoR8oF/wGFGIbaT4tIGJTxqI",
-	"eMyoQ0MVXWzwVLeJ+o/jrNdW1HYUjZndtXV9O3mke/u+ActTdzuE6xkkID+yZ7yGyx/NN25b/CdxdT+2",
-	"Z/sYYmp/R/eh27W/q/vQmfZ3dtcetraxNdvJsnmnbQnhQ33Fh35+WFu//nRUOWtkMCMbA4d6q0jalcH2",
-	"810f9s0NW80LBrddXiYGQinYl3CRgd3Q0OFtpk79GDdPU5Pno/386rouidr8iJoduLLzaw3Ud7r1inZc",
-	"lEJwMY2j6qKgi9QsmQ7UVYyaNI6qeLh50JY29MgPEFy/ZYXiUmB+G4LkEO+BPXFBYZs0tDMbIsPI6zN6",
-	"Zu2l+niLxxhqdW3rgsRpiQVQLI4IzQpG0+WV8JPU8Qzc9cmIKIkHSwTF66nPEqz9cLPPdrpWIrwNLxwd",
-	"VAPTktKHrMgWwVm7VgQV+fjW7jJ0vaoRcFWkSuC3SuC16gPe5gLqRVVEEqpYVzGhuHF4WsdqLUdo3p16",
-	"psiCjUPf8jDxZGWBFRGYtw8o33Zqw00/yOcPv2sv17/2ItQEuWD0Tr5+jWs/urMvPr6j/7NUGsurAtiJ",
-	"vbbEll1pSeYSoyb7+vj4RFVxtlNGd0vOZSV2W68C7DRrGlcLcbTZm+oMR+srFh6WyfDVbJv4rVb51tzi",
-	"hta0I7btMkZyQO+oh+0zvmt2GRWG0SAZCSz2+qZjhG1z9G1gRhuQfr+PBZigd3w62qhX4YMsGVdhlkWK",
-	"hIGy48peU+BGJ6Ss2C9qBx4TvXuDLwwcU7l/N893m32mNhCcpQ8p3oGKtTGD64a1bMDnHD7b1YmNPB5H",
-	"TlO2k0urvKW0k69Sqm2GdLlicm7dwgcoq8Y2eo9kZ3X1VkBUv8xQDDGazOzxsMNZyw5ceK7VngegzqL3",
-	"W3gdlthOpiBp8QAKSVHlLjBX4QrWklZ1sib69x8OM+r1z+/xUq9HkTokurEpBbM2D/d4GZhwAddzVliX",
-	"aU3UAZZhJcbrn98bIrhv99W2OMBHyxF5p7B12TV6tjHTZeX4PSDtgFEAf9bSKSt65DuhC84U3JkT7JYV",
-	"7uYtelXwS8Fyefuw/ETTdiE/S7TTbQgSraOGwLV/A6G8U8V8tJtLYxEKqCJ0PmciNS7sG20/ciqZrcGG",
-	"O+xUuKiJ9Kbo7q7PfrZT6G7o6vosGg5bLaV1SgWWv3tkdDeDK+DANVYXjN5uetXpstUbCuZ6UGn7Gp63",
-	"0IbGPnNlgli5KyegJnCxnzOzuxshcAlq2/0VtxokAleWJOZ0GxIwe/59leCuB87psyx7O+mMft3B+sC8",
-	"/W9Ri2rSFfVA1qI9BlEHmc9L7XMnE4SmqrBGZKldJgOxAmqpDUhg24GhrBGUgKoXHZFUQvhoym9ZRBQ3",
-	"xrOdHYM1xrWB+3s2mrXmSFac+1Bp9M8sXzJv6u/OMa5q4LdondFs88qWYSC4XUtxuSNXcQY+iclC6twj",
-	"KBOxch9vamLaurfLbv+5krNdHDh624O6RbweWF/icwx8vzoT+4oRiAu2d11JaAx9/LoSmaU+kfKxg06r",
-	"rNImRQpWScJE5kwBA49IbCafs2st5+U8jgglc7rMmdAXJE5kOZfiumApy2Eo+Dv+etG8EOhOD978uxIr",
-	"FwRv82t0HeFMxVF7ld7Gm4S1IHm4cODcxmLN8ahdN6wvYPP9QygofVUwepPKhXhV8uwhpTuYm4XQCgBg",
-	"QdTHBmHwnm6PvMwy9xdMuUEm1xiSQtoBsFpfMDItZDmPrKLyg18JnxWGq8PWPC+z7JNc//mEpTmBsDYr",
-	"AnJURWsH1yZ8XtU5G2tGQKVRjXLQPGfsFsM2WEShIMYX1JC4CPiMKp/gOqyYZFvoAFZhGBFX8oBwgRlh",
-	"bZmIikDI7q0H6gf7r3K8og2izl3Xwb740u6thRmOMxp8gFYEHtVD2fNfrSoDlD6AxCtbUtrO5Lsbwlpq",
-	"mu1whd9N8Mx6A6q6wX/hjELI5dZ8s70Dvc2r+x+xxiD88o31BNXRtgewzeRYPUQPLWsF/615udaYDnDF",
-	"9YAYvXHRd4zT71LttzFc/1RH+VRHadXSF1gx+cmLHD9uJd6nLav7EwrZ9qha215Ztr18bK2u2K4YHojK",
-	"U6W1UT2gp2S0AujBfWIG8MJDQwZtPuAOxuKuuT4Y/gASAdxTSKEeeTEcHh2dDftHp+cnx2dnJ+f9M8jl",
-	"C1bFMFFsQz2Asp4UVyRH2GqoCmi9yzYv1+sDUHJhxk6Vec7S6jpV/X68V4h22fvn8Sz/rl/RvzvxZKYy",
-	"T3/S5fmjtuMC8flPusSNlvAHV1veNlmo7OtmcSIVWsVzWVXXHZT/DJiujaqrjFD/sLWn7h0rOFOvyuSG",
-	"6UNOXkCj2r03iWfu/eVrklKA/wLsqTDss+9RvRIf5aw+5PC1lgkbutjvXdHWrTmJQ47wn3EmP9ohS+ny",
-	"mQ8OfrrDZTfmI5+xx9RvZM4Kx1+7lvyM4YxXJT9wHMPAUeTt8ymdq/1sg5oYeWDNj7FZWVIWXC/fmbFt",
-	"kBbAu1+WetZS0/7S4maB4TYi2A6NzHJ9/f/+1/+Je+RlBfoN+B+uWsWKjHrVLkSnEYe0kBkbkbhgNEVA",
-	"OQTQ+/fvLqMrEQO0cVzVLDqOpYZpsyyy+YDY1a7adIB/wOOuIZo3zJtQgXjNAOqNsgwoDJCh2ObNU2ym",
-	"9RzxM7mYyDUHitar2YlcMOXjxQ1r3ArtgmIE9/UbG1c0K0OUFGCZhGGemesgcdK7ElfiJfnmG6DCN98A",
-	"vvQuOGHg4HB/88Dd6rWpYykSNoLVQGJkzHBG8zYEM64EX623f6ZgHemUFd98E4AJYKK4K0W27JHXbjcK",
-	"FlQ3PFMWatbl46B29JtvbJIQvutK6CoyFhQBAAn+8pe/kB+lYMsr8R3CLdqqBgU9oVD2uHC5nLhIDOTL",
-	"KusGUZ0KwOODA6/4VLCUnB53MYIDw9Q+4ko4QRghaVQtvPM7K6Q5CehGAtTDlYgnmZTFV195t8iI90Gf",
-	"9Pt98m/Eyz7z64n90Qo/fLD/tfnfpstE/vv/YuGt+f+vY1s/QW0JAWhvWqSkoJqpqI4kAZW3RqrZO96+",
-	"hsr8psrck/iS5+xKXDrEEUgiWURy2FGPysIFaGGoWVH8jkwKzAzSjKR8yrXZ4doovkmHv45TYbpgcqmc",
-	"QzIK0kvN0SKzXRbohSeFdCQxa0J8rQASJnQ6aoAw7isBiFB5TloB7iQJLaD8ZAUrOyIxvBzj6a0hf7qX",
-	"aLO/J8qbjCfMKiiMsnR+fHNpr2BUcMRyzoQt9ZHF9Ll96XnOUfBzDZgy/4GgxeQVIvIabxxvO3VGnX5v",
-	"0Oubh81QdM47o85Rr987MsqM6hmI/ed0zp/f9h3I8XN7DJ//IYvpvXlgyvQO2LM279wqKVwlH2Lw9F0l",
-	"D/oYhdJBwY8FIHXHyuhGTOdyKd6knZFZjf1SC8ML32KxjBUUbWy9RKOyctp2K6cC6qEJhDi4GcBQyt2S",
-	"gaZOGxuGNuMovzXagw77/f1QrRsgwMfng8FwZwDoJlTxOthwfMwKEOx/Yj0CZOjHw4U/xu9ve8PT6XnQ",
-	"QxVeGWx/pdYeBV463v6S7/NlXhi+2P5C2MrpPuqc7PIxvk0cvHC006f41hewXRNaZnqX93wjBTDxyjyn",
-	"xbIz6vzCKF6xH/sjo+lUQf7HSo3f6tdt8G90A3bq2s5kDXTUoFNd2NLjN9cywpyirrECoUURxaU3ZZI1",
-	"6yqZNLe1fY2KHzA+0HSpLjVtEEj+0krc6KIZNy5TAiK6U37uT1eiVruJogz6JwIcZDik62Y9gi7V8cVq",
-	"p0qPtDLxzTuvxLrelT3yn2xZaTwM/SsCRRxUBbYW4apHXjq9bYHR/DV+XyskBRgdqJzq8nbur5d95oI2",
-	"Wi0y9Jc4sbOlLbRLZlIx4RAKsRc37Fgp+D9K5gosVttLwnWn4clJ4+ZY9TH98fn5ZDw57jJ2dNo9fjE8",
-	"61J2nnSP2HhwdpaesrPTF+5jUTxWn9tgwJ07dp+c1Dp2D1rCHo17dCFyfgf1E5zxVzJd7qea6pnRE7h8",
-	"1fCPWGa8CUv7qlpwVCuT2lmdrd51XKPQcL6L4Mbfj/yVOah/fff2J+euQJcLQOWW+bxgSrW1At9EPPPX",
-	"nN51zY9d7LQ8so2X71fU/uBw2oZFu21Ygj28Vvm3ztZtCPtQnHb74xPaPRsPht3zyRHrnqSDyYukz87O",
-	"BoODt6xWA9m+WTXT0Yrmur3RJkq32R3BO/6VwxoVfTrTZQcjoWou/CBjp3++g7FT7z4Ir+1gI/kO2uaF",
-	"wQ6fUuuxDi+d7EK0lv5CYMYNt7+80mfmn9v+M2LT18o+hvEXAuevNwRXmkau9LFf249pbfPzxiXwqCmQ",
-	"97A+/d+8pG/ao9gAu80gxTjkDj5ymKmBOLtD69iCXYhF0bZVBGLJkg/GZgwA+mVRdQAwpi7LMnUlFjMG",
-	"RiUNWqvXcEgWcKVI4+3MFosv48q52Hhn/Esz/AAgPSS8sZMDVBYITWfLcAPMEzUMFgfN0nNr/EfJimW1",
-	"SAfnUy1rLwCZVljaeiekzpoPqwpVrB/C3QWXtnWGF6f9UrfehHmU5bnbXLaorm11vqzko6/NlwhDpsUd",
-	"rpmESg3EMej3wVVy8WMXA3Tx+incSYJrpuZxDP5CFoSJtMbbJ/01e2HEUu1jvWg3r2y70mY+PcloPu+G",
-	"UBrBr74AqoVKYe+tFvKYIxwHlz5iX7JkyITxOmc2z2wwARxjJLzqkR/YREOXMJf4QHfYvI893B0eEQbS",
-	"a4DaciFQELVRzd5C2SABVr623nysc3gMDnN9vzat8u5g2Ao72hmyo+Ph0XnaHY8nSfd42Gfd8fHgRffs",
-	"hA1ov3+cHg3HIcDXqJMOjthw3D/uDo5P+t3jk/5J9/yInnQTNk5OT05eUHZ+1KzRNc5eUAY6DGo2h/22",
-	"msojwy61csa2DgiBF+EKDztJSgdnZ+Oke3SSsu7xMDnpjk/Gw+5R/+x0cpYMjoan47A6bNQxVs+0cN3o",
-	"K3CJzvmL88HRaXLSPRr2j7rHySnr0iN63D1Kk+GLQf90Mhye1UrHRseNUvjOi/H5+cmL5Kh7xgZp9/j8",
-	"/Kh7PhhMuozS06Phi6MX48nRSn3yqPMt1ZS8W4pkpVYZSgZoV+HfwlrBLW6WBeGrILOqWkA8t54CTSy8",
-	"XbsABsV+ndu8e9w/TU/oyRiYunaBTJRZtrNXVkFitPhkbwVrgWb+pw//PvkNTb/BMEhlO2bOGPx4seO6",
-	"moqagjxq1/aPEHOO1kSUL+kNUwHOkYc+AuwkUJG5x1Dyqd8tnbbIhkZbV8J12vpgS0RqbYVclBhtTBtG",
-	"bnsCBdLI3nEMIDblxMIHXInV25E0U9JfwrYNAxTp98g7JlIupt6poFPKBSmFQ+Jw/f9mXEyhYoj6Hvv2",
-	"hjsGoBfmCzOo1KCCKJ7PsyVWY8wRuo98gJJ5GpTwR3BZHItGeBqY9FDXbBOGE6xl4CKqfBy/hiuRMXrL",
-	"sBu30nSpPLT5RXWd2kj9yP8TlCo2GLG/3NKsZJh7DjEZVoP2SFPXRM6mh5XE+gTfAxBqDmwJhu0VsTZQ",
-	"78peCrYpVF8EGGFfQlb0gVFnh0z26x+fr+211ch6VOvqM7aV/rbJJlpv2+xsyLTh4q0JMyPfBDmB00+X",
-	"FDg9OzsbDlqyAo/oiOxvYztcNme+7k33EFutheoNALUK/yyqCkVSVjTQ0L5EY/MpYP8UsH/Ugo1atatI",
-	"wVAIA5ZOwXwR0fy6QVSFAz5JEB9qiFuD+IFLvksov7WGpB0hpi16/73MMrkwRnQ90FYKzTNrtRuL9kos",
-	"EVAjrKuDPWd3cPXcVWnh7XSHAlMBqloc1YjM5AIKOyHuaWxHh+IE5iXcTd0S/w+St19cFuAp4ntwxHfP",
-	"qC5ZCep+oSHdTXUWJ5vqLP7rR+u37miA7RMI9GUYDUghs7WPWSxiZNBjFIgcFJ9sIn9tiVKuLRx5ilT+",
-	"C0UqKy74c4OUH6MCdtVWef4HT9cbLGuQRcFC0GHF90Qz6KdPvrcSHgFMIDplY32ZklUUymKTGmUIAZHI",
-	"oxpgM10P2OBmqndJddeM2gyPqrQ/LBr7wsyOBu4keRv0ehfSmIPv37/51vVd5dBdWEh8pVFNupteaPkI",
-	"nm78hn1T7GHqqjoIh6vgtmRqG27s8Yvz8wrO1f4IehpbzlYxuBDs+7TqMdEKwA1tKOo4N26gfttImwa6",
-	"X5ttrQGd2PGP91voCa4zfGUwxJfuH8NWkRNoxrdLENIXKm22J/YxayrQ1afU+lNq/fNIrW8ytvc3YC0y",
-	"+Kbi56frVV+y8XlZ0ARTlmErQxlAtX9Ue7RdPX8cMxTwEbbEylw/ka6/mGvjlyx1OO/uDnYbjonNDMxo",
-	"NunKORMOiCH+dVLIPCJafh33rsTLEF2bK6I0zzKXGCc0TRXpbzYyAU7hSzQvkSAAIgYpay6SrExZOqqu",
-	"ZNvrZe5SNeaxq1vRLtmFaebavWjyksT/FuNd7yth72TnJQADYOcfqkj8P4ev7FXm6qu9OB9c9oPsX1sA",
-	"yOzkPnRYzbjhFl4DP14jQbYEuzzVmEgjwu6QZj4ThXjHExKbtcVwVzmDG9zgIOGv0G3OpQ+PyOlpn6R0",
-	"qdoJcbYLIbT8iGQ42ECvgfqcDeF6VxNCx/zcb4W6GRwfm7/UAGkGJ4OdVWgdq2yN+lRl3gJM9RQB+peL",
-	"AL0rc2CCFQSfj6p7Nx7Aj66Cn48dUODOd1D20bIRgp1jJ1ob7HG9ZClcgp0yB6ejjQ2UEi2vRNChhgCA",
-	"IbRIYbUEmbt9uw5qmRetyPURQjCHWEoXV0K77lDjAjCIxkuIvLy0ENj2uwuappnF8bAfq2ZyofAuSA0r",
-	"H7JAXOP9cMSJsW8g4s6VsGVatoGhA2NEzCwhGBhjOHGSSTOo+dBls6zLjsLNnIbbM6YZgvz4QjC3REZy",
-	"mRvtyzGGVrCE8Vt8mY6hxYwiE6q0u/+NeZgeeVPrIzOj0AFyQXmV0vFDTWRxJaoWjXohPR6cMQeyDMwI",
-	"PrGdZohgLLUBveqbpcUX03SMhR6aGFZWdioF2MiK3bKCZoCCqkZ4lx4aRMqJhc904UNe2BoRpam7sVO7",
-	"b49ksRAsNJk5RvVRStAQ5q8ItMSVbf1wJTLoDY0DAKEcaLqcBJ0qh6R/fI58h5V7nidzbjgKo5pRY0OT",
-	"0nzMxHChp6/Z9yuhoaQ0Y0rh+INT8p/8FaGW1sHLFYqVQ9fK6dINR86JKpNZhcijq0sZmuc2AAs2XIhN",
-	"ZcsluZn3gkzKAkobPSCPZwxlTmxowNv8nmNM1246DgRZvIO97aFNnwzvJ8P7yfDelpz+cyOg+8YzbbR0",
-	"4NporMmufxlx1XqUdK/A5d7lrp9vFLbmvXUHwz1KRNfgcq+DoEK1/+TKPblyGE9tdeaMfRkYiCBmvmD/",
-	"rh3JfZPHpwD+dWPavwk/axGSsXmgNc5ZpXEDkx1/1dLoW2nMZ+F09Sp6LaBdWoRoo4s9pC2sNoTBLIUx",
-	"LGcygypFBz9s/tOihnqvFB0uXL8iNE1JOfcFjsa1jBvWpC9aA7PX+Yhw/chSAeFZWepK/9zNf0bmxuG0",
-	"FQlmPat42dutWQTjfTJln0zZJ1N2mynbFkzGDG9lgXQeJ8DcmKxlprO2mdpnac7Q39cEaoCSbwlkO8Tw",
-	"J9vnKYzdBkT/zxLOrgHC73zvIgieYkRsQSvA+QhDhRivRg27cg2j9bbD29patmjzp3sFT/cKdtJ3rYV5",
-	"g8v++YqTbZf/Ek0+67BbAxAgwaF2/qCC+pDFd6morx26L1AXPamW9TXyGwUq4DKwsGKpLqn3VjafoFw+",
-	"6GeCUdOgk8mvv5mDg9JjnXNmk2OWElyRVCYlZNsQPI+m2H/DI/Q/B0FhCdQc0WKuR2HJvVfn2BOlImiv",
-	"Ov5OnbfL1JZNo/Ut69VcxGDL7oF2iYS+ENgWCK5tf1/qsmCXMmOFWfC7dT2KZnJBJrQg1BzqqlOUlcdJ",
-	"JpMbf1kgp0uby5WFvaQaYcbPNfIBGA2oer6POh/AxPiR3n1Lly0zQ42YFFPAEbEBIPxyJKgF24YMGExj",
-	"XKlqjqPT0/59JfPDbq6O/UZ/dCb8zjDxOyZSEofx6phAixpMAK+0E4FwSoAMY/+/ZzjVXaw/Hg698r31",
-	"0uZ6guIm6ixmoB3M/lY9TKBv54SMjU2meuQn6bDMDTPOJXYfvo9qp676DI/1njNlaDSC+AoEaMBdh7BH",
-	"IssshesIgL1Cwer4TiV0zgjoVAQ7gSZQ3pN3DTq4avjwnQiJRy1MOuar//ru7U8WMwUahHzfPa/6Hv30",
-	"/ocainZIs37YRwqoFgiXgGIOYGblY7CZzZzqWWS/RjqMdWMsZsY8cjTcZPA2eANCYjZmBhCRECijqoqY",
-	"fBW3xS/irwnCs1OMsYVPxV9vCKN0os4PTMM8JOOsFkYYhXUMNnijMN+NlRQidfEJ/NmalnaTzctmY42D",
-	"4Te22tCHsbCLv63QyJCdKwXYQAkVwVZFBAD7bUMQbn6fcqEg1qTmQBGfiA+CJbB14Z3xaqsuK9YH/Hdl",
-	"zUuGTTwBN98jCNl+qBEWqOgFN2JbFiTlkwkrqoipMf8Mrz6D3H85n1uxnkls9qIYDGdxgCJgRj4VssA2",
-	"smZNL39+Y/7OCiYSZss6fMwIU/XEmpEPpT+wOATp0PryqEzYY8fP5jU+iE+oRzBiBsCbQMhYVKeKzNUt",
-	"/8aZmLAFC0t1zMG35/LCykV70ymXStc/bHC02zl3J7eqGja2gmFdQHVHPNeJg3MxDoUDrbtfsTaq5f9M",
-	"lWo6KsLCQlnIXMZvzWYyODLYJ8vs5kuCL5AxM7oJCmqaat1df6PuJp0tbnGlWOj1WfDMCwLwVGZmIxu1",
-	"xFNAqGCLh/KCXaK9dCbdJTSwbqy54/u0wY9mhUCxCg1i26EyRpgzB9AScXf+gvkslwnGsJ0hQlsYTnO0",
-	"gHoYP57t+RaBpjOPuZZu1RPY8+2iahVnx8AucrBF6saobUA/KEoRVkTZNtk2eoAIusYtl81z16/YMwTI",
-	"CGiMYyhml1/f/3GpsVDLLNkfRCupbUMKmmVA8jVo1wH9pUVI8yjeK7BqJMNmjUykzbYlU8rBzvw+ADNz",
-	"zTByesMIJYItyA1bRramCDrzUZHKHG4rNgjzwhMmgPQI6NLSTIUqAghpHkm22f5kg51TQXzUZU8AGYTf",
-	"eGGIJAutgpMGHf8sB+Gk0JDbSGtFJwxbCxrKGgK9mdhk1FJFZMqtzHRzcIjWrGErIJE9ItZwdfwGp9O8",
-	"ajcL9r6SdI6uJ4Hdg69eg9Vap21tUMyXJbREzEGOPQUzOY1IKVJWNJYP1GxgsWw742jVW8zCeUYT5hs1",
-	"cIRqagPsq9shWCIIaUCo4qPKhnsctORFAwmvOi8WK88wfpb1SHgOcK8tx7skIUDzGf4BC9VGm3Bn9UJW",
-	"TRgtFDuC1VhiGaFVITXC9kMw3izfBp0uJf6eS8GWZEyTG5RTwbH0bYOgAtbIpEkp0niPI9S82eIBOAFH",
-	"C5EXYRoHVIiRskqF1+G0agDwAQs0QDSbjhBcvwMPyCOnA+C8xUVHBReAWMI/HRo9VSA31EO010urFv3F",
-	"9brqbNqPqOTMrojAVkRdfd9EGjqM26s77d6cdHsF6q36fkMoT5qIxL7kyfzD55jMP2wSytKvKsyJL5qw",
-	"nsq6OGAph0+adbyWRcGSACwSMSedmLS9LkNh+bCtsfimFU1IRpMboy6AJBZbn7m8OnqRrU5t1XN6PZ/W",
-	"IkcNBqXOIw/88H4fFoDWVAyvx2bmuo918iAf3Q0XWFRhYKCH/Z71TKaQUaGZ8Q3CVb9XLOy0jc+uFIM/",
-	"UyR+ad6NnRFvqIwHqZClZj7B62XJyW5mtPGHEUJKoXXihWyol3BZ8DVrskTVF72eseQGhV1WTh1XmHlG",
-	"7T4SulXg13JAhq1FHo0hNSKxsedak0R7WXYoPJ1f3DTPGtpaSLR7wkc6IYmPPYnDbFlF3IIhX6wOAwxZ",
-	"T1cZknvbm+sL/PNCIkSXq66mGb9BEVaLj1bU/+BKtSEDJpZVtTZ+b/wL08Wy+3KiWeGZSYFpU5MNDakQ",
-	"db5nOplh2K2wPj3aUeABFpAigFsS2oYDcfYcIJEFgoW/Cb0CME2AMyOitJyTUhk1xXVV2K6d3obHEILY",
-	"WoJgN0JjFOe6pBiPWgJTNQ0vKXE9rqQ93MdhpXYbQecVq37mbAjQKb4+Hi9GVCwHx1xB/b/Z5+bk9hYC",
-	"fjyOrFCN+9AC2Ok0TRFq9H4VaG+b1evDb7A9xpjm6IvDjtSK+4FRbTzDXdgwRM3kosV+Bech5Rhao0Vh",
-	"DB9zxjlmqfzhON/DjW+I/JbRXftRLxctpRcUPGY4MkgnIw3b5ZLM5y5tCFLPG2W1IMwFOGDKOtt4m8EK",
-	"HhA1r9iMg6KZF/JuGZHEiju7LhgZF67ql26MDO92x1SxrnkoJpiQUbDyVsGDkn2thN8mfsLbPRaEmzhn",
-	"36wA6NV+TbxNmvO0IYbXgxDFqJ58N0mOx78aK5SFI4hxwe34RujEYXe1EkfXwID2oEo7YCMSya6j3kLn",
-	"vpG8ajl6Vo6298OPyUSi3nf32+DIO/MDY5uW02a5vo5DWlm2QqOi0haJnHPjISE8PDk+a3Sf3K4QjW8P",
-	"441IPMNm0V27oy6BBKnquEF/aoUxZtMqWe5LzcLNqPpONtJ/bQF7LNbETEBdYVsFMLJ4mD5q7AO12Mg/",
-	"NdLWdfAnH4C6KFoUcxaaotWW+iziNmFqY+z7qlR0BSByBRkwWcD/VKFXaj4RHIoL68GiBgTxSycMHen2",
-	"XfQBJuvoB16+867BWTNHPn5uvKLl7/GaeARPgD6a5XNZ0IJnSxKQ56JGEHtVDHM9hji1YMXRDsEKdwtw",
-	"JUWTzFgaAXuPS7XEIKSUYHM4j846DGoONLNGVCDn3BaFWg/7K7gbB8p3oEIOM65JzTJDt3+BEQmOLQlm",
-	"MnNc0wpmu0EkvEZHvHu5nLMRaZaJxJjOMdwAXR3c09+JRKa+LxlYZfH0dz5vRAwGJ3toWWdlpizJKBiT",
-	"ymKcI20dtLmzpDCQsIALlhTuz5oV9Dr39/f/PwAA//8=",
+	"7H39kts2tueroDS75SSXkiX1p9V/tZ3kjmeSOBW3r6smnWpCJCRhmgQ0BNhqJeWqfYt9g32FfYD7Jvsk",
+	"WzgHAEGK+mq1PfZMV91bE6tJADw4ON/4nT86icznUjChVWf0R2fGaMoK+M/XKcvnUjORLH9h84wuWWp+",
+	"TplKCj7XXIrOqPNzwRQTOiILrmdEzxi5o1nJiC5KFpHFjAn4kQq1YAXhiugZ1UROCBWE0SLjrCAJzbLq",
+	"fUVzRm7ZsteJOiqZsZyaWfVyzjqjzljKjFHR+fAh6vzC/lEypV9/u7qqn2jOzFRckQKfIhwXolhxx4pn",
+	"imRy2iNXMwazwy9yIUh837UvdHkam3UO+0RLMuz3ybzgQtNxxsjl21evX5NkRguaaFYowtW1YMlMsvSC",
+	"SD1jxYIrFsxHcnrLFJGC9a5FJ+qYOXhh6Al0Cr4zp/c/MDHVs85o2O9HnZyL6t+RI4PSBRdTSwVdLC8n",
+	"mhWrZICfyUwuSE7FkiiWSJEqWJcjS06XZGyWKTShU8pFb+PyJrLIqe6MOlzo0+MOrI/nZd4ZDfziuNBs",
+	"ygpY3fv37y9LPWNC84Rq1rLEbEGXisQvGS1YEW+enQkz068dfLjz2yo9PpjX1VwKxYCHX9LUson5VyKF",
+	"ZgL+k87nmVkSl+L535VZyh8ddk/zeQaLZEUhC3wlBb6j6Y0lWSfqpDK5KYusM+rMtJ6r0fPnM1rkUuhe",
+	"yu6epzJRz2EA9bz+Xs6UolMzntmCsUyX5kQIqc2h4Sn5y9s3P41IKdj9nCWapYSJ1PAgF/NSW8owpW94",
+	"2hl1+oMXL44n/XH3LBmw7ll6Oum+oCdH3aPJ6WSQDMfndNDvBJsCU/jFGEpVhP0fBZt0Rp0/Pa+EwXP8",
+	"q3r+HZACSFvfuquAjbgiOc0Md7CUfBUHnx1/bfY0ECvhCVs3t338eXXEYf6XMl1eSfkDLabswP2U6fJG",
+	"S3mTwVh7bWnz1fZdhb8WRtwJMugfn5+cnZLxUjP1We+jW728g7UzkvGc64hQRbgmC6pQUsiClGJOk1vc",
+	"7RpFHnPDX0kxyXhy4OHllSK7uWXLm4KViqV7bfraIcLN54oEOrP7V7YEipknUb1RAcoBqHwYGySOMI+w",
+	"/5ekYIksUpaSjFHFqm2GReOSLfUV+SqGh27cCuKvI8MOVJCARkZ/r37ytfgqbidk/HWP/CT1jIspzJ7M",
+	"qJiyFJXl47DS97IY8zRl4jBemvhh9mGf8K26uNDylgkyo1Yry8ycRZpeoPEClpFgLFWEpjkXhzFNtYpH",
+	"khq4eMUYrl4WUyr470DLiIxLTbhW+E3G8JOSZHJBvor9Oh5TVLwWmhWCZgeKCjfKXsKheqm+udb4m1Ce",
+	"sdSYkdYMDg3Tw7YUZ7hhdpceZVfrq/4qdp9nDulrDZazZ9iEloqRUqRWXXh7IH28nf1J6u9lKdLDdjZk",
+	"zhsh9c0Extxnn9cOUe26kESVyax2FA7b4WqeR9recGkklQwNUHbPFej1SigZ18D8STFmlP9Xcfv3x19f",
+	"4EsLSRIqzBtjM0SWXgs6p4XukTcFSIKMpcYkMrwjJGFCF8vK7eOG1XRBhaJJc4LH1AO/UM1+MEYNO5Ch",
+	"CqrZTWZH2oeNGi8GIkNKdNTsxx1oKtbmeVSJP3MGwsqKwRZY+RV32ZquOIbRbTkjk0LmlddP07RgShk7",
+	"IVx8CwOA19v1bu/m/fcO8ofoIM7Bf17xnMnyQJPUbau2g+3FPyvvtnggKU/h8NKi4HcMoh88Z5+/79G+",
+	"bvJV3PjqNRZjRKhIUTNJIRhIEmN8JJlU7BF10jtBSz2TBf/9UDFShiPtwwaNFyseoDaaMIYoiT2y1uCA",
+	"uMpBTFCb9nE4oGAYBsGlggjhEFIoxa2QCxERdj83Kzd/KdidRLczXIlRQosZN5p3YrZfMRdZUXTFFnn/",
+	"/n23GZXatPfNINZhYuSdoHeUZ3ScsYM5xw+0J+ME761arDxBe904agUteLYk9Vc+M3s1pZqOjd9aWR8F",
+	"o8nMSAOuyLhUS2ApRWQJoWc1pwmLrLFTMEILVuksiGEYWcSZMo8oXTCas9Ta7upaoLW7oEvkQUcYI5Eu",
+	"yaLgmoHpJAtvQc3oHSOamnM4z2jCLkjB5oxqI7yQ0xWdsM9Cyb3zwcfDmDNneiZTMOJolsnFnsKt9fVG",
+	"rGVO9awyYL1r5RXKM0VwmM9O612KpQ2rGCerLFjk0xPGDGLijmVyzh5TXalyPpeFZumPLOX0Cj7tMOHj",
+	"R7zJzZA3QK795NCaIeoi6RWusWvWTPJSwQFfWe3naNiEAf64ueIYBJCxpCmJ3Td+JxKZcjGNLXtA9Hj6",
+	"O5+DAEuNBtIQRmun3eN6Sv9laAIL/h5CAQdG3HmWcTG9Kc3W3iy4SOXixhJ+v/j75oFCdwrZJeOMUMiE",
+	"GW/jME658zS5wfjI4wRg57SgOTNLlAWhZMJZllpLxnNRzpUyCkMWTo+NjXesRiTeRJI4InFSFkoW1S/X",
+	"IgbXKnwGo7oTnmlWrP4e/EBzWYrqVbMezAC4XzCtaveBCEjFcv14nOkJbjN8GRUJ+8Vm/YAz05Qb0tLs",
+	"50LOWaE5U53RhGaKrUriWjzkmSJjHM/I3nnw9h8d+4ebxKXKWyJnZW72hd2xYumiHRDmAPkOL/bIT2xK",
+	"tfFtIDmeywID7ikbG18Xj3xSsNT8y6xiJeXakmatUqa/NtZZ5Ujl+O8s0cY8eAWjv5VlkbRkZN/PluhA",
+	"wVOG86b8jokeiSEEfTMtqNBxRMZLQgUxFKJaFhckLtikFIZFcinYEt8iY5rcmq9wqdtgDDiJ5pWWRG7U",
+	"+c7Jjz120+yBU57VRljLQJZa8ZSR4f396uZ6abX1AH/LNOXZCtVxgDZqw1uvQAiukppqF2dl9zTR2dLw",
+	"x4IYmalcbp6mKUsvCCXzQk4LmpMJzTIFlCVakhgkP5kYuSAgUudtIuM99TrriGu/ZD8Sw5IXkBwqpJiu",
+	"UjKxX7qVkECSD4Hk/6NFLE4ZoWMj7tClT1nr53iZvzqEYkZhJQzoM2dynrEeeY11DxgzINQYj0uIM1w4",
+	"GisylYbDYzNn3DppqEXahAGy3TPVqClpHUtbe2wr0cBwa/KeNZuA8hUxKsrW1rqWRZ1NuPoltxzLELyx",
+	"ip52yhJu2HQmFwFzqpkssxQ8MB0e/KaNFTUjH2GOLAyu+1Rn1KJ9o2YYtuZgtsmVH4w+25Pp3whG7nih",
+	"S5qRnCYzLhiZGRU9XsKZ+7sc90j8dzm+cQrRas00DgMvI8yoQ46VKzidwgzBtfJvg1U4Xl4L+LEaZoFh",
+	"Eu2i5zDlFbvXhv5Zapg4l0qTAekPj4PSJFS7DU1W8iy9YfeY1lnLwPDYM0V46r2TpdIsxxIuqm5ZCqeK",
+	"65qaKkuww0SZ2RgHVvGsbASuYuPkOJOZ+e9yTMYsk2KqiJYHzCfKfNxWKhV+MD4DQWsuYHfmfM4yLlir",
+	"Pl4zs9fPUSeZlzeJsZpW53318zvlLD3LWq2T5PTe1ln1+7YubG3dVdRJubq9mY5Xp/uWq9vGdGCbTPmU",
+	"QnXKDpPvMn9Z4DG1JWdrzCVXjyaJsWAjz8RHp6ckpUvVI+8xQDPGGkOz6sVMZtWrY6YXjAkSK03BGaI6",
+	"hhBwPOGCqxn+0iOX10LlUOjndtccQDbXF3CAgc+MpVMwqp3fhT8KzYo7mpHCiCOWknKOR3pSKpb2yBuR",
+	"LcFix9ns6c7p8lpA1MeX/K0n6tHgdDg8rhG1vwtXBV/YZlrYyktckHvWBxrMcgwjhISLCIbPJhJFjaGj",
+	"+QVsVCSJsVi5KDVThBrj3PLStfB1lUkmk9sLu2VGmJkPMRojY8F6ilJY0eRdxs6wPzzt9s3/XQ36o/7J",
+	"qN//29aDHXXuu1PZtT8aHd67wkTHfdf8S2maz/HVD1EHhWw7NxoRA1sOkn3dedxV2piZjOuzdi4jZ2gO",
+	"gwc1n4P+8HiH0Z1eaB8d/gqC+4LkNGVGxwTlCIvgTD3o23KWy2LZKl9+hD8dLGG2yRcnj9eSwD1QaRBU",
+	"KAfqED/v+q11jxy0v34elZXTrfOYhx42T3X4t0oQ++iI/PL9K3J0dPTC1XeZ3Z4oprEMjIxpASF5bybm",
+	"jApFcp4KPp1p8u7qFRjgNi5mpc3gxVn/WuwucEhd3vTIOwg2gJJVwaph87kC436LvOlbeXOIfFGazW9u",
+	"2XKNHc38yQh3T7P5w3bvLr+ZUZFmazixYbE+ZI6Go1HZMaEQqMyNGkOtOBqGZGCXd21IsBZa8rb5K4nF",
+	"2nv6/bTgepYzzRNH48SYEnICCh6m6pHvaDIjBVMQ+oAHFPIM+e//TeYFT5j5D2tcYFmLKnNQ+Fb9p8Zm",
+	"1xLNkGsBQRYiRcLaDO0NoSJYnAsKuaPClZ8ynK9dYga2QqvFuc2f/MWSAehdtxn3em0/Uw/DBwUDi29N",
+	"gGvzp9W0zz4rzXlSyG3RuzufQ8KXFSivnGcZl0LPwFansGt7L71xmFYIh7u27mQFq48662N7cIR+4Hsf",
+	"IRtskRM8Kmo1sJNSTTfYG8qY51JZjWvlAMmo0mTCCwXk4prlatu2wRf8AhXJVWikQ4uCLs2/BbvXNxjQ",
+	"XnOy4G9OCJjH4dMu0BC1YTYMvgpZeeMZm8Aa95OIQJT6otbuiv2m/UMPVpUpmyt21dqrW2RD8xt43JmG",
+	"EG0O5I9wQWlZkP4F6VuDnWu01DeabK2n9NFjDBfOkWDC1YV86rCDXYJZj5AP9AseIwqxjRSfNjDxSQMR",
+	"jxl1aKiiiw2e6jZR/3Gc9dqK2o6iMbO7tq5vJ490b983YHnqbodwPYME5Ef2jNdw+aP5xm2L/ySu7sf2",
+	"bB9DTO3v6D50u/Z3dR860/7O7trD1ja2ZjtZNm+1LSF8qK/40M8Pa+vXn44qZ40MZmRj4FBvFUm7Mth+",
+	"vuvDvrlhq3nB4LbLy8RAKAX7Ei4ysBsaOrzN1Kkf4+ZpavJ8tJ9fXdclUZsfUbMDV3Z+rYH6Vrde0Y6L",
+	"UggupnFUXRR0kZol04G6ilGTxlEVDzcP2tKGHvkBgut3rFBcCsxvQ5Ac4j2wJy4obJOGdmZDZBh5fUbP",
+	"rL1UH2/xGEOtrm1dkDgtsQCKxRGhWcFourwWfpI6noG7PhkRJfFgiaB4PfVZgrUfbvbZTreGCObk/pnR",
+	"9AGxEyC9BWVolMOgRHhQNYx9xNZeoTO2YEqvlMTsUuRiDsPUXuNfnertny+7w5PTyn0PZ/JXAnCEKsEB",
+	"S8jkghXdxEj9GbunKUt4TjPzLNeqR17iw5AyMW6sX7x20Ro7qhXWIfkaEbfT4xqcg/nnqh5h/2j/QusN",
+	"eK+2+rwe+U7ogjMFdcz4nPGaCpmTgbfWpnSOzIcLpxnwIeMFxr96pO/o0vjUQ8Mc5ouiBrv4zWwTRW/C",
+	"q3MHVXO1FKdAfm+LCVC7IAd3S/Ct3a2B9UaTgEtPVSlKqy2x1hCCt7mAymcVEcO0XcWE4sZ1bx2rtbCm",
+	"eQvwmSILNg6jJIcpWqvVrLLDCpSA8ts2/aDoVfhdewWxai9CdZtLq+wUtapx7UcPW4mPH7L6WSqNhYIB",
+	"gMpeW2ILCLUkc4nxv32jVfjEZkWxUpuwJXu4koWo17N2mtW5qyVl2uxNdYaj9bU3D8vJ+brMTfxWq+Fs",
+	"bnHD/rMjtu0yxiTBglIP22d81+wymj7GFspI4HvWNx1jxZvjyAMz2oD0+30sJQYLyhdWGGtF+HBhxlWY",
+	"L5RgcJg/K3vhhhudkKIJs3v8GXx/ev8aXxg4pnL/bp7vNk9DbSA4Sx9Shga1l2MGF2drea3PORC8azgm",
+	"8sgyOU3ZTsEZ5W3+nbzuUm1zCcsV52nrFj5AWTW20fvWO6urNwLyU2WGYojRZGaPhx3O+ihg33Kt9jwA",
+	"dRb9sIXXYYntZArSbw+gkBRVFg6zbq70MmlVJ2vi2H926Gevfn6H19M9HtohcbpNycS1GeXHyyWGC7iZ",
+	"s8I6/2viZ7AMKzFe/fzOEMF9u68bxwE+WrbThzdal12jZxszXVUhjAck0NAN9GcNPNq618SM42jvkGN8",
+	"AH4pWC7vHpZpa9ou5GeJdroNpqN11BC49m8glHd0i3dyaSzWBlWEzudMpCyFGhz8yKlk9jYB+IxUuPif",
+	"9Kbo7q7PfrZT6G7o6iI4Gg5bLaV1SgWWv3uMfzeDK+DANVYXjN5uetXpstUbCuZ60CWNNTxvQTqNfeYK",
+	"XrEGXU5ATeBiP2dmd2EECCltu4nlVoNE4CqIBhkSMHv+fTho1wPn9FmWvZl0Rr/uYH1gBcpvUYtq0hX1",
+	"QNaiPQZRB5nPS+2zgBMEWatQc2SpXU4OUS9qSTooxbADQ4EuKAFVL58jqYRA6JTfsYgoboxnOzuGHY1r",
+	"AzdRbVx2zZGsOPeh0uhfWb5k3tTfnWNc/ctv0Tqj2VZIWIaBNE0tWeuOXMUZ+CSmvalzjyBiauU+3jnG",
+	"AozeLrv9z5Wc7eLA0dse1C3i9cBKKZ8t4/tVTNlXIhfI3a9CKjSGPn6FlMxSnxL82EGnVVZpkyIFqyRh",
+	"InOmgIFHJDaTz9mNlvNyHkeEkjld5kzoCxInspxLcVOwlOUwFPwdf71oXm11pwfvsF6Llauud/kNuo5w",
+	"puKovd50453YWronXDhwbmOx5njULs7WF7D5Ji2URr8sGL1N5UK8LHn2kCI0rDKA0ApAuUHUxwZh8MZ5",
+	"j1xmmfsLJo+hJsEYkkLaAfDeiWBkWshyHllF5Qe/Fr6+AS7Bu6RGln2Si2yfsMgsENZmRUCOqvzy4Cqb",
+	"z6vObGP1E6g0qlEOmueM3WLYBsuBFMT4gmooFwGfUeVTtYeVRW0LHcAqDCPiSh4QLjAjrC14UhEI2b31",
+	"QP1g/0WOV7RB1LnvOgAjf0lha4mR44wGH6AVgUf1UPb8d6svAqUP7Q6ULY5uZ/LdDWEtNc12AKNwEzyz",
+	"3oCqEu8XziiExHDNN9s70NsEofiI1TLhl2+sjKmOtj2AbSbH6iF6aIE2+G/Na+LGdIDL2gfE6I2LvmOc",
+	"fpe61Y3h+qeK4KeKYKuWvsDa309ervtxa0o/bYHoP6Ekc4/6y+01ktsLIdfqiu2K4YH4UlVaG9UDekpG",
+	"K4Ae3CdmAC88NGTQ5gPuYCzumuuD4Q8gEQCXhRTqkRfD4dHR2bB/dHp+cnx2dnLeP4NcvmBVDBPFNtQD",
+	"KOtJcUVyBGCHqoDWW5nzcr0+ACUXZuxUmecsrSoL60gPXiHaZe+fx7P8u35F/+nEk5nKPP1Jl+eP2o4L",
+	"xOc/6RI3WsLv3S2JtslCZV83ixOp0Cqey6q67qD8Z8B0bVRdZYT6h609dW9ZwZl6WSa3TB9y8gIa1W5w",
+	"Sjxz765ekZRC1S6gqIVhn32P6rX4KGf1IYevteDd0MV+74q2bs1JHHKE/xln8qMdspQun/ng4Kc7XHZj",
+	"PvIZe0z9RuascPy1a8nPGM54VfIDxzEMHEW1au/9bIOaGHlgzQ/UrydlwfXyrRnbBmkBhv6y1LOW2xmX",
+	"FgEODLcRwcZ+ZJbrm//3v/5P3COXFXw9INm4ahUrMupVuxCdRkTdQmZsROKC0RShEREK8j+/u4quRQwg",
+	"3XFVs+g4lhqmzbLI5gNiV7tq0wH+AY8giLj0MG9CBSKPAzw9yjKgMIDfYsNCT7GZ1nNEguViItccqMZl",
+	"DCIXTPl4ccMat0K7oBjBffXaxhXNyhDvB1gmYZhn5jpInPSuxbW4JN98A1T45htASt8F8Q4cHO7v0Lj7",
+	"6TZ1LEXCRrAaSIyMGc5o3oZgxrXgq/X2zxSsI52y4ptvAlgMTBR3pciWPfLK7UbBguqGZ8qCJrt8HNSO",
+	"fvONTRLCd10LXUXGgiIAIMGf/vQn8qMUbHktvkPgUFvVoKC7Gcqe4CKGjcRAvqyybhCfrABkSTjwik8F",
+	"S8npcRcjODBM7SOuhROEEZJG1cI7v7NCmpOAbiSAllyLeJJJWXz1lXeLjHgf9Em/3yf/QbzsM7+e2B+t",
+	"8MMH+1+b/226TOS//y8W3pr//zq29RPUlhCA9qZFSgqqmYrqmChQeWukmkUr8DVU5jdV5p7EVzxn1+LK",
+	"YedAEsli68OOenwhLkALQ82K4vdkUmBmMLidUx/Ft5vxF8sqdCJMLpVzSEZBeqk5WmS2y0IW8aSQjiRm",
+	"TYgUF4AbhU5HDdrIfSVAairPSSsQtCShBZSfrKC+RySGl2M8vTUMW/cSbXaqRXmT8YRZBYVRls6Pr6/s",
+	"FYwKWFvOmbClPrKYPrcvPc85Cn6uAR3pzwi/TV4itrTxxvHeXmfU6fcGvb552AxF57wz6hz1+r0jo8yo",
+	"noHYf07n/Pld38F1P7fH8Pkfsph+MA9Mmd4BRdnmnVslhavkQzSpdReYgIoWStcdK6MbMZ3LpXiddkZm",
+	"NfZLLaA0fItF5VZQtLH1Eo3KymnbrZwKcoomEOLgZgBDKXdLBtqTbWx924yj/NZodDvs9/fDZ29c4Ds+",
+	"HwyGO0OZN0G31wHguxuAaB1CJx/rESBDP16Hg2P8/rY3PJ2eB92A4ZXB9ldqjX7gpePtL/mOdeaF4Yvt",
+	"L4RNyT5EnZNdPsY3PIQXjnb6FN/EBbZrQstM7/KebwkCJl6Z57RYdkadXxjFi5Vjf2Q0nSrI/1ip8Vv9",
+	"ug3+jW5AAV7bY6+B8xv0XAyb0/zmmp+YU9Q1ViA026K49KZMsmZdJZPmsu2G6SUYH2i6VJeaNggkf2kl",
+	"bvSDjRvXggHb3yk/96drUavdRFEGnUAB2DQc0vVlH0G/9fhiteeqxwya+Da012JdF9Ye+StbVhoPQ/+K",
+	"QBEHVYGtRbjqkUunty3Enwek8LVCUoDRgcqpLm/n/nrZZy5oo9UiQ3+JE3u02kK7ZCYVEw5rE7vKw46V",
+	"gv+jZK7AYrVRKlx3Gp6cNG6OVR/TH5+fT8aT4y5jR6fd4xfDsy5l50n3iI0HZ2fpKTs7feE+FsVj9bkN",
+	"Bty59/zJSe2y8qAl7NG4Rxf2gOigfoIz/lKmy/1UUz0zegKXrxr+EcuMN2FpX1ULjmplUjurs9W7jmsU",
+	"Gs53Edz4+5G/NAf1L2/f/OTcFejXAvjyMp8XTKm2pvabiGf+mtP7rvmxiz3DR7aF+IcVtT84nLZh0W4b",
+	"KmYPr1X+rbN1G8KOKqfd/viEds/Gg2H3fHLEuifpYPIi6bOzs8Hg4C2r1UC2b1bNdKxwDAJ7o02UbrM7",
+	"gnf8K4e13Pp0pssORkLVJvtBxk7/fAdjp95HE17bwUbyveDNC4MdPsUInispf4A2/fDSyS5Ea+mUBWbc",
+	"cPvLKx2T/rXtPyM2fa3sYxh/YQuI9YbgSvtTEJ5ayhvo3QfDrukstraNf+MSeNQUyHtYn/5vXtI37VFs",
+	"5d5mkBoJsYOHbGNQDVyTFmyQqh1qHYyFazRS7Zu1DKoLYVlLD0Mm1f2Z0bVYzCREdoTUGPRLqIAKzoLM",
+	"C4mdjcAApWKJIDcVpnytVytYq7Ft9NW1RCB3rOCTJel26ZRyoXTcZj9W/jpg3vwbOusVIk7nxeT8NO2f",
+	"D87Pj5Oz9PTkBR1OGKX95OSEpv3BCT0aT44ng/Fw3B+fD4dJOjhJT5PBybg/6fdp/7xjgWeOd1a/AdzQ",
+	"Gu0LYN1Pjv+/tuMfIrKjvPjiYgCY+tlB6IbJcUhtOqivLcDHeA/F9plCIHryHgRf1d1HFlX7IK6JZlmm",
+	"jJy1YtRV31FVBzFbwC1OjRfiW4RkxpWTkgjT8aX52tBdJSQ8LRgJIN0gG5gtww0wT9QA3ByuW8+t8R8l",
+	"K5bVIh0WYLWsvdDnWjHt620UO2s+rKoNtKEf7u4Utq0zxKrwS916+fBRlucu0No65rbV+Uq+j742fysD",
+	"ktvucM0kFMchdEy/D9Epl7JzaReXIp3CNVC42W8ex3wbJJ6ZSGu8fdJfsxdGBtU+1gtV88q2W8Tm05OM",
+	"5vNuiF4U/OprTluoFDbubCGPOcJxcM8u9lWihkxoiLlIxcyKcYhFIuFVj/zAJhpajDp7ECOQ5v0eeQ35",
+	"XAQzxNxlrRuHXAgURG1Usxf/NkiAla+tdy7tHG5JYXnFr81ASNfYUy3XyTpDdnQ8PDpPu+PxJOkeD/us",
+	"Oz4evOienbAB7feP06PhOEQHHXXSwREbjvvH3cHxSb97fNI/6Z4f0ZNuwsbJ6cnJC8rOj5rXIkaDWuX9",
+	"MCiTH/bbytiPDLvUKsjb2icFgRtX691JUjo4Oxsn3aOTlHWPh8lJd3wyHnaP+menk7NkcDQ8HYcFuaOO",
+	"sTemuIBOiOfTOX9xPjg6TU66R8P+Ufc4OWVdekSPu0dpMnwx6J9OhsOzWrXu6Lhx+6jzYnx+fvIiOeqe",
+	"sUHaPT4/P+qeDwaTLqP09Gj44ujFeHK0ciVk1PmWakreLkWycj0EqrRoV+HfwvLsLZEti+Bb4W1W5dd4",
+	"bj0FmkC6u7YQDuqrO3d597h/mp7QkzEwde3OriizbA9L3KEQtRjibwRr6evwL294P4Vqmha7YZDKdsyc",
+	"MfjxTPW6moqagjxq1/aPYOJHa5J4V/SWqQBazqPNAVwdqMjcw9b5apstbTrJhi6d18K16Xxvq/JqPQld",
+	"Yg5tTJu5a3sCBdLIXisP8LnlxCK2XIvVC+kA8OpwL2y3IUX6PfKWiZSLqXcqIMhCSuHAj1zz4BkXUyjS",
+	"pK6uxoGKYM5vYb4wg+I4Koji+TxbYgHcHNFSyXu4pUSDW1MR4HNgnR5PA5MerpLYGo0Jlo9xEVU+jl/D",
+	"tcgYvWMK7BOl6VL5vigXFYKFkfqR/ycoVexOZn+5o1nJsNwnhMFZzZMiTV0HWluRoySWhPkGwlDmZave",
+	"bKOptblRV2lYsE3Z0SKAZfwSYlsPTPQ5MMhf//h8ba+tRtajWlefsa30t0020XrbZmdDpg2KdE1sEfkm",
+	"SMOefro87OnZ2dlw0JKIfURHZH8b20FhOvN1b7qHcJYtVG9gVlaQk1FVm5dW+ORWInyJxuZTjvQpR/qo",
+	"ofLaBQORgqEQBiydgvkiEqh1g6gKB3ySvClc22gN4gcu+S6h/NayvXZQrrbo/fcyy+TCGNH1QFspNM+s",
+	"1W4s2muxRAyjsJQZ9pzdA9qHy48hIIgD3qowrC10dURmcgEZV4h7GtvRAeeBeQlwAFvi/0G9zBeXBXiK",
+	"+B4c8d0zqktWgrpfaEh3U2nbyabStv/60fqtOxpg+wQCfeVbA8XNbO1j1ucZGfQYNXkHxSebYItbopRr",
+	"a/WeIpX/RpHKT1RPsDVI+TEKDlZtled/8HS9wbIGzHlDZdf3VsIjZhREp2ysz3Z9cq4bxByNMoSASOSB",
+	"ZLATv8fIcTPVW6y7m52bq7PCOt0vzOxoQP2SN67pJmAIG3Pw3bvX37o2YBwKYYSsumYFBfy76YWWj+Dp",
+	"xm/YN8Uepq6qg3C4Cm5LprZBdR+/OD+vELTtj6CnsV99FYML+yucVm19WnseQOefOrSYG6jfNtKmgT6s",
+	"zbbWsKXs+Mf7LfQE1xm+MhjiSx8ew1aRE+jku0sQ0hcqbbYn9jFrKpzrp9T6U2r980itbzK29zdgbTOG",
+	"TfdNngpbv2Tj86qgCaYswz7IMuiO8VHt0Xb1/HHMUICk2RIrcy2cuh4LwcYvWepaazjYizboKJsZmNFs",
+	"0pVzJhz2TfzrpJB5RLT8Ou5di8uwoQFXRGmeZS4xTmiaKtLfbGQCgs2XaF4iQQC3EVLWXCRZmbJ0VKFg",
+	"2Bu9DscC89gVEIVLdmGauQZFQS5J/B8xwmtcCwuDkZeAxYLN1qgi8f8cvrQXLKqv9uJ8cNUPsn9tASCz",
+	"k/vQYTXjhlt4A/x4gwTZEuzyVGMijQi7R5r5TBRCzE9IbNYWAzxEBqAZ4CDhr9Dg06UPj8jpaZ+kdKna",
+	"CXG2CyG0/IhkONhAr+GonQ3hRm0Ttcz83G9FFxscH5u/1DDABieDnVVoHR5yjfpUZd6CBfgUAfq3iwC9",
+	"LXNgghXQtI+qezcewI+ugp+PHTbrzndQ9tGyEfaXwDb2NtjjGtFTwB2YModgpo0NlBItr0XQFIwAZix0",
+	"pWK1BJkDPFiHbs+L1mYhEaLeh/B1F9dCu4Z84wJg38ZLiLxc2q4D9rsLmqaZhU6yH6tmcqHwLkitPQlk",
+	"gdxtR7zXaN9AkLNrYcu0bM9Yh3+LMIVCMDDGcOIkk2ZQ86HLZlmXHYWbOQ23Z0wzxFXzhWBuiYzkMjfa",
+	"l2MMrWAJ43f4Mh1DVy9FJlRpB7mBeZgeeV1r3TWj0HR3QXmV0vFDTWRxLaquuHohPQSnMQeyDMwIPrHN",
+	"vYhgLLUBveqbpYV01HSMhR6aGFZWdioFcPSK3bGCZgA8rUYIXwI9eeXEIha78CEvbI2I0tTd2KlBnCBZ",
+	"LOoVTWaOUX2UEjSE+Sti23Flu+1cC7x8igMAoVyfCjkJmgMPSf/4HPkOK/c8T+bccBRGNaPGhial+ZiJ",
+	"4UJPX7Pv10JDSWnGlMLxB6fkr/wloZbWwcsVcKADNMzp0g1Hzokqk1kFgqarSxma5zYACzZcCAdoyyW5",
+	"mfeCTMoCShs9BppnDGVObGjA2/yeY0xb7UjiQJDFO9jbHk36yfB+MryfDO9tyel/bgR033imjZYOXOei",
+	"Ndn1LyOuWo+S7hW43Lvc9fONwta8t+5guEeJ6JpWCOtQ/1DtP7lyT64cxlNbnTljXwYGIoiZL9i/a2+e",
+	"scnjU4C4vTHt30T8tqD02K/VGues0riByY6/amn0rTTms3C6ehUwHACGLSi/0cUeRRxWGyIPl8IYljOZ",
+	"QZWiQ3w3/2mBmr1Xig4Xrl8RmqaknPsCR+Naxg1r0hetgdnrfES4fmSpgIjYLHWlf+7mPyNz43DaigSz",
+	"ntUWBdutWcQ/fzJln0zZJ1N2mynbFkzGDG9lgXQeJ8DcmKxlprO2mdpnac7Q39cEavSB2BLIdk0anmyf",
+	"pzB2W++Pf5Vwdq0Hx873LoLgKUbEFrTq8RFhqBDj1ahhV65htN52eFNbyxZt/nSv4OlewU76rrUwb3DV",
+	"P19xsu3yL9Hksw67NQChCwPUzh9UUB+y+C4V9bVD9wXqoifVsr5GfqNABVwGFlYs1SX13srmE5TLBy2k",
+	"MGoaNI/69TdzcFB6rHPObHLMUoIrksqkhGwbgufRFFse+aYoz0FQWAI1R7RtLqKw5N6rc2xDVRG0Vx1/",
+	"p87bZWrLptH6lvVqLmKwZR+AdomEVjzYiQ2ubX9f6rJgVzJjhVnw23Vt4WZyQSa0IDQEbvTyOMlkcusv",
+	"C+R0aXO5srCXVCPM+LneaQCjAVXPH6LOezAxfqT339Jly8xQIyYFwM26ABB+ORLU9jeADBhMY1ypao6j",
+	"09P+h0rmhw20HfuN/uhM+L1h4rdMpCQO49Uxga5gmABe6eAE4ZQAGcb+f89wqrtYfzwceuV756XNzQTF",
+	"TdRZzEA7mP2t2kZBq+QJGRubTPXIT9K1jzDMOJfY8P1DVDt11Wd4lM2cKUOjEcRXIEAD7jqEPRJZZilc",
+	"RwDsFQpWx3cqoXNGQKci2An03fOevOuJxFXDh+9ESDxqO1Ngvvovb9/8ZDFToCfT993zqtXcT+9+qDUu",
+	"CGnWD1v3AdUC4RJQzAHMrHwM9g+bUz2L7NdI19bCGIuZMY8cDTcZvA3egJCYjZkBRCQEyqiqIiZfxW3x",
+	"i/hrgh0xKMbYwqfirzeEUTpR5wemYR6ScVYLI4zCOgYbvFGY78ZKCpG6+AT+bE1Lu8nmZbOxxsHwG1tt",
+	"6MNY2MXfVmhkyM6VAmyghIpgqyICPVIqpOcxm3KhINak5kARn4gPgiWwdeGd8WqrrirWh5YbypqXDPsm",
+	"Q6sSjyBkW1BHWKCiF9yIbVmQlE8mrKgipsb8M7z6DHL/5XxuxXomsb+WYjCcxQGKgBn5VMgCO3ebNV3+",
+	"/Nr8nRVMJMyWdfiYEabqiTUjH0p/YHEI0qH15VGZsK2Zn81rfBCfUI9gxAyCbgdQ2xWZq1v+jTMxYQsW",
+	"luqYg2/P5YWVi/amUy6Vrn/Y4Gi3c+5OblU1bGwFw7rQSAPxXCcOzsU4FA607sOKtVEt/2eqVNNRERYW",
+	"ykLmMn5nNpPBkcHWhGY3Lwm+QMbM6CYoqGmqdXf9jbqbdLa4xZVioddnwTMvCMBTmZmNbNQSTwGhgi0e",
+	"ygt2ifbSmXSX0MC6seaOb40JP5oVAsUqNIhth8oYYc4cQEvE3fkL5rNcJhjDDrIIbWE4zdEC6mH8eLbN",
+	"ZgSazjzmumhWT2CbzYuqO6cdAxt3whapW+Lw5otShBVR2J7IRQ8QQde45bJ57voVe4YAGQGNcQzF7PLr",
+	"+z8uNRZqmSX7g2glte0BRLMMSL6mwUBAf2kR0nzjhBVYNZJhf1wm0manqCnlYGd+H4CZuf5DOb1lhBLB",
+	"FuSWLSNbUwTNUKlIZQ63FRuEeeEJE0B6BHRp6V9FFQGENI8k2+w4tcHOqSA+6rIngAzCb7wwRJKFVsFJ",
+	"gyarloNwUvOdIK0VnTDs5mooawj0emKTUUsVkSm3MtPNwSFas4atgET2iFjD1fEbnE7zqt0s2PtK0jm6",
+	"ngR2D756A1Zrnba1QTFfltASMQc5tnHN5DQipUhZ0Vg+ULOBxbLtjKNVbzEL5xlNmO+NwxGqqQ2wr26H",
+	"YIkgpAGhio8qG+5x0JIXDSS86rxYrDzD+FnWI+E5wL22HO+ShADNZ/gHLFQbbcKd1QtZ9b21UOwIVmOJ",
+	"ZYRWhdQI2w/BeLN8G3S6kvh7LgVbkjFNblFOBcfSd2qDClgjkyalSOM9jlDzZosH4AQcLURehGkcUCFG",
+	"yioVXofTqgHAByzQANFsOkJw/Q48II+cDoDzFhcdFVwAYgn/dGj0VIHcUA/RXpdWLfqL63XV2bQfUcmZ",
+	"XRGBrYi6+kMTaegwbq/utHtz0u0VqLfq+w2hPGkiEvuSJ/MPn2My/7BJKEu/qjAnvmjCeirr4oClHD5p",
+	"1vFKFgVLArBIxJx0YtK2Fw6F5cO2xuKbVjQhGU1ujboAklhsfeby6uhFtjq1VZv/9Xxaixw1GJQ6jzzw",
+	"w/t9WABaUzG8HpuZ6z7WyYN8dDdcYFGFgYEettjXM5lCRoVmxjcIV/1OMRJ8NT67Ugz+TJH40rwbOyPe",
+	"UBkPUiFLzXyC18uSk93MaOMPI4SUQuvEC9lQL+Gy4GvWZImqL3o1Y8ktCrusnDquMPOM2n0kdKvAr+WA",
+	"DFuLPBpDakRiY8+1Jon2suxQeDq/uGmeNbS1kGj3hI90QhIfexKH2bKKuAVDvlgdBhiynq4yJPe2N9cX",
+	"+OeFRIguV11NM36LIqwWH62o/96VakMGTCyram383vgXpotl93KiWeGZSYFpU5MNDakQdb5nOplh2K2w",
+	"Pj3aUeABFpAigFsS2oYDcfYcIJEFgoW/Dr0CME2AMyOitJyTUhk1xXVV2K6d3obHEILYWoJgN0JjFOe6",
+	"pBiPWgJTNQ0vKXE9rqQ93MdhpXYbQecVq37mbAjQKb4+Hi9GVCwHx1xB/b/Z5+bk9hYCfjyOrFCN+9AC",
+	"2Ok0TRFq9MMq0N42q9eH32B7jDHN0ReHHakV9wOj2niGu7BhiJrJRYv9Cs5DyjG0RovCGD7mjHPMUvnD",
+	"cb6HG98Q+S2ju8ZPXi5aSi8oeMxwZJBORhq2yyWZz13aEKSeN8pqQZgLcMCUdbbxNoMVPCBqXrIZB0Uz",
+	"L+T9MiKJFXd2XTAyLlzVL90YGd7tjqliXfNQTDAho2DlrYIHJftaCb9N/IS3eywIN3HOvlkB0Kv9mnib",
+	"NOdpQwyvByGKUT35Br4cj381VigLRxDjgtvxjdCJw+5qJY6ugQHtQZV2wEYkkl1HvYXOh0byquXoWTka",
+	"X9qn7Ie9hIxTTCYS9b673wZH3pkfGNt0/etyfROHtLJshUZFpS0SOefGQ0J4eHJ81mj4u10hGt8exhut",
+	"ds2zCSRIVccN+lMrjDGbVslyX2oWbkbV6reR/msL2GOxJmYC6grbKoCRxcP0UWMfqGX3czO3kbYFu5O3",
+	"FjLeaF0QLYo5C03Rakt9FnGbMLUx9n1VKroCELmCDJgs4H+q0Cs1nwgOxYX1YFEDgvilE4aOdPsu+gCT",
+	"dfQDL9951+CsmSMfPzde0fL3eE08gidAH83yuSxowbMlCchzUSOIvSqGuR5DnFqw4miHYIW7BbiSoklm",
+	"0MiRKjIu1RKDkFKCzeE8OuswqDnQzBpRgZxzWxRqPeyv4G4cKN+BCjnMuCY1ywzd/gVGJGxDypnMHNe0",
+	"gtluEAmv0BHvXi3nbESaZSIxpnMMN0BXB/f0dyKRqe9LBlZZPP2dzxsRg8HJHlrWWZkpSzIKxqSyGOdI",
+	"Wwdt7iwpDCQs4IIlhfuzZgW9zocPH/5/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

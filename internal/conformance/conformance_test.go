@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -582,6 +584,18 @@ var faults = []fault{
 		a.edit(func(body map[string]any) { bump(body, "balance_cents", 1) })
 	})},
 	{rule: "ledger.signs", name: "debits that pay", answer: on("/billing/transactions/acme", func(_ *http.Request, a *answer) { a.replace(`"amount_cents":-`, `"amount_cents":`) })},
+	{rule: "ledger.head", name: "another balance", answer: on("/billing/head/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { bump(body, "balance_cents", 1) })
+	})},
+	{rule: "ledger.head", name: "no entries", answer: on("/billing/head/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["seq"] = 0 })
+	})},
+	{rule: "ledger.head", name: "another digest each time", answer: on("/billing/head/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["digest"] = fmt.Sprintf("%x", sha256.Sum256([]byte(rand.Text()))) })
+	})},
+	{rule: "ledger.head", name: "a digest in capitals", answer: on("/billing/head/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["digest"] = strings.Repeat("A", 64) })
+	})},
 	{rule: "ledger.entry", name: "an amount that the list does not have", answer: onEntry(func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { bump(body, "amount_cents", 1) })
 	})},

@@ -1,10 +1,13 @@
 package conformance
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -95,6 +98,53 @@ func ledgerEntry(a *account) error {
 	}
 	return a.expectErrors(http.StatusNotFound, "transaction_not_found",
 		entryCall(a.slug, "00000000-0000-4000-8000-000000000000"), entryCall(a.slug, "x"))
+}
+
+// head is the answer to getBillingHead.
+type head struct {
+	Seq          int64  `json:"seq"`
+	BalanceCents int64  `json:"balance_cents"`
+	Digest       string `json:"digest"`
+}
+
+// ledgerHead compares the head with the newest entry, which is read between two heads that are the same.
+func ledgerHead(a *account) error {
+	c := call{path: "/billing/head/" + url.PathEscape(a.slug)}
+	var before, after head
+	if _, err := a.expectOKIfOffered(c, &before); err != nil {
+		return err
+	}
+	const tries = 5 // entries may be appended meanwhile
+	for range tries {
+		newest, err := a.page(1, "")
+		if err != nil {
+			return err
+		}
+		var detail entryDetail
+		if len(newest.Data) > 0 {
+			if _, err := a.expectOKIfOffered(entryCall(a.slug, newest.Data[0].ID), &detail); err != nil {
+				return err
+			}
+		}
+		x, err := a.expectOKIfOffered(c, &after)
+		switch digest, bad := hex.DecodeString(after.Digest); {
+		case err != nil:
+			return err
+		case bad != nil, len(digest) != sha256.Size, strings.ToLower(after.Digest) != after.Digest:
+			return breachf(x, "the digest is %q, which is not a SHA-256", after.Digest)
+		case after.Seq == before.Seq && after != before:
+			return breachf(x, "the head of entry %d was %v before", after.Seq, before)
+		case after != before:
+			before = after
+			continue
+		case (after.Seq == 0) != (len(newest.Data) == 0):
+			return breachf(x, "the head is that of entry %d, and the first page has %d entries", after.Seq, len(newest.Data))
+		case after.BalanceCents != detail.BalanceAfterCents:
+			return breachf(x, "the head has the balance %d, and the newest entry %d", after.BalanceCents, detail.BalanceAfterCents)
+		}
+		return nil
+	}
+	return skip("entries are appended all the time")
 }
 
 // checkCost holds an entry against its lease and the arithmetic of its cost.

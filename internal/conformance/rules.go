@@ -90,6 +90,7 @@ func init() {
 			{id: "ledger.end", statement: "next_cursor is null exactly when nothing is left.", checkOrganization: ledgerEnd},
 			{id: "ledger.balance", statement: "The amounts of all entries add up to the balance.", checkOrganization: ledgerBalance},
 			{id: "ledger.signs", statement: "Credits are positive, debits negative or 0.", checkOrganization: ledgerSigns},
+			{id: "ledger.head", statement: "The head has the balance after the newest entry, and a digest that only another entry changes.", checkOrganization: ledgerHead},
 			{id: "ledger.entry", statement: "An entry by its id is that of the list, with the balance after it and the arithmetic of its cost.", checkOrganization: ledgerEntry},
 			{id: "leases.list", statement: "Leases come newest first, each once, and the filters find what they name.", checkOrganization: leasesListed},
 			{id: "limits.default", statement: "Without a limit a page holds 50.", checkOrganization: limitDefault},

@@ -353,10 +353,10 @@ func (in *importer) token(ctx context.Context, number int, line []byte) error {
 	}
 	slices.Sort(token.Organizations)
 	err = in.service.CreateToken(ctx, token)
-	if err != nil && !errors.Is(err, billing.ErrExists) {
+	known := errors.Is(err, billing.ErrExists)
+	if err != nil && !known {
 		return err
 	}
-	known := err != nil
 	if known {
 		stored, err := in.storedToken(ctx, token.Hash)
 		if err != nil {
@@ -380,8 +380,11 @@ func (in *importer) token(ctx context.Context, number int, line []byte) error {
 	}
 	if !known {
 		state := "gives access"
-		if token.RevokedAt != nil {
+		switch {
+		case token.RevokedAt != nil:
 			state = "is revoked"
+		case token.ExpiresAt != nil:
+			state = "gives access until " + token.ExpiresAt.String()
 		}
 		in.NewToken(number, fmt.Sprintf("the token %s with the role %s for %s %s", token.Name, token.Role, strings.Join(token.Organizations, ", "), state))
 	}
