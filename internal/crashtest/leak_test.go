@@ -50,7 +50,7 @@ func TestNothingLeaks(t *testing.T) {
 		// A cancelled request takes a moment to end.
 		eventually(t, "what was held to be let go", func() bool {
 			after = s.atRest(t)
-			return after.goroutines <= before.goroutines+fewMore && after.files <= before.files+fewMore
+			return after.goroutines <= before.goroutines+countTolerance && after.files <= before.files+countTolerance
 		})
 		if limit := before.heap + before.heap/2 + 16<<20; after.heap > limit {
 			t.Errorf("%d bytes are in use, after %d", after.heap, before.heap)
@@ -62,8 +62,8 @@ func TestNothingLeaks(t *testing.T) {
 	})
 }
 
-// fewMore is by how much two counts may differ that are the same but for the moment: a pool has room for a few more connections.
-const fewMore = 40
+// countTolerance is by how much two counts may differ that are the same but for the moment: a pool has room for a few more connections.
+const countTolerance = 40
 
 // holdings are the resources of a server.
 type holdings struct {

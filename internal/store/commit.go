@@ -60,7 +60,7 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 // commitFirst commits one batch. If there is another batch afterwards, a goroutine becomes the committer.
 func (s *Store) commitFirst(ctx context.Context) {
 	defer func() {
-		if s.queue.more() {
+		if s.queue.keepCommitting() {
 			go s.commitRest()
 		}
 	}()
@@ -69,7 +69,7 @@ func (s *Store) commitFirst(ctx context.Context) {
 
 // commitRest commits batches until there are none. One goroutine commits all of them, which saves switches between goroutines.
 func (s *Store) commitRest() {
-	for more := true; more; more = s.queue.more() {
+	for queued := true; queued; queued = s.queue.keepCommitting() {
 		s.commitNext(context.Background())
 	}
 }
@@ -82,8 +82,8 @@ func (s *Store) commitNext(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	b, another := s.queue.take(!s.db.Split())
-	if another {
+	b, needsCommitter := s.queue.take(!s.db.Split())
+	if needsCommitter {
 		go s.commitRest()
 	}
 	defer s.queue.finish(b)
@@ -100,7 +100,7 @@ func (s *Store) commitNext(ctx context.Context) {
 	case len(b.shares) > 1:
 		// The database has refused the batch. Each organization goes into a batch of its own, so that the others do not suffer.
 		for _, share := range b.shares {
-			share.again = true
+			share.retry = true
 		}
 	case len(b.shares[0].writes) == 1 && len(b.shares[0].writes[0].ops) == 1:
 		b.shares[0].writes[0].errs[0], err = err, nil
@@ -114,20 +114,20 @@ func (s *Store) commitNext(ctx context.Context) {
 // operation that the database refuses then fails without the others. Once the database is out of reach, the remaining operations fail
 // without another try.
 func (s *Store) commitSingly(b *batch) {
-	var gone error
+	var lost error
 	refused := b.shares[0]
 	for _, w := range refused.writes {
 		for i, op := range w.ops {
-			if gone != nil {
-				w.errs[i] = gone
+			if lost != nil {
+				w.errs[i] = lost
 				continue
 			}
-			alone := newWrite(w.org, []billing.Operation{op})
-			single := &batch{shares: []*share{{line: refused.line, writes: []*write{alone}, needs: alone.needs}}, apart: b.apart, waits: true}
+			own := newWrite(w.org, []billing.Operation{op})
+			single := &batch{shares: []*share{{line: refused.line, writes: []*write{own}, needs: own.needs}}, isolated: b.isolated, waitsForLocks: true}
 			if w.errs[i] = s.commit(single); w.errs[i] == nil {
-				w.errs[i] = alone.errs[0]
+				w.errs[i] = own.errs[0]
 			} else if errors.Is(w.errs[i], billing.ErrUnavailable) {
-				gone = w.errs[i]
+				lost = w.errs[i]
 			}
 		}
 	}
@@ -145,7 +145,7 @@ func (s *Store) commit(b *batch) error {
 		var end context.CancelFunc
 		ctx, end = context.WithCancel(ctx)
 		defer end()
-		go s.hurry(ctx, end, b.apart)
+		go s.endIfOthersWait(ctx, end, b.isolated)
 	}
 	err := s.runTransaction(ctx, func(ctx context.Context, tx driver.Tx) error {
 		books, err := s.load(ctx, tx, b)
@@ -168,12 +168,12 @@ func (s *Store) commit(b *batch) error {
 	if errors.Is(err, errNothingToCommit) {
 		return nil
 	}
-	b.stuck = s.db.Split() && errors.Is(err, errTooLong)
+	b.tookTooLong = s.db.Split() && errors.Is(err, errTooLong)
 	return err
 }
 
-// hurry ends a transaction that takes longer than commitPatience, once another organization waits for its committer.
-func (s *Store) hurry(transaction context.Context, end context.CancelFunc, apart bool) {
+// endIfOthersWait ends a transaction that takes longer than commitPatience, once another organization waits for its committer.
+func (s *Store) endIfOthersWait(transaction context.Context, end context.CancelFunc, isolated bool) {
 	ticks := time.NewTicker(s.commitPatience)
 	defer ticks.Stop()
 	for {
@@ -181,7 +181,7 @@ func (s *Store) hurry(transaction context.Context, end context.CancelFunc, apart
 		case <-transaction.Done():
 			return
 		case <-ticks.C:
-			if s.queue.waitsFor(apart) {
+			if s.queue.waitsFor(isolated) {
 				end()
 			}
 		}
@@ -200,7 +200,7 @@ func (s *Store) load(ctx context.Context, tx driver.Tx, b *batch) (map[billing.I
 		orgs[i] = share.line.org[:]
 	}
 	now := billing.TimeOf(time.Now())
-	for text, args := range s.db.Lock(`org_id, `+headTable.columns, headTable.Name, orgs, b.waits) {
+	for text, args := range s.db.Lock(`org_id, `+headTable.columns, headTable.Name, orgs, b.waitsForLocks) {
 		tx.Query(text, args, func(r *driver.Row) error {
 			var org billing.ID
 			var head billing.Head
@@ -214,9 +214,9 @@ func (s *Store) load(ctx context.Context, tx driver.Tx, b *batch) (map[billing.I
 		return nil, err
 	}
 	for _, share := range b.shares {
-		share.again = books[share.line.org] == nil
-		if share.again && b.waits {
-			share.again = false
+		share.retry = books[share.line.org] == nil
+		if share.retry && b.waitsForLocks {
+			share.retry = false
 			return nil, billing.ErrOrganizationNotFound
 		}
 	}

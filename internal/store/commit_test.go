@@ -119,7 +119,7 @@ func TestPostgreSQLOtherOrganizationsDoNotWait(t *testing.T) {
 			s.queue.mu.Lock()
 			defer s.queue.mu.Unlock()
 			waiting := s.db.Writers() / 2
-			return s.queue.apart == waiting && s.queue.committers == waiting && len(s.queue.ready) == last-waiting
+			return s.queue.isolated == waiting && s.queue.committers == waiting && len(s.queue.ready) == last-waiting
 		})
 		for i := range 10 {
 			storetest.Must(t, storetest.Post(t, s, free, fmt.Sprint(i)))
@@ -178,16 +178,16 @@ func TestPostgreSQLNodeThatDoesNotAnswer(t *testing.T) {
 			}
 		})
 	}
-	storetest.Eventually(t, "the organizations of the node to be set apart", func() bool {
+	storetest.Eventually(t, "the organizations of the node to be isolated", func() bool {
 		s.queue.mu.Lock()
 		defer s.queue.mu.Unlock()
-		apart := 0
+		isolated := 0
 		for _, l := range s.queue.lines {
-			if l.apart {
-				apart++
+			if l.isolated {
+				isolated++
 			}
 		}
-		return apart == last
+		return isolated == last
 	})
 	for i := range 20 {
 		storetest.Must(t, storetest.Post(t, s, healthy, fmt.Sprint(i)))
@@ -198,7 +198,7 @@ func TestPostgreSQLNodeThatDoesNotAnswer(t *testing.T) {
 	for _, org := range orgs[:last] {
 		storetest.Eventually(t, "the node to be written to", func() bool { return storetest.Post(t, s, org, "later") == nil })
 	}
-	storetest.Eventually(t, "no organization to be set apart", s.queue.isEmpty)
+	storetest.Eventually(t, "no organization to be isolated", s.queue.isEmpty)
 	storetest.WantBalance(t, s, healthy, 20, 20)
 	storetest.WantClean(t, s)
 }

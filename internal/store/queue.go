@@ -32,10 +32,10 @@ func (w *write) rows() int { return len(w.ops) + len(w.needs.Leases) + len(w.nee
 
 // line has the queued writes of one organization, oldest first.
 type line struct {
-	org    billing.ID
-	writes []*write
-	taken  bool // whether a batch has writes of the organization
-	apart  bool // whether the next batch has to be of this organization alone, and may have to wait for long
+	org      billing.ID
+	writes   []*write
+	taken    bool // whether a batch has writes of the organization
+	isolated bool // whether the next batch has to be of this organization alone, and may have to wait for long
 }
 
 // share is what a batch has of one organization.
@@ -43,23 +43,23 @@ type share struct {
 	line   *line
 	writes []*write
 	needs  billing.Needs
-	again  bool // whether the writes go back into the queue, to be committed in a batch of their own
+	retry  bool // whether the writes go back into the queue, to be committed in a batch of their own
 }
 
 // batch has the writes that are committed in one transaction, by organization in the order of the ids. No two batches have writes of
 // the same organization.
 type batch struct {
-	shares []*share
-	apart  bool // whether it is the batch of a line that is set apart
-	waits  bool // whether it waits for heads that others have locked
-	stuck  bool // whether it took so long that its organization is set apart
+	shares        []*share
+	isolated      bool // whether it is the batch of an isolated line
+	waitsForLocks bool // whether it waits for heads that others have locked
+	tookTooLong   bool // whether it took so long that its organization is isolated
 }
 
 // answer tells the callers the outcome.
 func (b *batch) answer(err error) {
 	for _, share := range b.shares {
 		for _, w := range share.writes {
-			if !share.again {
+			if !share.retry {
 				w.done <- err
 			}
 		}
@@ -72,10 +72,10 @@ type queue struct {
 	limit int // of committers
 
 	mu         sync.Mutex
-	lines      map[billing.ID]*line // which are in ready or taken, or apart
+	lines      map[billing.ID]*line // which are in ready, taken or isolated
 	ready      []*line              // which have writes and are not taken; the one that has waited longest comes first
 	committers int
-	apart      int // how many batches there are of lines that are set apart
+	isolated   int // how many batches there are of isolated lines
 }
 
 // add puts a write into the queue. It reports whether the caller has to become a committer.
@@ -94,11 +94,11 @@ func (q *queue) add(w *write) (commit bool) {
 	if !l.taken && len(l.writes) == 1 {
 		q.ready = append(q.ready, l)
 	}
-	return q.another()
+	return q.needsCommitter()
 }
 
-// another reports whether one more committer is needed, which is counted from now on.
-func (q *queue) another() bool {
+// needsCommitter reports whether one more committer is needed, which is counted from now on.
+func (q *queue) needsCommitter() bool {
 	needed := q.committers < q.limit && slices.ContainsFunc(q.ready, q.mayBegin)
 	if needed {
 		q.committers++
@@ -106,31 +106,31 @@ func (q *queue) another() bool {
 	return needed
 }
 
-// more reports whether there is another batch. If there is none, the caller stops being a committer.
-func (q *queue) more() bool {
+// keepCommitting reports whether there is another batch. If there is none, the caller stops being a committer.
+func (q *queue) keepCommitting() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	more := slices.ContainsFunc(q.ready, q.mayBegin)
-	if !more {
+	queued := slices.ContainsFunc(q.ready, q.mayBegin)
+	if !queued {
 		q.committers--
 	}
-	return more
+	return queued
 }
 
-// mayBegin reports whether a batch may begin with the line. Lines that are set apart have at most half of the committers, because they
+// mayBegin reports whether a batch may begin with the line. Isolated lines have at most half of the committers, because they
 // may have to wait for long.
-func (q *queue) mayBegin(l *line) bool { return !l.apart || q.apart < max(1, q.limit/2) }
+func (q *queue) mayBegin(l *line) bool { return !l.isolated || q.isolated < max(1, q.limit/2) }
 
-// waitsFor reports whether a line waits until a batch of its kind, set apart or not, is finished.
-func (q *queue) waitsFor(apart bool) bool {
+// waitsFor reports whether a line waits until a batch of its kind, isolated or not, is finished.
+func (q *queue) waitsFor(isolated bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.ContainsFunc(q.ready, func(l *line) bool { return l.apart == apart && (q.committers == q.limit || !q.mayBegin(l)) })
+	return slices.ContainsFunc(q.ready, func(l *line) bool { return l.isolated == isolated && (q.committers == q.limit || !q.mayBegin(l)) })
 }
 
 // take removes a batch from the queue: as many writes as fit into one transaction, of several organizations if these may share one. It
 // reports whether another committer is needed for the rest.
-func (q *queue) take(several bool) (b *batch, another bool) {
+func (q *queue) take(several bool) (b *batch, needsCommitter bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b = &batch{}
@@ -140,8 +140,8 @@ func (q *queue) take(several bool) (b *batch, another bool) {
 			if !q.mayBegin(l) {
 				return false
 			}
-			b.apart, b.waits = l.apart, l.apart
-		} else if !several || b.apart || l.apart || rows >= maxBatchRows {
+			b.isolated, b.waitsForLocks = l.isolated, l.isolated
+		} else if !several || b.isolated || l.isolated || rows >= maxBatchRows {
 			return false
 		}
 		n := 0
@@ -156,29 +156,29 @@ func (q *queue) take(several bool) (b *batch, another bool) {
 		b.shares = append(b.shares, share)
 		return true
 	})
-	if b.apart {
-		q.apart++
+	if b.isolated {
+		q.isolated++
 	}
 	slices.SortFunc(b.shares, func(x, y *share) int { return bytes.Compare(x.line.org[:], y.line.org[:]) })
-	return b, q.another()
+	return b, q.needsCommitter()
 }
 
 // finish ends a batch. Its organizations may be in other batches from now on.
 func (q *queue) finish(b *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if b.apart {
-		q.apart--
+	if b.isolated {
+		q.isolated--
 	}
 	for _, share := range b.shares {
 		l := share.line
 		l.taken = false
-		if share.again {
+		if share.retry {
 			l.writes = slices.Concat(share.writes, l.writes)
 		}
-		if l.apart = share.again || b.stuck; len(l.writes) > 0 {
+		if l.isolated = share.retry || b.tookTooLong; len(l.writes) > 0 {
 			q.ready = append(q.ready, l)
-		} else if !l.apart {
+		} else if !l.isolated {
 			delete(q.lines, l.org)
 		}
 	}
@@ -199,7 +199,7 @@ func (q *queue) leave(w *write) bool {
 	l.writes = slices.Delete(l.writes, i, i+1)
 	if len(l.writes) == 0 && !l.taken {
 		q.ready = slices.DeleteFunc(q.ready, func(r *line) bool { return r == l })
-		if !l.apart {
+		if !l.isolated {
 			delete(q.lines, l.org)
 		}
 	}
