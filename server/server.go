@@ -141,6 +141,9 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 		if err := books.TryWrite(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("the database cannot be written: %w", err), s.Close())
 		}
+		if err := books.QuickCheck(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if err := books.FollowReplicas(s.log, config.ReadDatabases); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -51,4 +51,7 @@ func TestAuditFindsDamage(t *testing.T) {
 	if text := fmt.Sprint(found); !strings.Contains(text, "leases_by_build") {
 		t.Errorf("of a bit that was flipped in an index it finds %s", text)
 	}
+	if err := s.QuickCheck(t.Context()); err == nil || !strings.Contains(err.Error(), "leases_by_build") {
+		t.Errorf("at a start it finds %v", err)
+	}
 }
