@@ -60,7 +60,8 @@ func (q *quota[Owner]) acquire(ctx context.Context, owner Owner, n int64) (relea
 	}, nil
 }
 
-// The bounds of the bodies of more than earlyBody bytes, in bytes. A token may use half, so that one token cannot keep the others out.
+// The maximum total bytes, over all requests, of bodies longer than earlyBody. One token may use half of each, so that it cannot keep the
+// other tokens out.
 const (
 	// receivingBytes bounds bodies that are being received. Their memory is their length.
 	receivingBytes = 64 << 20
@@ -72,14 +73,14 @@ const (
 	largeBody = 1 << 20
 )
 
-// bodyBudget bounds the memory of bodies.
+// bodyBudget limits the memory for request bodies, in two stages: while a body is received, and until its request is answered.
 type bodyBudget struct {
 	receiving, decoding *stage
-	wait                time.Duration // for a share
+	wait                time.Duration // maximum time to wait for a share
 	refused             atomic.Int64
 }
 
-// stage is a part of the way of a body.
+// stage is the budget for one phase of a body, receiving or decoding: per token, and for all tokens together.
 type stage struct {
 	tokens *quota[billing.TokenHash]
 	all    *semaphore.Weighted
@@ -97,7 +98,7 @@ func newBodyBudget(receiving, decoding int64, wait time.Duration) *bodyBudget {
 // errOverload says that a body got no share of the budget in time.
 var errOverload = fail(gen.CodeUnavailable, "other bodies take all of the memory for bodies")
 
-// held is what a request holds of a stage.
+// held is the number of bytes that one request has reserved in a stage.
 type held struct {
 	budget   *bodyBudget
 	stage    *stage
@@ -106,12 +107,13 @@ type held struct {
 	releases []func()
 }
 
-// hold makes an empty share of a stage. The caller must release it.
+// hold returns a reservation of no bytes. The caller adds bytes with add, and must release it.
 func (b *bodyBudget) hold(s *stage, token billing.TokenHash) *held {
 	return &held{budget: b, stage: s, token: token}
 }
 
-// add waits for n more bytes. It fails with errOverload if there are none within the wait of the budget.
+// add reserves n more bytes of the stage. It fails with errOverload if they do not become free within the wait of the budget, or with the
+// error of ctx if that ends first.
 func (h *held) add(ctx context.Context, n int64) error {
 	waiting, cancel := context.WithTimeout(ctx, h.budget.wait)
 	defer cancel()
@@ -122,7 +124,7 @@ func (h *held) add(ctx context.Context, n int64) error {
 		}
 	}
 	if err != nil {
-		if ctx.Err() != nil { // the client has left
+		if ctx.Err() != nil { // the request was cancelled or timed out
 			return ctx.Err()
 		}
 		h.budget.refused.Add(1)
@@ -142,29 +144,31 @@ func (h *held) release() {
 	h.bytes, h.releases = 0, nil
 }
 
-// releaseMemory releases the share of a body whose request was answered. It does not wait.
+// releaseMemory releases the reservation after the request was answered. For a large body, a goroutine first returns free memory to the
+// system, so the caller is not delayed.
 func (h *held) releaseMemory() {
 	if h.bytes < largeBody {
 		h.release()
 		return
 	}
 	go func() {
-		debug.FreeOSMemory() // the next body waits for it
+		debug.FreeOSMemory() // the bytes stay reserved until the memory is free
 		h.release()
 	}()
 }
 
-// The numbers of streamed answers that a token and an organization may have under way. Further ones wait for overloadWait.
+// The maximum numbers of concurrent streamed answers of a token and of an organization. Further requests wait for up to overloadWait, and
+// then fail with 503.
 const (
 	streamsOfToken        = 8
 	streamsOfOrganization = 16
 )
 
-// streamBudget bounds streamed answers.
+// streamBudget limits the concurrent streamed answers of each token and of each organization.
 type streamBudget struct {
 	tokens        *quota[billing.TokenHash]
 	organizations *quota[billing.ID]
-	wait          time.Duration // for a share
+	wait          time.Duration // maximum time to wait for a share
 	open, refused atomic.Int64
 }
 
@@ -172,7 +176,7 @@ func newStreamBudget(ofToken, ofOrganization int64, wait time.Duration) *streamB
 	return &streamBudget{tokens: newQuota[billing.TokenHash](ofToken), organizations: newQuota[billing.ID](ofOrganization), wait: wait}
 }
 
-// acquire waits until an answer may be streamed. It fails with the code unavailable if the time is up.
+// acquire waits until the token and the organization may have one more streamed answer. It fails with the code unavailable after b.wait.
 func (b *streamBudget) acquire(ctx context.Context, grant *billing.Grant) (release func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, b.wait)
 	defer cancel()
@@ -184,7 +188,7 @@ func (b *streamBudget) acquire(ctx context.Context, grant *billing.Grant) (relea
 		}
 	}
 	if err != nil {
-		if ctx.Err() != nil { // the client has left
+		if ctx.Err() != nil { // the request was cancelled or timed out
 			return nil, ctx.Err()
 		}
 		b.refused.Add(1)

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// connections bounds the open connections of clients, so that files are left for the database, and new clients are served beside any number
-// of idle ones.
+// connections limits the number of open client connections, so that file descriptors remain for the database. At the limit, a new
+// connection replaces the connection that has been idle for longest.
 type connections struct {
 	limit int
 
@@ -22,14 +22,14 @@ func newConnections(limit int) *connections {
 	return &connections{limit: limit, open: map[*serverConn]*list.Element{}}
 }
 
-// connectionLimit returns how many connections clients may have where the process may have a number of open files. Half of the files, but
-// at most 256, are kept for the database, the log and new connections.
+// connectionLimit returns the maximum number of client connections for a process that may open the given number of files. It reserves
+// half of the files, but at most 256, for the database, the log and new connections.
 func connectionLimit(files uint64) int {
-	return int(min(files-min(files/2, 256), math.MaxInt32)) //nolint:gosec // it fits
+	return int(min(files-min(files/2, 256), math.MaxInt32)) //nolint:gosec // at most math.MaxInt32
 }
 
-// add adds a new connection, which is idle until its first request. If there are as many as allowed, it closes the one that has been idle
-// for longest. It reports false if none of them is idle.
+// add adds a new connection, which is idle until its first request. At the limit, it closes the connection that has been idle for longest.
+// It returns false if no connection is idle.
 func (c *connections) add(conn *serverConn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,7 +40,7 @@ func (c *connections) add(conn *serverConn) bool {
 		}
 		longest := first.Value.(*serverConn) //nolint:errcheck // the list has no other values
 		c.removeLocked(longest)
-		_ = longest.Conn.Close() // net/http notices when it reads
+		_ = longest.Conn.Close() // the pending read of net/http fails, and net/http then ends the connection
 	}
 	c.open[conn] = c.idle.PushBack(conn)
 	return true
@@ -60,7 +60,8 @@ func (c *connections) removeLocked(conn *serverConn) {
 	delete(c.open, conn)
 }
 
-// setState is called by net/http when a request begins on a connection, and when it is answered.
+// setState keeps the list of idle connections up to date. net/http calls it at each change of state; only StateActive (a request begins)
+// and StateIdle (it was answered) matter here.
 func (c *connections) setState(netConn net.Conn, state http.ConnState) {
 	conn, ok := netConn.(*serverConn)
 	if !ok {
@@ -70,7 +71,7 @@ func (c *connections) setState(netConn net.Conn, state http.ConnState) {
 	defer c.mu.Unlock()
 	place, open := c.open[conn]
 	switch {
-	case !open: // it is closed
+	case !open: // the connection was removed
 	case state == http.StateIdle && place == nil:
 		c.open[conn] = c.idle.PushBack(conn)
 	case state == http.StateActive && place != nil:

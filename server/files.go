@@ -10,7 +10,7 @@ import (
 // ImportSummary counts the records of an import.
 type ImportSummary = transfer.Summary
 
-// ImportOptions say what an import takes, and who learns about single lines.
+// ImportOptions says which records an import accepts, and has functions that are called for single lines.
 type ImportOptions = transfer.Options
 
 // Import reads NDJSON records, as Export writes them, into the database. A bad line is left out. Records that are in the database with the same contents change nothing, so a file may be imported again. The

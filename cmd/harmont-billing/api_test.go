@@ -128,6 +128,7 @@ func itemLines(t *testing.T, answer string) (lines string) {
 	return lines
 }
 
+// get sends a GET request to the server without the client package, as any other program would.
 func (p program) get(path string) string {
 	p.t.Helper()
 	env := map[string]string{}
@@ -217,6 +218,7 @@ func TestEmptyOrganization(t *testing.T) {
 		"STARTED (UTC)  DURATION  AMOUNT  MACHINE  BUILD AND JOBS\nTOTAL                0s   $0.00   0 jobs  0 builds\n")
 }
 
+// standIn is an HTTP server that takes the place of the billing server and records the queries of the requests that it receives.
 type standIn struct {
 	*httptest.Server
 	mu       sync.Mutex

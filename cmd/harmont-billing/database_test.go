@@ -218,6 +218,8 @@ func TestVerifyAgainst(t *testing.T) {
 	}
 }
 
+// books is an export of one organization. It has two jobs of one build, a build without a pipeline, a running machine without a job,
+// and texts that would harm a terminal or a spreadsheet if they were printed unchanged.
 const books = `{"type":"organization","slug":"acme","name":"Acme","id":"01994f00-0000-7000-8000-000000000001","created_at":"2026-06-01T00:00:00.000000Z"}
 {"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000001","job_id":"10000000-0000-4000-8000-000000000001","job_name":"Unit Tests","step_key":"unit","vm_handle":"vm-1","build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00.123456Z","finished_at":"2026-06-06T10:05:00.123456Z","duration_seconds":300,"amount_cents":-12}
 {"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000002","job_id":"10000000-0000-4000-8000-000000000002","job_name":"\u001b[31mEnd, to \"End\"","step_key":null,"vm_handle":null,"build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app","cpu_count":8,"memory_gb":16,"disk_gb":80,"started_at":"2026-06-06T10:06:00.000000Z","finished_at":"2026-06-06T11:08:03.000000Z","duration_seconds":3723,"amount_cents":-625}

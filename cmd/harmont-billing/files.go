@@ -87,7 +87,7 @@ imported again.`,
 	return cmd
 }
 
-// openInput opens a file, and tells its size, which is -1 where it is unknown.
+// openInput opens a file, or standard input for "-". It returns the size in bytes, or -1 if the size is unknown.
 func openInput(name string, stdin io.Reader) (io.ReadCloser, int64, error) {
 	if name == "-" {
 		return io.NopCloser(stdin), -1, nil
@@ -106,10 +106,10 @@ func importFrom(
 	ctx context.Context, s *server.Server, name string, input io.Reader, size int64, tokens bool, stderr io.Writer,
 ) (server.ImportSummary, error) {
 	bar := newBar(stderr, size, "Importing "+name)
-	defer bar.Exit() //nolint:errcheck // it only clears a line
+	defer bar.Exit() //nolint:errcheck // Exit only clears the line of the bar
 	reader := progressbar.NewReader(input, bar)
 	report := func(line int, text string) {
-		_ = bar.Clear() // or the report would stand behind it
+		_ = bar.Clear() // so that the report begins on an empty line
 		_, _ = fmt.Fprintf(stderr, "%s:%d: %s\n", name, line, printable(text))
 	}
 	others := 0
@@ -125,10 +125,10 @@ func importFrom(
 	})
 }
 
-// namedOtherAmounts is how many leases with another amount than their cost are named for each file.
+// namedOtherAmounts is the maximum number of leases per file that are named because their amount differs from their cost.
 const namedOtherAmounts = 20
 
-// newBar makes a progress bar on a terminal, and an invisible one elsewhere. A negative size is unknown.
+// newBar returns a progress bar, which is invisible unless w is a terminal. A negative size means that the size is unknown.
 func newBar(w io.Writer, size int64, what string) *progressbar.ProgressBar {
 	file, ok := w.(*os.File)
 	return progressbar.NewOptions64(size,
@@ -190,7 +190,7 @@ books, ids and times included. Of tokens, only hashes are written.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			bar := newBar(cmd.ErrOrStderr(), -1, "Exporting")
-			defer bar.Exit() //nolint:errcheck // it only clears a line
+			defer bar.Exit() //nolint:errcheck // Exit only clears the line of the bar
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
 			if err := s.Export(cmd.Context(), io.MultiWriter(out, bar)); err != nil {
 				return err

@@ -97,7 +97,7 @@ func (f *connectionFlags) target(cfg *config) (string, connection, error) {
 	return name, c, nil
 }
 
-// readToken asks for a token without echo on a terminal, and reads its first line from anything else.
+// readToken returns the token. On a terminal it prompts and reads without echo; otherwise it reads the first line of standard input.
 func readToken(cmd *cobra.Command, apiURL string) (string, error) {
 	if u, err := url.Parse(apiURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "The connection is not encrypted: others on the way can read the token.")
@@ -125,7 +125,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// readHidden reads a line that the terminal does not show. An interrupt must not leave the terminal like that.
+// readHidden reads a line from the terminal with echo turned off. If the context ends, it turns echo on again and returns an error.
 func readHidden(ctx context.Context, terminal int) (string, error) {
 	before, err := term.GetState(terminal)
 	if err != nil {
@@ -148,13 +148,14 @@ func readHidden(ctx context.Context, terminal int) (string, error) {
 	}
 }
 
-// tryToken names the organizations that the token can see.
+// tryToken checks the token by listing organizations, and returns the slugs of the first page as text. It fails if the server
+// refuses the token.
 func tryToken(ctx context.Context, c connection) (string, error) {
-	asked, err := c.client()
+	api, err := c.client()
 	if err != nil {
 		return "", err
 	}
-	page, err := asked.ListOrganizations(ctx, client.ListOptions{})
+	page, err := api.ListOrganizations(ctx, client.ListOptions{})
 	if err != nil {
 		return "", c.unanswered(err)
 	}

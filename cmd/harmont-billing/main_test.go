@@ -24,8 +24,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 )
 
-// These tests run the program on databases of its own: as a process where a server, a terminal, a signal or the end of the
-// process is the point, and otherwise in the process of the test, since a start takes the processor longer than most commands.
+// These tests run the program on temporary databases. Most commands run inside the test process, because starting a process takes more
+// processor time than the command itself. Tests of servers, terminals, signals and the end of the process start a real process.
 
 var binary string
 
@@ -41,7 +41,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// patience is how long a test waits for something that should take a moment.
+// patience is the timeout of a wait in a test. It is long, so that a slow machine does not fail the test.
 const patience = time.Minute
 
 // program runs the program with an environment of its own, in a folder of its own.
@@ -51,8 +51,8 @@ type program struct {
 	env   []string
 	stdin io.Reader
 
-	binary     string              // another than the usual one
-	credential *syscall.Credential // of another user
+	binary     string              // path of the executable; empty for the one that TestMain built
+	credential *syscall.Credential // the user to run as; nil for the current user
 }
 
 func newProgram(t *testing.T, env ...string) program {
@@ -89,13 +89,13 @@ func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
 // restores them afterwards, so no test of this package may be parallel.
 func (p program) run(args ...string) result {
 	p.t.Helper()
-	if p.credential != nil { // the process of another user
+	if p.credential != nil { // only a separate process can run as another user
 		return p.runApart(args...)
 	}
 	switch args[0] {
-	case "serve", "demo": // they change settings of the process
+	case "serve", "demo": // they change settings of the whole process
 		return p.runApart(args...)
-	case "check": // it works for longer than a start takes, and the race detector would make that many times longer
+	case "check": // it needs much processor time, and the race detector of the test process would multiply it
 		return p.runApart(args...)
 	}
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
@@ -133,7 +133,7 @@ func (p program) enter() (leave func()) {
 	}
 }
 
-// setEnv makes the variables the whole environment of this process. Of several with one name, the last one counts.
+// setEnv replaces the environment of this process. If a name occurs more than once, the last value is used.
 func setEnv(t *testing.T, variables []string) {
 	t.Helper()
 	os.Clearenv()
@@ -146,7 +146,7 @@ func setEnv(t *testing.T, variables []string) {
 	}
 }
 
-// runApart runs a command as a process.
+// runApart runs a command in a separate process.
 func (p program) runApart(args ...string) result {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
@@ -243,7 +243,7 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// wait gives how the process ended.
+// wait waits until the process has ended, and returns its wait status.
 func (p *process) wait() syscall.WaitStatus {
 	p.t.Helper()
 	select {
@@ -254,14 +254,14 @@ func (p *process) wait() syscall.WaitStatus {
 	return p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// serve starts a server on the program's database, and gives it and its address.
+// serve starts a server on the program's database, and returns the process and the address.
 func (p program) serve(args ...string) (*process, string) {
 	p.t.Helper()
 	server := p.start(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	return server, server.waitFor(`msg=serving address=(http://\S+)`)[1]
 }
 
-// asking gives the program as a client of a server on its database, with a token to read the organization acme.
+// asking starts a server, and returns the program configured as its client, with a token that can read the organization acme.
 func (p program) asking() program {
 	p.t.Helper()
 	token := strings.TrimSpace(p.ok("token", "create", "--name", "reader", "--role", "read", "--org", "acme"))
@@ -326,18 +326,14 @@ func TestVersionAndCompletion(t *testing.T) {
 	}{
 		{[]string{"balance", "acme", "-o", ""}, "table\njson\nndjson\ncsv\n:4\n"},
 		{[]string{"token", "create", "--role", ""}, "read\nwrite\nadmin\n:4\n"},
-		{[]string{"token", "create", "--role", "w"}, "read\nwrite\nadmin\n:4\n"}, // the shell picks
+		{[]string{"token", "create", "--role", "w"}, "read\nwrite\nadmin\n:4\n"}, // the program offers all values; the shell filters them by the prefix
 		{[]string{"balance", ""}, ":4\n"},
 	} {
 		equal(t, fmt.Sprint(tt.args), p.run(append([]string{"__complete"}, tt.args...)...).stdout, tt.want)
 	}
 }
 
-// books are an organization's: two jobs of one build, a build without a pipeline, a machine without a job that still runs,
-// and texts that would do harm to a terminal or a spreadsheet.
-// get reads the API as any other program would.
-// standIn answers in a server's place, and counts requests.
-// Scripts rely on the numbers.
+// The exit statuses are these numbers, because scripts depend on them.
 func TestExitStatuses(t *testing.T) {
 	p := newProgram(t)
 	for args, want := range map[string]int{"version": 0, "verify --database sqlite:none.db": 1, "verify --frobnicate": 2} {
@@ -353,7 +349,7 @@ func TestWrongUsage(t *testing.T) {
 	p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN="+token)
 	future := time.Now().AddDate(1, 0, 0).Format(time.DateOnly)
 	for _, tt := range []struct {
-		args string // separated by spaces; ' is nothing
+		args string // separated by spaces; a single quote stands for an empty argument
 		want string
 		env  string
 	}{
@@ -499,7 +495,7 @@ func TestFailures(t *testing.T) {
 
 	for _, tt := range []struct {
 		args, env string
-		want      string // an expression for all of standard error
+		want      string // a regular expression for standard error between the prefix "harmont-billing: " and the final newline
 	}{
 		{"balance initech", "", `404 organization_not_found: .+ \(request \S+\)`},
 		{"balance globex", "", `404 organization_not_found: .+ \(request \S+\)`},

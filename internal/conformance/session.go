@@ -18,9 +18,10 @@ import (
 
 const (
 	apiPrefix = "/api/v0"
-	// maxBody is the longest answer that is read, in bytes. A breakdown may be longer; then a shorter window is traced.
+	// maxBody is the maximum length in bytes of an answer that the check reads. If a breakdown is longer, the check asks for one of a
+	// shorter window instead.
 	maxBody = 8 << 20
-	// maxFailures is after how many requests without an answer the check stops.
+	// maxFailures is the number of requests without an answer after which the check stops. It also stops if the first request fails.
 	maxFailures = 3
 	// maxRetryAfterSeconds is the longest Retry-After that the check waits for. maxRateLimited is how often it waits.
 	maxRetryAfterSeconds = 10
@@ -54,7 +55,7 @@ func newSession(ctx context.Context, options Options) *session {
 	}
 	s := &session{ctx: ctx, options: options, tallies: map[string]*tally{}, client: &http.Client{
 		Transport: transport, Timeout: options.RequestTimeout,
-		// A redirect is no answer of this API, and the token stays with the server that it is for.
+		// Redirects are not followed: the contract has none, and the token must not be sent to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	for _, r := range rules() {
@@ -70,32 +71,33 @@ type call struct {
 	query         string // as it is sent
 	body          string // sent as JSON
 	header        map[string]string
-	authorization *string // instead of the token; an empty one is not sent
-	mayBeTooLarge bool    // whether an answer beyond maxBody is no breach
+	authorization *string // replaces the value of the Authorization header; if it points to "", no header is sent
+	mayBeTooLarge bool    // whether an answer longer than maxBody is allowed
 }
 
 var noAuthorization = ""
 
-// withoutToken makes the call without a token.
+// withoutToken returns a copy of the call that is sent without an Authorization header.
 func (c call) withoutToken() call {
 	c.authorization = &noAuthorization
 	return c
 }
 
-// noAnswer is a request that got none, or none that could be read.
+// noAnswer is the error of a request that got no complete, readable answer.
 type noAnswer struct{ err error }
 
 func (e *noAnswer) Error() string { return "no answer: " + e.err.Error() }
 func (e *noAnswer) Unwrap() error { return e.err }
 
-// send makes a request and holds the answer against the rules for every answer. The error is a *noAnswer.
+// send sends a request and checks the answer against the rules for every answer. It waits and retries after a 429. The error is a
+// *noAnswer, or errTooLarge if the call has mayBeTooLarge.
 func (s *session) send(c call) (*exchange, error) {
 	for {
 		x, err := s.sendOnce(c)
 		if err != nil || x.status != http.StatusTooManyRequests {
 			return x, err
 		}
-		// A server that limits requests is no worse for it.
+		// A 429 is not a breach: the check waits for Retry-After and sends the request again, within the two limits.
 		seconds, _ := strconv.Atoi(x.header.Get("Retry-After"))
 		s.rateLimited++
 		if seconds < 1 || seconds > maxRetryAfterSeconds || s.rateLimited > maxRateLimited {
@@ -213,7 +215,7 @@ func (x *exchange) isUnknownRoute() bool {
 	return x != nil && x.status == http.StatusNotFound && strings.Contains(string(x.body), "route_not_found")
 }
 
-// expectOKIfOffered is expectOK for a call that a server may lack. The rule is skipped then.
+// expectOKIfOffered is expectOK for an operation that a server may lack. If the server lacks it, the error skips the rule.
 func (s *session) expectOKIfOffered(c call, into any) (*exchange, error) {
 	x, err := s.expectOK(c, into)
 	if x.isUnknownRoute() {
@@ -241,7 +243,7 @@ func (s *session) expectError(c call, status int, code string) (*exchange, Envel
 	return x, e, nil
 }
 
-// expectErrors sends requests that must all fail in one way.
+// expectErrors sends requests that must all fail with the same status and code.
 func (s *session) expectErrors(status int, code string, calls ...call) error {
 	for _, c := range calls {
 		if _, _, err := s.expectError(c, status, code); err != nil {
@@ -251,7 +253,8 @@ func (s *session) expectErrors(status int, code string, calls ...call) error {
 	return nil
 }
 
-// findOrganizations lists the organizations that the token can see, and picks one to check.
+// findOrganizations lists the organizations that the token can see. It chooses the one in the options, or else the first
+// maxOrganizations, to be checked.
 func (s *session) findOrganizations() error {
 	s.visible, s.listErr = s.organizations(100)
 	if s.stopErr != nil {
@@ -313,7 +316,8 @@ func (s *session) organizations(limit int) (slugs []string, err error) {
 	return slugs, nil
 }
 
-// ofFirstAccount makes a check of a server out of a check that needs some organization. The rule is skipped if there is none.
+// ofFirstAccount turns a check of one organization into a check of the server that uses the first organization. The rule is skipped
+// if no organization is known.
 func ofFirstAccount(check func(*account) error) func(*session) error {
 	return func(s *session) error {
 		if len(s.accounts) == 0 {
@@ -332,7 +336,7 @@ func (s *session) reasonWithoutOrganization() string {
 
 const stoppedAnswering = "the server stopped answering"
 
-// reasonWithoutAnswer is why a rule was not met at all.
+// reasonWithoutAnswer returns why no answer was checked against a rule.
 func (s *session) reasonWithoutAnswer() string {
 	switch {
 	case s.stopErr != nil:
@@ -344,7 +348,7 @@ func (s *session) reasonWithoutAnswer() string {
 	}
 }
 
-// unknownSlug is a slug that no organization has, as far as can be seen.
+// unknownSlug returns a slug that is not among the organizations that the token can see.
 func (s *session) unknownSlug() string {
 	slug := "no-such-organization"
 	for slices.Contains(s.visible, slug) || slug == s.options.Organization {

@@ -15,8 +15,8 @@ const (
 	// commitTimeout bounds a write transaction. It is longer than the time for which an SQLite connection waits for another process to
 	// finish writing.
 	commitTimeout = 15 * time.Second
-	// commitPatience is how long a write transaction on a split database may take while other organizations wait for a committer. All
-	// committers would otherwise wait for a node that does not answer, and the organizations of other nodes for the committers.
+	// commitPatience is how long a write transaction on a split database may run while other organizations wait for a committer. Without
+	// this limit, one node that does not answer could occupy all committers, and block organizations on the other nodes.
 	commitPatience = 2 * time.Second
 )
 
@@ -27,7 +27,7 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.closing.Load() { // Close may hold the lock for as long as the queue is not empty
+	if s.closing.Load() { // RLock would block while Close waits for the queued writes
 		return nil, errClosed
 	}
 	s.using.RLock()
@@ -51,7 +51,7 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 		if s.queue.leave(w) {
 			return nil, ctx.Err()
 		}
-		// Its transaction runs. Only the outcome tells whether the write has taken place.
+		// A batch has taken the write, so only its outcome tells whether the write took place.
 		err := <-w.done
 		return w.errs, err
 	}
@@ -89,7 +89,7 @@ func (s *Store) commitNext(ctx context.Context) {
 	defer s.queue.finish(b)
 	var err error
 	defer func() {
-		if cause := recover(); cause != nil { // this may be a goroutine without a request that recovers
+		if cause := recover(); cause != nil { // a goroutine of commitRest has no request handler above it that recovers
 			err = fmt.Errorf("the commit panicked: %v\n%s", cause, debug.Stack())
 		}
 		b.answer(err)
@@ -110,9 +110,8 @@ func (s *Store) commitNext(ctx context.Context) {
 	}
 }
 
-// commitSingly commits each operation of an organization in a transaction of its own after the database has refused the batch. An
-// operation that the database refuses then fails without the others. Once the database is out of reach, the remaining operations fail
-// without another try.
+// commitSingly commits each operation of an organization in a transaction of its own after the database has refused the batch. Only the
+// operations that the database refuses then fail. Once the database is out of reach, the remaining operations fail without another try.
 func (s *Store) commitSingly(b *batch) {
 	var lost error
 	refused := b.shares[0]
@@ -135,7 +134,7 @@ func (s *Store) commitSingly(b *batch) {
 
 // commit applies the batch in one transaction. The error of an operation goes to its write. If commit returns an error, no operation
 // of the batch has taken place, unless the database was lost, or the time was up, during the COMMIT itself. The caller holds
-// writing.
+// a slot of s.writing.
 func (s *Store) commit(b *batch) error {
 	if len(b.shares) == 0 {
 		return nil
@@ -172,7 +171,7 @@ func (s *Store) commit(b *batch) error {
 	return err
 }
 
-// endIfOthersWait ends a transaction that takes longer than commitPatience, once another organization waits for its committer.
+// endIfOthersWait checks every commitPatience whether a line of the same kind waits for a committer, and if so ends the transaction.
 func (s *Store) endIfOthersWait(transaction context.Context, end context.CancelFunc, isolated bool) {
 	ticks := time.NewTicker(s.commitPatience)
 	defer ticks.Stop()
@@ -191,8 +190,9 @@ func (s *Store) endIfOthersWait(transaction context.Context, end context.CancelF
 // errNothingToCommit ends a transaction in which no operation has changed anything, which saves a commit.
 var errNothingToCommit = errors.New("nothing to commit")
 
-// load reads the books of the organizations of a batch. The heads are locked before other rows are read. Where the batch does not wait
-// for locks, it puts back the writes of organizations whose head another server has locked, and has no books for them.
+// load locks the heads of the organizations of a batch, then reads the other rows, and returns the books. If the batch does not wait for
+// locks, a head that is locked elsewhere or does not exist gives no book, and its share is marked for retry. If the batch waits for locks,
+// a missing head fails with ErrOrganizationNotFound.
 func (s *Store) load(ctx context.Context, tx driver.Tx, b *batch) (map[billing.ID]*billing.Book, error) {
 	books := make(map[billing.ID]*billing.Book, len(b.shares))
 	orgs := make([]any, len(b.shares))

@@ -8,7 +8,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// maxBatchRows is about how many rows a batch may have. It bounds how much work a caller does for others.
+// maxBatchRows is the number of rows at which a batch takes no further writes. It bounds the time that a caller spends as committer on
+// the writes of other callers.
 const maxBatchRows = 4096
 
 // write holds the operations that one caller has put into the queue.
@@ -38,7 +39,7 @@ type line struct {
 	isolated bool // whether the next batch has to be of this organization alone, and may have to wait for long
 }
 
-// share is what a batch has of one organization.
+// share holds the writes of one organization in a batch.
 type share struct {
 	line   *line
 	writes []*write
@@ -51,11 +52,11 @@ type share struct {
 type batch struct {
 	shares        []*share
 	isolated      bool // whether it is the batch of an isolated line
-	waitsForLocks bool // whether it waits for heads that others have locked
+	waitsForLocks bool // whether it waits for heads that are locked by other servers
 	tookTooLong   bool // whether it took so long that its organization is isolated
 }
 
-// answer tells the callers the outcome.
+// answer sends the outcome to the callers of the batch, except for shares that will be retried.
 func (b *batch) answer(err error) {
 	for _, share := range b.shares {
 		for _, w := range share.writes {
@@ -66,16 +67,16 @@ func (b *batch) answer(err error) {
 	}
 }
 
-// queue has the writes that wait for a transaction. A committer takes batches from it until there is none for it. The writes of one
-// organization are committed in their order, by one committer at a time.
+// queue holds the writes that wait for a transaction. A committer takes batches until no line can start a batch. The writes of one
+// organization are committed in order, by one committer at a time.
 type queue struct {
 	limit int // of committers
 
 	mu         sync.Mutex
-	lines      map[billing.ID]*line // which are in ready, taken or isolated
-	ready      []*line              // which have writes and are not taken; the one that has waited longest comes first
+	lines      map[billing.ID]*line // by organization: every line that is ready, taken or isolated
+	ready      []*line              // lines that have writes and are not taken, in the order in which they became ready
 	committers int
-	isolated   int // how many batches there are of isolated lines
+	isolated   int // number of unfinished batches of isolated lines
 }
 
 // add puts a write into the queue. It reports whether the caller has to become a committer.
@@ -97,7 +98,7 @@ func (q *queue) add(w *write) (commit bool) {
 	return q.needsCommitter()
 }
 
-// needsCommitter reports whether one more committer is needed, which is counted from now on.
+// needsCommitter reports whether one more committer is needed. If so, it counts that committer already. The caller holds mu.
 func (q *queue) needsCommitter() bool {
 	needed := q.committers < q.limit && slices.ContainsFunc(q.ready, q.mayBegin)
 	if needed {
@@ -121,15 +122,16 @@ func (q *queue) keepCommitting() bool {
 // may have to wait for long.
 func (q *queue) mayBegin(l *line) bool { return !l.isolated || q.isolated < max(1, q.limit/2) }
 
-// waitsFor reports whether a line waits until a batch of its kind, isolated or not, is finished.
+// waitsFor reports whether a line of the given kind, isolated or not, has writes but cannot start a batch: all committers are busy, or
+// the isolated batches already have as many committers as they may have.
 func (q *queue) waitsFor(isolated bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return slices.ContainsFunc(q.ready, func(l *line) bool { return l.isolated == isolated && (q.committers == q.limit || !q.mayBegin(l)) })
 }
 
-// take removes a batch from the queue: as many writes as fit into one transaction, of several organizations if these may share one. It
-// reports whether another committer is needed for the rest.
+// take removes a batch from the queue, and marks its lines as taken. The batch has as many writes as fit into one transaction, and writes
+// of several organizations only if several is true. It reports whether one more committer is needed for the rest.
 func (q *queue) take(several bool) (b *batch, needsCommitter bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -163,7 +165,7 @@ func (q *queue) take(several bool) (b *batch, needsCommitter bool) {
 	return b, q.needsCommitter()
 }
 
-// finish ends a batch. Its organizations may be in other batches from now on.
+// finish ends a batch. It puts the writes to retry back, isolates their lines, and makes lines that have writes ready again.
 func (q *queue) finish(b *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

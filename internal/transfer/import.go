@@ -42,9 +42,9 @@ type Summary struct {
 	OtherAmounts int // new leases that were billed at another amount than their cost at the service's rates
 }
 
-// Options say what an import takes, and who learns about single lines. A function may be nil.
+// Options says which records an import accepts, and has functions that are called for single lines. A function may be nil.
 type Options struct {
-	// Tokens says that tokens are taken over, which then give access. Otherwise the line of a token is bad.
+	// Tokens says whether tokens are imported. An imported token gives access. If Tokens is false, each token line is a bad line.
 	Tokens bool
 	// Bad is called for each line that is left out, with the reason.
 	Bad func(line int, err error)
@@ -77,7 +77,7 @@ type importer struct {
 	summary Summary
 	orgs    map[string]billing.ID
 	waiting map[billing.ID]*pending
-	records int                                 // in waiting
+	records int                                 // number of operations in waiting
 	tokens  map[billing.TokenHash]billing.Token // of the database; nil until one is looked up
 }
 
@@ -88,7 +88,7 @@ type pending struct {
 }
 
 const (
-	// flushEvery is how many records are written together.
+	// flushEvery is the number of pending operations, over all organizations, at which they are written.
 	flushEvery = 1000
 	maxLine    = 1 << 20 // bytes, without the newline
 )
@@ -210,7 +210,7 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 	return fmt.Errorf("%q is not a type of record", kind)
 }
 
-// enqueue keeps an operation until enough have come together.
+// enqueue validates an operation, and adds it to the pending operations of its organization.
 func (in *importer) enqueue(ctx context.Context, number int, slug string, op billing.Imported) error {
 	if err := op.Validate(); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (in *importer) enqueue(ctx context.Context, number int, slug string, op bil
 	return nil
 }
 
-// resolve finds the organization, and creates it where no record has described it.
+// resolve returns the id of the organization with the slug. It creates the organization if the database does not have it.
 func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error) {
 	if id, ok := in.orgs[slug]; ok {
 		return id, nil
@@ -251,7 +251,7 @@ func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error
 	return org.ID, nil
 }
 
-// flush writes the pending operations.
+// flush writes the pending operations of every organization, and counts or reports each one.
 func (in *importer) flush(ctx context.Context) error {
 	for _, org := range slices.SortedFunc(maps.Keys(in.waiting), func(a, b billing.ID) int { return slices.Compare(a[:], b[:]) }) {
 		p := in.waiting[org]
@@ -275,9 +275,9 @@ func (in *importer) flush(ctx context.Context) error {
 	return nil
 }
 
-// checkHead compares a ledger with that of the database that wrote the head. The ledger may have got further entries since.
+// checkHead compares the digest of a ledger, up to the entry of the head, with the digest in the exported head. Later entries are allowed.
 func (in *importer) checkHead(ctx context.Context, slug string, h head) error {
-	if err := in.flush(ctx); err != nil { // the entries that the head belongs to
+	if err := in.flush(ctx); err != nil { // the entries up to the head must be in the ledger first
 		return err
 	}
 	org, err := in.service.OrganizationBySlug(ctx, slug)
@@ -362,7 +362,7 @@ func (in *importer) token(ctx context.Context, number int, line []byte) error {
 		if err != nil {
 			return err
 		}
-		revoke := stored.RevokedAt == nil && token.RevokedAt != nil // it was exported before it was revoked, too
+		revoke := stored.RevokedAt == nil && token.RevokedAt != nil // an earlier import had the token before it was revoked
 		if revoke {
 			stored.RevokedAt = token.RevokedAt
 		}
