@@ -2,24 +2,32 @@ package server
 
 import (
 	"container/list"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
+
+// refusalLogInterval is how often the log says that clients are refused. A line for each would fill the log.
+const refusalLogInterval = 10 * time.Second
 
 // connections limits the number of open client connections, so that file descriptors remain for the database. At the limit, a new
 // connection replaces the connection that has been idle for longest.
 type connections struct {
 	limit int
+	log   *slog.Logger
 
 	mu   sync.Mutex
 	open map[*serverConn]*list.Element // its place in idle; nil during a request
 	idle list.List                     // of *serverConn; the one that has been idle for longest comes first
+
+	warned time.Time // when the log last had that clients are refused
 }
 
-func newConnections(limit int) *connections {
-	return &connections{limit: limit, open: map[*serverConn]*list.Element{}}
+func newConnections(limit int, log *slog.Logger) *connections {
+	return &connections{limit: limit, log: log, open: map[*serverConn]*list.Element{}}
 }
 
 // connectionLimit returns the maximum number of client connections for a process that may open the given number of files. It reserves
@@ -36,6 +44,10 @@ func (c *connections) add(conn *serverConn) bool {
 	if len(c.open) >= c.limit {
 		first := c.idle.Front()
 		if first == nil {
+			if now := time.Now(); now.Sub(c.warned) >= refusalLogInterval {
+				c.warned = now
+				c.log.Warn("new clients are refused with 503, because requests are under way on all connections", "connections", c.limit)
+			}
 			return false
 		}
 		longest := first.Value.(*serverConn) //nolint:errcheck // the list has no other values

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -18,7 +20,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Errorf("of %d files %d are for clients, want %d", files, got, want)
 		}
 	}
-	s, err := Open(t.Context(), Config{Database: "sqlite:" + t.TempDir() + "/billing.db"})
+	var log bytes.Buffer
+	s, err := Open(t.Context(), Config{Database: "sqlite:" + t.TempDir() + "/billing.db", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +48,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 		stop()
 		if err := <-served; err != nil {
 			t.Error(err)
+		}
+		if n := strings.Count(log.String(), "new clients are refused with 503"); n != 1 {
+			t.Errorf("%d times the log says that clients are refused:\n%s", n, &log)
 		}
 	}()
 	dial := func(request string) net.Conn {

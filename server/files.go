@@ -13,8 +13,8 @@ type ImportSummary = transfer.Summary
 // ImportOptions says which records an import accepts, and has functions that are called for single lines.
 type ImportOptions = transfer.Options
 
-// Import reads NDJSON records, as Export writes them, into the database. A bad line is left out. Records that are in the database with the same contents change nothing, so a file may be imported again. The
-// error returned is one that stopped the import.
+// Import reads NDJSON records, as Export writes them, into the database. A bad line is left out. Records that are in the database with the
+// same contents change nothing, so a file may be imported again. The error returned is one that stopped the import.
 func (s *Server) Import(ctx context.Context, r io.Reader, options ImportOptions) (ImportSummary, error) {
 	return transfer.Import(ctx, s.service, r, options)
 }

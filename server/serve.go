@@ -26,7 +26,7 @@ const shutdownTime = 10 * time.Second
 // ends. Then it lets requests under way finish, for at most ten seconds, and returns nil, or an error where some were cut
 // off. It closes the listeners, and all of them if one fails.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	open := newConnections(s.connections)
+	open := newConnections(s.connections, s.log)
 	httpServer := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,

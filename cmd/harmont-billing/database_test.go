@@ -152,6 +152,16 @@ func TestExportIntoAnotherDatabase(t *testing.T) {
 	equal(t, "export again", other.ok("export"), exported)
 }
 
+// The records that the help shows can be imported.
+func TestImportTakesItsHelp(t *testing.T) {
+	p := newProgram(t)
+	var records strings.Builder
+	for _, record := range regexp.MustCompile(`(?s) {2}\{.*?\}\n`).FindAllString(p.ok("import", "--help"), -1) {
+		records.WriteString(strings.ReplaceAll(record, "\n", " ") + "\n")
+	}
+	equal(t, "import", p.reading(records.String()).ok("import", "-"), "-: imported 1 lease, 1 credit; created acme.\n")
+}
+
 // Leases that were billed at another amount than their cost are counted, and the first of them named.
 func TestImportNamesOtherAmounts(t *testing.T) {
 	p := newProgram(t)

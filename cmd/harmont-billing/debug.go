@@ -16,7 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
+
+// debugConnections is the maximum number of connections to the debug address. They must not take the files of the database.
+const debugConnections = 16
 
 // serveDebug serves metrics, profiles and counters on a separate address, until the context ends. Everyone who can reach the address can
 // slow the server down and see its memory, so it is never a part of the API.
@@ -31,11 +35,11 @@ func serveDebug(ctx context.Context, logger *slog.Logger, address string, observ
 		logger.LogAttrs(ctx, slog.LevelWarn, "profiles are served to other machines, and need no token", at)
 	}
 	server := &http.Server{
-		Handler: debugHandler(logger, observed), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler: debugHandler(logger, observed), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(netutil.LimitListener(listener, debugConnections)); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("profiles are no longer served", "error", err)
 		}
 	}()

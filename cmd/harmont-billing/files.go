@@ -36,7 +36,7 @@ org is the slug of the organization, on one line each:
   {"org": "acme", "lease_id": "01994f00-0000-7000-8000-000000000001",
    "job_name": "Unit Tests", "cpu_count": 2, "memory_gb": 4, "disk_gb": 20,
    "started_at": "2026-06-06T10:00:00Z", "finished_at": "2026-06-06T10:05:00Z"}
-  {"org": "acme", "amount_cents": 5000, "source": "stripe_topup",
+  {"org": "acme", "amount_cents": 5000, "source": "admin_grant",
    "idempotency_key": "payment-1"}
 
 Keys of a lease may be missing as in the API. A line without a type is a lease
@@ -47,8 +47,8 @@ summary.
 
 A token gives access to the books, so tokens are taken over only with --tokens,
 and each new one is named. A token that was revoked since an earlier import is
-revoked. The first 20 leases that were billed at another amount than the prices
-of this command give are named, and all of them are counted.
+revoked. The first 20 leases of each file that were billed at another amount
+than the prices of this command give are named, and all of them are counted.
 
 A bad line is reported with its number and left out, and the exit status is then
 1. Records that are in the database already change nothing, so a file can be
@@ -114,9 +114,9 @@ func importFrom(
 	}
 	others := 0
 	return s.Import(ctx, &reader, server.ImportOptions{
-		Tokens:   tokens,
-		Bad:      func(line int, err error) { report(line, err.Error()) },
-		NewToken: report,
+		Tokens:     tokens,
+		Bad:        func(line int, err error) { report(line, err.Error()) },
+		AboutToken: report,
 		OtherAmount: func(line int, text string) {
 			if others++; others <= namedOtherAmounts {
 				report(line, text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -16,8 +17,8 @@ const quickCheckTime = time.Second
 // errDamaged ends a check at the first damage.
 var errDamaged = errors.New("damaged")
 
-// QuickCheck looks for damage that a start should not pass over: heads that are not those of their newest entries, and then damage of
-// tables and indexes. It fails with a description of the first damage. It stops after a second, so it may have read only a part of a large
+// QuickCheck looks for damage that a start should not pass over: heads that are missing or not those of their newest entries, and then
+// damage of tables and indexes. It fails with a description of the first damage. It stops after a second, so it may have read only a part of a large
 // database; the audit reads everything.
 func (s *Store) QuickCheck(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
@@ -33,12 +34,24 @@ func (s *Store) QuickCheck(ctx context.Context) error {
 		if err := r.Scan(&org, &seq); err != nil {
 			return err
 		}
-		damage = fmt.Sprintf("ledger_heads, org_id %s: the head says %d entries, and is not that of the newest entry", org, seq)
+		damage = fmt.Sprintf("ledger_heads, org_id %s: the head stands at seq %d and is not that of the newest entry", org, seq)
 		return nil
 	})
 	if err == nil && damage == "" {
+		// In one statement, so that an organization that is created meanwhile has either both rows or none.
+		err = s.db.Query(ctx, `SELECT (SELECT count(*) FROM organizations) - (SELECT count(*) FROM ledger_heads)`, nil, func(r *driver.Row) error {
+			var missing int64
+			if err := r.Scan(&missing); err == nil && missing != 0 {
+				damage = fmt.Sprintf("ledger_heads: %d heads are missing", missing)
+			} else if err != nil {
+				return err
+			}
+			return nil
+		})
+	}
+	if err == nil && damage == "" {
 		err = s.db.Check(ctx, func(what string) error {
-			damage = what
+			damage = strings.Join(strings.Fields(what), " ") // SQLite reports several lines
 			return errDamaged
 		})
 	}

@@ -22,6 +22,10 @@ func TestQuickCheck(t *testing.T) {
 		storetest.Must(t, check())
 		for _, c := range []struct{ damage, repair string }{
 			{`UPDATE ledger_heads SET balance_cents = balance_cents + 1`, `UPDATE ledger_heads SET balance_cents = balance_cents - 1`},
+			{
+				`CREATE TABLE heads_copy AS SELECT * FROM ledger_heads; DELETE FROM ledger_heads WHERE seq = 0`,
+				`INSERT INTO ledger_heads SELECT * FROM heads_copy WHERE seq = 0; DROP TABLE heads_copy`,
+			},
 			{`UPDATE ledger_heads SET seq = seq - 1 WHERE seq > 0`, `UPDATE ledger_heads SET seq = seq + 1 WHERE seq > 0`},
 			{`UPDATE ledger_heads SET seq = seq + 1 WHERE seq > 0`, `UPDATE ledger_heads SET seq = seq - 1 WHERE seq > 0`},
 			{

@@ -48,8 +48,8 @@ type Options struct {
 	Tokens bool
 	// Bad is called for each line that is left out, with the reason.
 	Bad func(line int, err error)
-	// NewToken is called for each token that was not in the books before, with a sentence about it.
-	NewToken func(line int, text string)
+	// AboutToken is called for each token that is new or newly revoked, with a sentence about it.
+	AboutToken func(line int, text string)
 	// OtherAmount is called for each new lease that was billed at another amount than its cost, with a sentence about it.
 	OtherAmount func(line int, text string)
 }
@@ -60,8 +60,8 @@ func Import(ctx context.Context, service *billing.Service, r io.Reader, options 
 	if options.Bad == nil {
 		options.Bad = func(int, error) {}
 	}
-	if options.NewToken == nil {
-		options.NewToken = func(int, string) {}
+	if options.AboutToken == nil {
+		options.AboutToken = func(int, string) {}
 	}
 	if options.OtherAmount == nil {
 		options.OtherAmount = func(int, string) {}
@@ -373,6 +373,7 @@ func (in *importer) token(ctx context.Context, number int, line []byte) error {
 			if err := in.service.RevokeToken(ctx, token.Hash, *token.RevokedAt); err != nil {
 				return err
 			}
+			in.AboutToken(number, fmt.Sprintf("the token %s is revoked from now on", token.Name))
 		}
 	}
 	if in.tokens != nil {
@@ -383,10 +384,12 @@ func (in *importer) token(ctx context.Context, number int, line []byte) error {
 		switch {
 		case token.RevokedAt != nil:
 			state = "is revoked"
+		case token.ExpiresAt != nil && *token.ExpiresAt <= billing.TimeOf(time.Now()):
+			state = "has expired"
 		case token.ExpiresAt != nil:
 			state = "gives access until " + token.ExpiresAt.String()
 		}
-		in.NewToken(number, fmt.Sprintf("the token %s with the role %s for %s %s", token.Name, token.Role, strings.Join(token.Organizations, ", "), state))
+		in.AboutToken(number, fmt.Sprintf("the token %s with the role %s for %s %s", token.Name, token.Role, strings.Join(token.Organizations, ", "), state))
 	}
 	in.summary.Tokens.add(known)
 	return nil
