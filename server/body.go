@@ -110,7 +110,13 @@ func (s *Server) receive(c echo.Context, body *requestBody, limit int64, token b
 	}
 	control := http.NewResponseController(c.Response())
 	receiving := s.bodies.hold(s.bodies.receiving, token)
-	defer receiving.release()
+	defer func() {
+		if err != nil { // what has arrived is garbage, and no request that follows may collect it for minutes
+			receiving.releaseMemory()
+		} else {
+			receiving.release()
+		}
+	}()
 	err = receiving.add(r.Context(), first)
 	body.rest = &pacedReader{from: body.rest, control: control, end: time.Now().Add(s.bodyTime), stall: s.bodyStall, patience: s.bodyStall}
 	if err != nil {

@@ -144,8 +144,8 @@ func (h *held) release() {
 	h.bytes, h.releases = 0, nil
 }
 
-// releaseMemory releases the reservation after the request was answered. For a large body, a goroutine first returns free memory to the
-// system, so the caller is not delayed.
+// releaseMemory releases the reservation after the request was answered, or its body was not received. For a large body, a goroutine first
+// returns free memory to the system, so the caller is not delayed.
 func (h *held) releaseMemory() {
 	if h.bytes < largeBody {
 		h.release()

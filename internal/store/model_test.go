@@ -31,6 +31,9 @@ const maxModelSteps = 20_000
 
 var modelSteps = testlong.Pick(1_000, 10_000)
 
+// modelMaxCents is the largest amount of an imported entry or lease.
+const modelMaxCents = 100_000_000_000_000_000
+
 // Every answer of a store is equal to that of a model, which keeps the books in slices and computes each sum. Each
 // history of operations is on organizations of its own, and goes through two stores that have the database open, as two
 // servers would.
@@ -114,11 +117,11 @@ func settled(l billing.Lease) (billing.Lease, bool) {
 	switch {
 	case l.ID == nil && l.JobID == nil,
 		l.CPUCount < 1, l.CPUCount > most, l.MemoryGB < 1, l.DiskGB < 1, l.StartedAt < 0,
-		!billed && l.StartedAt > latest, !billed && l.FinishedAt != nil && *l.FinishedAt > latest,
+		l.StartedAt > latest, l.FinishedAt != nil && *l.FinishedAt > latest,
 		!billed && l.BuildExternalID != nil && !strings.HasPrefix(*l.BuildExternalID, "00000000-"),
 		l.FinishedAt == nil && l.DurationSeconds != nil,
 		l.FinishedAt == nil && l.AmountCents != nil,
-		l.AmountCents != nil && (*l.AmountCents > 0 || *l.AmountCents == math.MinInt64),
+		l.AmountCents != nil && (*l.AmountCents > 0 || *l.AmountCents < -modelMaxCents),
 		l.FinishedAt != nil && *l.FinishedAt < l.StartedAt:
 		return l, false
 	}
@@ -1001,7 +1004,7 @@ func (d *duel) importedEntry(org *modelOrg) billing.Entry {
 		return e
 	}
 	e := billing.Entry{
-		ID: billing.NewID(), AmountCents: draw[int64](d, "amount_cents", 1, 5, 0, -1, math.MaxInt64), CreatedAt: modelDay,
+		ID: billing.NewID(), AmountCents: draw[int64](d, "amount_cents", 1, 5, 0, -1, modelMaxCents, modelMaxCents+1), CreatedAt: modelDay,
 		Source: draw(d, "source", billing.SourceStripeTopup, billing.SourceCouponRedemption, billing.SourceRefund, "gift"),
 	}
 	if n := len(org.entries); n > 0 {
@@ -1031,7 +1034,7 @@ func validEntry(e billing.Entry) (v verdict) {
 	}, e.Source) || !debit && e.LeaseID != nil || e.IdempotencyKey != nil && *e.IdempotencyKey == "" {
 		v = append(v, billing.ErrInvalid)
 	}
-	if debit != (e.AmountCents <= 0) {
+	if debit != (e.AmountCents <= 0) || max(e.AmountCents, -e.AmountCents) > modelMaxCents {
 		v = append(v, billing.ErrAmountInvalid)
 	}
 	return v
@@ -1098,7 +1101,7 @@ func (d *duel) recordPart(org *modelOrg, _ int) (part, bool) {
 func (d *duel) importLeasePart(org *modelOrg, _ int) (part, bool) {
 	op := &billing.ImportLease{Lease: d.anyLease(org), Rates: billing.StandardRates}
 	if op.Lease.FinishedAt != nil && d.often("it is billed already", 4) {
-		op.Lease.AmountCents = draw(d, "amount_cents", new(int64(-12)), new(int64(-1)), new(int64(0)), new(int64(1)), new(int64(math.MinInt64)), new(int64(math.MinInt64+1)))
+		op.Lease.AmountCents = draw(d, "amount_cents", new(int64(-12)), new(int64(-1)), new(int64(0)), new(int64(1)), new(int64(math.MinInt64)), new(int64(-modelMaxCents)))
 	}
 	l, ok := settled(op.Lease)
 	if !ok {
