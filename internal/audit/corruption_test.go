@@ -15,8 +15,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
 
-// Each flipped bit of the file of an SQLite database is reported if it changes an answer. The leases are billed, since what is recorded of
-// a running lease may change.
+// Each flipped bit of the file of an SQLite database is reported if it changes an answer. All leases are billed, because
+// the record of a running lease may change.
 func TestRandomCorruptionsAreReported(t *testing.T) {
 	changes := testlong.Pick(8, 40)
 	seed := rand.Uint64()
@@ -91,7 +91,7 @@ func (b *booksOf) fill() {
 	}
 }
 
-// answers returns what the API would answer with, as one text.
+// answers returns the data of the API's answers as one text.
 func (b *booksOf) answers() (string, error) {
 	ctx, window := b.Context(), billing.Window{From: 0, To: 30 * billing.Day}
 	var text strings.Builder

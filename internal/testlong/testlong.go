@@ -1,5 +1,5 @@
-// Package testlong says how much a test repeats. The quick form of the tests is the one that a developer waits for; the
-// long form repeats the same checks more often, with more data.
+// Package testlong selects the form of a test. A developer waits for the quick form; the long form repeats the same checks more often,
+// with more data.
 package testlong
 
 import (
@@ -21,8 +21,8 @@ func Pick(quick, long int) int {
 	return quick
 }
 
-// Only skips the test where the long form is not asked for, because it takes too much time for a developer who waits. The reason says
-// what it spends the time on.
+// Only skips the test unless the long form is asked for, because the test takes too much time for a developer who waits. The reason names
+// the work that takes the time.
 func Only(t testing.TB, reason string) {
 	t.Helper()
 	if !Asked() {
