@@ -46,7 +46,7 @@ func Up(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, opt
 	return nil
 }
 
-// read returns the migrations. Both databases run all statements of a file at once, so the file is not split into statements.
+// read returns the migrations. A database runs all statements of a file in one call, so the file is not split into statements.
 func read(files fs.FS) (migrations []*goose.Migration, err error) {
 	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
