@@ -146,8 +146,8 @@ func TestPostgreSQLKilled(t *testing.T) {
 func (l *load) checkRunning(s *service) {
 	l.t.Helper()
 	select {
-	case <-s.exited:
-		l.t.Fatalf("the server has ended: %s", s.cmd.ProcessState)
+	case <-s.Exited:
+		l.t.Fatalf("the server has ended: %s", s.ProcessState)
 	default:
 	}
 }
@@ -162,7 +162,7 @@ func (s *service) checkUnavailable(t *testing.T) {
 		t.Errorf("without a database, the balance is answered with %v", err)
 	}
 	for path, want := range map[string]int{"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK} {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address+path, http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -82,7 +82,7 @@ func (s *service) atRest(t *testing.T) (h holdings) {
 	if err := json.Unmarshal(s.profile(t, "/debug/vars"), &vars); err != nil {
 		t.Fatal(err)
 	}
-	files, resident, err := held(s.cmd.Process.Pid)
+	files, resident, err := held(s.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func (s *service) atRest(t *testing.T) (h holdings) {
 // profile reads a page of the server's profiles over a connection of its own.
 func (s *service) profile(t *testing.T, path string) []byte {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.debug+path[len("/debug/"):], http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.DebugURL+path[len("/debug/"):], http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func newMixture(t *testing.T, s *service, token string) *mixture {
 	t.Helper()
 	m := &mixture{t: t, s: s, token: token, transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	var err error
-	m.client, err = client.New(s.address, client.WithToken(token), client.WithTimeout(0), client.WithHTTPClient(&http.Client{Transport: m.transport}))
+	m.client, err = client.New(s.URL, client.WithToken(token), client.WithTimeout(0), client.WithHTTPClient(&http.Client{Transport: m.transport}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func (m *mixture) connectAnew(ctx context.Context, _ *rand.Rand) error {
 }
 
 func (m *mixture) ask(ctx context.Context, path string, alone bool) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.s.address+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.s.URL+path, http.NoBody)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func TestMemoryLimit(t *testing.T) {
 	clients := testlong.Pick(8, 32)
 	for i := range clients {
 		sending.Go(func() {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.address+"/api/v0/billing/leases/acme", strings.NewReader(largeBody(i)))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/v0/billing/leases/acme", strings.NewReader(largeBody(i)))
 			if err != nil {
 				t.Error(err)
 				return
@@ -72,10 +72,10 @@ func TestMemoryLimit(t *testing.T) {
 		keepLastByteBack(t, s, token)
 	}
 	eventually(t, "the memory to be given back", func() bool {
-		_, resident, err := held(s.cmd.Process.Pid)
+		_, resident, err := held(s.Process.Pid)
 		return err == nil && resident < afterwards
 	})
-	used, err := peak(s.cmd.Process.Pid)
+	used, err := peak(s.Process.Pid)
 	if err != nil || used > most {
 		t.Errorf("%d bytes were resident, %v", used, err)
 	}
@@ -90,7 +90,7 @@ func keepLastByteBack(t *testing.T, s *service, token string) {
 	var slow sync.WaitGroup
 	for i := range 64 {
 		slow.Go(func() {
-			conn, err := net.Dial("tcp", strings.TrimPrefix(s.address, "http://"))
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 			if err != nil {
 				t.Error(err)
 				return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
+	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
 )
@@ -44,7 +45,7 @@ func TestPostgreSQLUnreachable(t *testing.T) {
 	})
 	web := httptest.NewServer(s.Handler())
 	t.Cleanup(web.Close)
-	cutOff := &service{address: web.URL}
+	cutOff := &service{Server: &testbinary.Server{URL: web.URL}}
 	cutOff.connect(t, l.token)
 	other := l.serve()
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // env names a program that was built from this tree, so that not every package links it for its tests.
@@ -59,17 +60,32 @@ func Remove() {
 	}
 }
 
+// patience is how long a server may take until it listens.
+const patience = 3 * time.Minute
+
 // Server is a server that runs as a process of its own.
 type Server struct {
 	*exec.Cmd
-	URL string
+	URL      string
+	DebugURL string // of its profiles, if it was told to serve them
+
+	Exited chan struct{} // closed once the process has ended
+
+	mu       sync.Mutex
+	failures []string // the latest lines of its log above the level info
 }
 
 // Serve starts the command serve of a program with the arguments, and waits until the server listens. The server is killed when the test
 // ends.
 func Serve(t testing.TB, program string, args ...string) *Server {
 	t.Helper()
-	s := &Server{Cmd: exec.Command(program, append([]string{"serve"}, args...)...)} //nolint:noctx // Kill ends it
+	return Start(t, exec.Command(program, append([]string{"serve"}, args...)...)) //nolint:noctx // Kill ends it
+}
+
+// Start is Serve for any command that becomes a server.
+func Start(t testing.TB, cmd *exec.Cmd) *Server {
+	t.Helper()
+	s := &Server{Cmd: cmd, Exited: make(chan struct{})}
 	stderr, err := s.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -77,23 +93,52 @@ func Serve(t testing.TB, program string, args ...string) *Server {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Kill)
-	lines := bufio.NewScanner(stderr)
-	var log []string
-	for lines.Scan() {
-		log = append(log, lines.Text())
-		if _, rest, ok := strings.Cut(lines.Text(), " msg=serving address="); ok {
-			s.URL, _, _ = strings.Cut(rest, " ")
-			go io.Copy(io.Discard, stderr) //nolint:errcheck // Kill ends it
-			return s
+	listens := make(chan struct{})
+	go s.read(stderr, listens)
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("the last failures in the log of the server:\n%s", strings.Join(s.failures, "\n"))
 		}
+	})
+	select {
+	case <-listens:
+	case <-s.Exited:
+		t.Fatalf("the server ended: %s\n%s", s.ProcessState, strings.Join(s.failures, "\n"))
+	case <-time.After(patience):
+		t.Fatalf("the server does not serve after %s", patience)
 	}
-	t.Fatalf("the server ended:\n%s", strings.Join(log, "\n"))
-	return nil
+	return s
 }
 
-// Kill ends the server as a crash does.
+// read follows the log of the process to its end.
+func (s *Server) read(stderr io.Reader, listens chan<- struct{}) {
+	defer close(s.Exited)
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if _, rest, ok := strings.Cut(line, ` msg="serving profiles" address=`); ok {
+			s.DebugURL = rest
+		}
+		if _, rest, ok := strings.Cut(line, " msg=serving address="); ok && s.URL == "" {
+			s.URL, _, _ = strings.Cut(rest, " ")
+			close(listens)
+		}
+		if strings.Contains(line, " level=INFO ") {
+			continue
+		}
+		s.mu.Lock()
+		if s.failures = append(s.failures, line); len(s.failures) > 20 {
+			s.failures = s.failures[1:]
+		}
+		s.mu.Unlock()
+	}
+	_ = s.Wait() // it was killed, or its log tells why it ended
+}
+
+// Kill ends the server as a crash does, and waits for its end.
 func (s *Server) Kill() {
 	_ = s.Process.Kill() // it may have ended
-	_ = s.Wait()
+	<-s.Exited
 }
