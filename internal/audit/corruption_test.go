@@ -151,3 +151,19 @@ func (b *booksOf) compare(file, want string) (different, reported bool) {
 	err = audit.Verify(b.Context(), books, func(string, string) { findings++ }, func(audit.Report) {})
 	return true, err != nil || findings > 0
 }
+
+// A lease that starts at midnight belongs to one day, and is read once.
+func TestLeaseAtMidnight(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: acme, Slug: "acme", Name: "Acme", CreatedAt: 5}))
+		service := billing.NewService(b.store, billing.StandardRates)
+		for i, start := range []billing.Time{billing.Day - 1, billing.Day, billing.Day + 1} {
+			b.record(service, acme, lease(billing.ID{0x31 + byte(i)}, start, 300))
+		}
+		var reports []audit.Report
+		b.must(audit.Verify(b.Context(), b.store, func(_, what string) { b.Error(what) }, func(r audit.Report) { reports = append(reports, r) }))
+		if len(reports) != 1 || reports[0].Leases != 3 || reports[0].Entries != 3 {
+			b.Errorf("the reports are %+v", reports)
+		}
+	})
+}
