@@ -1,6 +1,7 @@
 package store
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -11,7 +12,10 @@ import (
 
 func TestCitus(t *testing.T) {
 	cluster := pgtest.NewCitus(t, true)
+	var turn sync.Mutex // books are not made beside those in another schema
 	storetest.Run(t, func(t *testing.T) func() billing.Store {
+		turn.Lock()
+		t.Cleanup(turn.Unlock)
 		database := cluster.Schema(t)
 		db, err := postgres.Open(t.Context(), database)
 		storetest.Must(t, err)
