@@ -35,7 +35,8 @@ func serveDebug(ctx context.Context, logger *slog.Logger, address string, observ
 		logger.LogAttrs(ctx, slog.LevelWarn, "profiles are served to other machines, and need no token", at)
 	}
 	server := &http.Server{
-		Handler: debugHandler(logger, observed), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler: debugHandler(logger, observed), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {

@@ -207,21 +207,21 @@ func TestMerge(t *testing.T) {
 	}
 	for field := range leaseChanges {
 		partial := pick(full, field)
-		// While the lease runs, what was null is filled in, also by the report that finishes it.
+		// While the lease runs, a report fills in fields that were null, and so does the report that finishes the lease.
 		if merged, err := minimal.merge(partial); err != nil || !reflect.DeepEqual(merged, partial) {
 			t.Errorf("%s is not filled in: %+v, %v", field, merged, err)
 		}
 		if merged, err := minimal.merge(finished(partial)); err != nil || !reflect.DeepEqual(merged, finished(partial)) {
 			t.Errorf("%s is not filled in at the finish: %+v, %v", field, merged, err)
 		}
-		// What is left out stays.
+		// A field that a report leaves out keeps its value.
 		if merged, err := full.merge(partial); err != nil || merged != full {
 			t.Errorf("a report with %s alone changes the lease: %+v, %v", field, merged, err)
 		}
 		if merged, err := finished(full).merge(finished(partial)); err != nil || !reflect.DeepEqual(merged, finished(full)) {
 			t.Errorf("a repeated report with %s alone changes the billed lease: %+v, %v", field, merged, err)
 		}
-		// What is known never changes, and a billed lease is not filled in.
+		// A known value never changes, and no report fills in fields of a billed lease.
 		if _, err := full.merge(pick(other, field)); !errors.Is(err, ErrLeaseConflict) || !strings.Contains(err.Error(), field) {
 			t.Errorf("another %s while it runs: %v", field, err)
 		}

@@ -114,7 +114,7 @@ func ledgerHead(a *account) error {
 	if _, err := a.expectOKIfOffered(c, &before); err != nil {
 		return err
 	}
-	const tries = 5 // entries may be appended meanwhile
+	const tries = 5 // because an entry may be appended between two requests
 	for range tries {
 		newest, err := a.page(1, "")
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 func TestCitus(t *testing.T) {
 	cluster := pgtest.NewCitus(t, true)
-	var turn sync.Mutex // books are not made beside those in another schema
+	var turn sync.Mutex // a store refuses to make books while another schema of the database has books
 	storetest.Run(t, func(t *testing.T) func() billing.Store {
 		turn.Lock()
 		t.Cleanup(turn.Unlock)

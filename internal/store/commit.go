@@ -20,8 +20,8 @@ const (
 	commitPatience = 2 * time.Second
 )
 
-// Write implements billing.Store. The queued writes of an organization are committed together, and with those of other organizations
-// unless the database is split, so they share the cost of making a transaction durable. If the write needs one more committer, the
+// Write implements billing.Store. One transaction commits the queued writes of an organization and, unless the database is split, those of
+// other organizations. The writes therefore share the cost of making a transaction durable. If the write needs one more committer, the
 // caller becomes it. A single caller therefore waits for no other goroutine.
 func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operation) ([]error, error) {
 	if err := ctx.Err(); err != nil {

@@ -18,8 +18,8 @@ const quickCheckTime = time.Second
 var errDamaged = errors.New("damaged")
 
 // QuickCheck looks for damage that a start should not pass over: heads that are missing or not those of their newest entries, and then
-// damage of tables and indexes. It fails with a description of the first damage. It stops after a second, so it may have read only a part of a large
-// database; the audit reads everything.
+// damage of tables and indexes. It fails with a description of the first damage. It stops after a second, so it may have read only
+// a part of a large database; the audit reads everything.
 func (s *Store) QuickCheck(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
 	defer cancel()
