@@ -56,10 +56,10 @@ NO_POINTER_CHECKS = $(patsubst %,-gcflags=%=-d=checkptr=0,modernc.org/libc moder
 # A result from the cache tells nothing, hence -count. make check runs vet. Tests of several packages run at once, since
 # many of them wait for a server or a disk; the packages that take longest begin first.
 TEST_FLAGS = -count=1 -vet=off -ldflags=-s -p 5 -parallel 4
-LONGEST = ./internal/store ./internal/store/postgres ./web ./client ./internal/conformance ./server ./cmd/harmont-billing ./internal/crashtest
+LONGEST = ./internal/store ./internal/store/postgres ./web ./internal/clienttest ./internal/conformance ./server ./cmd/harmont-billing ./internal/crashtest
 # The tests that have a long form, which TEST_LONG asks for.
 LONG_FORMS = RandomCorruptions|Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike|Replicas|Reference
-LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/store/postgres ./internal/audit ./client ./server ./web
+LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/store/postgres ./internal/audit ./internal/clienttest ./server ./web
 
 # A high GOGC spends memory to save the processor time of garbage collection.
 .PHONY: test

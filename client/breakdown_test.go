@@ -9,54 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/harmont-dev/harmont-billing/client"
-	"github.com/harmont-dev/harmont-billing/server"
 )
-
-// A stream of builds is the whole answer, in order.
-func TestUsageBreakdown(t *testing.T) {
-	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
-	start := time.Date(2026, 6, 6, 10, 0, 0, 0, time.UTC)
-	var leases []client.Lease
-	for i := range 300 {
-		leases = append(leases, client.Lease{
-			JobID: new(uuid.New()), BuildID: &client.UUID{15: byte(i / 3)}, CPUCount: 2, MemoryGB: 4, DiskGB: 20,
-			StartedAt: start.Add(time.Duration(i) * time.Minute), FinishedAt: new(start.Add(time.Duration(2*i) * time.Minute)),
-		})
-	}
-	if _, err := c.RecordLeases(t.Context(), "acme", leases); err != nil {
-		t.Fatal(err)
-	}
-	window := client.Window{From: start, To: start.AddDate(0, 0, 1)}
-	whole, err := c.GetBillingUsageBreakdown(t.Context(), "acme", window)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []client.UsageBreakdownBuild
-	for build, err := range c.UsageBreakdown(t.Context(), "acme", window) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, build)
-	}
-	if len(got) != 100 || !reflect.DeepEqual(got, whole.Data) {
-		t.Errorf("%d builds differ from the %d of the whole answer", len(got), len(whole.Data))
-	}
-	for range c.UsageBreakdown(t.Context(), "acme", window) {
-		break
-	}
-	for _, err := range c.UsageBreakdown(t.Context(), "globex", window) {
-		wantError(t, err, 404, client.ErrorTypeNotFound, client.CodeOrganizationNotFound)
-	}
-}
 
 const (
 	buildFields = `"build_id":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,` +

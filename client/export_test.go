@@ -1,4 +1,4 @@
 package client
 
-// CodeError is the error of a code, for tests that read the codes from the contract.
+// CodeError is the error of a code, for tests that range over all codes.
 func CodeError(code string) error { return codeError(code) }

@@ -107,7 +107,7 @@ func (a *adapter) GetBillingWalk(_ context.Context, r httpserver.GetBillingWalkR
 GO
 must_fail 'the property in the adapter' 'gen.Transaction without saying its Team' go test -count=1 -run TestAdaptersNameEveryField .
 sed -i 's/^\t\tCreatedAt: e.CreatedAt.Std(),$/&\n\t\tTeam: new("blue"),/' server/convert.go
-must_fail 'the method of the client' 'no method GetBillingWalk' go test -count=1 -run TestEveryOperationHasAMethod ./client
+must_fail 'the method of the client' 'no method GetBillingWalk' go test -count=1 -run TestEveryOperationHasAMethod ./internal/clienttest
 cat >>client/operations.go <<'GO'
 
 // GetBillingWalk walks some steps, 1 to 10.
@@ -116,7 +116,7 @@ func (c *Client) GetBillingWalk(ctx context.Context, org string, steps int64, op
 	return do[BalanceResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 GO
-must_fail 'the example of the client' 'no func ExampleClient_GetBillingWalk' go test -count=1 -run TestEveryOperationHasAnExample ./client
+must_fail 'the example of the client' 'no func ExampleClient_GetBillingWalk' go test -count=1 -run TestEveryOperationHasAnExample ./internal/clienttest
 cat >>client/example_test.go <<'GO'
 
 func ExampleClient_GetBillingWalk() {
@@ -134,7 +134,7 @@ GO
 
 echo 'walk: the tests of the contract, and the calls that it made known'
 go test -count=1 .
-go test -count=1 -run 'EveryOperation|EveryCode|Example' ./client
+go test -count=1 -run 'EveryOperation|EveryCode|Example' ./client ./internal/clienttest
 go test -count=1 -run 'TestEveryReadAnswers|TestErrors' ./server
 
 by_hand=$(git status --porcelain --untracked-files=all | awk '{ print $2 }' | grep -vE '\.gen\.go$|^docs/api\.md$|^walk\.log$')

@@ -1,10 +1,11 @@
-package client_test
+package clienttest
 
 import (
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -149,7 +150,7 @@ func TestThroughAFaultyProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			quiet := httptest.NewUnstartedServer(b.Handler())
-			quiet.Config.ErrorLog = discard
+			quiet.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			transport := &http.Transport{DisableKeepAlives: true} // a fault for each request
 			garble := func(byte) byte { return 1 }
 			if secure {

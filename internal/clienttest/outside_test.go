@@ -1,4 +1,4 @@
-package client_test
+package clienttest
 
 import (
 	"fmt"
@@ -15,10 +15,10 @@ import (
 
 // A program outside this module builds and passes its tests without a network, and the client brings it few modules.
 func TestConsumer(t *testing.T) {
-	const folder = "../testdata/consumer"
+	const folder = "../../testdata/consumer"
 	// Its versions are this module's, also where its own go.mod has not followed yet.
 	modfile := filepath.Join(t.TempDir(), "go.mod")
-	for to, from := range map[string]string{modfile: folder + "/go.mod", strings.TrimSuffix(modfile, "mod") + "sum": "../go.sum"} {
+	for to, from := range map[string]string{modfile: folder + "/go.mod", strings.TrimSuffix(modfile, "mod") + "sum": "../../go.sum"} {
 		text, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
@@ -73,8 +73,8 @@ func TestDocumentation(t *testing.T) {
 		output string
 		newest int64 // the amount of the newest entry afterwards
 	}{
-		{"../README.md", server.RoleWrite, `^5000\n.* 5000 refund\n$`, 5000},
-		{"../docs/sdk.md", server.RoleAdmin, `^balance: 5000
+		{"../../README.md", server.RoleWrite, `^5000\n.* 5000 refund\n$`, 5000},
+		{"../../docs/sdk.md", server.RoleAdmin, `^balance: 5000
 globex does not exist, or the token does not allow to see it
 posted: 700 cents, already posted before: false
 lease: billed -12
@@ -129,7 +129,7 @@ $`, -2},
 // for tests must be one of the tests of the consumer, which TestConsumer builds.
 func programOf(t *testing.T, page string) string {
 	t.Helper()
-	consumerTests, err := os.ReadFile("../testdata/consumer/main_test.go")
+	consumerTests, err := os.ReadFile("../../testdata/consumer/main_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}

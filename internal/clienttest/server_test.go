@@ -1,4 +1,4 @@
-package client_test
+package clienttest
 
 import (
 	"context"
@@ -57,6 +57,15 @@ func (b billing) client(t *testing.T, role server.Role, orgs ...string) *client.
 		t.Fatal(err)
 	}
 	return newClient(t, b.url, client.WithToken(token))
+}
+
+func newClient(t *testing.T, url string, opts ...client.Option) *client.Client {
+	t.Helper()
+	c, err := client.New(url, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // All operations. Each sees the results of the previous ones.
@@ -237,7 +246,7 @@ func TestServerErrors(t *testing.T) {
 
 	_, err := newClient(t, b.url).GetBillingBalance(ctx, "acme")
 	wantError(t, err, 401, client.ErrorTypeUnauthorized, client.CodeUnauthorized)
-	_, err = newClient(t, b.url, client.WithToken(testToken)).GetBillingBalance(ctx, "acme")
+	_, err = newClient(t, b.url, client.WithToken("hmt_unknown")).GetBillingBalance(ctx, "acme")
 	wantError(t, err, 401, client.ErrorTypeUnauthorized, client.CodeUnauthorized)
 	for _, org := range []string{"globex", "nobody", "ACME", "a/b", "../acme", "a b?c", "é"} {
 		_, err = reader.GetBillingBalance(ctx, org)
