@@ -102,7 +102,7 @@ generate: ## Make all that openapi.yaml generates, and docs/cli.md from the comm
 	go generate ./...
 
 # By checksum and not by git, so that it also tells in the middle of other work.
-GENERATED = $$(find . -name node_modules -prune -o -name '*.gen.go' -print) docs/api.md docs/cli.md
+GENERATED = $$(find . -name node_modules -prune -o -name '*.gen*.go' -print) docs/api.md docs/cli.md
 .PHONY: check-generate
 check-generate:
 	@sums() { cksum $(GENERATED) | LC_ALL=C sort; }; \

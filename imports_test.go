@@ -13,11 +13,10 @@ const module = "github.com/harmont-dev/harmont-billing"
 var arrows = map[string][]string{
 	"":                         {},
 	"gen":                      {},
-	"gen/httpclient":           {"gen"},
 	"gen/httpserver":           {"gen", "internal/wire"},
 	"internal/wire":            {"internal/billing", "internal/strictjson"},
 	"internal/contractgen":     {},
-	"client":                   {"gen", "gen/httpclient"},
+	"client":                   {},
 	"internal/billing":         {},
 	"internal/store":           {"internal/billing", "internal/store/driver"},
 	"internal/store/driver":    {"internal/billing"},

@@ -5,5 +5,4 @@ package harmontbilling
 //
 //go:generate go run ./internal/contractgen .
 //go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/models.yaml openapi.yaml
-//go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/httpclient.yaml openapi.yaml
 //go:generate go tool -modfile=tools/go.mod oapi-codegen -config gen/httpserver.yaml openapi.yaml

@@ -63,7 +63,7 @@ func TestUsageBreakdownAnswers(t *testing.T) {
 		{"rubbish inside", `{"data":[` + build1 + `<html>`, 1, "expected comma after array element"},
 		{"a null build", `{"data":[null]}`, 0, "data[0]: is null"},
 		{"a build without its number", `{"data":[` + build1 + `,{` + buildFields + `}]}`, 1, "data[1]: build_number is missing"},
-		{"an empty job", `{"data":[` + strings.Replace(build1, "[]", "[{}]", 1) + `]}`, 0, "data[0]: jobs[0].amount_cents is missing"},
+		{"an empty job", `{"data":[` + strings.Replace(build1, "[]", "[{}]", 1) + `]}`, 0, "data[0]: jobs[0].job_id is missing"},
 		{"the token", `{"data":["` + testToken + `"]}`, 0, "cannot unmarshal"},
 	}
 	for _, test := range tests {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/harmont-dev/harmont-billing/gen"
 )
 
 // ErrInvalidResponse is wrapped by the error of a 2xx answer that does not follow the contract: not JSON, without
@@ -75,10 +73,10 @@ func (a *attempt) statusError() *Error {
 	body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
 	e := &Error{Status: a.resp.StatusCode, RequestID: a.redact(a.resp.Header.Get("X-Request-Id")), RetryAfter: retryAfter(a.resp.Header)}
 
-	var envelope gen.Error
+	var envelope errorEnvelope
 	if err := json.Unmarshal(body, &envelope); err == nil && envelope.Error.Code != "" {
 		detail := envelope.Error
-		e.Type, e.Code = ErrorType(a.redact(string(detail.Type))), Code(a.redact(detail.Code))
+		e.Type, e.Code = ErrorType(a.redact(string(detail.Type))), Code(a.redact(string(detail.Code)))
 		e.Message, e.DocURL = a.redact(detail.Message), a.redact(detail.DocURL)
 		if detail.RequestID != "" {
 			e.RequestID = a.redact(detail.RequestID)

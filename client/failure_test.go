@@ -177,7 +177,7 @@ func TestInvalidResponses(t *testing.T) {
 		},
 		{"a time that is none", list, 200, json, `{"data":[{"created_at":"yesterday"}],"next_cursor":null}`, `parsing time "yesterday"`},
 		{"a build without jobs", breakdown, 200, json, `{"data":[{` + build + `}]}`, "data[0].jobs is missing"},
-		{"an empty job", breakdown, 200, json, `{"data":[{` + build + `,"jobs":[{}]}]}`, "data[0].jobs[0].amount_cents is missing"},
+		{"an empty job", breakdown, 200, json, `{"data":[{` + build + `,"jobs":[{}]}]}`, "data[0].jobs[0].job_id is missing"},
 		{
 			"a result too few", record, 200, json,
 			`{"data":[{"lease_id":"01994f0b-7c1e-7d6f-9a53-3f6f1c2b8a10","status":"billed","amount_cents":-1}]}`, "1 results for 2 leases",
@@ -606,7 +606,7 @@ func TestRequests(t *testing.T) {
 				return err
 			},
 			"POST https://billing.example.com/api/v0/billing/leases/acme",
-			`{"leases":[{"cpu_count":2,"disk_gb":20,"job_name":"x","lease_id":"00000000-0000-0000-0000-000000000001","memory_gb":4,"started_at":"2026-06-01T01:02:03.999999999+02:00"}]}`,
+			`{"leases":[{"lease_id":"00000000-0000-0000-0000-000000000001","job_name":"x","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-05-31T23:02:03.999999Z"}]}`,
 		},
 	}
 	for _, test := range tests {

@@ -3,106 +3,823 @@
 package client
 
 import (
-	"github.com/harmont-dev/harmont-billing/gen"
+	"encoding/json"
+	"time"
 )
 
-// The types of the API under the names of its contract, openapi.yaml, which describes each field with its unit.
-type (
-	// BalanceResponse: An organization's balance.
-	BalanceResponse = gen.BalanceResponse
-	// LedgerHead: The state of an organization's ledger.
-	LedgerHead = gen.LedgerHead
-	// TransactionList: A page of ledger entries.
-	TransactionList = gen.TransactionList
-	// Transaction: One entry of the ledger. Entries are never changed and never removed.
-	Transaction = gen.Transaction
-	// TransactionSource: Where an entry comes from: `stripe_topup`, a payment; `coupon_redemption`, a coupon;
-	// `admin_grant`, a credit given by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
-	TransactionSource = gen.TransactionSource
-	// TransactionDetail: One entry of the ledger, with all that is known of its source.
-	TransactionDetail = gen.TransactionDetail
-	// LeaseCost: The arithmetic of the cost of one lease. Each resource costs count × price × seconds; the sum is
-	// rounded down to whole cents once.
-	LeaseCost = gen.LeaseCost
-	// ResourceCost: What one resource of a machine cost.
-	ResourceCost = gen.ResourceCost
-	// LeaseList: A page of leases.
-	LeaseList = gen.LeaseList
-	// LeaseRecord: One lease as it is recorded.
-	LeaseRecord = gen.LeaseRecord
-	// LeaseState: `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may have more
-	// states.
-	LeaseState = gen.LeaseState
-	// UsageResponse: The usage of a window. 9223372036854775807 in one of the seconds stands for this much or more.
-	UsageResponse = gen.UsageResponse
-	// UsageSeriesResponse: The usage of a window per day.
-	UsageSeriesResponse = gen.UsageSeriesResponse
-	// UsageSeriesBucket: The usage of the leases that started on one UTC day, inside the window. 9223372036854775807 in
-	// one of the seconds stands for this much or more.
-	UsageSeriesBucket = gen.UsageSeriesBucket
-	// UsageBreakdownResponse: The leases of a window by build.
-	UsageBreakdownResponse = gen.UsageBreakdownResponse
-	// UsageBreakdownBuild: One build and its leases in the window. All leases that belong to no build form one group,
-	// whose build and pipeline fields are null.
-	UsageBreakdownBuild = gen.UsageBreakdownBuild
-	// UsageBreakdownJob: One lease of a virtual machine by a job.
-	UsageBreakdownJob = gen.UsageBreakdownJob
-	// Lease: One virtual machine held by one job. `job_id` or `lease_id` is required: the lease is known by its `job_id`,
-	// or by its `lease_id` where it has no job. Texts hold at most 1 024 characters.
-	Lease = gen.Lease
-	// RecordedLease: What became of one lease.
-	RecordedLease = gen.RecordedLease
-	// LeaseStatus: `running`, recorded and not yet finished; `billed`, finished and debited by this request; `duplicate`,
-	// already recorded with the same contents, so that nothing was done.
-	LeaseStatus = gen.LeaseStatus
-	// PostCreditRequest: A credit to post.
-	PostCreditRequest = gen.PostCreditRequest
-	// CreditSource: Why the credit is given. `admin_grant`, by an operator; `refund`, money given back.
-	CreditSource = gen.CreditSource
-	// OrganizationList: A page of organizations.
-	OrganizationList = gen.OrganizationList
-	// Organization: An organization.
-	Organization = gen.Organization
-	// ErrorType: The kind of failure, which decides how a program should react.
-	ErrorType = gen.ErrorType
-)
+// BalanceResponse is an organization's balance.
+type BalanceResponse struct {
+	// The sum of every ledger entry, in cents. Negative when more was debited than credited.
+	BalanceCents int64 `json:"balance_cents"`
+}
 
-// The values of TransactionSource. Later versions of the API may have more.
+// LedgerHead is the state of an organization's ledger.
+type LedgerHead struct {
+	// The number of the newest entry. Entries are numbered from 1 without gaps, so it is also their count. 0 before the
+	// first entry. It is at least 0.
+	Seq int64 `json:"seq"`
+	// The balance after the newest entry, in cents.
+	BalanceCents int64 `json:"balance_cents"`
+	// The SHA-256 over the newest entry and the digest before it, in lower-case hexadecimal digits. Before the first
+	// entry, it is the digest of the organization.
+	Digest string `json:"digest"`
+}
+
+// TransactionList is a page of ledger entries.
+type TransactionList struct {
+	// The entries, newest first.
+	Data []Transaction `json:"data"`
+	// The cursor of the next page; nil exactly when no older entry is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// transactionListJSON is TransactionList as the API writes it.
+type transactionListJSON struct {
+	Data       []Transaction `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+func (m TransactionList) encoded() transactionListJSON {
+	return transactionListJSON{
+		notNull(m.Data),
+		m.NextCursor,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m TransactionList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// Transaction is one entry of the ledger. Entries are never changed and never removed.
+type Transaction struct {
+	// The entry's id.
+	ID UUID `json:"id"`
+	// The amount in cents. Positive for a credit, negative or 0 for a debit.
+	AmountCents int64 `json:"amount_cents"`
+	// Where an entry comes from: "stripe_topup", a payment; "coupon_redemption", a coupon; "admin_grant", a credit given
+	// by an operator; "vm_lease_debit", the cost of one lease; "refund", money given back.
+	Source TransactionSource `json:"source"`
+	// A text for people; nil when there is none.
+	Description *string `json:"description"`
+	// When the entry was appended. It never goes back from an entry to the next.
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// transactionJSON is Transaction as the API writes it.
+type transactionJSON struct {
+	ID          UUID              `json:"id"`
+	AmountCents int64             `json:"amount_cents"`
+	Source      TransactionSource `json:"source"`
+	Description *string           `json:"description"`
+	CreatedAt   wireTime          `json:"created_at"`
+}
+
+func (m Transaction) encoded() transactionJSON {
+	return transactionJSON{
+		m.ID,
+		m.AmountCents,
+		m.Source,
+		m.Description,
+		wireTime(m.CreatedAt),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m Transaction) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// TransactionSource is where an entry comes from: "stripe_topup", a payment; "coupon_redemption", a coupon;
+// "admin_grant", a credit given by an operator; "vm_lease_debit", the cost of one lease; "refund", money given back.
+// Later versions of the API may have more values.
+type TransactionSource string
+
+// The values of TransactionSource.
 const (
-	TransactionSourceStripeTopup      = gen.TransactionSourceStripeTopup      // "stripe_topup"
-	TransactionSourceCouponRedemption = gen.TransactionSourceCouponRedemption // "coupon_redemption"
-	TransactionSourceAdminGrant       = gen.TransactionSourceAdminGrant       // "admin_grant"
-	TransactionSourceVMLeaseDebit     = gen.TransactionSourceVMLeaseDebit     // "vm_lease_debit"
-	TransactionSourceRefund           = gen.TransactionSourceRefund           // "refund"
+	TransactionSourceStripeTopup      TransactionSource = "stripe_topup"
+	TransactionSourceCouponRedemption TransactionSource = "coupon_redemption"
+	TransactionSourceAdminGrant       TransactionSource = "admin_grant"
+	TransactionSourceVMLeaseDebit     TransactionSource = "vm_lease_debit"
+	TransactionSourceRefund           TransactionSource = "refund"
 )
 
-// The values of LeaseState. Later versions of the API may have more.
+// Valid reports whether this version of the package knows the value.
+func (v TransactionSource) Valid() bool {
+	switch v {
+	case
+		TransactionSourceStripeTopup,
+		TransactionSourceCouponRedemption,
+		TransactionSourceAdminGrant,
+		TransactionSourceVMLeaseDebit,
+		TransactionSourceRefund:
+		return true
+	}
+	return false
+}
+
+// TransactionDetail is one entry of the ledger, with all that is known of its source.
+type TransactionDetail struct {
+	// The entry's id.
+	ID UUID `json:"id"`
+	// The amount in cents. Positive for a credit, negative or 0 for a debit.
+	AmountCents int64 `json:"amount_cents"`
+	// Where an entry comes from: "stripe_topup", a payment; "coupon_redemption", a coupon; "admin_grant", a credit given
+	// by an operator; "vm_lease_debit", the cost of one lease; "refund", money given back.
+	Source TransactionSource `json:"source"`
+	// A text for people; nil when there is none.
+	Description *string `json:"description"`
+	// When the entry was appended.
+	CreatedAt time.Time `json:"created_at"`
+	// The sum in cents of this entry and all entries before it.
+	BalanceAfterCents int64 `json:"balance_after_cents"`
+	// The lease that a debit bills; nil for a credit, and for a debit that was taken over from another system.
+	Lease *LeaseRecord `json:"lease"`
+	// How the amount of a debit was computed; nil for an entry without a lease, and for a lease whose amount the prices
+	// of the server do not give, since it was billed at others.
+	Cost *LeaseCost `json:"cost"`
+}
+
+// transactionDetailJSON is TransactionDetail as the API writes it.
+type transactionDetailJSON struct {
+	ID                UUID              `json:"id"`
+	AmountCents       int64             `json:"amount_cents"`
+	Source            TransactionSource `json:"source"`
+	Description       *string           `json:"description"`
+	CreatedAt         wireTime          `json:"created_at"`
+	BalanceAfterCents int64             `json:"balance_after_cents"`
+	Lease             *LeaseRecord      `json:"lease"`
+	Cost              *LeaseCost        `json:"cost"`
+}
+
+func (m TransactionDetail) encoded() transactionDetailJSON {
+	return transactionDetailJSON{
+		m.ID,
+		m.AmountCents,
+		m.Source,
+		m.Description,
+		wireTime(m.CreatedAt),
+		m.BalanceAfterCents,
+		m.Lease,
+		m.Cost,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m TransactionDetail) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// LeaseCost is the arithmetic of the cost of one lease. Each resource costs count × price × seconds; the sum is
+// rounded down to whole cents once.
+type LeaseCost struct {
+	// The seconds that were billed. It is at least 0.
+	DurationSeconds int64 `json:"duration_seconds"`
+	// What one resource of a machine cost.
+	CPU ResourceCost `json:"cpu"`
+	// What one resource of a machine cost.
+	MemoryGB ResourceCost `json:"memory_gb"`
+	// What one resource of a machine cost.
+	DiskGB ResourceCost `json:"disk_gb"`
+	// The sum over the resources, in millionths of a cent. It is at least 0.
+	Microcents int64 `json:"microcents"`
+	// The cost in cents, which is the sum rounded down. It is at least 0.
+	Cents int64 `json:"cents"`
+}
+
+// ResourceCost is what one resource of a machine cost.
+type ResourceCost struct {
+	// How many CPUs, or how many gigabytes. It is at least 1.
+	Count int64 `json:"count"`
+	// The price of one CPU or gigabyte for one second, in millionths of a cent. It is at least 0.
+	MicrocentsPerSecond int64 `json:"microcents_per_second"`
+	// count × price × seconds, in millionths of a cent. It is at least 0.
+	Microcents int64 `json:"microcents"`
+}
+
+// LeaseList is a page of leases.
+type LeaseList struct {
+	// The leases, those that started last first.
+	Data []LeaseRecord `json:"data"`
+	// The cursor of the next page; nil exactly when no lease is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// leaseListJSON is LeaseList as the API writes it.
+type leaseListJSON struct {
+	Data       []LeaseRecord `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+func (m LeaseList) encoded() leaseListJSON {
+	return leaseListJSON{
+		notNull(m.Data),
+		m.NextCursor,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m LeaseList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// LeaseRecord is one lease as it is recorded.
+type LeaseRecord struct {
+	// The lease's id.
+	LeaseID UUID `json:"lease_id"`
+	// "running", recorded and not yet finished; "billed", finished and debited. Later versions may have more states.
+	State LeaseState `json:"state"`
+	// The job that held the machine; nil for a lease without one.
+	JobID *UUID `json:"job_id"`
+	// The job's name; nil when unknown.
+	JobName *string `json:"job_name"`
+	// The key of the pipeline's step; nil when unknown.
+	StepKey *string `json:"step_key"`
+	// The virtual machine; nil when unknown.
+	VMHandle *string `json:"vm_handle"`
+	// The build that the job belongs to; nil for none.
+	BuildID *UUID `json:"build_id"`
+	// The build's number within its pipeline; nil when unknown.
+	BuildNumber *int64 `json:"build_number"`
+	// The build's id in the system that asked for it; nil when unknown.
+	BuildExternalID *UUID `json:"build_external_id"`
+	// The pipeline that the build belongs to; nil for none.
+	PipelineID *UUID `json:"pipeline_id"`
+	// The pipeline's name; nil when unknown.
+	PipelineName *string `json:"pipeline_name"`
+	// The pipeline's slug; nil when unknown.
+	PipelineSlug *string `json:"pipeline_slug"`
+	// CPUs of the machine. It is at least 1.
+	CPUCount int64 `json:"cpu_count"`
+	// Memory of the machine, in gigabytes. It is at least 1.
+	MemoryGB int64 `json:"memory_gb"`
+	// Disk of the machine, in gigabytes. It is at least 1.
+	DiskGB int64 `json:"disk_gb"`
+	// When the lease started.
+	StartedAt time.Time `json:"started_at"`
+	// When the lease finished; nil while it runs.
+	FinishedAt *time.Time `json:"finished_at"`
+	// The seconds that were billed; nil while the lease runs. It is at least 0.
+	DurationSeconds *int64 `json:"duration_seconds"`
+	// The lease's debit in cents, negative or 0; 0 while it runs. It is at most 0.
+	AmountCents int64 `json:"amount_cents"`
+	// The ledger entry that bills the lease; nil while it runs.
+	TransactionID *UUID `json:"transaction_id"`
+}
+
+// leaseRecordJSON is LeaseRecord as the API writes it.
+type leaseRecordJSON struct {
+	LeaseID         UUID       `json:"lease_id"`
+	State           LeaseState `json:"state"`
+	JobID           *UUID      `json:"job_id"`
+	JobName         *string    `json:"job_name"`
+	StepKey         *string    `json:"step_key"`
+	VMHandle        *string    `json:"vm_handle"`
+	BuildID         *UUID      `json:"build_id"`
+	BuildNumber     *int64     `json:"build_number"`
+	BuildExternalID *UUID      `json:"build_external_id"`
+	PipelineID      *UUID      `json:"pipeline_id"`
+	PipelineName    *string    `json:"pipeline_name"`
+	PipelineSlug    *string    `json:"pipeline_slug"`
+	CPUCount        int64      `json:"cpu_count"`
+	MemoryGB        int64      `json:"memory_gb"`
+	DiskGB          int64      `json:"disk_gb"`
+	StartedAt       wireTime   `json:"started_at"`
+	FinishedAt      *wireTime  `json:"finished_at"`
+	DurationSeconds *int64     `json:"duration_seconds"`
+	AmountCents     int64      `json:"amount_cents"`
+	TransactionID   *UUID      `json:"transaction_id"`
+}
+
+func (m LeaseRecord) encoded() leaseRecordJSON {
+	return leaseRecordJSON{
+		m.LeaseID,
+		m.State,
+		m.JobID,
+		m.JobName,
+		m.StepKey,
+		m.VMHandle,
+		m.BuildID,
+		m.BuildNumber,
+		m.BuildExternalID,
+		m.PipelineID,
+		m.PipelineName,
+		m.PipelineSlug,
+		m.CPUCount,
+		m.MemoryGB,
+		m.DiskGB,
+		wireTime(m.StartedAt),
+		(*wireTime)(m.FinishedAt),
+		m.DurationSeconds,
+		m.AmountCents,
+		m.TransactionID,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m LeaseRecord) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// LeaseState is "running", recorded and not yet finished; "billed", finished and debited. Later versions may have
+// more states. Later versions of the API may have more values.
+type LeaseState string
+
+// The values of LeaseState.
 const (
-	LeaseStateRunning = gen.LeaseStateRunning // "running"
-	LeaseStateBilled  = gen.LeaseStateBilled  // "billed"
+	LeaseStateRunning LeaseState = "running"
+	LeaseStateBilled  LeaseState = "billed"
 )
 
-// The values of LeaseStatus. Later versions of the API may have more.
+// Valid reports whether this version of the package knows the value.
+func (v LeaseState) Valid() bool {
+	switch v {
+	case
+		LeaseStateRunning,
+		LeaseStateBilled:
+		return true
+	}
+	return false
+}
+
+// UsageResponse is the usage of a window. 9223372036854775807 in one of the seconds stands for this much or more.
+type UsageResponse struct {
+	// CPUs × seconds, summed over the finished leases of the window. It is at least 0.
+	CPUSeconds int64 `json:"cpu_seconds"`
+	// Gigabytes of memory × seconds, summed over the finished leases of the window. It is at least 0.
+	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
+	// Gigabytes of disk × seconds, summed over the finished leases of the window. It is at least 0.
+	DiskGBSeconds int64 `json:"disk_gb_seconds"`
+	// What the leases of the window were billed, in cents; a cost, so positive. It is at least 0.
+	TotalCents int64 `json:"total_cents"`
+}
+
+// UsageSeriesResponse is the usage of a window per day.
+type UsageSeriesResponse struct {
+	// One bucket for each day, oldest first, without gaps.
+	Data []UsageSeriesBucket `json:"data"`
+}
+
+// usageSeriesResponseJSON is UsageSeriesResponse as the API writes it.
+type usageSeriesResponseJSON struct {
+	Data []UsageSeriesBucket `json:"data"`
+}
+
+func (m UsageSeriesResponse) encoded() usageSeriesResponseJSON {
+	return usageSeriesResponseJSON{
+		notNull(m.Data),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m UsageSeriesResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// UsageSeriesBucket is the usage of the leases that started on one UTC day, inside the window. 9223372036854775807 in
+// one of the seconds stands for this much or more.
+type UsageSeriesBucket struct {
+	// The UTC day.
+	Date Date `json:"date"`
+	// CPUs × seconds. It is at least 0.
+	CPUSeconds int64 `json:"cpu_seconds"`
+	// Gigabytes of memory × seconds. It is at least 0.
+	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
+	// Gigabytes of disk × seconds. It is at least 0.
+	DiskGBSeconds int64 `json:"disk_gb_seconds"`
+	// What the day's leases were billed, in cents; a cost, so positive. It is at least 0.
+	TotalCents int64 `json:"total_cents"`
+}
+
+// UsageBreakdownResponse is the leases of a window by build.
+type UsageBreakdownResponse struct {
+	// The builds, newest first.
+	Data []UsageBreakdownBuild `json:"data"`
+}
+
+// usageBreakdownResponseJSON is UsageBreakdownResponse as the API writes it.
+type usageBreakdownResponseJSON struct {
+	Data []UsageBreakdownBuild `json:"data"`
+}
+
+func (m UsageBreakdownResponse) encoded() usageBreakdownResponseJSON {
+	return usageBreakdownResponseJSON{
+		notNull(m.Data),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m UsageBreakdownResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// UsageBreakdownBuild is one build and its leases in the window. All leases that belong to no build form one group,
+// whose build and pipeline fields are nil.
+type UsageBreakdownBuild struct {
+	// The build; nil for the group of leases without one.
+	BuildID *UUID `json:"build_id"`
+	// The build's number within its pipeline; nil when unknown.
+	BuildNumber *int64 `json:"build_number"`
+	// The build's id in the system that asked for it; nil when unknown.
+	BuildExternalID *UUID `json:"build_external_id"`
+	// The build's pipeline; nil for a build without one.
+	PipelineID *UUID `json:"pipeline_id"`
+	// The pipeline's name; nil when unknown.
+	PipelineName *string `json:"pipeline_name"`
+	// The pipeline's slug; nil when unknown.
+	PipelineSlug *string `json:"pipeline_slug"`
+	// The sum of the jobs' amounts, in cents; a debit, so negative or 0. It is at most 0.
+	TotalCents int64 `json:"total_cents"`
+	// The earliest start among the jobs listed.
+	StartedAt time.Time `json:"started_at"`
+	// The latest finish among the jobs listed; nil when none has finished.
+	FinishedAt *time.Time `json:"finished_at"`
+	// How many jobs are listed. It is at least 1.
+	JobCount int64 `json:"job_count"`
+	// The jobs, oldest first.
+	Jobs []UsageBreakdownJob `json:"jobs"`
+}
+
+// usageBreakdownBuildJSON is UsageBreakdownBuild as the API writes it.
+type usageBreakdownBuildJSON struct {
+	BuildID         *UUID               `json:"build_id"`
+	BuildNumber     *int64              `json:"build_number"`
+	BuildExternalID *UUID               `json:"build_external_id"`
+	PipelineID      *UUID               `json:"pipeline_id"`
+	PipelineName    *string             `json:"pipeline_name"`
+	PipelineSlug    *string             `json:"pipeline_slug"`
+	TotalCents      int64               `json:"total_cents"`
+	StartedAt       wireTime            `json:"started_at"`
+	FinishedAt      *wireTime           `json:"finished_at"`
+	JobCount        int64               `json:"job_count"`
+	Jobs            []UsageBreakdownJob `json:"jobs"`
+}
+
+func (m UsageBreakdownBuild) encoded() usageBreakdownBuildJSON {
+	return usageBreakdownBuildJSON{
+		m.BuildID,
+		m.BuildNumber,
+		m.BuildExternalID,
+		m.PipelineID,
+		m.PipelineName,
+		m.PipelineSlug,
+		m.TotalCents,
+		wireTime(m.StartedAt),
+		(*wireTime)(m.FinishedAt),
+		m.JobCount,
+		notNull(m.Jobs),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m UsageBreakdownBuild) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// UsageBreakdownJob is one lease of a virtual machine by a job.
+type UsageBreakdownJob struct {
+	// The job; nil for a lease without one.
+	JobID *UUID `json:"job_id"`
+	// The job's name; nil when unknown.
+	JobName *string `json:"job_name"`
+	// The key of the pipeline's step; nil when unknown.
+	StepKey *string `json:"step_key"`
+	// The virtual machine; nil when unknown.
+	VMHandle *string `json:"vm_handle"`
+	// CPUs of the machine. It is at least 1.
+	CPUCount int64 `json:"cpu_count"`
+	// Memory of the machine, in gigabytes. It is at least 1.
+	MemoryGB int64 `json:"memory_gb"`
+	// Disk of the machine, in gigabytes. It is at least 1.
+	DiskGB int64 `json:"disk_gb"`
+	// The seconds that were billed; nil while the lease runs. It is at least 0.
+	DurationSeconds *int64 `json:"duration_seconds"`
+	// The lease's own debit in cents, negative or 0; 0 while the lease runs. It is at most 0.
+	AmountCents int64 `json:"amount_cents"`
+	// When the lease started.
+	StartedAt time.Time `json:"started_at"`
+	// When the lease finished; nil while it runs.
+	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// usageBreakdownJobJSON is UsageBreakdownJob as the API writes it.
+type usageBreakdownJobJSON struct {
+	JobID           *UUID     `json:"job_id"`
+	JobName         *string   `json:"job_name"`
+	StepKey         *string   `json:"step_key"`
+	VMHandle        *string   `json:"vm_handle"`
+	CPUCount        int64     `json:"cpu_count"`
+	MemoryGB        int64     `json:"memory_gb"`
+	DiskGB          int64     `json:"disk_gb"`
+	DurationSeconds *int64    `json:"duration_seconds"`
+	AmountCents     int64     `json:"amount_cents"`
+	StartedAt       wireTime  `json:"started_at"`
+	FinishedAt      *wireTime `json:"finished_at"`
+}
+
+func (m UsageBreakdownJob) encoded() usageBreakdownJobJSON {
+	return usageBreakdownJobJSON{
+		m.JobID,
+		m.JobName,
+		m.StepKey,
+		m.VMHandle,
+		m.CPUCount,
+		m.MemoryGB,
+		m.DiskGB,
+		m.DurationSeconds,
+		m.AmountCents,
+		wireTime(m.StartedAt),
+		(*wireTime)(m.FinishedAt),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m UsageBreakdownJob) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// recordLeasesRequest is leases to record, all or none.
+type recordLeasesRequest struct {
+	// The leases, 1 to 1 000. The same lease may stand in the list more than once and is taken in order.
+	Leases []Lease `json:"leases"`
+}
+
+// recordLeasesRequestJSON is recordLeasesRequest as the API writes it.
+type recordLeasesRequestJSON struct {
+	Leases []Lease `json:"leases"`
+}
+
+func (m recordLeasesRequest) encoded() recordLeasesRequestJSON {
+	return recordLeasesRequestJSON{
+		notNull(m.Leases),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m recordLeasesRequest) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// Lease is one virtual machine held by one job. JobID or LeaseID is required: the lease is known by its JobID, or by
+// its LeaseID where it has no job. Texts hold at most 1 024 characters.
+type Lease struct {
+	// The lease's id; made by the server where absent.
+	LeaseID *UUID `json:"lease_id,omitempty"`
+	// The job that held the machine.
+	JobID *UUID `json:"job_id,omitempty"`
+	// The job's name.
+	JobName *string `json:"job_name,omitempty"`
+	// The key of the pipeline's step.
+	StepKey *string `json:"step_key,omitempty"`
+	// The virtual machine.
+	VMHandle *string `json:"vm_handle,omitempty"`
+	// The build that the job belongs to.
+	BuildID *UUID `json:"build_id,omitempty"`
+	// The build's number within its pipeline.
+	BuildNumber *int64 `json:"build_number,omitempty"`
+	// The build's id in the system that asked for it.
+	BuildExternalID *UUID `json:"build_external_id,omitempty"`
+	// The pipeline that the build belongs to.
+	PipelineID *UUID `json:"pipeline_id,omitempty"`
+	// The pipeline's name.
+	PipelineName *string `json:"pipeline_name,omitempty"`
+	// The pipeline's slug.
+	PipelineSlug *string `json:"pipeline_slug,omitempty"`
+	// CPUs of the machine. It is between 1 and 10 000.
+	CPUCount int64 `json:"cpu_count"`
+	// Memory of the machine, in gigabytes. It is between 1 and 100 000.
+	MemoryGB int64 `json:"memory_gb"`
+	// Disk of the machine, in gigabytes. It is between 1 and 10 000 000.
+	DiskGB int64 `json:"disk_gb"`
+	// When the lease started: RFC 3339 with any offset, or a bare date, which means midnight UTC. It is not before 1970
+	// and not more than ten minutes ahead of the server's clock. Usage counts the lease at this time.
+	StartedAt time.Time `json:"started_at"`
+	// When the lease finished, in the form of StartedAt, not before it and not more than ten minutes ahead of the
+	// server's clock; absent or nil while the lease runs.
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	// The seconds to bill, at most 366 days. Where absent, the whole seconds between StartedAt and FinishedAt. A smaller
+	// number is kept; one that is greater than that interval rounded up is refused. Only a finished lease may have one.
+	// It is between 0 and 31 622 400.
+	DurationSeconds *int64 `json:"duration_seconds,omitempty"`
+}
+
+// leaseJSON is Lease as the API writes it.
+type leaseJSON struct {
+	LeaseID         *UUID     `json:"lease_id,omitempty"`
+	JobID           *UUID     `json:"job_id,omitempty"`
+	JobName         *string   `json:"job_name,omitempty"`
+	StepKey         *string   `json:"step_key,omitempty"`
+	VMHandle        *string   `json:"vm_handle,omitempty"`
+	BuildID         *UUID     `json:"build_id,omitempty"`
+	BuildNumber     *int64    `json:"build_number,omitempty"`
+	BuildExternalID *UUID     `json:"build_external_id,omitempty"`
+	PipelineID      *UUID     `json:"pipeline_id,omitempty"`
+	PipelineName    *string   `json:"pipeline_name,omitempty"`
+	PipelineSlug    *string   `json:"pipeline_slug,omitempty"`
+	CPUCount        int64     `json:"cpu_count"`
+	MemoryGB        int64     `json:"memory_gb"`
+	DiskGB          int64     `json:"disk_gb"`
+	StartedAt       wireTime  `json:"started_at"`
+	FinishedAt      *wireTime `json:"finished_at,omitempty"`
+	DurationSeconds *int64    `json:"duration_seconds,omitempty"`
+}
+
+func (m Lease) encoded() leaseJSON {
+	return leaseJSON{
+		m.LeaseID,
+		m.JobID,
+		m.JobName,
+		m.StepKey,
+		m.VMHandle,
+		m.BuildID,
+		m.BuildNumber,
+		m.BuildExternalID,
+		m.PipelineID,
+		m.PipelineName,
+		m.PipelineSlug,
+		m.CPUCount,
+		m.MemoryGB,
+		m.DiskGB,
+		wireTime(m.StartedAt),
+		(*wireTime)(m.FinishedAt),
+		m.DurationSeconds,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m Lease) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// recordedLeaseList is what became of the leases.
+type recordedLeaseList struct {
+	// One result for each lease of the request, in its order.
+	Data []RecordedLease `json:"data"`
+}
+
+// recordedLeaseListJSON is recordedLeaseList as the API writes it.
+type recordedLeaseListJSON struct {
+	Data []RecordedLease `json:"data"`
+}
+
+func (m recordedLeaseList) encoded() recordedLeaseListJSON {
+	return recordedLeaseListJSON{
+		notNull(m.Data),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m recordedLeaseList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// RecordedLease is what became of one lease.
+type RecordedLease struct {
+	// The lease's id, sent or made.
+	LeaseID UUID `json:"lease_id"`
+	// "running", recorded and not yet finished; "billed", finished and debited by this request; "duplicate", already
+	// recorded with the same contents, so that nothing was done.
+	Status LeaseStatus `json:"status"`
+	// The lease's debit in cents, negative or 0; 0 while it runs. It is at most 0.
+	AmountCents int64 `json:"amount_cents"`
+}
+
+// LeaseStatus is "running", recorded and not yet finished; "billed", finished and debited by this request;
+// "duplicate", already recorded with the same contents, so that nothing was done. Later versions of the API may have
+// more values.
+type LeaseStatus string
+
+// The values of LeaseStatus.
 const (
-	LeaseStatusRunning   = gen.LeaseStatusRunning   // "running"
-	LeaseStatusBilled    = gen.LeaseStatusBilled    // "billed"
-	LeaseStatusDuplicate = gen.LeaseStatusDuplicate // "duplicate"
+	LeaseStatusRunning   LeaseStatus = "running"
+	LeaseStatusBilled    LeaseStatus = "billed"
+	LeaseStatusDuplicate LeaseStatus = "duplicate"
 )
 
-// The values of CreditSource. Later versions of the API may have more.
+// Valid reports whether this version of the package knows the value.
+func (v LeaseStatus) Valid() bool {
+	switch v {
+	case
+		LeaseStatusRunning,
+		LeaseStatusBilled,
+		LeaseStatusDuplicate:
+		return true
+	}
+	return false
+}
+
+// PostCreditRequest is a credit to post.
+type PostCreditRequest struct {
+	// The amount in cents. It is between 1 and 1 000 000 000.
+	AmountCents int64 `json:"amount_cents"`
+	// Why the credit is given. "admin_grant", by an operator; "refund", money given back.
+	Source CreditSource `json:"source"`
+	// A text for people, at most 1 024 characters.
+	Description *string `json:"description,omitempty"`
+}
+
+// CreditSource is why the credit is given. "admin_grant", by an operator; "refund", money given back. Later versions
+// of the API may have more values.
+type CreditSource string
+
+// The values of CreditSource.
 const (
-	CreditSourceAdminGrant = gen.CreditSourceAdminGrant // "admin_grant"
-	CreditSourceRefund     = gen.CreditSourceRefund     // "refund"
+	CreditSourceAdminGrant CreditSource = "admin_grant"
+	CreditSourceRefund     CreditSource = "refund"
 )
 
-// The values of ErrorType. Later versions of the API may have more.
+// Valid reports whether this version of the package knows the value.
+func (v CreditSource) Valid() bool {
+	switch v {
+	case
+		CreditSourceAdminGrant,
+		CreditSourceRefund:
+		return true
+	}
+	return false
+}
+
+// OrganizationList is a page of organizations.
+type OrganizationList struct {
+	// The organizations, by slug.
+	Data []Organization `json:"data"`
+	// The cursor of the next page; nil exactly when none is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// organizationListJSON is OrganizationList as the API writes it.
+type organizationListJSON struct {
+	Data       []Organization `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+func (m OrganizationList) encoded() organizationListJSON {
+	return organizationListJSON{
+		notNull(m.Data),
+		m.NextCursor,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m OrganizationList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// Organization is an organization.
+type Organization struct {
+	// The name in paths, case-sensitive.
+	Slug string `json:"slug"`
+	// The name for people.
+	Name string `json:"name"`
+	// The organization's web page; nil when unknown.
+	URL *string `json:"url"`
+	// When the organization was created.
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// organizationJSON is Organization as the API writes it.
+type organizationJSON struct {
+	Slug      string   `json:"slug"`
+	Name      string   `json:"name"`
+	URL       *string  `json:"url"`
+	CreatedAt wireTime `json:"created_at"`
+}
+
+func (m Organization) encoded() organizationJSON {
+	return organizationJSON{
+		m.Slug,
+		m.Name,
+		m.URL,
+		wireTime(m.CreatedAt),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m Organization) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// errorEnvelope is the envelope of every answer outside 2xx.
+type errorEnvelope struct {
+	// What went wrong.
+	Error errorDetail `json:"error"`
+}
+
+// errorDetail is what went wrong.
+type errorDetail struct {
+	// The kind of failure, which decides how a program should react.
+	Type ErrorType `json:"type"`
+	// What failed exactly. New codes may be added; a program falls back to Type for one it does not know.
+	Code Code `json:"code"`
+	// A sentence for people. It may change at any time; programs go by Code.
+	Message string `json:"message"`
+	// A page about the code.
+	DocURL string `json:"doc_url"`
+	// The answer's "x-request-id".
+	RequestID string `json:"request_id"`
+}
+
+// ErrorType is the kind of failure, which decides how a program should react. Later versions of the API may have more
+// values.
+type ErrorType string
+
+// The values of ErrorType.
 const (
-	ErrorTypeInvalidRequest   = gen.ErrorTypeInvalidRequest   // "invalid_request"
-	ErrorTypeUnauthorized     = gen.ErrorTypeUnauthorized     // "unauthorized"
-	ErrorTypeForbidden        = gen.ErrorTypeForbidden        // "forbidden"
-	ErrorTypeNotFound         = gen.ErrorTypeNotFound         // "not_found"
-	ErrorTypeConflict         = gen.ErrorTypeConflict         // "conflict"
-	ErrorTypeValidationFailed = gen.ErrorTypeValidationFailed // "validation_failed"
-	ErrorTypeRateLimited      = gen.ErrorTypeRateLimited      // "rate_limited"
-	ErrorTypeServerError      = gen.ErrorTypeServerError      // "server_error"
+	ErrorTypeInvalidRequest   ErrorType = "invalid_request"
+	ErrorTypeUnauthorized     ErrorType = "unauthorized"
+	ErrorTypeForbidden        ErrorType = "forbidden"
+	ErrorTypeNotFound         ErrorType = "not_found"
+	ErrorTypeConflict         ErrorType = "conflict"
+	ErrorTypeValidationFailed ErrorType = "validation_failed"
+	ErrorTypeRateLimited      ErrorType = "rate_limited"
+	ErrorTypeServerError      ErrorType = "server_error"
 )
+
+// Valid reports whether this version of the package knows the value.
+func (v ErrorType) Valid() bool {
+	switch v {
+	case
+		ErrorTypeInvalidRequest,
+		ErrorTypeUnauthorized,
+		ErrorTypeForbidden,
+		ErrorTypeNotFound,
+		ErrorTypeConflict,
+		ErrorTypeValidationFailed,
+		ErrorTypeRateLimited,
+		ErrorTypeServerError:
+		return true
+	}
+	return false
+}

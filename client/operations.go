@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,9 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/harmont-dev/harmont-billing/gen"
-	"github.com/harmont-dev/harmont-billing/gen/httpclient"
 )
 
 // Window is the half-open span of time [From, To). A lease belongs to the window in which it started. To lies after
@@ -70,30 +68,30 @@ func checkKey(idempotencyKey string) error {
 // GetBillingBalance reads an organization's balance: the sum of all entries in its ledger, in cents. It is 0 before the
 // first entry and may be negative.
 func (c *Client) GetBillingBalance(ctx context.Context, org string, opts ...Option) (*BalanceResponse, error) {
-	req, err := httpclient.NewGetBillingBalanceRequest(c.baseURL, org)
+	req, err := newGetBillingBalanceRequest(c.baseURL, org)
 	return do[BalanceResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // GetBillingHead reads the head of an organization's ledger: the number and the digest of the newest entry, and the balance after it. Note
 // the digest outside of the service to prove later that no entry up to this one was changed.
 func (c *Client) GetBillingHead(ctx context.Context, org string, opts ...Option) (*LedgerHead, error) {
-	req, err := httpclient.NewGetBillingHeadRequest(c.baseURL, org)
+	req, err := newGetBillingHeadRequest(c.baseURL, org)
 	return do[LedgerHead](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // ListBillingTransactions reads one page of an organization's ledger, newest entry first. NextCursor is nil exactly when
 // no older entry is left. [Client.Transactions] walks all pages.
 func (c *Client) ListBillingTransactions(ctx context.Context, org string, page ListOptions, opts ...Option) (*TransactionList, error) {
-	var params gen.ListBillingTransactionsParams
+	var params listBillingTransactionsParams
 	params.Limit, params.Cursor = page.params()
-	req, err := httpclient.NewListBillingTransactionsRequest(c.baseURL, org, &params)
+	req, err := newListBillingTransactionsRequest(c.baseURL, org, &params)
 	return do[TransactionList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // GetBillingTransaction reads one entry of an organization's ledger, with the balance after it. For the debit of a lease it
 // has the lease and the arithmetic of its cost, too. An id that the ledger does not have is [ErrTransactionNotFound].
 func (c *Client) GetBillingTransaction(ctx context.Context, org string, id UUID, opts ...Option) (*TransactionDetail, error) {
-	req, err := httpclient.NewGetBillingTransactionRequest(c.baseURL, org, id)
+	req, err := newGetBillingTransactionRequest(c.baseURL, org, id)
 	return do[TransactionDetail](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
@@ -108,10 +106,10 @@ type LeaseFilter struct {
 // recorded, and its cost. NextCursor is nil on the last page.
 // [Client.Leases] walks all pages.
 func (c *Client) ListBillingLeases(ctx context.Context, org string, filter LeaseFilter, page ListOptions, opts ...Option) (*LeaseList, error) {
-	var params gen.ListBillingLeasesParams
+	var params listBillingLeasesParams
 	params.Limit, params.Cursor = page.params()
 	if filter.State != "" {
-		params.State = new(gen.ListBillingLeasesParamsState(filter.State))
+		params.State = new(string(filter.State))
 	}
 	if filter.LeaseID != (UUID{}) {
 		params.LeaseID = &filter.LeaseID
@@ -119,15 +117,15 @@ func (c *Client) ListBillingLeases(ctx context.Context, org string, filter Lease
 	if filter.JobID != (UUID{}) {
 		params.JobID = &filter.JobID
 	}
-	req, err := httpclient.NewListBillingLeasesRequest(c.baseURL, org, &params)
+	req, err := newListBillingLeasesRequest(c.baseURL, org, &params)
 	return do[LeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
 // GetBillingUsage sums the leases that started in the window: count × seconds of each resource, and the cents that were
 // billed for them, positive. A lease that is still running adds 0.
 func (c *Client) GetBillingUsage(ctx context.Context, org string, window Window, opts ...Option) (*UsageResponse, error) {
-	params := gen.GetBillingUsageParams{From: timestamp(window.From), To: timestamp(window.To)}
-	req, err := httpclient.NewGetBillingUsageRequest(c.baseURL, org, &params)
+	params := getBillingUsageParams{From: timestamp(window.From), To: timestamp(window.To)}
+	req, err := newGetBillingUsageRequest(c.baseURL, org, &params)
 	return do[UsageResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
@@ -135,8 +133,8 @@ func (c *Client) GetBillingUsage(ctx context.Context, org string, window Window,
 // date of From to the date of To, both included, oldest first, zeros included. So a window from midnight to midnight over
 // N days has N+1 buckets.
 func (c *Client) GetBillingUsageSeries(ctx context.Context, org string, window Window, opts ...Option) (*UsageSeriesResponse, error) {
-	params := gen.GetBillingUsageSeriesParams{From: timestamp(window.From), To: timestamp(window.To)}
-	req, err := httpclient.NewGetBillingUsageSeriesRequest(c.baseURL, org, &params)
+	params := getBillingUsageSeriesParams{From: timestamp(window.From), To: timestamp(window.To)}
+	req, err := newGetBillingUsageSeriesRequest(c.baseURL, org, &params)
 	return do[UsageSeriesResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
@@ -149,17 +147,17 @@ func (c *Client) GetBillingUsageBreakdown(ctx context.Context, org string, windo
 }
 
 func (c *Client) breakdownRequest(org string, window Window) (*http.Request, error) {
-	params := gen.GetBillingUsageBreakdownParams{From: timestamp(window.From), To: timestamp(window.To)}
-	req, err := httpclient.NewGetBillingUsageBreakdownRequest(c.baseURL, org, &params)
+	params := getBillingUsageBreakdownParams{From: timestamp(window.From), To: timestamp(window.To)}
+	req, err := newGetBillingUsageBreakdownRequest(c.baseURL, org, &params)
 	return req, errors.Join(err, checkOrg(org))
 }
 
 // ListOrganizations reads one page of the organizations that the token can see, by slug. NextCursor is nil exactly when
 // none is left. [Client.Organizations] walks all pages.
 func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts ...Option) (*OrganizationList, error) {
-	var params gen.ListOrganizationsParams
+	var params listOrganizationsParams
 	params.Limit, params.Cursor = page.params()
-	req, err := httpclient.NewListOrganizationsRequest(c.baseURL, &params)
+	req, err := newListOrganizationsRequest(c.baseURL, &params)
 	return do[OrganizationList](ctx, c, opts, req, err)
 }
 
@@ -174,8 +172,8 @@ func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts .
 //
 // The token needs the role write.
 func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, opts ...Option) ([]RecordedLease, error) {
-	req, err := httpclient.NewRecordLeasesRequest(c.baseURL, org, gen.RecordLeasesRequest{Leases: withKeys(leases)})
-	out, err := do[gen.RecordedLeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+	req, err := newRecordLeasesRequest(c.baseURL, org, recordLeasesRequest{Leases: withKeys(leases)})
+	out, err := do[recordedLeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +209,15 @@ type PostedCredit struct {
 	Replayed bool `json:"replayed"`
 }
 
+// MarshalJSON writes the entry as the API does, with the two values beside its fields.
+func (p PostedCredit) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		transactionJSON
+		IdempotencyKey string `json:"idempotency_key"`
+		Replayed       bool   `json:"replayed"`
+	}{p.encoded(), p.IdempotencyKey, p.Replayed})
+}
+
 // PostCredit appends one credit to an organization's ledger. Once it returns without an error, the entry is on the
 // server's disk.
 //
@@ -228,8 +235,8 @@ func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, cre
 	if idempotencyKey == "" {
 		idempotencyKey = newUUID().String()
 	}
-	params := gen.PostCreditParams{IdempotencyKey: idempotencyKey}
-	req, err := httpclient.NewPostCreditRequest(c.baseURL, org, &params, credit)
+	params := postCreditParams{IdempotencyKey: idempotencyKey}
+	req, err := newPostCreditRequest(c.baseURL, org, &params, credit)
 	out, header, err := doWithHeader[Transaction](ctx, c, opts, req, errors.Join(err, checkOrg(org), checkKey(idempotencyKey)))
 	if err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ cat >>client/operations.go <<'GO'
 
 // GetBillingWalk walks some steps, 1 to 10.
 func (c *Client) GetBillingWalk(ctx context.Context, org string, steps int64, opts ...Option) (*BalanceResponse, error) {
-	req, err := httpclient.NewGetBillingWalkRequest(c.baseURL, org, &gen.GetBillingWalkParams{Steps: steps})
+	req, err := newGetBillingWalkRequest(c.baseURL, org, &getBillingWalkParams{Steps: steps})
 	return do[BalanceResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 GO

@@ -78,6 +78,9 @@ func (d *document) unwrapNullable() {
 			if p.Ref == "" && len(p.Value.AllOf) == 1 && p.Value.AllOf[0].Ref != "" {
 				target := *p.Value.AllOf[0].Value
 				target.Nullable = p.Value.Nullable
+				if p.Value.Description != "" {
+					target.Description = p.Value.Description
+				}
 				schema.Value.Properties[key] = &openapi3.SchemaRef{Ref: p.Value.AllOf[0].Ref, Value: &target}
 			}
 		}

@@ -1,5 +1,5 @@
-// Command contractgen generates the code that oapi-codegen does not: encoders of answers, decoders of requests, the tables of
-// operations and of errors, constants of bounds, and the reference for people. It reads openapi.yaml in the given folder and writes
+// Command contractgen generates the code that oapi-codegen does not: encoders of answers, decoders of requests, the models
+// and the requests of the client, the tables of operations and of errors, constants of bounds, and the reference for people. It reads openapi.yaml in the given folder and writes
 // below that folder. It refuses a document with a rule that it cannot turn into code, and names the place.
 package main
 
@@ -34,6 +34,8 @@ var outputs = map[string]func(*document) []byte{
 	"gen/httpserver/operations.gen.go": operationTable,
 	"client/errors.gen.go":             clientErrors,
 	"client/models.gen.go":             clientModels,
+	"client/requests.gen.go":           clientRequests,
+	"client/answers.gen_test.go":       clientExamples,
 	"internal/billing/bounds.gen.go":   boundConstants,
 	"docs/api.md":                      reference,
 }

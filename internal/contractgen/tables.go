@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -133,23 +132,6 @@ func errorTable(d *document) []byte {
 	return s.Bytes()
 }
 
-// clientErrors writes the codes and the errors that callers of the client compare with.
-func clientErrors(d *document) []byte {
-	s := goFile("client")
-	s.line("// The documented codes, with the HTTP status of each.\nconst (")
-	for _, row := range d.errorRows {
-		s.line("// Code%s comes with the status %d. %s", goName(row.Code), row.Status, oneLine(row.What))
-		s.line("Code%s Code = %q", goName(row.Code), row.Code)
-	}
-	s.line(")\n")
-	s.line("// The documented codes as errors, for [errors.Is]: an [*Error] with the code is the error of the same name.\nvar (")
-	for _, row := range d.errorRows {
-		s.line("Err%s error = codeError(Code%s) // %d %s", goName(row.Code), goName(row.Code), row.Status, http.StatusText(row.Status))
-	}
-	s.line(")")
-	return s.Bytes()
-}
-
 // boundConstants writes constants for the numbers of the contract that the domain needs.
 func boundConstants(d *document) []byte {
 	s := goFile("billing")
@@ -248,55 +230,4 @@ func scriptType(s *openapi3.Schema) string {
 		return "number"
 	}
 	return (*s.Type)[0]
-}
-
-// clientModels writes the types of the contract, and the values of its enumerations, under their own names in the package
-// that people import.
-func clientModels(d *document) []byte {
-	s := goFile("client", `"github.com/harmont-dev/harmont-billing/gen"`)
-	s.line("// The types of the API under the names of its contract, openapi.yaml, which describes each field with its unit.\ntype (")
-	for _, name := range d.schemas {
-		if !handWritten[name] {
-			s.line("%s", comment(name, d.Components.Schemas[name].Value.Description))
-			s.line("%s = gen.%s", name, name)
-		}
-	}
-	s.line(")\n")
-	for _, name := range d.schemas {
-		schema := d.Components.Schemas[name].Value
-		if len(schema.Enum) == 0 {
-			continue
-		}
-		s.line("// The values of %s. Later versions of the API may have more.\nconst (", name)
-		for _, value := range schema.Enum {
-			constant := name + goName(fmt.Sprint(value))
-			s.line("%s = gen.%s // %q", constant, constant, value)
-		}
-		s.line(")\n")
-	}
-	return s.Bytes()
-}
-
-// handWritten names the schemas for which the client has hand-written types.
-var handWritten = map[string]bool{
-	"Error": true, "ErrorCode": true, "ErrorDetail": true, "RecordLeasesRequest": true, "RecordedLeaseList": true,
-}
-
-// comment makes a doc comment of a description.
-func comment(name, description string) string {
-	text := oneLine(description)
-	if text == "" {
-		return ""
-	}
-	words := strings.Fields(name + ": " + text)
-	var lines []string
-	line := "//"
-	for _, word := range words {
-		if len(line)+1+len(word) > 118 {
-			lines = append(lines, line)
-			line = "//"
-		}
-		line += " " + word
-	}
-	return strings.Join(append(lines, line), "\n")
 }
