@@ -4,63 +4,43 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/harmont-dev/harmont-billing/client"
-	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// startBilling starts a real billing server on a temporary file and makes a client of it. It has an organization acme, with
-// a credit and, on 2026-06-06, two builds.
+// startBilling starts a server that gives the answers of the contract's examples, and makes a client of it. The server knows the
+// organization acme.
 func startBilling() (c *client.Client, stop func()) {
-	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "harmont-billing")
-	if err != nil {
-		log.Fatal(err)
-	}
-	s, err := server.Open(ctx, server.Config{Database: "sqlite:" + filepath.Join(dir, "billing.db")})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := s.CreateOrganization(ctx, "acme", "Acme, Inc."); err != nil {
-		log.Fatal(err)
-	}
-	token, _, err := s.CreateToken(ctx, server.TokenOptions{Name: "example", Role: server.RoleAdmin, Organizations: []string{"acme"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	srv := httptest.NewServer(s.Handler())
-	c, err = client.New(srv.URL, client.WithToken(token))
-	if err != nil {
-		log.Fatal(err)
-	}
-	credit := client.PostCreditRequest{AmountCents: 5000, Source: client.CreditSourceAdminGrant, Description: new("Welcome credit")}
-	if _, err := c.PostCredit(ctx, "acme", "welcome", credit); err != nil {
-		log.Fatal(err)
-	}
-	var leases []client.Lease
-	for i, name := range []string{"Lint", "Integration"} {
-		start := june6.Add(time.Duration(10+i) * time.Hour)
-		leases = append(leases, client.Lease{
-			JobID: &client.UUID{15: byte(i + 1)}, JobName: &name,
-			BuildID: &client.UUID{14: byte(i + 1)}, BuildNumber: new(int64(i + 1)),
-			CPUCount: 2, MemoryGB: 4, DiskGB: 20,
-			StartedAt: start, FinishedAt: new(start.Add(time.Duration(i+1) * 5 * time.Minute)),
+	const token = "hmt_example"
+	mux := http.NewServeMux()
+	for pattern, answer := range contractAnswers {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			status, body := answer.status, answer.body
+			if r.Header.Get("Authorization") != "Bearer "+token {
+				status = http.StatusUnauthorized
+				body = contractErrors[status]
+			} else if org := r.PathValue("org"); org != "" && org != "acme" {
+				status = http.StatusNotFound
+				body = contractErrors[status]
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			io.WriteString(w, body)
 		})
 	}
-	if _, err := c.RecordLeases(ctx, "acme", leases); err != nil {
+	srv := httptest.NewServer(mux)
+	c, err := client.New(srv.URL, client.WithToken(token))
+	if err != nil {
 		log.Fatal(err)
 	}
-	return c, func() {
-		srv.Close()
-		s.Close()
-		os.RemoveAll(dir)
-	}
+	return c, srv.Close
 }
 
 var (
@@ -78,9 +58,9 @@ func Example() {
 	} else if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(balance.BalanceCents, "cents")
+	fmt.Println(client.FormatCents(balance.BalanceCents))
 	// Output:
-	// 4963 cents
+	// $481.12
 }
 
 func ExampleClient_GetBillingBalance() {
@@ -93,7 +73,7 @@ func ExampleClient_GetBillingBalance() {
 	}
 	fmt.Println(balance.BalanceCents, "cents")
 	// Output:
-	// 4963 cents
+	// 48112 cents
 }
 
 func ExampleClient_ListBillingTransactions() {
@@ -109,9 +89,9 @@ func ExampleClient_ListBillingTransactions() {
 	}
 	fmt.Println("more:", page.NextCursor != nil)
 	// Output:
-	// -25 vm_lease_debit
 	// -12 vm_lease_debit
-	// more: true
+	// 5000 admin_grant
+	// more: false
 }
 
 func ExampleClient_GetBillingHead() {
@@ -123,7 +103,7 @@ func ExampleClient_GetBillingHead() {
 	}
 	fmt.Println(head.Seq, "entries, a balance of", head.BalanceCents, "cents, and a digest of", len(head.Digest), "digits")
 	// Output:
-	// 3 entries, a balance of 4963 cents, and a digest of 64 digits
+	// 4 entries, a balance of 48112 cents, and a digest of 64 digits
 }
 
 func ExampleClient_GetBillingTransaction() {
@@ -140,9 +120,13 @@ func ExampleClient_GetBillingTransaction() {
 	} else if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(*tx.Lease.JobName, "cost", tx.Cost.Cents, "cents, so the balance is", tx.BalanceAfterCents)
+	fmt.Println(tx.Source, client.FormatCents(tx.AmountCents), "so the balance is", client.FormatCents(tx.BalanceAfterCents))
+	if tx.Lease != nil && tx.Cost != nil { // both are nil for a credit
+		fmt.Println(client.Value(tx.Lease.JobName), "took", tx.Cost.DurationSeconds, "seconds")
+	}
 	// Output:
-	// Integration cost 25 cents, so the balance is 4963
+	// vm_lease_debit -$0.12 so the balance is $49.88
+	// Integration took 300 seconds
 }
 
 func ExampleClient_ListBillingLeases() {
@@ -150,15 +134,15 @@ func ExampleClient_ListBillingLeases() {
 	defer stop()
 
 	// Was the lease of this job recorded, and at which cost?
-	leases, err := c.ListBillingLeases(context.Background(), "acme", client.LeaseFilter{JobID: client.UUID{15: 1}}, client.ListOptions{})
+	leases, err := c.ListBillingLeases(context.Background(), "acme", client.LeaseFilter{JobID: uuid.MustParse("cda177bc-35de-42c5-b5b2-3076f7c1326b")}, client.ListOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, lease := range leases.Data {
-		fmt.Println(*lease.JobName, lease.State, lease.AmountCents)
+		fmt.Println(client.Value(lease.JobName), lease.State, lease.AmountCents)
 	}
 	// Output:
-	// Lint billed -12
+	// Integration billed -12
 }
 
 func ExampleClient_GetBillingUsage() {
@@ -171,7 +155,7 @@ func ExampleClient_GetBillingUsage() {
 	}
 	fmt.Println(usage.CPUSeconds, "CPU-seconds and more cost", usage.TotalCents, "cents")
 	// Output:
-	// 1800 CPU-seconds and more cost 37 cents
+	// 7200 CPU-seconds and more cost 151 cents
 }
 
 func ExampleClient_GetBillingUsageSeries() {
@@ -186,7 +170,7 @@ func ExampleClient_GetBillingUsageSeries() {
 		fmt.Println(bucket.Date, bucket.TotalCents)
 	}
 	// Output:
-	// 2026-06-06 37
+	// 2026-06-06 151
 	// 2026-06-07 0
 }
 
@@ -199,11 +183,20 @@ func ExampleClient_GetBillingUsageBreakdown() {
 		log.Fatal(err)
 	}
 	for _, build := range breakdown.Data {
-		fmt.Println("build", *build.BuildNumber, "cost", -build.TotalCents, "cents:", *build.Jobs[0].JobName)
+		name := "leases without a build"
+		if build.BuildNumber != nil {
+			name = fmt.Sprint("build ", *build.BuildNumber)
+		}
+		fmt.Println(name, "cost", client.FormatCents(-build.TotalCents))
+		for _, job := range build.Jobs {
+			fmt.Printf("  job %q took %d seconds\n", client.Value(job.JobName), client.Value(job.DurationSeconds))
+		}
 	}
 	// Output:
-	// build 2 cost 25 cents: Integration
-	// build 1 cost 12 cents: Lint
+	// build 1 cost $0.12
+	//   job "Integration" took 300 seconds
+	// leases without a build cost $1.51
+	//   job "" took 3600 seconds
 }
 
 func ExampleClient_UsageBreakdown() {
@@ -214,11 +207,15 @@ func ExampleClient_UsageBreakdown() {
 		if err != nil {
 			log.Fatal(err) // the list is incomplete
 		}
-		fmt.Println("build", *build.BuildNumber, "cost", -build.TotalCents, "cents:", *build.Jobs[0].JobName)
+		pipeline := "no pipeline"
+		if build.PipelineName != nil {
+			pipeline = *build.PipelineName
+		}
+		fmt.Println(pipeline, client.FormatCents(-build.TotalCents))
 	}
 	// Output:
-	// build 2 cost 25 cents: Integration
-	// build 1 cost 12 cents: Lint
+	// Data Sync $0.12
+	// no pipeline $1.51
 }
 
 func ExampleClient_ListOrganizations() {
@@ -233,7 +230,7 @@ func ExampleClient_ListOrganizations() {
 		fmt.Println(org.Slug, org.Name)
 	}
 	// Output:
-	// acme Acme, Inc.
+	// acme Acme
 }
 
 func ExampleClient_Organizations() {
@@ -254,17 +251,15 @@ func ExampleClient_PostCredit() {
 	c, stop := startBilling()
 	defer stop()
 
-	credit := client.PostCreditRequest{AmountCents: 700, Source: client.CreditSourceRefund, Description: new("Support case 1042")}
-	for range 2 {
-		posted, err := c.PostCredit(context.Background(), "acme", "support-case-1042", credit)
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(posted.AmountCents, posted.Source, posted.Replayed)
+	// However often it is repeated with this key, there is one entry.
+	credit := client.PostCreditRequest{AmountCents: 5000, Source: client.CreditSourceAdminGrant, Description: new("Welcome credit")}
+	posted, err := c.PostCredit(context.Background(), "acme", "welcome-acme", credit)
+	if err != nil {
+		log.Fatal(err)
 	}
+	fmt.Println(client.FormatCents(posted.AmountCents), posted.Source, "posted before:", posted.Replayed)
 	// Output:
-	// 700 refund false
-	// 700 refund true
+	// $50.00 admin_grant posted before: false
 }
 
 func ExampleClient_RecordLeases() {
@@ -272,21 +267,17 @@ func ExampleClient_RecordLeases() {
 	defer stop()
 
 	lease := client.Lease{
-		JobID: &client.UUID{15: 3}, JobName: new("Deploy"),
+		JobID: new(uuid.MustParse("cda177bc-35de-42c5-b5b2-3076f7c1326b")), JobName: new("Integration"),
 		CPUCount: 2, MemoryGB: 4, DiskGB: 20,
-		StartedAt: june6.Add(12 * time.Hour),
+		StartedAt: june6.Add(10 * time.Hour), FinishedAt: new(june6.Add(10*time.Hour + 5*time.Minute)), // nil while the job runs
 	}
-	for _, finished := range []*time.Time{nil, new(june6.Add(13 * time.Hour))} {
-		lease.FinishedAt = finished
-		recorded, err := c.RecordLeases(context.Background(), "acme", []client.Lease{lease})
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(recorded[0].Status, recorded[0].AmountCents)
+	recorded, err := c.RecordLeases(context.Background(), "acme", []client.Lease{lease})
+	if err != nil {
+		log.Fatal(err)
 	}
+	fmt.Println(recorded[0].Status, client.FormatCents(recorded[0].AmountCents))
 	// Output:
-	// running 0
-	// billed -151
+	// billed -$0.12
 }
 
 func ExampleClient_Transactions() {
@@ -300,7 +291,6 @@ func ExampleClient_Transactions() {
 		fmt.Println(tx.AmountCents, tx.Source)
 	}
 	// Output:
-	// -25 vm_lease_debit
 	// -12 vm_lease_debit
 	// 5000 admin_grant
 }
@@ -323,7 +313,6 @@ func ExampleClient_TransactionsSince() {
 	// Output:
 	// 5000 admin_grant
 	// -12 vm_lease_debit
-	// -25 vm_lease_debit
 	// up to date
 	// up to date
 }
@@ -333,19 +322,19 @@ func ExampleRecorder() {
 	defer stop()
 
 	recorder, err := client.NewRecorder(c, "acme", client.RecorderOptions{
-		OnRejected: func(lease client.Lease, err error) { log.Print(lease.JobID, err) },
+		OnAccepted: func(lease client.Lease, result client.RecordedLease) {
+			fmt.Println(client.Value(lease.JobName), result.Status, client.FormatCents(result.AmountCents))
+		},
+		OnRejected: func(lease client.Lease, err error) { log.Print(client.Value(lease.JobID), err) },
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	for i := range 100 {
-		lease := client.Lease{
-			JobID: &client.UUID{15: byte(100 + i)}, CPUCount: 2, MemoryGB: 4, DiskGB: 20,
-			StartedAt: june6, FinishedAt: new(june6.Add(5 * time.Minute)),
-		}
-		if err := recorder.Record(context.Background(), lease); err != nil {
-			log.Fatal(err)
-		}
+	lease := client.Lease{
+		JobName: new("Integration"), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: june6, FinishedAt: new(june6.Add(5 * time.Minute)),
+	}
+	if err := recorder.Record(context.Background(), lease); err != nil {
+		log.Fatal(err)
 	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -353,13 +342,8 @@ func ExampleRecorder() {
 	if err := recorder.Close(ctx); err != nil {
 		log.Print(err)
 	}
-	balance, err := c.GetBillingBalance(context.Background(), "acme")
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(balance.BalanceCents, "cents")
 	// Output:
-	// 3763 cents
+	// Integration billed -$0.12
 }
 
 func ExampleWithMiddleware() {
@@ -405,4 +389,51 @@ func ExampleError() {
 	// Output:
 	// 404 not_found organization_not_found
 	// true
+}
+
+func ExampleFormatCents() {
+	fmt.Println(client.FormatCents(48112), client.FormatCents(-12))
+	// Output:
+	// $481.12 -$0.12
+}
+
+func ExampleValue() {
+	job := client.UsageBreakdownJob{JobName: new("Integration"), DurationSeconds: nil} // the job is still running
+	fmt.Printf("%q has run for %d seconds\n", client.Value(job.JobName), client.Value(job.DurationSeconds))
+	// Output:
+	// "Integration" has run for 0 seconds
+}
+
+func ExampleMonth() {
+	c, stop := startBilling()
+	defer stop()
+
+	usage, err := c.GetBillingUsage(context.Background(), "acme", client.Month(2026, time.October, time.UTC))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("October:", client.FormatCents(usage.TotalCents))
+	// Output:
+	// October: $1.51
+}
+
+func ExampleThisMonth() {
+	month := client.ThisMonth(time.UTC)
+	fmt.Println("from day", month.From.Day(), "to day", month.To.Day())
+	// Output:
+	// from day 1 to day 1
+}
+
+func ExampleLastMonth() {
+	month := client.LastMonth(time.Local) // in the time zone of this machine
+	fmt.Println("from day", month.From.Day(), "to day", month.To.Day())
+	// Output:
+	// from day 1 to day 1
+}
+
+func ExampleDays() {
+	week := client.Days(7, time.UTC)
+	fmt.Println(week.To.Sub(week.From), "up to", week.To.Format(time.TimeOnly))
+	// Output:
+	// 168h0m0s up to 00:00:00
 }

@@ -3,14 +3,12 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/harmont-dev/harmont-billing/client"
-	"github.com/harmont-dev/harmont-billing/server"
 )
 
 // inDebt is the code under test. It lists the organizations with a negative balance.
@@ -30,44 +28,29 @@ func inDebt(ctx context.Context, c *client.Client) (slugs []string, err error) {
 	return slugs, nil
 }
 
-// Code that uses the client is tested against the real server, in the same process, on a temporary file. In a test, t.TempDir, t.Cleanup
-// and t.Fatal replace the longer code of this example.
+// Code that uses the client is tested against a handler that gives the answers of interest. Package server of the module
+// github.com/harmont-dev/harmont-billing opens a real server on a temporary file instead.
 func Example_testing() {
-	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "harmont-billing")
-	if err != nil {
-		log.Fatal(err)
+	balances := map[string]string{"acme": `{"balance_cents":5000}`, "globex": `{"balance_cents":-12}`}
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, body string) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, body)
 	}
-	defer os.RemoveAll(dir)
-	billing, err := server.Open(ctx, server.Config{Database: "sqlite:" + filepath.Join(dir, "billing.db")})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer billing.Close()
-	for _, slug := range []string{"acme", "globex"} {
-		if _, err := billing.CreateOrganization(ctx, slug, slug); err != nil {
-			log.Fatal(err)
-		}
-	}
-	token, _, err := billing.CreateToken(ctx, server.TokenOptions{Name: "test", Role: server.RoleWrite, Organizations: []string{"acme", "globex"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	srv := httptest.NewServer(billing.Handler())
+	mux.HandleFunc("GET /api/v0/organizations", func(w http.ResponseWriter, _ *http.Request) {
+		const created = `"url":null,"created_at":"2026-06-01T08:00:00.000000Z"`
+		answer(w, `{"data":[{"slug":"acme","name":"Acme",`+created+`},{"slug":"globex","name":"Globex",`+created+`}],"next_cursor":null}`)
+	})
+	mux.HandleFunc("GET /api/v0/billing/balance/{org}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, balances[r.PathValue("org")])
+	})
+	srv := httptest.NewServer(mux)
 	defer srv.Close()
-	c, err := client.New(srv.URL, client.WithToken(token))
+	c, err := client.New(srv.URL, client.WithToken("hmt_test"))
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	start := time.Date(2026, 6, 6, 10, 0, 0, 0, time.UTC)
-	// globex has used a machine for five minutes and paid nothing.
-	if _, err := c.RecordLeases(ctx, "globex", []client.Lease{{
-		CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start.Add(5 * time.Minute)),
-	}}); err != nil {
-		log.Fatal(err)
-	}
-
-	fmt.Println(inDebt(ctx, c))
+	fmt.Println(inDebt(context.Background(), c))
 	// Output: [globex] <nil>
 }

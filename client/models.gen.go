@@ -114,7 +114,8 @@ func (v TransactionSource) Valid() bool {
 	return false
 }
 
-// TransactionDetail is one entry of the ledger, with all that is known of its source.
+// TransactionDetail is an entry of the ledger with the balance after it. The debit of a lease also has the lease and
+// the calculation of its cost.
 type TransactionDetail struct {
 	// The entry's id.
 	ID UUID `json:"id"`
@@ -169,11 +170,14 @@ func (m TransactionDetail) MarshalJSON() ([]byte, error) { return json.Marshal(m
 type LeaseCost struct {
 	// The seconds that were billed. It is at least 0.
 	DurationSeconds int64 `json:"duration_seconds"`
-	// What one resource of a machine cost.
+	// The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times
+	// its price times the billed seconds.
 	CPU ResourceCost `json:"cpu"`
-	// What one resource of a machine cost.
+	// The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times
+	// its price times the billed seconds.
 	MemoryGB ResourceCost `json:"memory_gb"`
-	// What one resource of a machine cost.
+	// The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times
+	// its price times the billed seconds.
 	DiskGB ResourceCost `json:"disk_gb"`
 	// The sum over the resources, in millionths of a cent. It is at least 0.
 	Microcents int64 `json:"microcents"`
@@ -181,7 +185,8 @@ type LeaseCost struct {
 	Cents int64 `json:"cents"`
 }
 
-// ResourceCost is what one resource of a machine cost.
+// ResourceCost is the cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the
+// resource times its price times the billed seconds.
 type ResourceCost struct {
 	// How many CPUs, or how many gigabytes. It is at least 1.
 	Count int64 `json:"count"`
@@ -215,11 +220,12 @@ func (m LeaseList) encoded() leaseListJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m LeaseList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// LeaseRecord is one lease as it is recorded.
+// LeaseRecord is a lease as the server has recorded it, with its state and the amount that it was billed.
 type LeaseRecord struct {
 	// The lease's id.
 	LeaseID UUID `json:"lease_id"`
-	// "running", recorded and not yet finished; "billed", finished and debited. Later versions may have more states.
+	// The state of a lease: "running", recorded and not yet finished; "billed", finished and debited. Later versions may
+	// have more states.
 	State LeaseState `json:"state"`
 	// The job that held the machine; nil for a lease without one.
 	JobID *UUID `json:"job_id"`
@@ -227,7 +233,7 @@ type LeaseRecord struct {
 	JobName *string `json:"job_name"`
 	// The key of the pipeline's step; nil when unknown.
 	StepKey *string `json:"step_key"`
-	// The virtual machine; nil when unknown.
+	// The name of the virtual machine; nil when unknown.
 	VMHandle *string `json:"vm_handle"`
 	// The build that the job belongs to; nil for none.
 	BuildID *UUID `json:"build_id"`
@@ -241,11 +247,11 @@ type LeaseRecord struct {
 	PipelineName *string `json:"pipeline_name"`
 	// The pipeline's slug; nil when unknown.
 	PipelineSlug *string `json:"pipeline_slug"`
-	// CPUs of the machine. It is at least 1.
+	// The number of CPUs of the machine. It is at least 1.
 	CPUCount int64 `json:"cpu_count"`
-	// Memory of the machine, in gigabytes. It is at least 1.
+	// The memory of the machine, in gigabytes. It is at least 1.
 	MemoryGB int64 `json:"memory_gb"`
-	// Disk of the machine, in gigabytes. It is at least 1.
+	// The disk of the machine, in gigabytes. It is at least 1.
 	DiskGB int64 `json:"disk_gb"`
 	// When the lease started.
 	StartedAt time.Time `json:"started_at"`
@@ -311,8 +317,8 @@ func (m LeaseRecord) encoded() leaseRecordJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m LeaseRecord) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// LeaseState is "running", recorded and not yet finished; "billed", finished and debited. Later versions may have
-// more states. Later versions of the API may have more values.
+// LeaseState is the state of a lease: "running", recorded and not yet finished; "billed", finished and debited. Later
+// versions may have more states.
 type LeaseState string
 
 // The values of LeaseState.
@@ -332,7 +338,7 @@ func (v LeaseState) Valid() bool {
 	return false
 }
 
-// UsageResponse is the usage of a window. 9223372036854775807 in one of the seconds stands for this much or more.
+// UsageResponse is the usage of a window. A sum of seconds of 9223372036854775807 means that value or more.
 type UsageResponse struct {
 	// CPUs × seconds, summed over the finished leases of the window. It is at least 0.
 	CPUSeconds int64 `json:"cpu_seconds"`
@@ -364,8 +370,8 @@ func (m UsageSeriesResponse) encoded() usageSeriesResponseJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m UsageSeriesResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// UsageSeriesBucket is the usage of the leases that started on one UTC day, inside the window. 9223372036854775807 in
-// one of the seconds stands for this much or more.
+// UsageSeriesBucket is the usage of the leases that started on one UTC day, inside the window. A sum of seconds of
+// 9223372036854775807 means that value or more.
 type UsageSeriesBucket struct {
 	// The UTC day.
 	Date Date `json:"date"`
@@ -468,13 +474,13 @@ type UsageBreakdownJob struct {
 	JobName *string `json:"job_name"`
 	// The key of the pipeline's step; nil when unknown.
 	StepKey *string `json:"step_key"`
-	// The virtual machine; nil when unknown.
+	// The name of the virtual machine; nil when unknown.
 	VMHandle *string `json:"vm_handle"`
-	// CPUs of the machine. It is at least 1.
+	// The number of CPUs of the machine. It is at least 1.
 	CPUCount int64 `json:"cpu_count"`
-	// Memory of the machine, in gigabytes. It is at least 1.
+	// The memory of the machine, in gigabytes. It is at least 1.
 	MemoryGB int64 `json:"memory_gb"`
-	// Disk of the machine, in gigabytes. It is at least 1.
+	// The disk of the machine, in gigabytes. It is at least 1.
 	DiskGB int64 `json:"disk_gb"`
 	// The seconds that were billed; nil while the lease runs. It is at least 0.
 	DurationSeconds *int64 `json:"duration_seconds"`
@@ -520,7 +526,7 @@ func (m UsageBreakdownJob) encoded() usageBreakdownJobJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m UsageBreakdownJob) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// recordLeasesRequest is leases to record, all or none.
+// recordLeasesRequest is a list of leases that is recorded as a whole or not at all.
 type recordLeasesRequest struct {
 	// The leases, 1 to 1 000. The same lease may stand in the list more than once and is taken in order.
 	Leases []Lease `json:"leases"`
@@ -551,7 +557,7 @@ type Lease struct {
 	JobName *string `json:"job_name,omitempty"`
 	// The key of the pipeline's step.
 	StepKey *string `json:"step_key,omitempty"`
-	// The virtual machine.
+	// The name of the virtual machine.
 	VMHandle *string `json:"vm_handle,omitempty"`
 	// The build that the job belongs to.
 	BuildID *UUID `json:"build_id,omitempty"`
@@ -565,11 +571,11 @@ type Lease struct {
 	PipelineName *string `json:"pipeline_name,omitempty"`
 	// The pipeline's slug.
 	PipelineSlug *string `json:"pipeline_slug,omitempty"`
-	// CPUs of the machine. It is between 1 and 10 000.
+	// The number of CPUs of the machine. It is between 1 and 10 000.
 	CPUCount int64 `json:"cpu_count"`
-	// Memory of the machine, in gigabytes. It is between 1 and 100 000.
+	// The memory of the machine, in gigabytes. It is between 1 and 100 000.
 	MemoryGB int64 `json:"memory_gb"`
-	// Disk of the machine, in gigabytes. It is between 1 and 10 000 000.
+	// The disk of the machine, in gigabytes. It is between 1 and 10 000 000.
 	DiskGB int64 `json:"disk_gb"`
 	// When the lease started: RFC 3339 with any offset, or a bare date, which means midnight UTC. It is not before 1970
 	// and not more than ten minutes ahead of the server's clock. Usage counts the lease at this time.
@@ -629,7 +635,7 @@ func (m Lease) encoded() leaseJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m Lease) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// recordedLeaseList is what became of the leases.
+// recordedLeaseList is the outcomes of recording leases.
 type recordedLeaseList struct {
 	// One result for each lease of the request, in its order.
 	Data []RecordedLease `json:"data"`
@@ -649,20 +655,21 @@ func (m recordedLeaseList) encoded() recordedLeaseListJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m recordedLeaseList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// RecordedLease is what became of one lease.
+// RecordedLease is the outcome of recording one lease: the id under which the server has it, whether it was billed,
+// and its amount.
 type RecordedLease struct {
 	// The lease's id, sent or made.
 	LeaseID UUID `json:"lease_id"`
-	// "running", recorded and not yet finished; "billed", finished and debited by this request; "duplicate", already
-	// recorded with the same contents, so that nothing was done.
+	// The outcome for a lease: "running", recorded and not yet finished; "billed", finished and debited by this request;
+	// "duplicate", already recorded with the same contents, so that nothing was done.
 	Status LeaseStatus `json:"status"`
 	// The lease's debit in cents, negative or 0; 0 while it runs. It is at most 0.
 	AmountCents int64 `json:"amount_cents"`
 }
 
-// LeaseStatus is "running", recorded and not yet finished; "billed", finished and debited by this request;
-// "duplicate", already recorded with the same contents, so that nothing was done. Later versions of the API may have
-// more values.
+// LeaseStatus is the outcome for a lease: "running", recorded and not yet finished; "billed", finished and debited by
+// this request; "duplicate", already recorded with the same contents, so that nothing was done. Later versions of the
+// API may have more values.
 type LeaseStatus string
 
 // The values of LeaseStatus.
@@ -686,7 +693,7 @@ func (v LeaseStatus) Valid() bool {
 
 // PostCreditRequest is a credit to post.
 type PostCreditRequest struct {
-	// The amount in cents. It is between 1 and 1 000 000 000.
+	// The amount of the credit in cents. It is between 1 and 1 000 000 000.
 	AmountCents int64 `json:"amount_cents"`
 	// Why the credit is given. "admin_grant", by an operator; "refund", money given back.
 	Source CreditSource `json:"source"`
@@ -739,7 +746,7 @@ func (m OrganizationList) encoded() organizationListJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m OrganizationList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// Organization is an organization.
+// Organization is an organization whose usage is billed.
 type Organization struct {
 	// The name in paths, case-sensitive.
 	Slug string `json:"slug"`
@@ -773,11 +780,11 @@ func (m Organization) MarshalJSON() ([]byte, error) { return json.Marshal(m.enco
 
 // errorEnvelope is the envelope of every answer outside 2xx.
 type errorEnvelope struct {
-	// What went wrong.
+	// The description of a failure.
 	Error errorDetail `json:"error"`
 }
 
-// errorDetail is what went wrong.
+// errorDetail is the description of a failure.
 type errorDetail struct {
 	// The kind of failure, which decides how a program should react.
 	Type ErrorType `json:"type"`

@@ -158,14 +158,14 @@ type CreditSource string
 
 // Error The envelope of every answer outside 2xx.
 type Error struct {
-	// Error What went wrong.
+	// Error The description of a failure.
 	Error ErrorDetail `json:"error"`
 }
 
 // ErrorCode What failed exactly. New codes may be added; a program falls back to `type` for one it does not know.
 type ErrorCode = string
 
-// ErrorDetail What went wrong.
+// ErrorDetail The description of a failure.
 type ErrorDetail struct {
 	// Code What failed exactly. New codes may be added; a program falls back to `type` for one it does not know.
 	Code ErrorCode `json:"code"`
@@ -198,10 +198,10 @@ type Lease struct {
 	// BuildNumber The build's number within its pipeline.
 	BuildNumber *int64 `json:"build_number,omitempty"`
 
-	// CPUCount CPUs of the machine.
+	// CPUCount The number of CPUs of the machine.
 	CPUCount int64 `json:"cpu_count"`
 
-	// DiskGB Disk of the machine, in gigabytes.
+	// DiskGB The disk of the machine, in gigabytes.
 	DiskGB int64 `json:"disk_gb"`
 
 	// DurationSeconds The seconds to bill, at most 366 days. Where absent, the whole seconds between `started_at` and `finished_at`. A
@@ -225,7 +225,7 @@ type Lease struct {
 	// LeaseID The lease's id; made by the server where absent.
 	LeaseID *openapi_types.UUID `json:"lease_id,omitempty"`
 
-	// MemoryGB Memory of the machine, in gigabytes.
+	// MemoryGB The memory of the machine, in gigabytes.
 	MemoryGB int64 `json:"memory_gb"`
 
 	// PipelineID The pipeline that the build belongs to.
@@ -247,7 +247,7 @@ type Lease struct {
 	// StepKey The key of the pipeline's step.
 	StepKey *string `json:"step_key,omitempty"`
 
-	// VMHandle The virtual machine.
+	// VMHandle The name of the virtual machine.
 	VMHandle *string `json:"vm_handle,omitempty"`
 }
 
@@ -257,16 +257,19 @@ type LeaseCost struct {
 	// Cents The cost in cents, which is the sum rounded down.
 	Cents int64 `json:"cents"`
 
-	// CPU What one resource of a machine cost.
+	// CPU The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times its
+	// price times the billed seconds.
 	CPU ResourceCost `json:"cpu"`
 
-	// DiskGB What one resource of a machine cost.
+	// DiskGB The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times its
+	// price times the billed seconds.
 	DiskGB ResourceCost `json:"disk_gb"`
 
 	// DurationSeconds The seconds that were billed.
 	DurationSeconds int64 `json:"duration_seconds"`
 
-	// MemoryGB What one resource of a machine cost.
+	// MemoryGB The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times its
+	// price times the billed seconds.
 	MemoryGB ResourceCost `json:"memory_gb"`
 
 	// Microcents The sum over the resources, in millionths of a cent.
@@ -282,7 +285,7 @@ type LeaseList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// LeaseRecord One lease as it is recorded.
+// LeaseRecord A lease as the server has recorded it, with its state and the amount that it was billed.
 type LeaseRecord struct {
 	// AmountCents The lease's debit in cents, negative or 0; 0 while it runs.
 	AmountCents int64 `json:"amount_cents"`
@@ -296,10 +299,10 @@ type LeaseRecord struct {
 	// BuildNumber The build's number within its pipeline; null when unknown.
 	BuildNumber *int64 `json:"build_number"`
 
-	// CPUCount CPUs of the machine.
+	// CPUCount The number of CPUs of the machine.
 	CPUCount int64 `json:"cpu_count"`
 
-	// DiskGB Disk of the machine, in gigabytes.
+	// DiskGB The disk of the machine, in gigabytes.
 	DiskGB int64 `json:"disk_gb"`
 
 	// DurationSeconds The seconds that were billed; null while the lease runs.
@@ -317,7 +320,7 @@ type LeaseRecord struct {
 	// LeaseID The lease's id.
 	LeaseID openapi_types.UUID `json:"lease_id"`
 
-	// MemoryGB Memory of the machine, in gigabytes.
+	// MemoryGB The memory of the machine, in gigabytes.
 	MemoryGB int64 `json:"memory_gb"`
 
 	// PipelineID The pipeline that the build belongs to; null for none.
@@ -332,7 +335,8 @@ type LeaseRecord struct {
 	// StartedAt When the lease started.
 	StartedAt time.Time `json:"started_at"`
 
-	// State `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may have more states.
+	// State The state of a lease: `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may
+	// have more states.
 	State LeaseState `json:"state"`
 
 	// StepKey The key of the pipeline's step; null when unknown.
@@ -341,15 +345,16 @@ type LeaseRecord struct {
 	// TransactionID The ledger entry that bills the lease; null while it runs.
 	TransactionID *openapi_types.UUID `json:"transaction_id"`
 
-	// VMHandle The virtual machine; null when unknown.
+	// VMHandle The name of the virtual machine; null when unknown.
 	VMHandle *string `json:"vm_handle"`
 }
 
-// LeaseState `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may have more states.
+// LeaseState The state of a lease: `running`, recorded and not yet finished; `billed`, finished and debited. Later versions may
+// have more states.
 type LeaseState string
 
-// LeaseStatus `running`, recorded and not yet finished; `billed`, finished and debited by this request; `duplicate`, already
-// recorded with the same contents, so that nothing was done.
+// LeaseStatus The outcome for a lease: `running`, recorded and not yet finished; `billed`, finished and debited by this request;
+// `duplicate`, already recorded with the same contents, so that nothing was done.
 type LeaseStatus string
 
 // LedgerHead The state of an organization's ledger.
@@ -364,7 +369,7 @@ type LedgerHead struct {
 	Seq int64 `json:"seq"`
 }
 
-// Organization An organization.
+// Organization An organization whose usage is billed.
 type Organization struct {
 	// CreatedAt When the organization was created.
 	CreatedAt time.Time `json:"created_at"`
@@ -390,7 +395,7 @@ type OrganizationList struct {
 
 // PostCreditRequest A credit to post.
 type PostCreditRequest struct {
-	// AmountCents The amount in cents.
+	// AmountCents The amount of the credit in cents.
 	AmountCents int64 `json:"amount_cents"`
 
 	// Description A text for people, at most 1 024 characters.
@@ -400,13 +405,13 @@ type PostCreditRequest struct {
 	Source CreditSource `json:"source"`
 }
 
-// RecordLeasesRequest Leases to record, all or none.
+// RecordLeasesRequest A list of leases that is recorded as a whole or not at all.
 type RecordLeasesRequest struct {
 	// Leases The leases, 1 to 1 000. The same lease may stand in the list more than once and is taken in order.
 	Leases []Lease `json:"leases"`
 }
 
-// RecordedLease What became of one lease.
+// RecordedLease The outcome of recording one lease: the id under which the server has it, whether it was billed, and its amount.
 type RecordedLease struct {
 	// AmountCents The lease's debit in cents, negative or 0; 0 while it runs.
 	AmountCents int64 `json:"amount_cents"`
@@ -414,18 +419,19 @@ type RecordedLease struct {
 	// LeaseID The lease's id, sent or made.
 	LeaseID openapi_types.UUID `json:"lease_id"`
 
-	// Status `running`, recorded and not yet finished; `billed`, finished and debited by this request; `duplicate`, already
-	// recorded with the same contents, so that nothing was done.
+	// Status The outcome for a lease: `running`, recorded and not yet finished; `billed`, finished and debited by this request;
+	// `duplicate`, already recorded with the same contents, so that nothing was done.
 	Status LeaseStatus `json:"status"`
 }
 
-// RecordedLeaseList What became of the leases.
+// RecordedLeaseList The outcomes of recording leases.
 type RecordedLeaseList struct {
 	// Data One result for each lease of the request, in its order.
 	Data []RecordedLease `json:"data"`
 }
 
-// ResourceCost What one resource of a machine cost.
+// ResourceCost The cost of one resource of a leased machine (its CPUs, its memory or its disk): the count of the resource times its
+// price times the billed seconds.
 type ResourceCost struct {
 	// Count How many CPUs, or how many gigabytes.
 	Count int64 `json:"count"`
@@ -456,7 +462,8 @@ type Transaction struct {
 	Source TransactionSource `json:"source"`
 }
 
-// TransactionDetail One entry of the ledger, with all that is known of its source.
+// TransactionDetail An entry of the ledger with the balance after it. The debit of a lease also has the lease and the calculation of its
+// cost.
 type TransactionDetail struct {
 	// AmountCents The amount in cents. Positive for a credit, negative or 0 for a debit.
 	AmountCents int64 `json:"amount_cents"`
@@ -540,10 +547,10 @@ type UsageBreakdownJob struct {
 	// AmountCents The lease's own debit in cents, negative or 0; 0 while the lease runs.
 	AmountCents int64 `json:"amount_cents"`
 
-	// CPUCount CPUs of the machine.
+	// CPUCount The number of CPUs of the machine.
 	CPUCount int64 `json:"cpu_count"`
 
-	// DiskGB Disk of the machine, in gigabytes.
+	// DiskGB The disk of the machine, in gigabytes.
 	DiskGB int64 `json:"disk_gb"`
 
 	// DurationSeconds The seconds that were billed; null while the lease runs.
@@ -558,7 +565,7 @@ type UsageBreakdownJob struct {
 	// JobName The job's name; null when unknown.
 	JobName *string `json:"job_name"`
 
-	// MemoryGB Memory of the machine, in gigabytes.
+	// MemoryGB The memory of the machine, in gigabytes.
 	MemoryGB int64 `json:"memory_gb"`
 
 	// StartedAt When the lease started.
@@ -567,7 +574,7 @@ type UsageBreakdownJob struct {
 	// StepKey The key of the pipeline's step; null when unknown.
 	StepKey *string `json:"step_key"`
 
-	// VMHandle The virtual machine; null when unknown.
+	// VMHandle The name of the virtual machine; null when unknown.
 	VMHandle *string `json:"vm_handle"`
 }
 
@@ -577,7 +584,7 @@ type UsageBreakdownResponse struct {
 	Data []UsageBreakdownBuild `json:"data"`
 }
 
-// UsageResponse The usage of a window. 9223372036854775807 in one of the seconds stands for this much or more.
+// UsageResponse The usage of a window. A sum of seconds of 9223372036854775807 means that value or more.
 type UsageResponse struct {
 	// CPUSeconds CPUs × seconds, summed over the finished leases of the window.
 	CPUSeconds int64 `json:"cpu_seconds"`
@@ -592,8 +599,8 @@ type UsageResponse struct {
 	TotalCents int64 `json:"total_cents"`
 }
 
-// UsageSeriesBucket The usage of the leases that started on one UTC day, inside the window. 9223372036854775807 in one of the seconds stands
-// for this much or more.
+// UsageSeriesBucket The usage of the leases that started on one UTC day, inside the window. A sum of seconds of
+// 9223372036854775807 means that value or more.
 type UsageSeriesBucket struct {
 	// CPUSeconds CPUs × seconds.
 	CPUSeconds int64 `json:"cpu_seconds"`

@@ -54,7 +54,11 @@ func clientModels(d *document) []byte {
 		switch {
 		case goType != name && !strings.HasPrefix(goType, strings.ToLower(goType[:1])):
 		case len(schema.Enum) > 0:
-			body.line("%s\ntype %s string\n", d.typeComment(goType, schema.Description+" Later versions of the API may have more values."), goType)
+			more := " Later versions of the API may have more values."
+			if strings.Contains(oneLine(schema.Description), "Later versions") {
+				more = ""
+			}
+			body.line("%s\ntype %s string\n", d.typeComment(goType, schema.Description+more), goType)
 			body.line("// The values of %s.\nconst (", goType)
 			for _, value := range schema.Enum {
 				body.line("%s%s %s = %q", goType, goName(fmt.Sprint(value)), goType, value)

@@ -1,0 +1,53 @@
+package client_test
+
+import (
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/client"
+)
+
+func TestFormatCents(t *testing.T) {
+	for cents, want := range map[int64]string{
+		0: "$0.00", 5: "$0.05", -5: "-$0.05", 99: "$0.99", 100: "$1.00", 1234: "$12.34", -1234: "-$12.34", -100: "-$1.00",
+		math.MaxInt64: "$92233720368547758.07", math.MinInt64: "-$92233720368547758.08",
+	} {
+		if got := client.FormatCents(cents); got != want {
+			t.Errorf("%d is %s, want %s", cents, got, want)
+		}
+	}
+}
+
+func TestValue(t *testing.T) {
+	if client.Value[int64](nil) != 0 || client.Value(new(int64(7))) != 7 || client.Value[time.Time](nil) != (time.Time{}) {
+		t.Error("a value is another one")
+	}
+}
+
+// Windows begin and end at midnight of their time zone, also on the days on which its clocks change.
+func TestCalendarWindows(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Skip(err)
+	}
+	check := func(name string, got client.Window, from, to string) {
+		t.Helper()
+		if got := got.From.Format(time.RFC3339) + " " + got.To.Format(time.RFC3339); got != from+" "+to {
+			t.Errorf("%s: got %s, want %s %s", name, got, from, to)
+		}
+	}
+	check("March", client.Month(2026, time.March, berlin), "2026-03-01T00:00:00+01:00", "2026-04-01T00:00:00+02:00")
+	check("December", client.Month(2026, time.December, time.UTC), "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")
+	synctest.Test(t, func(t *testing.T) { // it begins at 2000-01-01T00:00:00Z
+		check("the month before the first", client.LastMonth(time.UTC), "1999-12-01T00:00:00Z", "2000-01-01T00:00:00Z")
+		time.Sleep(time.Until(time.Date(2000, 3, 31, 22, 30, 0, 0, time.UTC))) // the 1st of April in Berlin
+		check("this month", client.ThisMonth(time.UTC), "2000-03-01T00:00:00Z", "2000-04-01T00:00:00Z")
+		check("this month in Berlin", client.ThisMonth(berlin), "2000-04-01T00:00:00+02:00", "2000-05-01T00:00:00+02:00")
+		check("last month, after a day that it does not have", client.LastMonth(time.UTC), "2000-02-01T00:00:00Z", "2000-03-01T00:00:00Z")
+		check("last month in Berlin", client.LastMonth(berlin), "2000-03-01T00:00:00+01:00", "2000-04-01T00:00:00+02:00")
+		check("a week", client.Days(7, time.UTC), "2000-03-24T00:00:00Z", "2000-03-31T00:00:00Z")
+		check("a week in Berlin", client.Days(7, berlin), "2000-03-25T00:00:00+01:00", "2000-04-01T00:00:00+02:00")
+	})
+}
