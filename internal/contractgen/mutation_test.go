@@ -339,6 +339,7 @@ func generateModels(t *testing.T, folder string) {
 		cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile=tools/go.mod", "oapi-codegen",
 			"-config", filepath.Join(folder, name+".yaml"), filepath.Join(folder, "openapi.yaml"))
 		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

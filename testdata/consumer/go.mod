@@ -3,7 +3,10 @@ module example.com/consumer
 
 go 1.26.0
 
-require github.com/harmont-dev/harmont-billing v0.0.0
+require (
+	github.com/harmont-dev/harmont-billing v0.0.0
+	github.com/harmont-dev/harmont-billing/client v0.1.0
+)
 
 require (
 	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
@@ -48,4 +51,7 @@ require (
 	zombiezen.com/go/sqlite v1.4.2 // indirect
 )
 
-replace github.com/harmont-dev/harmont-billing => ../..
+replace (
+	github.com/harmont-dev/harmont-billing => ../..
+	github.com/harmont-dev/harmont-billing/client => ../../client
+)
