@@ -60,8 +60,8 @@ LONGEST = ./internal/store ./internal/store/postgres ./web ./internal/clienttest
 # The packages of both modules of the workspace.
 PACKAGES = ./... ./client/...
 # The tests that have a long form, which TEST_LONG asks for.
-LONG_FORMS = RandomCorruptions|Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike|Replicas|Reference
-LONG_PACKAGES = ./internal/contractgen ./internal/crashtest ./internal/store ./internal/store/postgres ./internal/audit ./internal/clienttest ./server ./web
+LONG_FORMS = RandomCorruptions|Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike|Replicas|Reference|Install
+LONG_PACKAGES = ./internal/contractgen ./internal/release ./internal/crashtest ./internal/store ./internal/store/postgres ./internal/audit ./internal/clienttest ./server ./web
 
 # A high GOGC spends memory to save the processor time of garbage collection.
 .PHONY: test
@@ -124,18 +124,17 @@ check-format:
 		exit 1; \
 	fi
 
-# Without the workspace, the root module needs the version of client that go.mod requires, which may not be released. A copy of go.mod
-# therefore replaces it, and then needs no checksum of it.
+.PHONY: tidy
+tidy: ## Run go mod tidy for each module
+	GOWORK=off go -C client mod tidy
+	tools/tidy.sh
+	GOWORK=off go -C tools mod tidy
+	GOWORK=off go -C testdata/consumer mod tidy
+
 .PHONY: check-modules
 check-modules:
 	GOWORK=off go -C client mod tidy -diff
-	@echo 'go mod tidy -diff'; \
-	work=$$(mktemp -d) || exit 1; \
-	trap 'rm -rf "$$work"' EXIT; \
-	cp go.mod "$$work/go.mod"; \
-	grep -v '^github.com/harmont-dev/harmont-billing/client ' go.sum >"$$work/go.sum"; \
-	go mod edit -replace=github.com/harmont-dev/harmont-billing/client=./client "$$work/go.mod"; \
-	GOWORK=off go mod tidy -diff -modfile="$$work/go.mod"
+	tools/tidy.sh -diff
 	GOWORK=off go -C tools mod tidy -diff
 	GOWORK=off go -C testdata/consumer mod tidy -diff
 

@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/conformance":     {"gen", "gen/httpserver", "internal/wire"},
 	"internal/contracttest":    {"internal/conformance"},
 	"internal/clienttest":      {},
+	"internal/release":         {},
 	"server": {
 		"", "gen", "gen/httpserver", "internal/billing", "internal/database", "internal/transfer", "internal/audit", "internal/strictjson",
 		"internal/wire", "web",
