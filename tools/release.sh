@@ -22,9 +22,10 @@ grep -q "^## \[${version#v}\]" CHANGELOG.md || fail "CHANGELOG.md has no section
 # The checksums of the client depend on its files alone, so they are known before its tag is pushed.
 sed -i -E "s|^([[:space:]]*$client) v[^ ]+\$|\1 $version|" go.mod
 sed -i -E "s|^(replace $client) v[^ ]+ |\1 $version |" go.work
+# Lines are in the order of modules; those of one module stay in their order.
 sums=$(go run ./internal/release sums "$version")
 others=$(grep -v "^$client " go.sum)
-printf '%s\n%s\n' "$others" "$sums" | LC_ALL=C sort >go.sum
+printf '%s\n%s\n' "$others" "$sums" | LC_ALL=C sort -s -k1,1 >go.sum
 trap 'git checkout -q -- go.mod go.sum go.work' EXIT
 
 [ $# -gt 1 ] || make check test

@@ -14,6 +14,8 @@ go mod edit -replace="$client=./client" "$work/go.mod"
 GOWORK=off go mod tidy -modfile="$work/go.mod" "$@"
 if [ $# -eq 0 ]; then
   go mod edit -dropreplace="$client" "$work/go.mod"
-  grep "^$client " go.sum >>"$work/go.sum" || true
-  cp "$work/go.mod" "$work/go.sum" .
+  own=$(grep "^$client " go.sum || true)
+  cp "$work/go.mod" go.mod
+  # By module alone: the versions of one stay in the order of go mod tidy.
+  { cat "$work/go.sum"; [ -z "$own" ] || echo "$own"; } | LC_ALL=C sort -s -k1,1 >go.sum
 fi
