@@ -34,6 +34,8 @@ const (
 	CodeCursorInvalid Code = "cursor_invalid"
 	// CodeLimitInvalid comes with the status 422. `limit` is not one whole number.
 	CodeLimitInvalid Code = "limit_invalid"
+	// CodeTransactionFilterInvalid comes with the status 422. The order or a filter of the list of transactions cannot be read, or is given more than once, or `to` is not after `from`.
+	CodeTransactionFilterInvalid Code = "transaction_filter_invalid"
 	// CodeLeaseFilterInvalid comes with the status 422. A filter of the list of leases cannot be read, or is given more than once.
 	CodeLeaseFilterInvalid Code = "lease_filter_invalid"
 	// CodeLeaseInvalid comes with the status 422. A lease in the list lacks a field, or one of its values is out of bounds. None of the request was recorded.
@@ -67,6 +69,7 @@ var (
 	ErrBillingUsageWindowInvalid error = codeError(CodeBillingUsageWindowInvalid) // 422 Unprocessable Entity
 	ErrCursorInvalid             error = codeError(CodeCursorInvalid)             // 422 Unprocessable Entity
 	ErrLimitInvalid              error = codeError(CodeLimitInvalid)              // 422 Unprocessable Entity
+	ErrTransactionFilterInvalid  error = codeError(CodeTransactionFilterInvalid)  // 422 Unprocessable Entity
 	ErrLeaseFilterInvalid        error = codeError(CodeLeaseFilterInvalid)        // 422 Unprocessable Entity
 	ErrLeaseInvalid              error = codeError(CodeLeaseInvalid)              // 422 Unprocessable Entity
 	ErrAmountInvalid             error = codeError(CodeAmountInvalid)             // 422 Unprocessable Entity

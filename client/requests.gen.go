@@ -15,6 +15,11 @@ func newGetBillingBalanceRequest(base string, org string) (*http.Request, error)
 
 // listBillingTransactionsParams are the parameters of listBillingTransactions.
 type listBillingTransactionsParams struct {
+	Order  *string
+	After  *UUID
+	From   *string
+	To     *string
+	Source *string
 	Limit  *int64
 	Cursor *string
 }
@@ -22,6 +27,21 @@ type listBillingTransactionsParams struct {
 // newListBillingTransactionsRequest builds GET /api/v0/billing/transactions/{org}. The base ends with a slash.
 func newListBillingTransactionsRequest(base string, org string, params *listBillingTransactionsParams) (*http.Request, error) {
 	var query []string
+	if params.Order != nil {
+		query = append(query, "order="+url.QueryEscape(*params.Order))
+	}
+	if params.After != nil {
+		query = append(query, "after="+url.QueryEscape(params.After.String()))
+	}
+	if params.From != nil {
+		query = append(query, "from="+url.QueryEscape(*params.From))
+	}
+	if params.To != nil {
+		query = append(query, "to="+url.QueryEscape(*params.To))
+	}
+	if params.Source != nil {
+		query = append(query, "source="+url.QueryEscape(*params.Source))
+	}
 	if params.Limit != nil {
 		query = append(query, "limit="+url.QueryEscape(strconv.FormatInt(*params.Limit, 10)))
 	}

@@ -19,6 +19,7 @@ const (
 	CodeBillingUsageWindowInvalid ErrorCode = "billing_usage_window_invalid" // 422
 	CodeCursorInvalid             ErrorCode = "cursor_invalid"               // 422
 	CodeLimitInvalid              ErrorCode = "limit_invalid"                // 422
+	CodeTransactionFilterInvalid  ErrorCode = "transaction_filter_invalid"   // 422
 	CodeLeaseFilterInvalid        ErrorCode = "lease_filter_invalid"         // 422
 	CodeLeaseInvalid              ErrorCode = "lease_invalid"                // 422
 	CodeAmountInvalid             ErrorCode = "amount_invalid"               // 422
@@ -162,7 +163,7 @@ var Errors = []ErrorInfo{
 		What: "The cursor is not one that this server made for this list.",
 		Fix: []string{
 			"Pass `next_cursor` on as it was received, escaped once.",
-			"A cursor belongs to one organization, and that of a list of leases to its filters; leave it out to begin anew.",
+			"A cursor belongs to one organization, and to the order and the filters of its list; leave it out to begin anew.",
 		},
 	},
 	{
@@ -170,6 +171,14 @@ var Errors = []ErrorInfo{
 		What: "`limit` is not one whole number.",
 		Fix: []string{
 			"Send a number from 1 to 100, or leave `limit` out, which means 50.",
+		},
+	},
+	{
+		Code: CodeTransactionFilterInvalid, Type: "validation_failed", Status: 422,
+		What: "The order or a filter of the list of transactions cannot be read, or is given more than once, or `to` is not after `from`.",
+		Fix: []string{
+			"Send `order` as `asc` or `desc`, `after` as the UUID of an entry, and `source` as one of those of a transaction.",
+			"Send `from` and `to` as RFC 3339 timestamps such as `2026-06-01T00:00:00Z`, or as dates. `from` is included and `to` is not.",
 		},
 	},
 	{
@@ -268,20 +277,22 @@ func ErrorInfoOf(code ErrorCode) *ErrorInfo {
 		return &Errors[13]
 	case CodeLimitInvalid:
 		return &Errors[14]
-	case CodeLeaseFilterInvalid:
+	case CodeTransactionFilterInvalid:
 		return &Errors[15]
-	case CodeLeaseInvalid:
+	case CodeLeaseFilterInvalid:
 		return &Errors[16]
-	case CodeAmountInvalid:
+	case CodeLeaseInvalid:
 		return &Errors[17]
-	case CodeBodyInvalid:
+	case CodeAmountInvalid:
 		return &Errors[18]
-	case CodeRateLimited:
+	case CodeBodyInvalid:
 		return &Errors[19]
-	case CodeInternal:
+	case CodeRateLimited:
 		return &Errors[20]
-	case CodeUnavailable:
+	case CodeInternal:
 		return &Errors[21]
+	case CodeUnavailable:
+		return &Errors[22]
 	}
 	return nil
 }

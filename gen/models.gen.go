@@ -147,6 +147,51 @@ func (e ListBillingLeasesParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ListBillingTransactionsParamsOrder.
+const (
+	ListBillingTransactionsParamsOrderAsc  ListBillingTransactionsParamsOrder = "asc"
+	ListBillingTransactionsParamsOrderDesc ListBillingTransactionsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListBillingTransactionsParamsOrder enum.
+func (e ListBillingTransactionsParamsOrder) Valid() bool {
+	switch e {
+	case ListBillingTransactionsParamsOrderAsc:
+		return true
+	case ListBillingTransactionsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListBillingTransactionsParamsSource.
+const (
+	ListBillingTransactionsParamsSourceAdminGrant       ListBillingTransactionsParamsSource = "admin_grant"
+	ListBillingTransactionsParamsSourceCouponRedemption ListBillingTransactionsParamsSource = "coupon_redemption"
+	ListBillingTransactionsParamsSourceRefund           ListBillingTransactionsParamsSource = "refund"
+	ListBillingTransactionsParamsSourceStripeTopup      ListBillingTransactionsParamsSource = "stripe_topup"
+	ListBillingTransactionsParamsSourceVMLeaseDebit     ListBillingTransactionsParamsSource = "vm_lease_debit"
+)
+
+// Valid indicates whether the value is a known member of the ListBillingTransactionsParamsSource enum.
+func (e ListBillingTransactionsParamsSource) Valid() bool {
+	switch e {
+	case ListBillingTransactionsParamsSourceAdminGrant:
+		return true
+	case ListBillingTransactionsParamsSourceCouponRedemption:
+		return true
+	case ListBillingTransactionsParamsSourceRefund:
+		return true
+	case ListBillingTransactionsParamsSourceStripeTopup:
+		return true
+	case ListBillingTransactionsParamsSourceVMLeaseDebit:
+		return true
+	default:
+		return false
+	}
+}
+
 // BalanceResponse An organization's balance.
 type BalanceResponse struct {
 	// BalanceCents The sum of every ledger entry, in cents. Negative when more was debited than credited.
@@ -693,12 +738,35 @@ type ListBillingLeasesParamsState string
 
 // ListBillingTransactionsParams defines parameters for ListBillingTransactions.
 type ListBillingTransactionsParams struct {
+	// Order Whether the newest entry comes first, `desc`, or the oldest, `asc`. Left out, it is `desc`.
+	Order *ListBillingTransactionsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// After Only entries that come after the entry with this id: the newer ones oldest first, the older ones newest first.
+	// It may be any entry of the ledger, whether or not the filters select it.
+	After *openapi_types.UUID `form:"after,omitempty" json:"after,omitempty"`
+
+	// From Only entries that were created at this time or later. RFC 3339, or a date for midnight UTC.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only entries that were created before this time, which lies after `from`. RFC 3339, or a date for midnight UTC.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Source Only entries from this source.
+	Source *ListBillingTransactionsParamsSource `form:"source,omitempty" json:"source,omitempty"`
+
 	// Limit How many items a page holds, 1 to 100. An integer outside that range is moved to its nearer end.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Left out for the first page. Its contents are the server's own.
+	// Cursor The `next_cursor` of the page before, which had the same order and filters. Left out for the first page. Its
+	// contents are the server's own.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListBillingTransactionsParamsOrder defines parameters for ListBillingTransactions.
+type ListBillingTransactionsParamsOrder string
+
+// ListBillingTransactionsParamsSource defines parameters for ListBillingTransactions.
+type ListBillingTransactionsParamsSource string
 
 // GetBillingUsageParams defines parameters for GetBillingUsage.
 type GetBillingUsageParams struct {

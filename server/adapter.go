@@ -33,7 +33,11 @@ func (a *adapter) GetBillingHead(ctx context.Context, _ httpserver.GetBillingHea
 }
 
 func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.ListBillingTransactionsRequestObject) (httpserver.ListBillingTransactionsResponseObject, error) {
-	page, err := a.service.Transactions(ctx, orgOf(ctx), r.Params.Limit, r.Params.Cursor)
+	filter, err := fromAPITransactionFilter(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	page, err := a.service.Transactions(ctx, orgOf(ctx), filter, r.Params.Limit, r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}

@@ -230,6 +230,10 @@ func TestErrors(t *testing.T) {
 
 		{"no window", request{path: "/billing/usage/acme", token: read}, 422, "validation_failed", "billing_usage_window_invalid", "from"},
 		{"foreign cursor", request{path: "/billing/transactions/acme?cursor=abc", token: read}, 422, "validation_failed", "cursor_invalid", "cursor"},
+		{"unknown order", request{path: "/billing/transactions/acme?order=neither", token: read}, 422, "validation_failed", "transaction_filter_invalid", "order: must be asc or desc"},
+		{"unreadable from", request{path: "/billing/transactions/acme?from=june", token: read}, 422, "validation_failed", "transaction_filter_invalid", "from"},
+		{"to before from", request{path: "/billing/transactions/acme?from=2026-06-02&to=2026-06-01", token: read}, 422, "validation_failed", "transaction_filter_invalid", "to must lie after from"},
+		{"after an unknown entry", request{path: "/billing/transactions/acme?after=01994f0b-7c1e-7d6f-9a53-3f6f1c2b8a10", token: read}, 404, "not_found", "transaction_not_found", ""},
 		{"unknown state", request{path: "/billing/leases/acme?state=lost", token: read}, 422, "validation_failed", "lease_filter_invalid", "state: must be running or billed"},
 		{"no id of a lease", request{path: "/billing/leases/acme?lease_id=1", token: read}, 422, "validation_failed", "lease_filter_invalid", "lease_id"},
 		{"two states", request{path: "/billing/leases/acme?state=running&state=billed", token: read}, 422, "validation_failed", "lease_filter_invalid", "more than once"},

@@ -152,6 +152,16 @@ func fromAPITime(t *time.Time) *billing.Time {
 	return new(billing.TimeOf(*t))
 }
 
+func fromAPITransactionFilter(p gen.ListBillingTransactionsParams) (filter billing.EntryFilter, err error) {
+	filter.From, filter.To, err = billing.ParseEntryTimes(p.From, p.To)
+	filter.After = (*billing.ID)(p.After)
+	filter.OldestFirst = p.Order != nil && *p.Order == gen.ListBillingTransactionsParamsOrderAsc
+	if p.Source != nil {
+		filter.Source = billing.Source(*p.Source)
+	}
+	return filter, err
+}
+
 func fromAPILeaseFilter(p gen.ListBillingLeasesParams) billing.LeaseFilter {
 	filter := billing.LeaseFilter{LeaseID: (*billing.ID)(p.LeaseID), JobID: (*billing.ID)(p.JobID)}
 	if p.State != nil {

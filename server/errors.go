@@ -26,6 +26,7 @@ var kinds = []struct {
 	{billing.ErrEntryNotFound, gen.CodeTransactionNotFound},
 	{billing.ErrWindowInvalid, gen.CodeBillingUsageWindowInvalid},
 	{billing.ErrCursorInvalid, gen.CodeCursorInvalid},
+	{billing.ErrEntryFilterInvalid, gen.CodeTransactionFilterInvalid},
 	{billing.ErrLeaseInvalid, gen.CodeLeaseInvalid},
 	{billing.ErrAmountInvalid, gen.CodeAmountInvalid},
 	{billing.ErrInvalid, gen.CodeBodyInvalid},

@@ -114,6 +114,16 @@ func (s tracedStore) Entries(ctx context.Context, org billing.ID, before int64, 
 	return observed(ctx, s, "Entries", func(ctx context.Context) ([]billing.Entry, error) { return s.Store.Entries(ctx, org, before, limit) })
 }
 
+func (s tracedStore) WalkEntries(ctx context.Context, org billing.ID, walk billing.EntryWalk, limit int) ([]billing.Entry, error) {
+	return observed(ctx, s, "WalkEntries", func(ctx context.Context) ([]billing.Entry, error) {
+		return s.Store.WalkEntries(ctx, org, walk, limit)
+	})
+}
+
+func (s tracedStore) SeqAt(ctx context.Context, org billing.ID, at billing.Time) (int64, error) {
+	return observed(ctx, s, "SeqAt", func(ctx context.Context) (int64, error) { return s.Store.SeqAt(ctx, org, at) })
+}
+
 func (s tracedStore) Entry(ctx context.Context, org, id billing.ID) (billing.Entry, *billing.Lease, error) {
 	ctx, span := s.start(ctx, "Entry")
 	entry, lease, err := s.Store.Entry(ctx, org, id)

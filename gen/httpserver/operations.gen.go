@@ -19,10 +19,15 @@ var Operations = map[string]*wire.Operation{
 		ID: "listBillingTransactions", Method: "GET", Path: "/api/v0/billing/transactions/{org}", Role: "read",
 		InOrganization: true,
 		Parameters: []wire.Parameter{
+			{Name: "order", Code: "transaction_filter_invalid", String: &wire.String{MinLength: 0, MaxLength: math.MaxInt, Values: []string{"asc", "desc"}}},
+			{Name: "after", Code: "transaction_filter_invalid", UUID: true},
+			{Name: "from", Code: "transaction_filter_invalid"},
+			{Name: "to", Code: "transaction_filter_invalid"},
+			{Name: "source", Code: "transaction_filter_invalid", String: &wire.String{MinLength: 0, MaxLength: math.MaxInt, Values: []string{"stripe_topup", "coupon_redemption", "admin_grant", "vm_lease_debit", "refund"}}},
 			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
 			{Name: "cursor", Code: "cursor_invalid"},
 		},
-		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "limit_invalid", "cursor_invalid", "rate_limited", "internal", "unavailable"},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "transaction_not_found", "transaction_filter_invalid", "limit_invalid", "cursor_invalid", "rate_limited", "internal", "unavailable"},
 	},
 	"getBillingTransaction": {
 		ID: "getBillingTransaction", Method: "GET", Path: "/api/v0/billing/transactions/{org}/{id}", Role: "read",

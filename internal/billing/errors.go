@@ -15,6 +15,7 @@ var (
 	ErrExists               = errors.New("already exists")
 	ErrWindowInvalid        = errors.New("window invalid")
 	ErrCursorInvalid        = errors.New("cursor invalid")
+	ErrEntryFilterInvalid   = errors.New("entry filter invalid")
 	ErrLeaseInvalid         = errors.New("lease invalid")
 	ErrAmountInvalid        = errors.New("amount invalid")
 	ErrInvalid              = errors.New("invalid")

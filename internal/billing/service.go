@@ -3,7 +3,6 @@ package billing
 
 import (
 	"context"
-	"encoding/binary"
 	"iter"
 	"math"
 	"time"
@@ -83,38 +82,6 @@ func (s *Service) Authenticate(ctx context.Context, hash TokenHash, slug string)
 type Page[T any] struct {
 	Items []T
 	Next  *string
-}
-
-const entryList = "entries"
-
-// Transactions returns a page of the ledger, newest first. It fails with ErrCursorInvalid.
-func (s *Service) Transactions(ctx context.Context, org ID, limit *int64, cursor *string) (Page[Entry], error) {
-	before := int64(math.MaxInt64)
-	if cursor != nil {
-		place, err := decodeCursor(entryList, org[:], *cursor)
-		if err != nil {
-			return Page[Entry]{}, err
-		}
-		// There is no page after the oldest entry, so no valid cursor names it.
-		if len(place) != 8 {
-			return Page[Entry]{}, errCursor
-		}
-		if before = int64(binary.BigEndian.Uint64(place)); before < 2 {
-			return Page[Entry]{}, errCursor
-		}
-	}
-	size := clamp(limit, ListBillingTransactionsLimitClampMinimum, ListBillingTransactionsLimitClampMaximum, ListBillingTransactionsLimitDefault)
-	entries, err := s.ledger.Entries(ctx, org, before, size)
-	if err != nil {
-		return Page[Entry]{}, err
-	}
-	page := Page[Entry]{Items: entries}
-	// Seq has no gaps, so the entry that is numbered 1 is the oldest.
-	if n := len(entries); n > 0 && entries[n-1].Seq > 1 {
-		next := encodeCursor(entryList, org[:], binary.BigEndian.AppendUint64(nil, uint64(entries[n-1].Seq)))
-		page.Next = &next
-	}
-	return page, nil
 }
 
 const organizationList = "organizations"

@@ -86,7 +86,7 @@ func TestTransactionsPages(t *testing.T) {
 		{"the largest", acme, new(int64(100)), countdown(120, 21), true},
 		{"too many", acme, new(int64(1<<63 - 1)), countdown(120, 21), true},
 	} {
-		page, err := s.Transactions(t.Context(), c.org, c.size, nil)
+		page, err := s.Transactions(t.Context(), c.org, billing.EntryFilter{}, c.size, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestTransactionsWalk(t *testing.T) {
 		var walked []int64
 		var cursor *string
 		for {
-			page, err := s.Transactions(t.Context(), acme, &size, cursor)
+			page, err := s.Transactions(t.Context(), acme, billing.EntryFilter{}, &size, cursor)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +142,7 @@ func TestForgedCursors(t *testing.T) {
 	entriesAt := func(seq int64) string {
 		return billing.EncodeCursor("entries", acme[:], binary.BigEndian.AppendUint64(nil, uint64(seq)))
 	}
-	page, err := s.Transactions(t.Context(), acme, new(int64(2)), nil)
+	page, err := s.Transactions(t.Context(), acme, billing.EntryFilter{}, new(int64(2)), nil)
 	if err != nil || *page.Next != entriesAt(4) {
 		t.Fatalf("the cursor is made in another way, so this tests nothing: %v", err)
 	}
@@ -162,11 +162,11 @@ func TestForgedCursors(t *testing.T) {
 		"the least number":         entriesAt(-1 << 63),
 		"a place without a digest": base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, 4)),
 	} {
-		if page, err := s.Transactions(t.Context(), acme, nil, &cursor); !errors.Is(err, billing.ErrCursorInvalid) {
+		if page, err := s.Transactions(t.Context(), acme, billing.EntryFilter{}, nil, &cursor); !errors.Is(err, billing.ErrCursorInvalid) {
 			t.Errorf("a cursor that is %s gives %d entries, %v", name, len(page.Items), err)
 		}
 	}
-	if page, err := s.Transactions(t.Context(), acme, nil, new(entriesAt(1<<63-1))); err != nil || len(page.Items) != 5 {
+	if page, err := s.Transactions(t.Context(), acme, billing.EntryFilter{}, nil, new(entriesAt(1<<63-1))); err != nil || len(page.Items) != 5 {
 		t.Errorf("a cursor after all entries gives %d entries, %v", len(page.Items), err)
 	}
 

@@ -43,6 +43,11 @@ type Ledger interface {
 	Head(ctx context.Context, org ID) (Head, error)
 	// Entries lists at most limit entries with a Seq below before, newest first.
 	Entries(ctx context.Context, org ID, before int64, limit int) ([]Entry, error)
+	// WalkEntries lists at most limit entries that come after a place in the ledger and are from the walk's source: by ascending Seq if
+	// the oldest come first, by descending Seq otherwise.
+	WalkEntries(ctx context.Context, org ID, walk EntryWalk, limit int) ([]Entry, error)
+	// SeqAt returns the Seq of the first entry that was created at the time or later, and the next Seq of the ledger if there is none.
+	SeqAt(ctx context.Context, org ID, at Time) (int64, error)
 	// Entry returns the entry with the id, and the lease that it bills, nil if it names no lease. It fails with ErrEntryNotFound if the
 	// organization's ledger has no such entry.
 	Entry(ctx context.Context, org, id ID) (Entry, *Lease, error)

@@ -329,6 +329,20 @@ func query(r *http.Request, change func(q map[string][]string)) {
 	r.URL.RawQuery = q.Encode()
 }
 
+// withoutParameter removes a parameter of requests.
+func withoutParameter(name string) func(*http.Request) {
+	return func(r *http.Request) { query(r, func(q map[string][]string) { delete(q, name) }) }
+}
+
+// onTransactions changes requests for lists of entries.
+func onTransactions(change func(*http.Request)) func(*http.Request) {
+	return func(r *http.Request) {
+		if is(r, "/transactions/acme") {
+			change(r)
+		}
+	}
+}
+
 func later(q map[string][]string, name string, by time.Duration) {
 	if len(q[name]) == 0 {
 		return
@@ -580,6 +594,34 @@ var faults = []fault{
 			a.edit(func(body map[string]any) { body["next_cursor"] = nil })
 		}
 	})},
+	{rule: "ledger.ascending", name: "the order is ignored", ask: withoutParameter("order")},
+	{rule: "ledger.ascending", name: "the second page begins anew", ask: func(r *http.Request) {
+		query(r, func(q map[string][]string) {
+			if len(q["order"]) > 0 {
+				delete(q, "cursor")
+			}
+		})
+	}},
+	{rule: "ledger.after", name: "ignored", ask: withoutParameter("after")},
+	{rule: "ledger.after", name: "an unknown entry begins anew", ask: func(r *http.Request) {
+		query(r, func(q map[string][]string) {
+			if len(q["after"]) > 0 && strings.HasPrefix(q["after"][0], "ffff") {
+				delete(q, "after")
+			}
+		})
+	}},
+	{rule: "ledger.times", name: "from is ignored", ask: onTransactions(withoutParameter("from"))},
+	{rule: "ledger.times", name: "to is included", ask: onTransactions(func(r *http.Request) {
+		query(r, func(q map[string][]string) { later(q, "to", time.Microsecond) })
+	})},
+	{rule: "ledger.source", name: "ignored", ask: withoutParameter("source")},
+	{rule: "ledger.filters-invalid", name: "an unknown order is taken", ask: func(r *http.Request) {
+		query(r, func(q map[string][]string) {
+			if len(q["order"]) > 0 && q["order"][0] == "newest" {
+				delete(q, "order")
+			}
+		})
+	}},
 	{rule: "ledger.balance", name: "a cent too much", answer: on("/billing/balance/acme", func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { bump(body, "balance_cents", 1) })
 	})},

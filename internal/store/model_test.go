@@ -1191,7 +1191,7 @@ func (d *duel) step(w *walk) bool {
 	if limit != nil {
 		size = min(max(int(*limit), 1), 100)
 	}
-	page, err := d.service().Transactions(d.ctx(), w.org.ID, limit, w.next)
+	page, err := d.service().Transactions(d.ctx(), w.org.ID, billing.EntryFilter{}, limit, w.next)
 	d.ended("a page of the ledger", err, nil)
 	n := min(size, len(w.left))
 	d.equal("the page", append([]billing.Entry{}, w.left[:n]...), page.Items)
@@ -1211,7 +1211,7 @@ func (d *duel) wrongCursor() {
 			cursor += "A"
 		}
 	}
-	_, err := d.service().Transactions(d.ctx(), org.ID, nil, &cursor)
+	_, err := d.service().Transactions(d.ctx(), org.ID, billing.EntryFilter{}, nil, &cursor)
 	d.ended("a wrong cursor", err, verdict{billing.ErrCursorInvalid})
 	hash := d.hash()
 	_, err = d.service().VisibleOrganizations(d.ctx(), hash, nil, &cursor)

@@ -234,7 +234,7 @@ func answers(t *testing.T, s *Store) []byte {
 		storetest.Must(t, err)
 		var pages []any
 		for cursor := (*string)(nil); ; {
-			page, err := service.Transactions(ctx, org.ID, new(int64(2)), cursor)
+			page, err := service.Transactions(ctx, org.ID, billing.EntryFilter{}, new(int64(2)), cursor)
 			storetest.Must(t, err)
 			pages = append(pages, page)
 			if cursor = page.Next; cursor == nil {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +18,7 @@ var readTests = []test{
 	{"EntriesWhileAppending", testEntriesWhileAppending},
 	{"EntryByID", testEntryByID},
 	{"RecordedLeases", testRecordedLeases},
+	{"EntriesByFilter", testEntriesByFilter},
 	{"Usage", testUsage},
 	{"Breakdown", testBreakdown},
 	{"BreakdownOrder", testBreakdownOrder},
@@ -118,6 +120,93 @@ func testEntryByID(s *suite) {
 	s.must(err)
 	if detail.Lease != nil || detail.Cost != nil || detail.Entry.ID != credit.ID {
 		s.Errorf("the credit is %+v", detail)
+	}
+}
+
+// Entries are listed as a naive filter of the whole ledger gives, in either order and in pages of any size.
+func testEntriesByFilter(s *suite) {
+	acme, globex := s.organization("acme"), s.organization("globex")
+	// Three entries of each time, so that a time is neither the first nor the last of its entries.
+	sources := []billing.Source{
+		billing.SourceStripeTopup, billing.SourceCouponRedemption, billing.SourceAdminGrant, billing.SourceRefund, billing.SourceVMLeaseDebit,
+		billing.SourceVMLeaseDebit, billing.SourceVMLeaseDebit,
+	}
+	var imported []billing.Operation
+	for i := range 60 {
+		e := billing.Entry{
+			ID: billing.NewID(), AmountCents: 1, Source: sources[i*i%len(sources)], CreatedAt: someDay + billing.Time(i/3)*billing.Second,
+		}
+		if e.Source == billing.SourceVMLeaseDebit {
+			e.AmountCents = 0
+		}
+		imported = append(imported, &billing.ImportEntry{Entry: e})
+	}
+	s.write(acme, imported...)
+	foreign := s.credit(globex, 1, "key")
+	ledger := s.ledger(acme)
+	var times []*billing.Time
+	for _, i := range []int{0, 2, 20, 59} {
+		at := ledger[i].CreatedAt
+		times = append(times, new(at-1), &at, new(at+1))
+	}
+	for i, at := range append(times, new(billing.Time(0)), &endOfTime) {
+		seq, err := s.store.SeqAt(s.Context(), acme.ID, *at)
+		s.must(err)
+		want := int64(1)
+		for want <= int64(len(ledger)) && ledger[want-1].CreatedAt < *at {
+			want++
+		}
+		s.same(fmt.Sprint("the entry at time ", i), want, seq)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range 60 {
+		filter := billing.EntryFilter{OldestFirst: i%2 == 0}
+		if r.IntN(2) == 0 {
+			filter.Source = sources[r.IntN(len(sources))]
+		}
+		if r.IntN(2) == 0 {
+			filter.From = times[r.IntN(len(times))]
+		}
+		if r.IntN(2) == 0 {
+			filter.To = times[r.IntN(len(times))]
+		}
+		if r.IntN(3) == 0 {
+			filter.After = &ledger[r.IntN(len(ledger))].ID
+		}
+		var want []billing.Entry
+		reached := filter.After == nil
+		listed := slices.Clone(ledger)
+		if !filter.OldestFirst {
+			slices.Reverse(listed)
+		}
+		for _, e := range listed {
+			if reached && (filter.Source == "" || filter.Source == e.Source) && (filter.From == nil || e.CreatedAt >= *filter.From) &&
+				(filter.To == nil || e.CreatedAt < *filter.To) {
+				want = append(want, e)
+			}
+			reached = reached || e.ID == *filter.After
+		}
+		var got []billing.Entry
+		limit := int64(1 + r.IntN(9))
+		for cursor, more := (*string)(nil), true; more; more = cursor != nil {
+			page, err := s.service.Transactions(s.Context(), acme.ID, filter, &limit, cursor)
+			s.must(err)
+			if n := int64(len(page.Items)); n > limit || n < limit && page.Next != nil {
+				s.Fatalf("a page of %d entries; the limit is %d", n, limit)
+			}
+			got, cursor = append(got, page.Items...), page.Next
+		}
+		s.same(fmt.Sprintf("the entries of %+v", filter), want, got)
+	}
+	_, err := s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{After: &foreign.ID}, nil, nil)
+	s.wantError("an entry of another ledger", err, billing.ErrEntryNotFound)
+	page, err := s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{}, new(int64(1)), nil)
+	s.must(err)
+	for _, other := range []billing.EntryFilter{
+		{OldestFirst: true}, {Source: billing.SourceRefund}, {From: &someDay}, {To: &endOfTime}, {After: &ledger[5].ID},
+	} {
+		_, err = s.service.Transactions(s.Context(), acme.ID, other, nil, page.Next)
+		s.wantError("a cursor of another filter", err, billing.ErrCursorInvalid)
 	}
 }
 

@@ -1,0 +1,154 @@
+package billing
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+)
+
+// EntryFilter selects entries of a ledger, and says in which order they are listed. The zero value selects all, newest first.
+type EntryFilter struct {
+	OldestFirst bool
+	After       *ID    // only entries that come after this one in the order
+	From        *Time  // only entries that were created at this time or later
+	To          *Time  // only entries that were created before this time
+	Source      Source // only entries from this source
+}
+
+// EntryWalk is a place in the list of entries of a ledger from which they are read on.
+type EntryWalk struct {
+	OldestFirst bool
+	Past        int64  // the Seq of the entry before the first one that is read
+	Source      Source // only entries from this source; empty for all
+}
+
+// ParseEntryTimes reads the two ends of the time in which entries were created; nil is no bound. It fails with ErrEntryFilterInvalid.
+func ParseEntryTimes(from, to *string) (parsedFrom, parsedTo *Time, err error) {
+	parse := func(name string, text *string) *Time {
+		if text == nil || err != nil {
+			return nil
+		}
+		t, invalid := ParseTime(*text)
+		if invalid != nil {
+			err = Faultf(ErrEntryFilterInvalid, "%s %w", name, invalid)
+		}
+		return &t
+	}
+	parsedFrom, parsedTo = parse("from", from), parse("to", to)
+	if err == nil && parsedFrom != nil && parsedTo != nil && *parsedTo <= *parsedFrom {
+		err = Faultf(ErrEntryFilterInvalid, "to must lie after from")
+	}
+	return parsedFrom, parsedTo, err
+}
+
+const entryList = "entries"
+
+// Transactions returns a page of the entries that the filter selects. It fails with ErrCursorInvalid, and with ErrEntryNotFound if the
+// ledger does not have the entry that the filter names.
+func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, limit *int64, cursor *string) (Page[Entry], error) {
+	walk := EntryWalk{OldestFirst: filter.OldestFirst, Source: filter.Source}
+	scope := filter.scope(org)
+	var err error
+	if cursor != nil {
+		walk.Past, err = filter.place(scope, *cursor)
+	} else {
+		walk.Past, err = s.firstEntries(ctx, org, filter)
+	}
+	if err != nil {
+		return Page[Entry]{}, err
+	}
+	size := clamp(limit, ListBillingTransactionsLimitClampMinimum, ListBillingTransactionsLimitClampMaximum, ListBillingTransactionsLimitDefault)
+	entries, err := s.ledger.WalkEntries(ctx, org, walk, size+1)
+	if err != nil {
+		return Page[Entry]{}, err
+	}
+	// Times ascend with the numbers, so that the first entry outside the filter's times ends the list.
+	for i := range entries {
+		if filter.isPassed(entries[i].CreatedAt) {
+			entries = entries[:i]
+			break
+		}
+	}
+	page := Page[Entry]{Items: entries}
+	if len(entries) > size {
+		page.Items = entries[:size]
+		next := encodeCursor(entryList, scope, binary.BigEndian.AppendUint64(nil, uint64(entries[size-1].Seq)))
+		page.Next = &next
+	}
+	return page, nil
+}
+
+// place returns the number of the entry after which the page of a cursor begins.
+func (f EntryFilter) place(scope []byte, cursor string) (int64, error) {
+	place, err := decodeCursor(entryList, scope, cursor)
+	if err != nil {
+		return 0, err
+	}
+	if len(place) != 8 {
+		return 0, errCursor
+	}
+	seq := int64(binary.BigEndian.Uint64(place))
+	// Newest first there is no page after the oldest entry, so no valid cursor names it.
+	if seq < 1 || seq < 2 && !f.OldestFirst {
+		return 0, errCursor
+	}
+	return seq, nil
+}
+
+// firstEntries returns the number of the entry after which the first page of the filter begins.
+func (s *Service) firstEntries(ctx context.Context, org ID, filter EntryFilter) (past int64, err error) {
+	if filter.OldestFirst && filter.From != nil {
+		if past, err = s.ledger.SeqAt(ctx, org, *filter.From); err != nil {
+			return 0, err
+		}
+		past--
+	}
+	if !filter.OldestFirst {
+		past = math.MaxInt64
+		if filter.To != nil {
+			if past, err = s.ledger.SeqAt(ctx, org, *filter.To); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if filter.After == nil {
+		return past, nil
+	}
+	entry, _, err := s.ledger.Entry(ctx, org, *filter.After)
+	if err != nil {
+		return 0, err
+	}
+	if filter.OldestFirst {
+		return max(past, entry.Seq), nil
+	}
+	return min(past, entry.Seq), nil
+}
+
+// isPassed reports whether an entry of this time, and with it all that follow, is outside the filter's times.
+func (f EntryFilter) isPassed(createdAt Time) bool {
+	if f.OldestFirst {
+		return f.To != nil && createdAt >= *f.To
+	}
+	return f.From != nil && createdAt < *f.From
+}
+
+// scope binds a cursor to the organization and to the filter. That of all entries, newest first, is the organization alone.
+func (f EntryFilter) scope(org ID) []byte {
+	if f == (EntryFilter{}) {
+		return org[:]
+	}
+	scope := append(org[:], 0)
+	if f.OldestFirst {
+		scope[len(scope)-1] = 1
+	}
+	if f.After != nil {
+		scope = append(append(scope, 'a'), f.After[:]...)
+	}
+	if f.From != nil {
+		scope = binary.BigEndian.AppendUint64(append(scope, 'f'), uint64(*f.From))
+	}
+	if f.To != nil {
+		scope = binary.BigEndian.AppendUint64(append(scope, 't'), uint64(*f.To))
+	}
+	return append(scope, f.Source...)
+}
