@@ -37,9 +37,10 @@ func (c *Client) openBreakdown(ctx context.Context, org string, window Window, o
 		return nil, fmt.Errorf("harmont-billing: %w", err)
 	}
 	var s *stream
-	err = c.retry(ctx, req, func() error {
-		s, err = c.openStream(ctx, req)
-		return err
+	err = c.retry(ctx, req, func() (*attempt, error) {
+		var a *attempt
+		s, a, err = c.openStream(ctx, req)
+		return a, err
 	})
 	return s, err
 }
@@ -58,7 +59,7 @@ type stream struct {
 }
 
 // openStream makes one attempt, and bounds the wait for the answer.
-func (c *Client) openStream(ctx context.Context, req *http.Request) (*stream, error) {
+func (c *Client) openStream(ctx context.Context, req *http.Request) (*stream, *attempt, error) {
 	s := &stream{timeout: c.timeout, limit: c.maxResponseBytes}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	if s.timeout > 0 {
@@ -70,11 +71,12 @@ func (c *Client) openStream(ctx context.Context, req *http.Request) (*stream, er
 			err = fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
 		}
 		s.cancel(nil)
-		return nil, err
+		return nil, s.attempt, err
 	}
 	s.stopTimer()
+	c.storeResponse(s.resp, nil)
 	s.decoder = json.NewDecoder(s)
-	return s, nil
+	return s, s.attempt, nil
 }
 
 func (s *stream) close() {

@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	defaultUserAgent        = "harmont-billing-go"
 	defaultTimeout          = 30 * time.Second
 	defaultMaxRetries       = 2
 	defaultMaxResponseBytes = 64 << 20
@@ -35,7 +34,11 @@ type Client struct {
 	maxRetries       int
 	maxResponseBytes int64
 	logger           *slog.Logger // nil for none
-	middleware       []Middleware // the outermost first
+	outage           *outage
+	headers          []func(http.Header)  // each sets a header; functions, since any print of the Client would show values
+	response         func(*http.Response) // receives the answer of a call; nil for none
+	anyContent       bool                 // whether an answer may have another type than JSON
+	middleware       []Middleware         // the outermost first
 }
 
 // New makes a client of the server at baseURL, its root: an absolute http or https URL without user, query or fragment,
@@ -58,6 +61,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		timeout:          defaultTimeout,
 		maxRetries:       defaultMaxRetries,
 		maxResponseBytes: defaultMaxResponseBytes,
+		outage:           new(outage),
 	}
 	c, err = c.withOptions(append([]Option{WithHTTPClient(http.DefaultClient)}, opts...))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -28,9 +27,11 @@ type Error struct {
 	Code      Code      // the exact failure
 	Message   string    // a sentence for people, which may change at any time; of a foreign answer, the first bytes of its body
 	DocURL    string    // a page about the code
-	RequestID string    // names the request in the server's log; empty where the answer had no x-request-id
+	RequestID string    // names the request in the server's log; the one that the client has sent where the answer had none
 	// RetryAfter is how long the server asks to wait before the request is sent again; 0 where it does not say.
 	RetryAfter time.Duration
+	// RateLimit is how many requests the server takes; nil where it does not say.
+	RateLimit *RateLimit
 }
 
 // Error gives the status, code, message and request id.
@@ -67,11 +68,9 @@ const (
 	maxExcerptBytes = 512      // shown of one that is not the API's
 )
 
-// statusError makes the error of an answer outside 2xx.
-func (a *attempt) statusError() *Error {
-	// An error while reading changes nothing: the status is known, and the error shows the part that was read.
-	body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
-	e := &Error{Status: a.resp.StatusCode, RequestID: a.redact(a.resp.Header.Get("X-Request-Id")), RetryAfter: retryAfter(a.resp.Header)}
+// statusError makes the error of an answer outside 2xx, of whose body the first bytes are known.
+func (a *attempt) statusError(body []byte) *Error {
+	e := &Error{Status: a.resp.StatusCode, RequestID: a.answeredID(), RetryAfter: retryAfter(a.resp.Header), RateLimit: RateLimitOf(a.resp.Header)}
 
 	var envelope errorEnvelope
 	if err := json.Unmarshal(body, &envelope); err == nil && envelope.Error.Code != "" {

@@ -2,12 +2,14 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +31,8 @@ func startBilling() (c *client.Client, stop func()) {
 			} else if org := r.PathValue("org"); org != "" && org != "acme" {
 				status = http.StatusNotFound
 				body = contractErrors[status]
+			} else if r.URL.Query().Get("order") == "asc" {
+				body = oldestFirst(body, r.URL.Query().Get("after"))
 			}
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -41,6 +45,23 @@ func startBilling() (c *client.Client, stop func()) {
 		log.Fatal(err)
 	}
 	return c, srv.Close
+}
+
+// oldestFirst turns a page of transactions around and leaves out those up to the one with the id after.
+func oldestFirst(body, after string) string {
+	var list client.TransactionList
+	if err := json.Unmarshal([]byte(body), &list); err != nil {
+		log.Fatal(err)
+	}
+	slices.Reverse(list.Data)
+	if i := slices.IndexFunc(list.Data, func(tx client.Transaction) bool { return tx.ID.String() == after }); i >= 0 {
+		list.Data = list.Data[i+1:]
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return string(text)
 }
 
 var (

@@ -10,11 +10,14 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/harmont-dev/harmont-billing/client"
 )
@@ -513,7 +516,17 @@ func (s *requestRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // The exact bytes of requests.
+// setRequestID checks the request's id, a random one, and replaces it.
+func (s *requestRecorder) setRequestID(t *testing.T) {
+	t.Helper()
+	if _, err := uuid.Parse(s.header.Get("X-Request-Id")); err != nil {
+		t.Error(err)
+	}
+	s.header.Set("X-Request-Id", "set")
+}
+
 func TestRequests(t *testing.T) {
+	userAgent := "harmont-billing-go/" + client.Version + " (" + runtime.Version() + "; " + runtime.GOOS + "/" + runtime.GOARCH + ")"
 	berlin := time.FixedZone("", 2*60*60)
 	window := client.Window{From: time.Date(2026, 6, 1, 1, 2, 3, 999_999_999, berlin), To: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
 	const sent = "from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z"
@@ -620,7 +633,7 @@ func TestRequests(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", transport.line, test.want)
 			}
 			want := http.Header{
-				"Accept": {"application/json"}, "Authorization": {"Bearer " + testToken}, "User-Agent": {"harmont-billing-go"},
+				"Accept": {"application/json"}, "Authorization": {"Bearer " + testToken}, "User-Agent": {userAgent}, "X-Request-Id": {"set"},
 			}
 			if test.body != "" {
 				want.Set("Content-Type", "application/json")
@@ -628,6 +641,7 @@ func TestRequests(t *testing.T) {
 			if test.name == "credit" {
 				want.Set("Idempotency-Key", "invoice 42, again")
 			}
+			transport.setRequestID(t)
 			if !reflect.DeepEqual(transport.header, want) {
 				t.Errorf("got  %v\nwant %v", transport.header, want)
 			}
@@ -641,7 +655,8 @@ func TestRequests(t *testing.T) {
 		var transport requestRecorder
 		c := newClient(t, "https://billing.example.com", client.WithUserAgent("scheduler/1.2 (linux)"), client.WithHTTPClient(&http.Client{Transport: &transport}))
 		c.GetBillingBalance(t.Context(), "acme")
-		if want := (http.Header{"Accept": {"application/json"}, "User-Agent": {"scheduler/1.2 (linux)"}}); !reflect.DeepEqual(transport.header, want) {
+		transport.setRequestID(t)
+		if want := (http.Header{"Accept": {"application/json"}, "User-Agent": {"scheduler/1.2 (linux)"}, "X-Request-Id": {"set"}}); !reflect.DeepEqual(transport.header, want) {
 			t.Errorf("got %v", transport.header)
 		}
 	})

@@ -4,32 +4,21 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
+	"time"
 )
 
 // maxPageItems is the largest number of items that the server returns on a page.
 const maxPageItems = 100
 
-// entryNotFound is the error of [Client.TransactionsSince] for an entry that the ledger does not have. The walk
-// detects it, so there is no answer of the server to wrap.
-type entryNotFound struct{ id UUID }
-
-func (e entryNotFound) Error() string {
-	return "harmont-billing: no such transaction in this ledger: " + e.id.String()
-}
-
-// Is reports whether target is ErrTransactionNotFound.
-func (e entryNotFound) Is(target error) bool { return target == ErrTransactionNotFound }
-
 // Transactions walks an organization's whole ledger, newest entry first: every entry that existed when the walk began,
 // exactly once. It reads pages of 100 entries and holds one page in memory. After an error it ends.
 func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) iter.Seq2[Transaction, error] {
-	return items(c.transactionPages(ctx, org, opts))
+	return c.FilterTransactions(ctx, org, TransactionFilter{}, opts...)
 }
 
 // TransactionsSince yields the entries that are newer than the entry with the id after, oldest first. A program that stores the id of each
 // entry after it has processed it can continue from this id, also after a crash. The zero UUID is before the first entry. Entries that
-// are appended after the walk has begun are left to the next walk.
+// are appended during the walk follow.
 //
 //	for tx, err := range c.TransactionsSince(ctx, "acme", last) {
 //		if err != nil {
@@ -39,77 +28,55 @@ func (c *Client) Transactions(ctx context.Context, org string, opts ...Option) i
 //		last = tx.ID
 //	}
 //
-// Up to 100 new entries take one request. If there are more, each page is read twice: first from the newest entry back to the one with the
-// id, then in the other direction. Memory holds two pages, and a cursor for each other page. The walk ends after an error, which wraps
-// [ErrTransactionNotFound] if the ledger has no entry with the id.
+// It reads pages of 100 entries and holds one page in memory. The walk ends after an error, which is [ErrTransactionNotFound] if the
+// ledger has no entry with the id.
 func (c *Client) TransactionsSince(ctx context.Context, org string, after UUID, opts ...Option) iter.Seq2[Transaction, error] {
+	return c.FilterTransactions(ctx, org, TransactionFilter{OldestFirst: true, After: after}, opts...)
+}
+
+// FilterTransactions walks the entries that the filter selects, in its order. It reads pages as [Client.Transactions] does. To continue a
+// walk that has ended, also after a crash, set After to the id of the last entry that was processed.
+func (c *Client) FilterTransactions(ctx context.Context, org string, filter TransactionFilter, opts ...Option) iter.Seq2[Transaction, error] {
+	walk := items(pages(func(page ListOptions) ([]Transaction, *string, error) {
+		list, err := c.FilterTransactionsPage(ctx, org, filter, page, opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Data, list.NextCursor, nil
+	}))
 	return func(yield func(Transaction, error) bool) {
-		fail := func(err error) { yield(Transaction{}, err) }
-		// The first page is kept, because entries that are appended would change it. A page with a cursor stays the same.
-		type passedPage struct {
-			cursor string
-			newest UUID
-		}
-		var passed []passedPage // the pages between the first and the last
-		var first, last []Transaction
-		reached := after == UUID{}
-		for page, err := range c.transactionPages(ctx, org, opts) {
+		var last *Transaction
+		for tx, err := range walk {
+			if err == nil {
+				err = filter.check(last, &tx)
+			}
 			if err != nil {
-				fail(err)
+				yield(Transaction{}, err)
 				return
 			}
-			newer := page.items
-			if i := slices.IndexFunc(newer, func(tx Transaction) bool { return tx.ID == after }); i >= 0 {
-				newer, reached = newer[:i], true
-			}
-			if page.cursor == "" {
-				first = newer
-			} else {
-				last = newer
-				passed = append(passed, passedPage{page.cursor, newestOf(page.items)})
-			}
-			if reached && after != (UUID{}) {
-				break
-			}
-		}
-		if !reached {
-			fail(entryNotFound{after})
-			return
-		}
-		for i, p := range slices.Backward(passed) {
-			if i < len(passed)-1 {
-				page, err := c.ListBillingTransactions(ctx, org, ListOptions{Limit: maxPageItems, Cursor: p.cursor}, opts...)
-				if err == nil && newestOf(page.Data) != p.newest {
-					err = fmt.Errorf("harmont-billing: %w: the page of the cursor %q has changed", ErrInvalidResponse, p.cursor)
-				}
-				if err != nil {
-					fail(err)
-					return
-				}
-				last = page.Data
-			}
-			if !yieldBackward(last, yield) {
+			if !yield(tx, nil) {
 				return
 			}
+			last = &tx
 		}
-		yieldBackward(first, yield)
 	}
 }
 
-func newestOf(page []Transaction) UUID {
-	if len(page) == 0 {
-		return UUID{}
+// check reports an entry that is not of the filter, or not in its order: a server that does not know a parameter ignores it. last is the
+// entry before, nil for the first.
+func (f TransactionFilter) check(last, tx *Transaction) error {
+	isOlder := last != nil && tx.CreatedAt.Before(last.CreatedAt)
+	isNewer := last != nil && tx.CreatedAt.After(last.CreatedAt)
+	switch {
+	case f.OldestFirst && isOlder || !f.OldestFirst && isNewer:
+		return fmt.Errorf("harmont-billing: %w: entries are not in the order that was asked for", ErrInvalidResponse)
+	case f.After != UUID{} && tx.ID == f.After,
+		f.Source != "" && tx.Source != f.Source,
+		!f.From.IsZero() && tx.CreatedAt.Before(f.From.Truncate(time.Microsecond)),
+		!f.To.IsZero() && !tx.CreatedAt.Before(f.To.Truncate(time.Microsecond)):
+		return fmt.Errorf("harmont-billing: %w: the entry %s is not of the filter", ErrInvalidResponse, tx.ID)
 	}
-	return page[0].ID
-}
-
-func yieldBackward(page []Transaction, yield func(Transaction, error) bool) bool {
-	for _, tx := range slices.Backward(page) {
-		if !yield(tx, nil) {
-			return false
-		}
-	}
-	return true
+	return nil
 }
 
 // Leases walks the leases that the filter selects, latest start first. It reads pages as [Client.Transactions] does.
@@ -132,16 +99,6 @@ func (c *Client) Organizations(ctx context.Context, opts ...Option) iter.Seq2[Or
 		}
 		return list.Data, list.NextCursor, nil
 	}))
-}
-
-func (c *Client) transactionPages(ctx context.Context, org string, opts []Option) iter.Seq2[page[Transaction], error] {
-	return pages(func(page ListOptions) ([]Transaction, *string, error) {
-		list, err := c.ListBillingTransactions(ctx, org, page, opts...)
-		if err != nil {
-			return nil, nil, err
-		}
-		return list.Data, list.NextCursor, nil
-	})
 }
 
 // page is one page of a list, with the cursor of the request for it.

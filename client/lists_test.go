@@ -2,17 +2,22 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/harmont-dev/harmont-billing/client"
 )
 
-func TestTransactionsSinceFailures(t *testing.T) {
-	entry := func(id byte) string {
-		return fmt.Sprintf(`{"id":%q,"amount_cents":%d,"source":"refund","description":null,"created_at":"2026-06-06T10:00:00Z"}`, client.UUID{15: id}.String(), id)
+// A walk says so when the server ignores a part of the filter, as one of an earlier version does.
+func TestFilteredTransactions(t *testing.T) {
+	day := time.Date(2026, 6, 6, 0, 0, 0, 0, time.UTC)
+	entry := func(n byte) string {
+		return fmt.Sprintf(`{"id":%q,"amount_cents":%d,"source":"refund","description":null,"created_at":"2026-06-06T00:00:%02dZ"}`, client.UUID{15: n}.String(), n, n)
 	}
 	list := func(next string, ids ...byte) string {
 		var entries []string
@@ -21,20 +26,25 @@ func TestTransactionsSinceFailures(t *testing.T) {
 		}
 		return `{"data":[` + strings.Join(entries, ",") + `],"next_cursor":` + next + `}`
 	}
+	after := client.TransactionFilter{OldestFirst: true, After: client.UUID{15: 1}}
 	tests := []struct {
 		name    string
+		filter  client.TransactionFilter
 		answers []string // one after the other
-		after   byte
 		want    []byte
 		err     string
 	}{
-		{"pages that are empty", []string{list(`"a"`), list(`"b"`, 2), list(`"c"`), list(`"d"`, 1), list(`"c"`), list(`"b"`, 2)}, 1, []byte{2}, ""},
-		{"a first page that fails", []string{`{}`}, 1, nil, "missing"},
-		{"a later page that fails", []string{list(`"a"`, 3, 2), `{}`}, 1, nil, "missing"},
-		{"the way back fails", []string{list(`"a"`, 5), list(`"b"`, 4), list(`null`, 3, 2, 1), `{}`}, 1, []byte{2, 3}, "missing"},
-		{"a page that changes", []string{list(`"a"`, 5), list(`"b"`, 4), list(`null`, 3, 1), list(`"b"`, 6)}, 1, []byte{3}, "has changed"},
-		{"cursors in a circle", []string{list(`"a"`, 5), list(`"a"`, 4)}, 1, nil, "comes again"},
-		{"no such entry", []string{list(`"a"`, 5), list(`null`, 4)}, 1, nil, "no such transaction"},
+		{"pages that are empty", after, []string{list(`"a"`), list(`"b"`, 2), list(`"c"`), list(`null`, 3)}, []byte{2, 3}, ""},
+		{"a first page that fails", after, []string{`{}`}, nil, "missing"},
+		{"a later page that fails", after, []string{list(`"a"`, 2, 3), `{}`}, []byte{2, 3}, "missing"},
+		{"cursors in a circle", after, []string{list(`"a"`, 4), list(`"a"`, 5)}, []byte{4, 5}, "comes again"},
+		{"newest first", after, []string{list(`null`, 5, 4)}, []byte{5}, "order"},
+		{"newest first over pages", after, []string{list(`"a"`, 5), list(`null`, 4)}, []byte{5}, "order"},
+		{"oldest first", client.TransactionFilter{}, []string{list(`null`, 4, 5)}, []byte{4}, "order"},
+		{"from the beginning", after, []string{list(`null`, 1, 2)}, nil, "not of the filter"},
+		{"another source", client.TransactionFilter{Source: client.TransactionSourceVMLeaseDebit}, []string{list(`null`, 1)}, nil, "not of the filter"},
+		{"too old", client.TransactionFilter{From: day.Add(2 * time.Second)}, []string{list(`null`, 2, 1)}, []byte{2}, "not of the filter"},
+		{"too new", client.TransactionFilter{To: day.Add(2 * time.Second)}, []string{list(`null`, 2, 1)}, nil, "not of the filter"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -44,7 +54,7 @@ func TestTransactionsSinceFailures(t *testing.T) {
 			}
 			var got []byte
 			var failure error
-			for tx, err := range s.client(t).TransactionsSince(context.Background(), "acme", client.UUID{15: test.after}) {
+			for tx, err := range s.client(t).FilterTransactions(context.Background(), "acme", test.filter) {
 				if failure != nil {
 					t.Fatal("something comes after the error")
 				}
@@ -55,12 +65,35 @@ func TestTransactionsSinceFailures(t *testing.T) {
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
-			if (failure == nil) != (test.err == "") || failure != nil && !strings.Contains(failure.Error(), test.err) {
+			if (failure == nil) != (test.err == "") || failure != nil && (!strings.Contains(failure.Error(), test.err) || !errors.Is(failure, client.ErrInvalidResponse)) {
 				t.Errorf("got %v, want %q", failure, test.err)
 			}
 			if len(s.attempts) != len(test.answers) {
 				t.Errorf("%d requests", len(s.attempts))
 			}
 		})
+	}
+}
+
+func TestTransactionFilterIsSent(t *testing.T) {
+	var queries []string
+	c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {
+		queries = append(queries, r.URL.RawQuery)
+		next := `"more"`
+		if r.URL.Query().Has("cursor") {
+			next = "null"
+		}
+		answer(200, "application/json", `{"data":[],"next_cursor":`+next+`}`)(w, r)
+	})
+	filter := client.TransactionFilter{
+		OldestFirst: true, After: client.UUID{15: 1}, Source: client.TransactionSourceRefund,
+		From: time.Date(2026, 6, 6, 2, 0, 0, 0, time.FixedZone("", 2*60*60)), To: time.Date(2026, 6, 7, 0, 0, 0, 0, time.UTC),
+	}
+	for range c.FilterTransactions(t.Context(), "acme", filter) {
+		t.Error("there is no entry")
+	}
+	const first = "order=asc&after=00000000-0000-0000-0000-000000000001&from=2026-06-06T00%3A00%3A00.000000Z&to=2026-06-07T00%3A00%3A00.000000Z&source=refund&limit=100"
+	if want := []string{first, first + "&cursor=more"}; !slices.Equal(queries, want) {
+		t.Errorf("got  %q\nwant %q", queries, want)
 	}
 }

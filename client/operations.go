@@ -80,10 +80,40 @@ func (c *Client) GetBillingHead(ctx context.Context, org string, opts ...Option)
 }
 
 // ListBillingTransactions reads one page of an organization's ledger, newest entry first. NextCursor is nil exactly when
-// no older entry is left. [Client.Transactions] walks all pages.
+// no older entry is left. [Client.Transactions] walks all pages, and [Client.FilterTransactionsPage] reads one of a part of the ledger.
 func (c *Client) ListBillingTransactions(ctx context.Context, org string, page ListOptions, opts ...Option) (*TransactionList, error) {
+	return c.FilterTransactionsPage(ctx, org, TransactionFilter{}, page, opts...)
+}
+
+// TransactionFilter selects entries of a ledger, and says in which order they come; a field that is not set selects all.
+type TransactionFilter struct {
+	OldestFirst bool              // the oldest entry first; otherwise the newest
+	After       UUID              // entries that come after this one in the order; the filter need not select it
+	From        time.Time         // entries that were created at this time or later
+	To          time.Time         // entries that were created before this time
+	Source      TransactionSource // entries from this source
+}
+
+// FilterTransactionsPage reads one page of the entries that the filter selects, with the same filter for each page of a list. An entry After
+// that the ledger does not have is [ErrTransactionNotFound]. [Client.FilterTransactions] walks all pages.
+func (c *Client) FilterTransactionsPage(ctx context.Context, org string, filter TransactionFilter, page ListOptions, opts ...Option) (*TransactionList, error) {
 	var params listBillingTransactionsParams
 	params.Limit, params.Cursor = page.params()
+	if filter.OldestFirst {
+		params.Order = new("asc")
+	}
+	if filter.After != (UUID{}) {
+		params.After = &filter.After
+	}
+	if !filter.From.IsZero() {
+		params.From = new(timestamp(filter.From))
+	}
+	if !filter.To.IsZero() {
+		params.To = new(timestamp(filter.To))
+	}
+	if filter.Source != "" {
+		params.Source = new(string(filter.Source))
+	}
 	req, err := newListBillingTransactionsRequest(c.baseURL, org, &params)
 	return do[TransactionList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }

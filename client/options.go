@@ -64,7 +64,8 @@ func WithHTTPClient(hc *http.Client) Option {
 	}
 }
 
-// WithUserAgent sends a User-Agent other than harmont-billing-go, so that the server's log tells programs apart.
+// WithUserAgent sends another User-Agent, so that the server's log tells programs apart. The default has the [Version] of this package, as
+// in "harmont-billing-go/0.1.0 (go1.26; linux/amd64)".
 func WithUserAgent(userAgent string) Option {
 	return func(c *Client) error {
 		if !isHeaderValue(userAgent) {
@@ -112,8 +113,10 @@ func WithMaxResponseBytes(n int64) Option {
 	}
 }
 
-// WithLogger writes a line of level debug for each attempt: its method, URL, number, duration and outcome, and how long
-// the wait for the next one is. No line has the token or a body. logger must not be nil.
+// WithLogger writes what happens to the requests. An attempt has a line of level debug: its method, URL, number, duration, status, request id
+// and error, and how long the wait for the next one is. When calls begin to fail because the server cannot be reached, fails or gives no
+// answer in time, there is one line of level warn, and one of level info when the server answers again. No line has the token or a body.
+// logger must not be nil.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *Client) error {
 		if logger == nil {
@@ -138,6 +141,49 @@ func WithMiddleware(middleware ...Middleware) Option {
 	}
 }
 
+// ownHeaders are the headers that the client sets itself.
+var ownHeaders = []string{
+	"Accept", "Authorization", "Connection", "Content-Length", "Content-Type", "Host", "Trailer", "Transfer-Encoding", "User-Agent", "X-Request-Id",
+}
+
+// WithHeader sends a header with each attempt, such as one that a proxy asks for. A second value for the same name replaces the first. The
+// headers that the client sets itself are refused; [WithToken] and [WithUserAgent] set two of them. Idempotency-Key is for [Client.Do];
+// other calls have keys of their own. The value is in no error, log line or printed Client.
+func WithHeader(name, value string) Option {
+	return func(c *Client) error {
+		name := http.CanonicalHeaderKey(name)
+		switch {
+		case !isToken(name):
+			return fmt.Errorf("%q is not the name of a header", name)
+		case slices.Contains(ownHeaders, name):
+			return fmt.Errorf("the client sets the header %s itself", name)
+		case !isHeaderValue(value):
+			return fmt.Errorf("the value of the header %s is empty, begins or ends with a space or newline, or is not printable ASCII", name)
+		}
+		c.headers = append(slices.Clip(c.headers), func(h http.Header) { h.Set(name, value) })
+		return nil
+	}
+}
+
+// WithResponse stores the answer of a call, to read its headers, its status, or fields that this version of the package does not know. It
+// is for single calls: calls that run at the same time would store theirs in the same place. An iterator stores the answer of each page.
+//
+//	var resp *http.Response
+//	balance, err := c.GetBillingBalance(ctx, "acme", client.WithResponse(&resp))
+//
+// The body has been read from the network and can be read again, without closing it: all of it for a success, and the first 64 KiB for an
+// error. That of [Client.UsageBreakdown] is empty. Of several attempts, the last answer is stored; nil means that there was none.
+func WithResponse(into **http.Response) Option {
+	return func(c *Client) error {
+		if into == nil {
+			return errors.New("the place for the response is nil")
+		}
+		*into = nil
+		c.response = func(resp *http.Response) { *into = resp }
+		return nil
+	}
+}
+
 // withOrigin adds the origin of the value to the error of an option.
 func withOrigin(origin string, opt Option) Option {
 	return func(c *Client) error {
@@ -146,6 +192,16 @@ func withOrigin(origin string, opt Option) Option {
 		}
 		return nil
 	}
+}
+
+// isToken reports whether s can be the name of a header.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !strings.ContainsRune("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", rune(s[i])) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // isHeaderValue reports whether s arrives unchanged as the value of a header.

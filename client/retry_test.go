@@ -407,7 +407,7 @@ func TestTokenIsInNoErrorAndNoLog(t *testing.T) {
 							t.Errorf("the token is in %s", text)
 						}
 					}
-					if strings.Count(log.String(), "\n") != len(s.attempts) || !strings.Contains(log.String(), "attempt=1") {
+					if strings.Count(log.String(), "level=DEBUG") != len(s.attempts) || !strings.Contains(log.String(), "attempt=1") {
 						t.Errorf("logged for %d attempts:\n%s", len(s.attempts), &log)
 					}
 					if strings.Contains(log.String(), testToken) {

@@ -1,12 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -50,9 +50,9 @@ func doWithHeader[T any](ctx context.Context, c *Client, opts []Option, req *htt
 
 // fetch sends the request, with retries, and returns a 2xx answer with its whole body.
 func (c *Client) fetch(ctx context.Context, req *http.Request) (a *attempt, body []byte, err error) {
-	err = c.retry(ctx, req, func() error {
+	err = c.retry(ctx, req, func() (*attempt, error) {
 		a, body, err = c.fetchOnce(ctx, req)
-		return err
+		return a, err
 	})
 	return a, body, err
 }
@@ -65,34 +65,70 @@ func (c *Client) fetchOnce(ctx context.Context, req *http.Request) (*attempt, []
 	}
 	a, err := c.send(ctx, req)
 	if err != nil {
-		return nil, nil, err
+		return a, nil, err
 	}
 	defer a.resp.Body.Close()
 	body, err := a.readBody(c.maxResponseBytes)
+	c.storeResponse(a.resp, body)
 	return a, body, err
+}
+
+// storeResponse gives WithResponse an answer, with a body that can be read again and without the token.
+func (c *Client) storeResponse(resp *http.Response, body []byte) {
+	if c.response == nil {
+		return
+	}
+	stored := *resp
+	stored.Body = io.NopCloser(bytes.NewReader(body))
+	if resp.Request != nil {
+		req := *resp.Request
+		req.Header = req.Header.Clone()
+		req.Header.Del("Authorization")
+		stored.Request = &req
+	}
+	c.response(&stored)
 }
 
 // attempt is a request that was sent, and its answer.
 type attempt struct {
-	req   *http.Request
-	resp  *http.Response // 2xx and, by its header, JSON
-	token string         // the token that it was sent with
+	req       *http.Request
+	resp      *http.Response // nil without an answer
+	token     string         // the token that it was sent with
+	requestID string         // that it was sent with
 }
 
-// send makes one attempt. It fails unless the answer is 2xx and has the type of JSON. The caller closes the body.
+// answeredID is the name of the request in the log of whoever answered.
+func (a *attempt) answeredID() string {
+	if a.resp != nil {
+		if id := a.resp.Header.Get("X-Request-Id"); id != "" {
+			return a.redact(id)
+		}
+	}
+	return a.requestID
+}
+
+// send makes one attempt. It fails unless the answer is 2xx and has the type of JSON. The caller closes the body. A failed attempt is nil if
+// nothing was sent.
 func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) {
 	token, err := c.requestToken(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("harmont-billing: %w", err)
 	}
-	a := &attempt{req: req.Clone(ctx), token: token}
+	a := &attempt{req: req.Clone(ctx), token: token, requestID: newUUID().String()}
 	if req.GetBody != nil {
 		if a.req.Body, err = req.GetBody(); err != nil {
 			return nil, fmt.Errorf("harmont-billing: %w", err)
 		}
 	}
+	for _, set := range c.headers {
+		set(a.req.Header)
+	}
+	if key := req.Header.Get("Idempotency-Key"); key != "" {
+		a.req.Header.Set("Idempotency-Key", key)
+	}
 	a.req.Header.Set("Accept", "application/json")
 	a.req.Header.Set("User-Agent", c.userAgent)
+	a.req.Header.Set("X-Request-Id", a.requestID)
 	if token != "" {
 		a.req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -102,19 +138,24 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 		next = func(r *http.Request) (*http.Response, error) { return m(r, inner) }
 	}
 	if a.resp, err = next(a.req); err != nil { //nolint:bodyclose // the caller closes it
-		return nil, a.noAnswerError(err)
+		a.resp = nil
+		return a, a.noAnswerError(err)
 	}
 	if a.resp == nil {
-		return nil, errors.New("harmont-billing: a middleware gave neither an answer nor an error")
+		return a, errors.New("harmont-billing: a middleware gave neither an answer nor an error")
 	}
 	if a.resp.StatusCode < 200 || a.resp.StatusCode > 299 {
 		defer a.resp.Body.Close()
-		return nil, a.statusError()
+		// An error while reading changes nothing: the status is known, and the error shows the part that was read.
+		body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
+		c.storeResponse(a.resp, body)
+		return a, a.statusError(body)
 	}
 	contentType := a.resp.Header.Get("Content-Type")
-	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType != "application/json" {
+	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType != "application/json" && !c.anyContent {
 		a.resp.Body.Close()
-		return nil, a.invalidError(fmt.Sprintf("status %d with Content-Type %q", a.resp.StatusCode, contentType))
+		c.storeResponse(a.resp, nil)
+		return a, a.invalidError(fmt.Sprintf("status %d with Content-Type %q", a.resp.StatusCode, contentType))
 	}
 	return a, nil
 }
@@ -133,10 +174,10 @@ func (a *attempt) readBody(limit int64) ([]byte, error) {
 
 // retry makes attempts until one succeeds, fails permanently or is the last. Every operation may be repeated: a write has a key, by which
 // the server recognizes it.
-func (c *Client) retry(ctx context.Context, req *http.Request, attempt func() error) error {
+func (c *Client) retry(ctx context.Context, req *http.Request, try func() (*attempt, error)) error {
 	for n := 0; ; n++ {
 		start := time.Now()
-		err := attempt()
+		a, err := try()
 		wait, willRetry := time.Duration(0), false
 		if err != nil && n < c.maxRetries && ctx.Err() == nil && isTransient(err) {
 			wait = backoff(n, err)
@@ -144,7 +185,14 @@ func (c *Client) retry(ctx context.Context, req *http.Request, attempt func() er
 			deadline, bounded := ctx.Deadline()
 			willRetry = !bounded || wait < time.Until(deadline)
 		}
-		c.log(ctx, req, n+1, time.Since(start), err, wait, willRetry)
+		o := outcome{err: err}
+		if a != nil {
+			o.requestID = a.answeredID()
+			if a.resp != nil {
+				o.status = a.resp.StatusCode
+			}
+		}
+		c.logAttempt(ctx, req, n+1, time.Since(start), o, wait, willRetry)
 		if !willRetry {
 			return err
 		}
@@ -175,7 +223,11 @@ func isTransient(err error) bool {
 func backoff(n int, err error) time.Duration {
 	wait := rand.N(min(firstBackoff<<min(n, 8), maxBackoff))
 	if apiErr, ok := errors.AsType[*Error](err); ok {
-		wait += min(apiErr.RetryAfter, maxRetryAfter)
+		asked := apiErr.RetryAfter
+		if limit := apiErr.RateLimit; asked == 0 && apiErr.Status == http.StatusTooManyRequests && limit != nil && limit.Remaining == 0 {
+			asked = limit.Reset
+		}
+		wait += min(asked, maxRetryAfter)
 	}
 	return wait
 }
@@ -204,25 +256,9 @@ func retryAfter(header http.Header) time.Duration {
 	return 0
 }
 
-func (c *Client) log(ctx context.Context, req *http.Request, attempt int, took time.Duration, err error, wait time.Duration, willRetry bool) {
-	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", req.Method), slog.String("url", req.URL.String()), slog.Int("attempt", attempt), slog.Duration("duration", took),
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	if willRetry {
-		attrs = append(attrs, slog.Duration("retry_in", wait))
-	}
-	c.logger.LogAttrs(ctx, slog.LevelDebug, "harmont-billing request", attrs...)
-}
-
 // noAnswerError is the error of an attempt without an answer.
 func (a *attempt) noAnswerError(err error) error {
-	return fmt.Errorf("harmont-billing: %w", a.redactError(err))
+	return fmt.Errorf("harmont-billing: %w (request %s)", a.redactError(err), a.requestID)
 }
 
 // truncatedError is the error of an incomplete answer. It has the same type as the error of an attempt without an answer.
@@ -232,7 +268,7 @@ func (a *attempt) truncatedError(err error) error {
 }
 
 func (a *attempt) invalidError(problem string) error {
-	return invalidResponse(a.req, a.redact(problem))
+	return fmt.Errorf("%w (request %s)", invalidResponse(a.req, a.redact(problem)), a.answeredID())
 }
 
 func (a *attempt) tooLargeError(limit int64) error {

@@ -46,14 +46,11 @@ func TestTransactionsSince(t *testing.T) {
 	c := newBilling(t, "acme").client(t, server.RoleAdmin, "acme")
 	ids := post(t, c, 1, entries+1)
 	next := int64(entries + 1)
-	tests := []struct{ after, requests int }{ // after so many entries
-		{entries, 1}, {entries - 1, 1}, {entries - 99, 1}, {entries - 100, 2}, {entries - 199, 2}, {entries - 300, 5}, {1, 6}, {0, 6},
-	}
-	for _, test := range tests {
-		t.Run(fmt.Sprint(test.after), func(t *testing.T) {
+	for _, passed := range []int{entries, entries - 1, entries - 100, entries - 101, entries - 300, 1, 0} {
+		t.Run(fmt.Sprint(passed), func(t *testing.T) {
 			var after client.UUID
-			if test.after > 0 {
-				after = ids[test.after-1]
+			if passed > 0 {
+				after = ids[passed-1]
 			}
 			requests := 0
 			busy := countRequests(&requests, func() {
@@ -62,7 +59,6 @@ func TestTransactionsSince(t *testing.T) {
 					next += 7
 				}
 			})
-			want := slices.Clone(ids[test.after:])
 			var got []client.UUID
 			for tx, err := range c.TransactionsSince(t.Context(), "acme", after, busy) {
 				if err != nil {
@@ -70,11 +66,11 @@ func TestTransactionsSince(t *testing.T) {
 				}
 				got = append(got, tx.ID)
 			}
-			if !slices.Equal(got, want) {
+			if want := ids[passed:]; !slices.Equal(got, want) { // those that were appended meanwhile, too
 				t.Errorf("%d entries, want %d", len(got), len(want))
 			}
-			if len(ids) == entries && requests != test.requests {
-				t.Errorf("%d requests, want %d", requests, test.requests)
+			if want := (len(got) + 99) / 100; requests != max(want, 1) {
+				t.Errorf("%d requests for %d entries", requests, len(got))
 			}
 		})
 	}
