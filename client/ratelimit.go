@@ -16,7 +16,7 @@ type RateLimit struct {
 
 // RateLimitOf reads the rate limit in the header of an answer, for the answers that [WithResponse] stores: RateLimit-Limit, -Remaining and
 // -Reset, the same with X- before them, or RateLimit with limit, remaining and reset, or r and t, as parameters. A reset is in seconds, or
-// since 1970 if it is more than 10^9. It is nil if the header has none.
+// since 1970 if it is at least 10^8. It is nil if the header has none.
 func RateLimitOf(header http.Header) *RateLimit {
 	limit := RateLimit{Limit: -1, Remaining: -1}
 	found := false
@@ -31,7 +31,7 @@ func RateLimitOf(header http.Header) *RateLimit {
 		case "remaining", "r":
 			limit.Remaining = n
 		case "reset", "t":
-			const firstTimestamp = 1_000_000_000
+			const firstTimestamp = 100_000_000
 			if n < firstTimestamp {
 				limit.Reset = time.Duration(n) * time.Second
 			} else {

@@ -1,0 +1,236 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func spoolLease(i int) Lease {
+	start := time.Date(2026, 6, 6, 10, 0, 0, 0, time.UTC)
+	return Lease{LeaseID: &UUID{15: byte(i), 14: byte(i >> 8)}, CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start.Add(time.Minute))}
+}
+
+func mustOpenSpool(t *testing.T, path string) (*spool, []spooledLease) {
+	t.Helper()
+	s, leases, damaged, err := openSpool(path)
+	if err != nil || damaged != nil {
+		t.Fatal(err, damaged)
+	}
+	return s, leases
+}
+
+func mustAppend(t *testing.T, s *spool, org string, lease Lease) queuedLease {
+	t.Helper()
+	seq, err := s.append(org, lease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queuedLease{lease: lease, seq: seq}
+}
+
+func idsOf(leases []spooledLease) (ids []int) {
+	for _, l := range leases {
+		ids = append(ids, int(l.Lease.LeaseID[14])<<8|int(l.Lease.LeaseID[15]))
+	}
+	return ids
+}
+
+// A file that ends anywhere has every lease whose line is complete, and takes further ones.
+func TestSpoolCutAnywhere(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spool")
+	s, _ := mustOpenSpool(t, path)
+	for i := range 3 {
+		mustAppend(t, s, "acme", spoolLease(i))
+	}
+	s.close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := 0; cut <= len(whole); cut++ {
+		if cut%29 != 0 && !bytes.Contains(whole[max(cut-2, 0):min(cut+2, len(whole))], []byte("\n")) {
+			continue
+		}
+		if err := os.WriteFile(path, whole[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, leases := mustOpenSpool(t, path)
+		// Without its end, a line may be complete.
+		want := bytes.Count(whole[:cut], []byte("\n"))
+		if n := len(leases); n != want && (n != want+1 || cut+1 < len(whole) && whole[cut] != '\n') {
+			t.Fatalf("%d leases at byte %d, want %d", n, cut, want)
+		}
+		mustAppend(t, s, "globex", spoolLease(9))
+		s.close()
+		s, again := mustOpenSpool(t, path)
+		s.close()
+		if got := idsOf(again); !slices.Equal(got, append(idsOf(leases), 9)) || again[len(again)-1].Org != "globex" {
+			t.Fatalf("after a further lease there are %v", got)
+		}
+	}
+}
+
+func TestSpoolDamage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spool")
+	s, _ := mustOpenSpool(t, path)
+	for i := range 3 {
+		mustAppend(t, s, "acme", spoolLease(i))
+	}
+	s.close()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	lines[1] = strings.Replace(lines[1], `"cpu_count":2`, `"cpu_count":1`, 1)
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, leases, damaged, err := openSpool(path)
+	if err != nil || damaged == nil || !slices.Equal(idsOf(leases), []int{0, 2}) {
+		t.Fatalf("%v, %v, %v", leases, damaged, err)
+	}
+	s.close()
+	if kept, err := os.ReadFile(path + ".damaged"); err != nil || string(kept) != lines[1] {
+		t.Errorf("kept %q, %v", kept, err)
+	}
+}
+
+// The file is empty when nothing is left, and is replaced when it has grown too long.
+func TestSpoolShrinks(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spool")
+	s, _ := mustOpenSpool(t, path)
+	var all []queuedLease
+	for i := range 6 {
+		all = append(all, mustAppend(t, s, "acme", spoolLease(i)))
+	}
+	full := s.bytes()
+	if err := s.remove(all[:2]); err != nil || s.bytes() <= full {
+		t.Fatal(s.bytes(), err)
+	}
+	s.replaceAt = 1
+	if err := s.remove(all[3:4]); err != nil || s.bytes() >= full {
+		t.Fatal(s.bytes(), err)
+	}
+	all = append(all, mustAppend(t, s, "acme", spoolLease(6)))
+	if text, err := os.ReadFile(path); err != nil || int64(len(text)) != s.bytes() {
+		t.Fatalf("%d bytes, want %d: %v", len(text), s.bytes(), err)
+	} else if leases, damaged, _ := readSpool(text); !slices.Equal(idsOf(leases), []int{2, 4, 5, 6}) || damaged != nil {
+		t.Errorf("got %v, %q", idsOf(leases), damaged)
+	}
+	if err := s.remove(all); err != nil || s.bytes() != 0 {
+		t.Error(s.bytes(), err)
+	}
+	mustAppend(t, s, "acme", spoolLease(7))
+	if _, _, _, err := openSpool(path); !errors.Is(err, ErrSpoolInUse) {
+		t.Errorf("got %v", err)
+	}
+	s.close()
+	s, leases := mustOpenSpool(t, path)
+	s.close()
+	if got := idsOf(leases); !slices.Equal(got, []int{7}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestSpoolConcurrently(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spool")
+	s, _ := mustOpenSpool(t, path)
+	s.replaceAt = 1 << 10
+	const workers, each = 8, 20
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				lease := mustAppend(t, s, "acme", spoolLease(w*each+i))
+				if i%2 == 0 {
+					if err := s.remove([]queuedLease{lease}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.close()
+	s, leases := mustOpenSpool(t, path)
+	s.close()
+	got := idsOf(leases)
+	slices.Sort(got)
+	if len(got) != workers*each/2 || len(slices.Compact(got)) != workers*each/2 || got[0] != 1 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Reports of one lease are one report, unless they contradict each other.
+func TestSpoolMergesReports(t *testing.T) {
+	job := UUID{15: 1}
+	running := Lease{JobID: &job, JobName: new("Build"), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: spoolLease(0).StartedAt}
+	finished := running
+	finished.JobName, finished.StepKey, finished.FinishedAt = nil, new("build"), spoolLease(0).FinishedAt
+	other := finished
+	other.CPUCount = 3
+	for _, test := range []struct {
+		reports  []Lease
+		finished string
+		want     string
+	}{
+		{[]Lease{running, finished}, "", "Build/build/2/true"},
+		{[]Lease{running, running, finished}, "", "Build/build/2/true"},
+		{[]Lease{running, other}, "", "Build//2/false /build/3/true"},
+		{[]Lease{finished, running}, "", "/build/2/true Build//2/false"},
+		{[]Lease{running, finished}, "1", "/build/2/true"},
+	} {
+		var text []byte
+		for i, lease := range test.reports {
+			var err error
+			if text, err = appendSpoolLine(text, spooledLease{int64(i + 1), "acme", lease}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if test.finished != "" {
+			text, _ = appendSpoolLine(text, map[string][]int64{"finished": {1}})
+		}
+		leases, _, _ := readSpool(text)
+		var got []string
+		for _, l := range leases {
+			got = append(got, fmt.Sprintf("%s/%s/%d/%t", Value(l.Lease.JobName), Value(l.Lease.StepKey), l.Lease.CPUCount, l.Lease.FinishedAt != nil))
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+}
+
+// After an error of the file, nothing is acknowledged.
+func TestSpoolErrors(t *testing.T) {
+	t.Parallel()
+	if _, _, _, err := openSpool(filepath.Join(t.TempDir(), "missing", "spool")); err == nil {
+		t.Error("a folder that does not exist is taken")
+	}
+	s, _ := mustOpenSpool(t, filepath.Join(t.TempDir(), "spool"))
+	first := mustAppend(t, s, "acme", spoolLease(0))
+	s.file.Close()
+	if _, err := s.append("acme", spoolLease(1)); err == nil {
+		t.Error("a lease that was not written is acknowledged")
+	}
+	if _, err := s.append("acme", spoolLease(2)); err == nil {
+		t.Error("a lease that was not written is acknowledged")
+	}
+	if err := s.remove([]queuedLease{first}); err == nil {
+		t.Error("there is no error")
+	}
+	s.lock.Close()
+}
