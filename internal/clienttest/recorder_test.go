@@ -192,6 +192,7 @@ func TestRecorderKeepsTheOrderOfOneLease(t *testing.T) {
 func TestMain(m *testing.M) {
 	status := m.Run()
 	testbinary.Remove()
+	os.RemoveAll(examples)
 	os.Exit(status)
 }
 
