@@ -36,6 +36,7 @@ type Client struct {
 	logger           *slog.Logger // nil for none
 	outage           *outage
 	headers          []func(http.Header)  // each sets a header; functions, since any print of the Client would show values
+	query            [][2]string          // names and values of parameters that are added
 	response         func(*http.Response) // receives the answer of a call; nil for none
 	anyContent       bool                 // whether an answer may have another type than JSON
 	middleware       []Middleware         // the outermost first

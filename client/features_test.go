@@ -42,6 +42,18 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+func TestQuery(t *testing.T) {
+	var transport requestRecorder
+	c := newClient(t, "https://billing.example.com", client.WithHTTPClient(&http.Client{Transport: &transport}))
+	c.ListBillingTransactions(t.Context(), "acme", client.ListOptions{Limit: 5}, client.WithQuery("limit", "6"), client.WithQuery("a b", "é"), client.WithQuery("a b", "2"))
+	if want := "GET https://billing.example.com/api/v0/billing/transactions/acme?a+b=%C3%A9&a+b=2&limit=5"; transport.line != want {
+		t.Errorf("got  %s\nwant %s", transport.line, want)
+	}
+	if _, err := c.GetBillingBalance(t.Context(), "acme", client.WithQuery("", "x")); err == nil || errors.Is(err, client.ErrInvalidResponse) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The answer of a call is there with its header and body, and without the token.
 func TestWithResponse(t *testing.T) {
 	c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {

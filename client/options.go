@@ -165,6 +165,18 @@ func WithHeader(name, value string) Option {
 	}
 }
 
+// WithQuery adds a parameter to the query of each request, for one that a later version of the API knows. A parameter that the call sets
+// itself is not changed.
+func WithQuery(name, value string) Option {
+	return func(c *Client) error {
+		if name == "" {
+			return errors.New("the name of the parameter is empty")
+		}
+		c.query = append(slices.Clip(c.query), [2]string{name, value})
+		return nil
+	}
+}
+
 // WithResponse stores the answer of a call, to read its headers, its status, or fields that this version of the package does not know. It
 // is for single calls: calls that run at the same time would store theirs in the same place. An iterator stores the answer of each page.
 //

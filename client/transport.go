@@ -126,6 +126,15 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 	if key := req.Header.Get("Idempotency-Key"); key != "" {
 		a.req.Header.Set("Idempotency-Key", key)
 	}
+	if len(c.query) > 0 {
+		query := a.req.URL.Query()
+		for _, parameter := range c.query {
+			if !req.URL.Query().Has(parameter[0]) {
+				query.Add(parameter[0], parameter[1])
+			}
+		}
+		a.req.URL.RawQuery = query.Encode()
+	}
 	a.req.Header.Set("Accept", "application/json")
 	a.req.Header.Set("User-Agent", c.userAgent)
 	a.req.Header.Set("X-Request-Id", a.requestID)

@@ -82,7 +82,10 @@ entry: -2 vm_lease_debit
 entry: -12 vm_lease_debit
 entry: 700 refund
 entry: 5000 refund
+refund: 5000
+refund: 700
 jobs: 2
+organization: acme
 $`, -2},
 	} {
 		t.Run(filepath.Base(page.path), func(t *testing.T) {
