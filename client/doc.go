@@ -11,7 +11,7 @@
 //	} else if err != nil {
 //		return err
 //	}
-//	fmt.Println(balance.BalanceCents)
+//	fmt.Println(client.FormatCents(balance.BalanceCents))
 //
 // A [Client] has one method for each operation of the API, named after its operationId. Other methods iterate over long lists:
 // [Client.Transactions], [Client.Leases] and [Client.Organizations] fetch pages, [Client.TransactionsSince] continues after a known entry,
@@ -28,8 +28,9 @@
 //
 // # Values
 //
-// Amounts are integer cents. Credits are positive and debits are negative or 0. The TotalCents of usage and of its series are costs, which
+// Amounts are integer cents, which [FormatCents] prints. Credits are positive and debits are negative or 0. The TotalCents of usage and of its series are costs, which
 // are positive or 0. Times have microsecond precision. A nil pointer in an answer stands for null: the value is unknown or does not apply.
+// [Value] reads such a pointer. The JSON of a type of the API is what the API itself sends and takes.
 //
 // # Errors
 //
@@ -60,6 +61,6 @@
 //
 // # Testing
 //
-// The package server of this module opens a real server on a temporary file, and [net/http/httptest] serves it in the process of the test.
-// The example "Testing" shows how.
+// The example "Testing" shows a test with a handler of its own. The package server of the module github.com/harmont-dev/harmont-billing
+// opens a real server on a temporary file, and [net/http/httptest] serves it in the process of the test.
 package client

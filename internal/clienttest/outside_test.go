@@ -72,8 +72,8 @@ func TestDocumentation(t *testing.T) {
 		output string
 		newest int64 // the amount of the newest entry afterwards
 	}{
-		{"../../README.md", server.RoleWrite, `^5000\n.* 5000 refund\n$`, 5000},
-		{"../../docs/sdk.md", server.RoleAdmin, `^balance: 5000
+		{"../../README.md", server.RoleWrite, `^\$50\.00\n.* \$50\.00 refund\n$`, 5000},
+		{"../../docs/sdk.md", server.RoleAdmin, `^balance: \$50\.00
 globex does not exist, or the token does not allow to see it
 posted: 700 cents, already posted before: false
 lease: billed -12
