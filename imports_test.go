@@ -42,9 +42,9 @@ var arrows = map[string][]string{
 	"internal/contracttest":        {"internal/conformance"},
 	"internal/clienttest":          {},
 	"internal/release":             {},
+	"httpapi":                      {"", "gen", "gen/httpserver", "internal/billing", "internal/strictjson", "internal/wire"},
 	"server": {
-		"", "gen", "gen/httpserver", "internal/billing", "internal/database", "internal/transfer", "internal/audit", "internal/strictjson",
-		"internal/wire", "web",
+		"gen", "gen/httpserver", "httpapi", "internal/billing", "internal/database", "internal/transfer", "internal/audit", "web",
 	},
 	"server/metrics":      {"server"},
 	"web":                 {},
@@ -63,6 +63,10 @@ var shunned = map[string][]string{
 
 // unreachable lists packages that a package must not import, neither directly nor through others.
 var unreachable = map[string][]string{
+	"httpapi": {
+		"modernc.org/sqlite", "zombiezen.com/go/sqlite", "github.com/jackc/pgx", module + "/client", module + "/server", module + "/internal/store",
+		"github.com/prometheus", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters", "google.golang.org",
+	},
 	"server": {module + "/client", "github.com/prometheus", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters", "google.golang.org"},
 }
 

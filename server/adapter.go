@@ -3,122 +3,121 @@ package server
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// adapter implements the generated interface: each method converts, calls the service and converts back.
+// adapter implements the operations: each method converts, calls the service and converts back.
 type adapter struct {
 	service *billing.Service
 }
 
-var _ httpserver.StrictServerInterface = (*adapter)(nil)
+var _ httpapi.Backend = (*adapter)(nil)
 
-func (a *adapter) GetBillingBalance(ctx context.Context, _ httpserver.GetBillingBalanceRequestObject) (httpserver.GetBillingBalanceResponseObject, error) {
+func (a *adapter) GetBillingBalance(ctx context.Context, _ string) (answer gen.BalanceResponse, err error) {
 	head, err := a.service.Head(ctx, orgOf(ctx))
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	return httpserver.GetBillingBalance200JSONResponse{Body: gen.BalanceResponse{BalanceCents: head.BalanceCents}}, nil
+	return gen.BalanceResponse{BalanceCents: head.BalanceCents}, nil
 }
 
-func (a *adapter) GetBillingHead(ctx context.Context, _ httpserver.GetBillingHeadRequestObject) (httpserver.GetBillingHeadResponseObject, error) {
+func (a *adapter) GetBillingHead(ctx context.Context, _ string) (answer gen.LedgerHead, err error) {
 	head, err := a.service.Head(ctx, orgOf(ctx))
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	body := gen.LedgerHead{Seq: head.Seq, BalanceCents: head.BalanceCents, Digest: head.Digest.String()}
-	return httpserver.GetBillingHead200JSONResponse{Body: body}, nil
+	return gen.LedgerHead{Seq: head.Seq, BalanceCents: head.BalanceCents, Digest: head.Digest.String()}, nil
 }
 
-func (a *adapter) ListBillingTransactions(ctx context.Context, r httpserver.ListBillingTransactionsRequestObject) (httpserver.ListBillingTransactionsResponseObject, error) {
-	filter, err := fromAPITransactionFilter(r.Params)
+func (a *adapter) ListBillingTransactions(ctx context.Context, _ string, params gen.ListBillingTransactionsParams) (answer gen.TransactionList, err error) {
+	filter, err := fromAPITransactionFilter(params)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	page, err := a.service.Transactions(ctx, orgOf(ctx), filter, r.Params.Limit, r.Params.Cursor)
+	page, err := a.service.Transactions(ctx, orgOf(ctx), filter, params.Limit, params.Cursor)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	body := gen.TransactionList{Data: convertAll(page.Items, toAPITransaction), NextCursor: page.Next}
-	return httpserver.ListBillingTransactions200JSONResponse{Body: body}, nil
+	return gen.TransactionList{Data: convertAll(page.Items, toAPITransaction), NextCursor: page.Next}, nil
 }
 
-func (a *adapter) GetBillingTransaction(ctx context.Context, r httpserver.GetBillingTransactionRequestObject) (httpserver.GetBillingTransactionResponseObject, error) {
-	detail, err := a.service.Transaction(ctx, orgOf(ctx), billing.ID(r.ID))
+func (a *adapter) GetBillingTransaction(ctx context.Context, _ string, id uuid.UUID) (answer gen.TransactionDetail, err error) {
+	detail, err := a.service.Transaction(ctx, orgOf(ctx), billing.ID(id))
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	return httpserver.GetBillingTransaction200JSONResponse{Body: toAPITransactionDetail(&detail)}, nil
+	return toAPITransactionDetail(&detail), nil
 }
 
-func (a *adapter) GetBillingUsage(ctx context.Context, r httpserver.GetBillingUsageRequestObject) (httpserver.GetBillingUsageResponseObject, error) {
-	window, err := billing.ParseWindow(r.Params.From, r.Params.To)
+func (a *adapter) GetBillingUsage(ctx context.Context, _ string, params gen.GetBillingUsageParams) (answer gen.UsageResponse, err error) {
+	window, err := billing.ParseWindow(params.From, params.To)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	usage, err := a.service.Usage(ctx, orgOf(ctx), window)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	return httpserver.GetBillingUsage200JSONResponse{Body: toAPIUsage(usage)}, nil
+	return toAPIUsage(usage), nil
 }
 
-func (a *adapter) GetBillingUsageSeries(ctx context.Context, r httpserver.GetBillingUsageSeriesRequestObject) (httpserver.GetBillingUsageSeriesResponseObject, error) {
-	window, err := billing.ParseWindow(r.Params.From, r.Params.To)
+func (a *adapter) GetBillingUsageSeries(ctx context.Context, _ string, params gen.GetBillingUsageSeriesParams) (answer gen.UsageSeriesResponse, err error) {
+	window, err := billing.ParseWindow(params.From, params.To)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	days, err := a.service.UsageSeries(ctx, orgOf(ctx), window)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	return httpserver.GetBillingUsageSeries200JSONResponse{Body: gen.UsageSeriesResponse{Data: convertAll(days, toAPIDay)}}, nil
+	return gen.UsageSeriesResponse{Data: convertAll(days, toAPIDay)}, nil
 }
 
-func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, r httpserver.GetBillingUsageBreakdownRequestObject) (httpserver.GetBillingUsageBreakdownResponseObject, error) {
-	window, err := billing.ParseWindow(r.Params.From, r.Params.To)
+func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, _ string, params gen.GetBillingUsageBreakdownParams) (httpserver.Streamed, error) {
+	window, err := billing.ParseWindow(params.From, params.To)
 	if err != nil {
 		return nil, err
 	}
-	return breakdownStream{rows: a.service.Breakdown(ctx, orgOf(ctx), window), stall: streamStall}, nil
+	return httpapi.Breakdown(toAPIBreakdown(a.service.Breakdown(ctx, orgOf(ctx), window))), nil
 }
 
-func (a *adapter) RecordLeases(ctx context.Context, r httpserver.RecordLeasesRequestObject) (httpserver.RecordLeasesResponseObject, error) {
-	results, err := a.service.RecordLeases(ctx, orgOf(ctx), convertAll(r.Body.Leases, fromAPILease))
+func (a *adapter) RecordLeases(ctx context.Context, _ string, body gen.RecordLeasesRequest) (answer gen.RecordedLeaseList, err error) {
+	results, err := a.service.RecordLeases(ctx, orgOf(ctx), convertAll(body.Leases, fromAPILease))
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	return httpserver.RecordLeases200JSONResponse{Body: gen.RecordedLeaseList{Data: convertAll(results, toAPIRecordedLease)}}, nil
+	return gen.RecordedLeaseList{Data: convertAll(results, toAPIRecordedLease)}, nil
 }
 
-func (a *adapter) ListBillingLeases(ctx context.Context, r httpserver.ListBillingLeasesRequestObject) (httpserver.ListBillingLeasesResponseObject, error) {
-	page, err := a.service.Leases(ctx, orgOf(ctx), fromAPILeaseFilter(r.Params), r.Params.Limit, r.Params.Cursor)
+func (a *adapter) ListBillingLeases(ctx context.Context, _ string, params gen.ListBillingLeasesParams) (answer gen.LeaseList, err error) {
+	page, err := a.service.Leases(ctx, orgOf(ctx), fromAPILeaseFilter(params), params.Limit, params.Cursor)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	body := gen.LeaseList{Data: convertAll(page.Items, toAPILeaseRecord), NextCursor: page.Next}
-	return httpserver.ListBillingLeases200JSONResponse{Body: body}, nil
+	return gen.LeaseList{Data: convertAll(page.Items, toAPILeaseRecord), NextCursor: page.Next}, nil
 }
 
-func (a *adapter) PostCredit(ctx context.Context, r httpserver.PostCreditRequestObject) (httpserver.PostCreditResponseObject, error) {
-	credit := fromAPICredit(r.Params.IdempotencyKey, r.Body)
+func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCreditParams, body gen.PostCreditRequest) (answer httpserver.PostCreditResult, err error) {
+	credit := fromAPICredit(params.IdempotencyKey, &body)
 	if err := a.service.PostCredit(ctx, orgOf(ctx), credit); err != nil {
-		return nil, err
+		return answer, err
 	}
-	answer := httpserver.PostCredit201JSONResponse{Body: toAPITransaction(&credit.Entry)}
+	answer.Body = toAPITransaction(&credit.Entry)
 	if credit.Replayed {
 		answer.IdempotencyReplayed = &credit.Replayed
 	}
 	return answer, nil
 }
 
-func (a *adapter) ListOrganizations(ctx context.Context, r httpserver.ListOrganizationsRequestObject) (httpserver.ListOrganizationsResponseObject, error) {
-	page, err := a.service.VisibleOrganizations(ctx, callOf(ctx).grant.Hash, r.Params.Limit, r.Params.Cursor)
+func (a *adapter) ListOrganizations(ctx context.Context, params gen.ListOrganizationsParams) (answer gen.OrganizationList, err error) {
+	page, err := a.service.VisibleOrganizations(ctx, tokenOf(ctx), params.Limit, params.Cursor)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
-	body := gen.OrganizationList{Data: convertAll(page.Items, toAPIOrganization), NextCursor: page.Next}
-	return httpserver.ListOrganizations200JSONResponse{Body: body}, nil
+	return gen.OrganizationList{Data: convertAll(page.Items, toAPIOrganization), NextCursor: page.Next}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/contracttest"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
@@ -274,7 +275,7 @@ func TestContentEncodings(t *testing.T) {
 // A sender that holds the last byte back is answered and cut off, whether its body is short or long.
 func TestSlowBodies(t *testing.T) {
 	const patience = 100 * time.Millisecond
-	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(patience) })
+	s := start(t, server.Config{Limits: httpapi.Limits{BodyTime: patience}})
 	token := s.withOrg("acme", server.RoleWrite)
 	long := padded("{", 80<<10)
 	for name, text := range map[string]string{
@@ -319,7 +320,7 @@ func TestSlowBodies(t *testing.T) {
 
 // A sender that stalls is cut off long before the time for a whole body ends, and one that stays behind the least rate as well.
 func TestStalledBodies(t *testing.T) {
-	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyStall(100 * time.Millisecond) })
+	s := start(t, server.Config{Limits: httpapi.Limits{BodyStall: 100 * time.Millisecond}})
 	token := s.withOrg("acme", server.RoleWrite)
 	for name, header := range map[string]string{"length": "Content-Length: 200001", "no length": "Transfer-Encoding: chunked", "gzip": "Content-Encoding: gzip"} {
 		t.Run(name, func(t *testing.T) {
@@ -349,7 +350,7 @@ func TestStalledBodies(t *testing.T) {
 // reads no answer before it has sent everything. A token cannot take all of the budget. Short bodies need no share.
 func TestBodiesShareABudget(t *testing.T) {
 	const large = 300_000
-	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyBudget(4*large, 4*large, 50*time.Millisecond) })
+	s := start(t, server.Config{Limits: httpapi.Limits{ReceivingBytes: 4 * large, DecodingBytes: 4 * large, Wait: 50 * time.Millisecond}})
 	token := s.withOrg("acme", server.RoleWrite)
 	other := s.token(server.RoleWrite, "acme")
 	body := padded(leaseBody(), large)
@@ -418,7 +419,7 @@ func TestBodiesCutOff(t *testing.T) {
 // The time for a body begins again with each request on a connection.
 func TestBodyTimeBeginsAnew(t *testing.T) {
 	const patience = 3 * time.Second // long enough for a short body on a slow machine
-	s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(patience) })
+	s := start(t, server.Config{Limits: httpapi.Limits{BodyTime: patience}})
 	token := s.withOrg("acme", server.RoleWrite)
 	post := request{method: "POST", path: "/billing/leases/acme", token: token, body: leaseBody()}
 	s.send(post).want(200, "")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -89,7 +90,7 @@ func TestBreakdownIsCutOff(t *testing.T) {
 
 // A token and an organization may have a number of breakdowns under way. Further ones are answered with 503; others are not affected.
 func TestStreamsAreBounded(t *testing.T) {
-	s := start(t, server.Config{}, func(s *server.Server) { s.SetStreamBudget(2, 3, 50*time.Millisecond) })
+	s := start(t, server.Config{Limits: httpapi.Limits{StreamsOfToken: 2, StreamsOfOrganization: 3, Wait: 50 * time.Millisecond}})
 	token := s.withOrg("acme", server.RoleWrite)
 	other, elsewhere := s.token(server.RoleRead, "acme"), s.withOrg("globex", server.RoleRead)
 	text := `:"` + strings.Repeat("x", 1000) + `"`

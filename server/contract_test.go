@@ -20,6 +20,7 @@ import (
 	_ "modernc.org/sqlite" // a connection beside the server's
 
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/contracttest"
 	"github.com/harmont-dev/harmont-billing/server"
 )
@@ -301,7 +302,7 @@ func TestErrors(t *testing.T) {
 		seen["unavailable"] = true
 	})
 	t.Run("slow body", func(t *testing.T) {
-		s := start(t, server.Config{}, func(s *server.Server) { s.SetBodyTime(50 * time.Millisecond) })
+		s := start(t, server.Config{Limits: httpapi.Limits{BodyTime: 50 * time.Millisecond}})
 		token := s.withOrg("acme", server.RoleWrite)
 		res, envelope := s.raw(postHead(token, "Content-Length: 100") + `{"leases":`)
 		if res.StatusCode != http.StatusRequestTimeout || envelope.Error.Type != "invalid_request" || !res.Close {

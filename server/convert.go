@@ -1,12 +1,14 @@
 package server
 
 import (
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
 	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
@@ -100,6 +102,32 @@ func toAPIBuild(row *billing.BreakdownRow) gen.UsageBreakdownBuild {
 		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
 		TotalCents: row.Build.Cents, StartedAt: row.Build.StartedAt.Std(), FinishedAt: toStd(row.Build.FinishedAt),
 		JobCount: row.Build.Jobs, Jobs: nil,
+	}
+}
+
+// toAPIBreakdown converts the rows of a breakdown. All of them share one row, since a breakdown has millions.
+func toAPIBreakdown(rows iter.Seq2[*billing.BreakdownRow, error]) iter.Seq2[*httpapi.BreakdownRow, error] {
+	return func(yield func(*httpapi.BreakdownRow, error) bool) {
+		var build gen.UsageBreakdownBuild
+		var job gen.UsageBreakdownJob
+		var finished time.Time
+		var jobsLeft int64
+		converted := httpapi.BreakdownRow{Job: &job}
+		for row, err := range rows {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			converted.Build = nil
+			if jobsLeft == 0 {
+				build, jobsLeft = toAPIBuild(row), row.Build.Jobs
+				converted.Build = &build
+			}
+			jobsLeft--
+			if job = toAPIJob(&row.Lease, &finished); !yield(&converted, nil) {
+				return
+			}
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ type service struct {
 	database string
 }
 
-func start(t testing.TB, config server.Config, prepare ...func(*server.Server)) *service {
+func start(t testing.TB, config server.Config) *service {
 	t.Helper()
 	if config.Database == "" {
 		config.Database = "sqlite:" + filepath.Join(t.TempDir(), "billing.db")
@@ -62,9 +62,6 @@ func start(t testing.TB, config server.Config, prepare ...func(*server.Server)) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	for _, p := range prepare {
-		p(s)
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

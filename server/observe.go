@@ -1,89 +1,19 @@
 package server
 
 import (
-	"strings"
-	"time"
-
-	"github.com/labstack/echo/v4"
-
-	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/database"
 )
 
-// Observer receives the events of a [Server]. The server calls its methods concurrently, and a request waits for the call to return.
-// The package server/metrics has one for Prometheus.
-type Observer interface {
-	// Answered is called once for each request that has reached a handler, when its answer ends.
-	Answered(Answer)
-}
+// Observer receives the events of a [Server]. The package server/metrics has one for Prometheus.
+type Observer = httpapi.Observer
 
 // Answer describes the answer to a request.
-type Answer struct {
-	// Operation is the operationId of openapi.yaml. It is empty for other requests: pages, /readyz, and paths that do not exist.
-	Operation string
-	// Status is the status code that was sent.
-	Status int
-	// Took is the time from the head of the request to the end of the answer.
-	Took time.Duration
-	// CutOff reports that the answer is incomplete.
-	CutOff bool
-	// ClientLeft reports that it is incomplete because the client has closed the connection.
-	ClientLeft bool
-}
-
-// route identifies an operation by the method and the path of its route.
-type route struct{ method, path string }
-
-// operationOf has the operationId of each route.
-var operationOf = func() map[route]string {
-	ids, inRouter := map[route]string{}, strings.NewReplacer("{", ":", "}", "")
-	for id, op := range httpserver.Operations {
-		ids[route{op.Method, inRouter.Replace(op.Path)}] = id
-	}
-	return ids
-}()
-
-// operation returns the operationId of a request, or "" if it is for none.
-func (s *Server) operation(c echo.Context) string {
-	r := c.Request()
-	path, below := strings.CutPrefix(sentPath(r.URL), s.basePath)
-	if !below {
-		return ""
-	}
-	if c.Path() == "" { // the request was refused before it came to the router
-		c.Echo().Router().Find(r.Method, path, c)
-	}
-	if strayed(path, c.Path()) {
-		return ""
-	}
-	return operationOf[route{r.Method, c.Path()}]
-}
-
-// answered tells the observer, if there is one.
-func (s *Server) answered(c echo.Context, start time.Time, cutOff bool) {
-	if s.observer == nil {
-		return
-	}
-	s.observer.Answered(Answer{
-		Operation: s.operation(c), Status: c.Response().Status, Took: time.Since(start),
-		CutOff: cutOff, ClientLeft: cutOff && c.Request().Context().Err() != nil,
-	})
-}
+type Answer = httpapi.Answer
 
 // Load says how busy a Server and its database are at one moment.
 type Load struct {
-	// Requests is the number of requests that a handler works on.
-	Requests int64
-	// BodyBytes is how many bytes of the budget for bodies are in use, and BodyBytesLimit how many there are. Bodies of up to 64 KiB are
-	// not counted.
-	BodyBytes, BodyBytesLimit int64
-	// BodiesRefused is the number of requests, since the start, that got no share of the budget.
-	BodiesRefused int64
-	// Streams is the number of breakdowns that are being sent.
-	Streams int64
-	// StreamsRefused is the number of breakdowns, since the start, that were not begun because the token or the organization had too many
-	// under way.
-	StreamsRefused int64
+	httpapi.Load
 	// Writes has the numbers of writes since the start.
 	Writes Writes
 	// Pools are the pools of connections to PostgreSQL, for the database and for each replica. SQLite has none.
@@ -103,12 +33,5 @@ type Replica = database.Replica
 
 // Load returns how busy the server is now.
 func (s *Server) Load() Load {
-	return Load{
-		Requests:  s.underWay.Load(),
-		BodyBytes: s.bodies.receiving.used.Load() + s.bodies.decoding.used.Load(), BodyBytesLimit: receivingBytes + decodingBytes,
-		BodiesRefused: s.bodies.refused.Load(),
-		Streams:       s.streams.open.Load(), StreamsRefused: s.streams.refused.Load(),
-		Writes: s.store.Writes(),
-		Pools:  s.store.Pools(), Replicas: s.store.Replicas(),
-	}
+	return Load{Load: s.api.Load(), Writes: s.store.Writes(), Pools: s.store.Pools(), Replicas: s.store.Replicas()}
 }

@@ -101,8 +101,8 @@ go generate .
 must_fail 'the method of the adapter' 'missing method GetBillingWalk' go build ./server
 cat >>server/adapter.go <<'GO'
 
-func (a *adapter) GetBillingWalk(_ context.Context, r httpserver.GetBillingWalkRequestObject) (httpserver.GetBillingWalkResponseObject, error) {
-	return httpserver.GetBillingWalk200JSONResponse{Body: gen.BalanceResponse{BalanceCents: r.Params.Steps}}, nil
+func (a *adapter) GetBillingWalk(_ context.Context, _ string, params gen.GetBillingWalkParams) (gen.BalanceResponse, error) {
+	return gen.BalanceResponse{BalanceCents: params.Steps}, nil
 }
 GO
 must_fail 'the property in the adapter' 'gen.Transaction without saying its Team' go test -count=1 -run TestAdaptersNameEveryField .

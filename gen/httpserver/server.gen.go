@@ -596,604 +596,230 @@ type ValidationFailedJSONResponse struct {
 	Headers ValidationFailedResponseHeaders
 }
 
-// GetBillingBalanceRequestObject is the request of GetBillingBalance, checked against the contract.
-type GetBillingBalanceRequestObject struct {
-	Org string `json:"org"`
-}
-
-// GetBillingBalanceResponseObject is an answer of GetBillingBalance. Errors are returned as errors instead.
-type GetBillingBalanceResponseObject interface {
-	VisitGetBillingBalanceResponse(w http.ResponseWriter) error
-}
-
-// GetBillingBalance200JSONResponse is the answer with the status 200.
-type GetBillingBalance200JSONResponse struct {
-	Body BalanceResponse
-}
-
-// VisitGetBillingBalanceResponse writes the answer.
-func (r GetBillingBalance200JSONResponse) VisitGetBillingBalanceResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendBalanceResponse(b, &r.Body) })
-}
-
-// PostCreditRequestObject is the request of PostCredit, checked against the contract.
-type PostCreditRequestObject struct {
-	Org    string `json:"org"`
-	Params PostCreditParams
-	Body   *PostCreditJSONRequestBody
-}
-
-// PostCreditResponseObject is an answer of PostCredit. Errors are returned as errors instead.
-type PostCreditResponseObject interface {
-	VisitPostCreditResponse(w http.ResponseWriter) error
-}
-
-// PostCredit201JSONResponse is the answer with the status 201.
-type PostCredit201JSONResponse struct {
+// PostCreditResult is the answer of PostCredit, with its headers.
+type PostCreditResult struct {
 	Body                Transaction
-	IdempotencyReplayed *bool // the header Idempotency-Replayed
+	IdempotencyReplayed *bool // the header Idempotency-Replayed; nil leaves it out
 }
 
-// VisitPostCreditResponse writes the answer.
-func (r PostCredit201JSONResponse) VisitPostCreditResponse(w http.ResponseWriter) error {
-	if r.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*r.IdempotencyReplayed))
-	}
-	return wire.Write(w, 201, func(b []byte) []byte { return AppendTransaction(b, &r.Body) })
+// Streamed is an answer that is written while it is read from the books. Package httpapi has one for each operation that needs it.
+type Streamed interface {
+	// Write writes all of the answer. It returns an error as long as nothing was written.
+	Write(w http.ResponseWriter) error
 }
 
-// GetBillingHeadRequestObject is the request of GetBillingHead, checked against the contract.
-type GetBillingHeadRequestObject struct {
-	Org string `json:"org"`
-}
-
-// GetBillingHeadResponseObject is an answer of GetBillingHead. Errors are returned as errors instead.
-type GetBillingHeadResponseObject interface {
-	VisitGetBillingHeadResponse(w http.ResponseWriter) error
-}
-
-// GetBillingHead200JSONResponse is the answer with the status 200.
-type GetBillingHead200JSONResponse struct {
-	Body LedgerHead
-}
-
-// VisitGetBillingHeadResponse writes the answer.
-func (r GetBillingHead200JSONResponse) VisitGetBillingHeadResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendLedgerHead(b, &r.Body) })
-}
-
-// ListBillingLeasesRequestObject is the request of ListBillingLeases, checked against the contract.
-type ListBillingLeasesRequestObject struct {
-	Org    string `json:"org"`
-	Params ListBillingLeasesParams
-}
-
-// ListBillingLeasesResponseObject is an answer of ListBillingLeases. Errors are returned as errors instead.
-type ListBillingLeasesResponseObject interface {
-	VisitListBillingLeasesResponse(w http.ResponseWriter) error
-}
-
-// ListBillingLeases200JSONResponse is the answer with the status 200.
-type ListBillingLeases200JSONResponse struct {
-	Body LeaseList
-}
-
-// VisitListBillingLeasesResponse writes the answer.
-func (r ListBillingLeases200JSONResponse) VisitListBillingLeasesResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendLeaseList(b, &r.Body) })
-}
-
-// RecordLeasesRequestObject is the request of RecordLeases, checked against the contract.
-type RecordLeasesRequestObject struct {
-	Org  string `json:"org"`
-	Body *RecordLeasesJSONRequestBody
-}
-
-// RecordLeasesResponseObject is an answer of RecordLeases. Errors are returned as errors instead.
-type RecordLeasesResponseObject interface {
-	VisitRecordLeasesResponse(w http.ResponseWriter) error
-}
-
-// RecordLeases200JSONResponse is the answer with the status 200.
-type RecordLeases200JSONResponse struct {
-	Body RecordedLeaseList
-}
-
-// VisitRecordLeasesResponse writes the answer.
-func (r RecordLeases200JSONResponse) VisitRecordLeasesResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendRecordedLeaseList(b, &r.Body) })
-}
-
-// ListBillingTransactionsRequestObject is the request of ListBillingTransactions, checked against the contract.
-type ListBillingTransactionsRequestObject struct {
-	Org    string `json:"org"`
-	Params ListBillingTransactionsParams
-}
-
-// ListBillingTransactionsResponseObject is an answer of ListBillingTransactions. Errors are returned as errors instead.
-type ListBillingTransactionsResponseObject interface {
-	VisitListBillingTransactionsResponse(w http.ResponseWriter) error
-}
-
-// ListBillingTransactions200JSONResponse is the answer with the status 200.
-type ListBillingTransactions200JSONResponse struct {
-	Body TransactionList
-}
-
-// VisitListBillingTransactionsResponse writes the answer.
-func (r ListBillingTransactions200JSONResponse) VisitListBillingTransactionsResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendTransactionList(b, &r.Body) })
-}
-
-// GetBillingTransactionRequestObject is the request of GetBillingTransaction, checked against the contract.
-type GetBillingTransactionRequestObject struct {
-	Org string             `json:"org"`
-	ID  openapi_types.UUID `json:"id"`
-}
-
-// GetBillingTransactionResponseObject is an answer of GetBillingTransaction. Errors are returned as errors instead.
-type GetBillingTransactionResponseObject interface {
-	VisitGetBillingTransactionResponse(w http.ResponseWriter) error
-}
-
-// GetBillingTransaction200JSONResponse is the answer with the status 200.
-type GetBillingTransaction200JSONResponse struct {
-	Body TransactionDetail
-}
-
-// VisitGetBillingTransactionResponse writes the answer.
-func (r GetBillingTransaction200JSONResponse) VisitGetBillingTransactionResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendTransactionDetail(b, &r.Body) })
-}
-
-// GetBillingUsageRequestObject is the request of GetBillingUsage, checked against the contract.
-type GetBillingUsageRequestObject struct {
-	Org    string `json:"org"`
-	Params GetBillingUsageParams
-}
-
-// GetBillingUsageResponseObject is an answer of GetBillingUsage. Errors are returned as errors instead.
-type GetBillingUsageResponseObject interface {
-	VisitGetBillingUsageResponse(w http.ResponseWriter) error
-}
-
-// GetBillingUsage200JSONResponse is the answer with the status 200.
-type GetBillingUsage200JSONResponse struct {
-	Body UsageResponse
-}
-
-// VisitGetBillingUsageResponse writes the answer.
-func (r GetBillingUsage200JSONResponse) VisitGetBillingUsageResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendUsageResponse(b, &r.Body) })
-}
-
-// GetBillingUsageBreakdownRequestObject is the request of GetBillingUsageBreakdown, checked against the contract.
-type GetBillingUsageBreakdownRequestObject struct {
-	Org    string `json:"org"`
-	Params GetBillingUsageBreakdownParams
-}
-
-// GetBillingUsageBreakdownResponseObject is an answer of GetBillingUsageBreakdown. Errors are returned as errors instead.
-type GetBillingUsageBreakdownResponseObject interface {
-	VisitGetBillingUsageBreakdownResponse(w http.ResponseWriter) error
-}
-
-// GetBillingUsageSeriesRequestObject is the request of GetBillingUsageSeries, checked against the contract.
-type GetBillingUsageSeriesRequestObject struct {
-	Org    string `json:"org"`
-	Params GetBillingUsageSeriesParams
-}
-
-// GetBillingUsageSeriesResponseObject is an answer of GetBillingUsageSeries. Errors are returned as errors instead.
-type GetBillingUsageSeriesResponseObject interface {
-	VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error
-}
-
-// GetBillingUsageSeries200JSONResponse is the answer with the status 200.
-type GetBillingUsageSeries200JSONResponse struct {
-	Body UsageSeriesResponse
-}
-
-// VisitGetBillingUsageSeriesResponse writes the answer.
-func (r GetBillingUsageSeries200JSONResponse) VisitGetBillingUsageSeriesResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendUsageSeriesResponse(b, &r.Body) })
-}
-
-// ListOrganizationsRequestObject is the request of ListOrganizations, checked against the contract.
-type ListOrganizationsRequestObject struct {
-	Params ListOrganizationsParams
-}
-
-// ListOrganizationsResponseObject is an answer of ListOrganizations. Errors are returned as errors instead.
-type ListOrganizationsResponseObject interface {
-	VisitListOrganizationsResponse(w http.ResponseWriter) error
-}
-
-// ListOrganizations200JSONResponse is the answer with the status 200.
-type ListOrganizations200JSONResponse struct {
-	Body OrganizationList
-}
-
-// VisitListOrganizationsResponse writes the answer.
-func (r ListOrganizations200JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
-	return wire.Write(w, 200, func(b []byte) []byte { return AppendOrganizationList(b, &r.Body) })
-}
-
-// StrictServerInterface represents all server handlers.
-type StrictServerInterface interface {
+// Backend does the work of the operations. Its methods are called with requests that keep to the contract, for an organization that
+// the token may see, and with the role that the operation needs. They may be called concurrently.
+type Backend interface {
 	// GetBillingBalance Read the balance
 	// (GET /api/v0/billing/balance/{org})
-	GetBillingBalance(ctx context.Context, request GetBillingBalanceRequestObject) (GetBillingBalanceResponseObject, error)
+	GetBillingBalance(ctx context.Context, org string) (BalanceResponse, error)
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
-	PostCredit(ctx context.Context, request PostCreditRequestObject) (PostCreditResponseObject, error)
+	PostCredit(ctx context.Context, org string, params PostCreditParams, body PostCreditRequest) (PostCreditResult, error)
 	// GetBillingHead Read the head of the ledger
 	// (GET /api/v0/billing/head/{org})
-	GetBillingHead(ctx context.Context, request GetBillingHeadRequestObject) (GetBillingHeadResponseObject, error)
+	GetBillingHead(ctx context.Context, org string) (LedgerHead, error)
 	// ListBillingLeases List recorded leases
 	// (GET /api/v0/billing/leases/{org})
-	ListBillingLeases(ctx context.Context, request ListBillingLeasesRequestObject) (ListBillingLeasesResponseObject, error)
+	ListBillingLeases(ctx context.Context, org string, params ListBillingLeasesParams) (LeaseList, error)
 	// RecordLeases Record leases and bill those that finished
 	// (POST /api/v0/billing/leases/{org})
-	RecordLeases(ctx context.Context, request RecordLeasesRequestObject) (RecordLeasesResponseObject, error)
+	RecordLeases(ctx context.Context, org string, body RecordLeasesRequest) (RecordedLeaseList, error)
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
-	ListBillingTransactions(ctx context.Context, request ListBillingTransactionsRequestObject) (ListBillingTransactionsResponseObject, error)
+	ListBillingTransactions(ctx context.Context, org string, params ListBillingTransactionsParams) (TransactionList, error)
 	// GetBillingTransaction Trace a ledger entry to its source
 	// (GET /api/v0/billing/transactions/{org}/{id})
-	GetBillingTransaction(ctx context.Context, request GetBillingTransactionRequestObject) (GetBillingTransactionResponseObject, error)
+	GetBillingTransaction(ctx context.Context, org string, id openapi_types.UUID) (TransactionDetail, error)
 	// GetBillingUsage Sum the usage of a window
 	// (GET /api/v0/billing/usage/{org})
-	GetBillingUsage(ctx context.Context, request GetBillingUsageRequestObject) (GetBillingUsageResponseObject, error)
+	GetBillingUsage(ctx context.Context, org string, params GetBillingUsageParams) (UsageResponse, error)
 	// GetBillingUsageBreakdown Trace the usage of a window to builds and jobs
 	// (GET /api/v0/billing/usage/{org}/breakdown)
-	GetBillingUsageBreakdown(ctx context.Context, request GetBillingUsageBreakdownRequestObject) (GetBillingUsageBreakdownResponseObject, error)
+	GetBillingUsageBreakdown(ctx context.Context, org string, params GetBillingUsageBreakdownParams) (Streamed, error)
 	// GetBillingUsageSeries Sum the usage of a window per day
 	// (GET /api/v0/billing/usage/{org}/series)
-	GetBillingUsageSeries(ctx context.Context, request GetBillingUsageSeriesRequestObject) (GetBillingUsageSeriesResponseObject, error)
+	GetBillingUsageSeries(ctx context.Context, org string, params GetBillingUsageSeriesParams) (UsageSeriesResponse, error)
 	// ListOrganizations List the organizations that the token can see
 	// (GET /api/v0/organizations)
-	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
+	ListOrganizations(ctx context.Context, params ListOrganizationsParams) (OrganizationList, error)
 }
 
-type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
-type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+// Unimplemented answers every operation as a server that does not have it: with 404 route_not_found. A Backend that embeds it may leave
+// out methods, also those of operations that later versions of the contract add.
+type Unimplemented struct{}
 
-func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareFunc) ServerInterface {
-	return &strictHandler{ssi: ssi, middlewares: middlewares}
+var _ Backend = Unimplemented{}
+
+// GetBillingBalance fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingBalance(context.Context, string) (answer BalanceResponse, err error) {
+	return answer, echo.ErrNotFound
 }
 
-type strictHandler struct {
-	ssi         StrictServerInterface
-	middlewares []StrictMiddlewareFunc
+// PostCredit fails with echo.ErrNotFound.
+func (Unimplemented) PostCredit(context.Context, string, PostCreditParams, PostCreditRequest) (answer PostCreditResult, err error) {
+	return answer, echo.ErrNotFound
 }
 
-// GetBillingBalance operation middleware
-func (sh *strictHandler) GetBillingBalance(ctx echo.Context, org string) error {
-	var request GetBillingBalanceRequestObject
-
-	request.Org = org
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetBillingBalance(ctx.Request().Context(), request.(GetBillingBalanceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetBillingBalance")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetBillingBalanceResponseObject); ok {
-		return validResponse.VisitGetBillingBalanceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
+// GetBillingHead fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingHead(context.Context, string) (answer LedgerHead, err error) {
+	return answer, echo.ErrNotFound
 }
 
-// PostCredit operation middleware
-func (sh *strictHandler) PostCredit(ctx echo.Context, org string, params PostCreditParams) error {
-	var request PostCreditRequestObject
-
-	request.Org = org
-	request.Params = params
-
-	var body PostCreditJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.PostCredit(ctx.Request().Context(), request.(PostCreditRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "PostCredit")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(PostCreditResponseObject); ok {
-		return validResponse.VisitPostCreditResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
+// ListBillingLeases fails with echo.ErrNotFound.
+func (Unimplemented) ListBillingLeases(context.Context, string, ListBillingLeasesParams) (answer LeaseList, err error) {
+	return answer, echo.ErrNotFound
 }
 
-// GetBillingHead operation middleware
-func (sh *strictHandler) GetBillingHead(ctx echo.Context, org string) error {
-	var request GetBillingHeadRequestObject
-
-	request.Org = org
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetBillingHead(ctx.Request().Context(), request.(GetBillingHeadRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetBillingHead")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetBillingHeadResponseObject); ok {
-		return validResponse.VisitGetBillingHeadResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
+// RecordLeases fails with echo.ErrNotFound.
+func (Unimplemented) RecordLeases(context.Context, string, RecordLeasesRequest) (answer RecordedLeaseList, err error) {
+	return answer, echo.ErrNotFound
 }
 
-// ListBillingLeases operation middleware
-func (sh *strictHandler) ListBillingLeases(ctx echo.Context, org string, params ListBillingLeasesParams) error {
-	var request ListBillingLeasesRequestObject
-
-	request.Org = org
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListBillingLeases(ctx.Request().Context(), request.(ListBillingLeasesRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListBillingLeases")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListBillingLeasesResponseObject); ok {
-		return validResponse.VisitListBillingLeasesResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
+// ListBillingTransactions fails with echo.ErrNotFound.
+func (Unimplemented) ListBillingTransactions(context.Context, string, ListBillingTransactionsParams) (answer TransactionList, err error) {
+	return answer, echo.ErrNotFound
 }
 
-// RecordLeases operation middleware
-func (sh *strictHandler) RecordLeases(ctx echo.Context, org string) error {
-	var request RecordLeasesRequestObject
+// GetBillingTransaction fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingTransaction(context.Context, string, openapi_types.UUID) (answer TransactionDetail, err error) {
+	return answer, echo.ErrNotFound
+}
 
-	request.Org = org
+// GetBillingUsage fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingUsage(context.Context, string, GetBillingUsageParams) (answer UsageResponse, err error) {
+	return answer, echo.ErrNotFound
+}
 
-	var body RecordLeasesJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
+// GetBillingUsageBreakdown fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingUsageBreakdown(context.Context, string, GetBillingUsageBreakdownParams) (answer Streamed, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// GetBillingUsageSeries fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingUsageSeries(context.Context, string, GetBillingUsageSeriesParams) (answer UsageSeriesResponse, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// ListOrganizations fails with echo.ErrNotFound.
+func (Unimplemented) ListOrganizations(context.Context, ListOrganizationsParams) (answer OrganizationList, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// NewHandler returns handlers that decode requests, call the backend and encode its answers.
+func NewHandler(backend Backend) ServerInterface { return handler{backend} }
+
+type handler struct{ backend Backend }
+
+// GetBillingBalance calls the backend.
+func (h handler) GetBillingBalance(c echo.Context, org string) error {
+	answer, err := h.backend.GetBillingBalance(c.Request().Context(), org)
 	if err != nil {
 		return err
 	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.RecordLeases(ctx.Request().Context(), request.(RecordLeasesRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "RecordLeases")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(RecordLeasesResponseObject); ok {
-		return validResponse.VisitRecordLeasesResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendBalanceResponse(b, &answer) })
 }
 
-// ListBillingTransactions operation middleware
-func (sh *strictHandler) ListBillingTransactions(ctx echo.Context, org string, params ListBillingTransactionsParams) error {
-	var request ListBillingTransactionsRequestObject
-
-	request.Org = org
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListBillingTransactions(ctx.Request().Context(), request.(ListBillingTransactionsRequestObject))
+// PostCredit calls the backend.
+func (h handler) PostCredit(c echo.Context, org string, params PostCreditParams) error {
+	var body PostCreditRequest
+	if err := c.Bind(&body); err != nil {
+		return err
 	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListBillingTransactions")
-	}
-
-	response, err := handler(ctx, request)
-
+	answer, err := h.backend.PostCredit(c.Request().Context(), org, params, body)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(ListBillingTransactionsResponseObject); ok {
-		return validResponse.VisitListBillingTransactionsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	if answer.IdempotencyReplayed != nil {
+		c.Response().Header().Set("Idempotency-Replayed", fmt.Sprint(*answer.IdempotencyReplayed))
+	}
+	return wire.Write(c.Response(), 201, func(b []byte) []byte { return AppendTransaction(b, &answer.Body) })
 }
 
-// GetBillingTransaction operation middleware
-func (sh *strictHandler) GetBillingTransaction(ctx echo.Context, org string, id openapi_types.UUID) error {
-	var request GetBillingTransactionRequestObject
-
-	request.Org = org
-	request.ID = id
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetBillingTransaction(ctx.Request().Context(), request.(GetBillingTransactionRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetBillingTransaction")
-	}
-
-	response, err := handler(ctx, request)
-
+// GetBillingHead calls the backend.
+func (h handler) GetBillingHead(c echo.Context, org string) error {
+	answer, err := h.backend.GetBillingHead(c.Request().Context(), org)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetBillingTransactionResponseObject); ok {
-		return validResponse.VisitGetBillingTransactionResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendLedgerHead(b, &answer) })
 }
 
-// GetBillingUsage operation middleware
-func (sh *strictHandler) GetBillingUsage(ctx echo.Context, org string, params GetBillingUsageParams) error {
-	var request GetBillingUsageRequestObject
-
-	request.Org = org
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetBillingUsage(ctx.Request().Context(), request.(GetBillingUsageRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetBillingUsage")
-	}
-
-	response, err := handler(ctx, request)
-
+// ListBillingLeases calls the backend.
+func (h handler) ListBillingLeases(c echo.Context, org string, params ListBillingLeasesParams) error {
+	answer, err := h.backend.ListBillingLeases(c.Request().Context(), org, params)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetBillingUsageResponseObject); ok {
-		return validResponse.VisitGetBillingUsageResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendLeaseList(b, &answer) })
 }
 
-// GetBillingUsageBreakdown operation middleware
-func (sh *strictHandler) GetBillingUsageBreakdown(ctx echo.Context, org string, params GetBillingUsageBreakdownParams) error {
-	var request GetBillingUsageBreakdownRequestObject
-
-	request.Org = org
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetBillingUsageBreakdown(ctx.Request().Context(), request.(GetBillingUsageBreakdownRequestObject))
+// RecordLeases calls the backend.
+func (h handler) RecordLeases(c echo.Context, org string) error {
+	var body RecordLeasesRequest
+	if err := c.Bind(&body); err != nil {
+		return err
 	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetBillingUsageBreakdown")
-	}
-
-	response, err := handler(ctx, request)
-
+	answer, err := h.backend.RecordLeases(c.Request().Context(), org, body)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetBillingUsageBreakdownResponseObject); ok {
-		return validResponse.VisitGetBillingUsageBreakdownResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendRecordedLeaseList(b, &answer) })
 }
 
-// GetBillingUsageSeries operation middleware
-func (sh *strictHandler) GetBillingUsageSeries(ctx echo.Context, org string, params GetBillingUsageSeriesParams) error {
-	var request GetBillingUsageSeriesRequestObject
-
-	request.Org = org
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetBillingUsageSeries(ctx.Request().Context(), request.(GetBillingUsageSeriesRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetBillingUsageSeries")
-	}
-
-	response, err := handler(ctx, request)
-
+// ListBillingTransactions calls the backend.
+func (h handler) ListBillingTransactions(c echo.Context, org string, params ListBillingTransactionsParams) error {
+	answer, err := h.backend.ListBillingTransactions(c.Request().Context(), org, params)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetBillingUsageSeriesResponseObject); ok {
-		return validResponse.VisitGetBillingUsageSeriesResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendTransactionList(b, &answer) })
 }
 
-// ListOrganizations operation middleware
-func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganizationsParams) error {
-	var request ListOrganizationsRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListOrganizations(ctx.Request().Context(), request.(ListOrganizationsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListOrganizations")
-	}
-
-	response, err := handler(ctx, request)
-
+// GetBillingTransaction calls the backend.
+func (h handler) GetBillingTransaction(c echo.Context, org string, id openapi_types.UUID) error {
+	answer, err := h.backend.GetBillingTransaction(c.Request().Context(), org, id)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(ListOrganizationsResponseObject); ok {
-		return validResponse.VisitListOrganizationsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendTransactionDetail(b, &answer) })
+}
+
+// GetBillingUsage calls the backend.
+func (h handler) GetBillingUsage(c echo.Context, org string, params GetBillingUsageParams) error {
+	answer, err := h.backend.GetBillingUsage(c.Request().Context(), org, params)
+	if err != nil {
+		return err
+	}
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendUsageResponse(b, &answer) })
+}
+
+// GetBillingUsageBreakdown calls the backend.
+func (h handler) GetBillingUsageBreakdown(c echo.Context, org string, params GetBillingUsageBreakdownParams) error {
+	answer, err := h.backend.GetBillingUsageBreakdown(c.Request().Context(), org, params)
+	if err != nil {
+		return err
+	}
+	return answer.Write(c.Response())
+}
+
+// GetBillingUsageSeries calls the backend.
+func (h handler) GetBillingUsageSeries(c echo.Context, org string, params GetBillingUsageSeriesParams) error {
+	answer, err := h.backend.GetBillingUsageSeries(c.Request().Context(), org, params)
+	if err != nil {
+		return err
+	}
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendUsageSeriesResponse(b, &answer) })
+}
+
+// ListOrganizations calls the backend.
+func (h handler) ListOrganizations(c echo.Context, params ListOrganizationsParams) error {
+	answer, err := h.backend.ListOrganizations(c.Request().Context(), params)
+	if err != nil {
+		return err
+	}
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendOrganizationList(b, &answer) })
 }
 
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/server"
 	"github.com/harmont-dev/harmont-billing/server/metrics"
 )
@@ -184,7 +185,7 @@ func TestSeriesAreBounded(t *testing.T) {
 func TestLoad(t *testing.T) {
 	m := metrics.New()
 	m.WatchLoad(server.Load{
-		BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2, Streams: 3, StreamsRefused: 4,
+		Load: httpapi.Load{BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2, Streams: 3, StreamsRefused: 4},
 		Pools: []server.Pool{
 			{Name: "reads", InUse: 3, Idle: 2, Max: 16, Waits: 7, Waited: 1500 * time.Millisecond}, {Server: "replica:5432/billing", Name: "reads", Max: 8},
 		},

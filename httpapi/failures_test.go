@@ -1,4 +1,4 @@
-package server
+package httpapi
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
@@ -36,22 +37,31 @@ func (l *sharedLog) take() string {
 	return l.text.String()
 }
 
+// fixed is a backend that answers with a balance of 0.
+type fixed struct{ Unimplemented }
+
+func (fixed) GetBillingBalance(context.Context, string) (b gen.BalanceResponse, err error) {
+	return b, nil
+}
+
+// anyToken admits every token to every organization.
+func anyToken(context.Context, string, string) (Identity, error) {
+	return Identity{Role: RoleAdmin}, nil
+}
+
 // directory knows some tokens, and counts how often it is asked.
 type directory struct {
-	billing.Store
-	valid map[billing.TokenHash]bool
+	valid map[string]bool
 	asked int
 }
 
-func (d *directory) Grant(_ context.Context, hash billing.TokenHash, _ string) (billing.Grant, error) {
+func (d *directory) authenticate(_ context.Context, token string) (Identity, error) {
 	d.asked++
-	if !d.valid[hash] {
-		return billing.Grant{}, billing.ErrUnauthorized
+	if !d.valid[token] {
+		return Identity{}, &Error{Code: gen.CodeUnauthorized}
 	}
-	return billing.Grant{Hash: hash, Role: billing.RoleRead, Organization: &billing.Organization{}}, nil
+	return Identity{Role: RoleRead, Organizations: []string{"acme"}}, nil
 }
-
-func (*directory) Head(context.Context, billing.ID) (billing.Head, error) { return billing.Head{}, nil }
 
 // Beyond a number of failures, an address gets 429 for tokens that are not known to be valid, which costs no read of the database.
 // Tokens that were valid before and other addresses are served, and a token is forgotten once it is revoked.
@@ -59,9 +69,9 @@ func TestFailedAuthenticationsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log sharedLog
 		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-		d := &directory{valid: map[billing.TokenHash]bool{hashToken("hmt_good"): true, hashToken("hmt_new"): true}}
-		s := &Server{log: logger, failures: newFailures(logger), service: billing.NewService(d, billing.StandardRates), requestTimeout: time.Hour}
-		if err := s.route(Config{}); err != nil {
+		d := &directory{valid: map[string]bool{"hmt_good": true, "hmt_new": true}}
+		s, err := New(fixed{}, Config{Authenticate: d.authenticate, Logger: logger, RequestTimeout: time.Hour})
+		if err != nil {
 			t.Fatal(err)
 		}
 		ask := func(address, authorization string) *httptest.ResponseRecorder {
@@ -113,25 +123,20 @@ func TestFailedAuthenticationsAreLimited(t *testing.T) {
 		if text := log.take(); !strings.Contains(text, "address=192.0.2.1/32 count=1003") || strings.Count(text, "\n") != 1 {
 			t.Errorf("after a while the log has\n%s", text)
 		}
-		d.valid = map[billing.TokenHash]bool{hashToken("hmt_good"): true}
+		d.valid = map[string]bool{"hmt_good": true}
 		want("the same address later", ask(here, "Bearer hmt_good"), 200)
 	})
-}
-
-// slowDirectory takes its time, so that requests are checked at the same time.
-type slowDirectory struct{ directory }
-
-func (*slowDirectory) Grant(context.Context, billing.TokenHash, string) (billing.Grant, error) {
-	time.Sleep(time.Second)
-	return billing.Grant{Role: billing.RoleRead, Organization: &billing.Organization{}}, nil
 }
 
 // Any number of clients of one address may show valid tokens at the same time, such as those of a proxy after a restart of the server.
 func TestValidTokensAreNotLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger := slog.New(slog.DiscardHandler)
-		s := &Server{log: logger, failures: newFailures(logger), service: billing.NewService(&slowDirectory{}, billing.StandardRates), requestTimeout: time.Hour}
-		if err := s.route(Config{}); err != nil {
+		slowly := func(ctx context.Context, token, org string) (Identity, error) { // so that requests are checked at the same time
+			time.Sleep(time.Second)
+			return anyToken(ctx, token, org)
+		}
+		s, err := New(fixed{}, Config{Admit: slowly, RequestTimeout: time.Hour})
+		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range 3 * failureBurst {

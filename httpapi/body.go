@@ -1,4 +1,4 @@
-package server
+package httpapi
 
 import (
 	"bytes"
@@ -23,11 +23,8 @@ const (
 	// earlyBody is the length, in bytes, up to which a body is read before the token is checked. A longer body is read only for a
 	// valid token, so that a caller without one cannot make the server hold more memory.
 	earlyBody = 64 << 10
-	// bodyTime is how long the whole of a body may take to arrive.
-	bodyTime = time.Minute
-	// bodyRate is how many bytes a second of a longer body must arrive, and bodyStall for how long its sender may be behind.
-	bodyRate  = 64 << 10
-	bodyStall = 10 * time.Second
+	// bodyRate is how many bytes a second of a longer body must arrive.
+	bodyRate = 64 << 10
 )
 
 // requestBody is the JSON body of a request.

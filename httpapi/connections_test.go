@@ -1,4 +1,4 @@
-package server
+package httpapi
 
 import (
 	"bytes"
@@ -21,11 +21,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	s, err := Open(t.Context(), Config{Database: "sqlite:" + t.TempDir() + "/billing.db", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := New(fixed{}, Config{Admit: anyToken, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	arrived, release := make(chan struct{}), make(chan struct{})
 	api := s.handler
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-package server
+package httpapi
 
 import (
 	"log/slog"
@@ -6,23 +6,15 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// broken panics on every call.
-type broken struct{ billing.Store }
-
 func TestPanicIsAnswered(t *testing.T) {
-	s, err := Open(t.Context(), Config{Database: "sqlite:" + t.TempDir() + "/billing.db"})
+	var log strings.Builder
+	var broken struct{ Backend } // it panics on every call
+	s, err := New(broken, Config{Admit: anyToken, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	var log strings.Builder
-	s.log = slog.New(slog.NewTextHandler(&log, nil))
-	*s.service = *billing.NewService(broken{}, billing.StandardRates)
-
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v0/billing/balance/acme", http.NoBody)
 	req.Header.Set("Authorization", "Bearer hmt_x")
 	w := httptest.NewRecorder()

@@ -1,4 +1,4 @@
-package server
+package httpapi
 
 import (
 	"context"
@@ -12,9 +12,6 @@ import (
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
-
-// overloadWait is how long a request waits for its share of a bounded resource before it is answered with 503.
-const overloadWait = 10 * time.Second
 
 // quota bounds how much of a resource each owner may use.
 type quota[Owner comparable] struct {
@@ -60,20 +57,13 @@ func (q *quota[Owner]) acquire(ctx context.Context, owner Owner, n int64) (relea
 	}, nil
 }
 
-// The maximum total bytes, over all requests, of bodies longer than earlyBody. One token may use half of each, so that it cannot keep the
-// other tokens out.
-const (
-	// receivingBytes bounds bodies that are being received. Their memory is their length.
-	receivingBytes = 64 << 20
-	// decodingBytes bounds bodies that are complete, until their requests are answered. Their memory is up to five times their length: the
-	// text, its decoded values, and the parameters of the statements that store them.
-	decodingBytes = 32 << 20
-	// largeBody is the length from which on memory is given back to the system after the request. Garbage of such bodies would otherwise
-	// grow to a multiple of the budget before it is collected.
-	largeBody = 1 << 20
-)
+// largeBody is the length from which on memory is given back to the system after the request. Garbage of such bodies would otherwise
+// grow to a multiple of the budget before it is collected.
+const largeBody = 1 << 20
 
-// bodyBudget limits the memory for request bodies, in two stages: while a body is received, and until its request is answered.
+// bodyBudget limits the memory for request bodies that are longer than earlyBody, in two stages: while a body is received, and until its
+// request is answered. The memory of the second is that of the text, its decoded values, and the parameters of the statements that store
+// them. One token may use half of each, so that it cannot keep the other tokens out.
 type bodyBudget struct {
 	receiving, decoding *stage
 	wait                time.Duration // maximum time to wait for a share
@@ -82,13 +72,14 @@ type bodyBudget struct {
 
 // stage is the budget for one phase of a body, receiving or decoding: per token, and for all tokens together.
 type stage struct {
+	size   int64 // bytes
 	tokens *quota[billing.TokenHash]
 	all    *semaphore.Weighted
 	used   atomic.Int64
 }
 
 func newStage(size int64) *stage {
-	return &stage{tokens: newQuota[billing.TokenHash](size / 2), all: semaphore.NewWeighted(size)}
+	return &stage{size: size, tokens: newQuota[billing.TokenHash](size / 2), all: semaphore.NewWeighted(size)}
 }
 
 func newBodyBudget(receiving, decoding int64, wait time.Duration) *bodyBudget {
@@ -157,33 +148,26 @@ func (h *held) releaseMemory() {
 	}()
 }
 
-// The maximum numbers of concurrent streamed answers of a token and of an organization. Further requests wait for up to overloadWait, and
-// then fail with 503.
-const (
-	streamsOfToken        = 8
-	streamsOfOrganization = 16
-)
-
 // streamBudget limits the concurrent streamed answers of each token and of each organization.
 type streamBudget struct {
 	tokens        *quota[billing.TokenHash]
-	organizations *quota[billing.ID]
+	organizations *quota[string]
 	wait          time.Duration // maximum time to wait for a share
 	open, refused atomic.Int64
 }
 
 func newStreamBudget(ofToken, ofOrganization int64, wait time.Duration) *streamBudget {
-	return &streamBudget{tokens: newQuota[billing.TokenHash](ofToken), organizations: newQuota[billing.ID](ofOrganization), wait: wait}
+	return &streamBudget{tokens: newQuota[billing.TokenHash](ofToken), organizations: newQuota[string](ofOrganization), wait: wait}
 }
 
 // acquire waits until the token and the organization may have one more streamed answer. It fails with the code unavailable after b.wait.
-func (b *streamBudget) acquire(ctx context.Context, grant *billing.Grant) (release func(), err error) {
+func (b *streamBudget) acquire(ctx context.Context, token billing.TokenHash, organization string) (release func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, b.wait)
 	defer cancel()
-	releaseToken, err := b.tokens.acquire(waiting, grant.Hash, 1)
+	releaseToken, err := b.tokens.acquire(waiting, token, 1)
 	var releaseOrganization func()
 	if err == nil {
-		if releaseOrganization, err = b.organizations.acquire(waiting, grant.Organization.ID, 1); err != nil {
+		if releaseOrganization, err = b.organizations.acquire(waiting, organization, 1); err != nil {
 			releaseToken()
 		}
 	}

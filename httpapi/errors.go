@@ -1,4 +1,4 @@
-package server
+package httpapi
 
 import (
 	"cmp"
@@ -37,24 +37,32 @@ var kinds = []struct {
 	{context.Canceled, gen.CodeUnavailable},
 }
 
-// problem is a failure of one request that the server itself finds.
-type problem struct {
-	code   gen.ErrorCode
-	detail string
+// Error is a failure of a request that has a code in the contract.
+type Error struct {
+	// Code says how the request is answered. gen.Errors has all of them.
+	Code gen.ErrorCode
+	// Message is the text for the caller. It is not shown where the contract has a text for all errors of the code.
+	Message string
 }
 
-func (p *problem) Error() string { return p.detail }
+// Error returns the message, or the code where there is none.
+func (e *Error) Error() string { return cmp.Or(e.Message, e.Code) }
 
-// fail makes a problem. The text is not shown where the code has a text of its own.
-func fail(code gen.ErrorCode, detail string) error { return &problem{code, detail} }
+func fail(code gen.ErrorCode, message string) error { return &Error{code, message} }
+
+// CodeOf returns the code that an error of a Backend is answered with.
+func CodeOf(err error) gen.ErrorCode {
+	code, _ := classify(err)
+	return code
+}
 
 // retryAfter is the value of the Retry-After header, in seconds.
 const retryAfter = 1
 
 // classify finds the code for an error, and the text to show.
 func classify(err error) (code gen.ErrorCode, message string) {
-	if p, ok := errors.AsType[*problem](err); ok {
-		return p.code, p.detail
+	if p, ok := errors.AsType[*Error](err); ok {
+		return p.Code, p.Message
 	}
 	if refused, ok := errors.AsType[*wire.Error](err); ok {
 		return refused.Code, refused.Error()

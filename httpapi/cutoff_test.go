@@ -1,9 +1,8 @@
-package server
+package httpapi
 
 import (
 	"errors"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/gen"
 )
 
 // answers is an Observer that keeps what it learns.
@@ -27,8 +26,8 @@ func TestCutOffIsLogged(t *testing.T) {
 	var log strings.Builder
 	var told answers
 	s := &Server{log: slog.New(slog.NewTextHandler(&log, nil)), observer: &told}
-	rows := func(yield func(*billing.BreakdownRow, error) bool) {
-		row := &billing.BreakdownRow{Build: billing.BuildUsage{Jobs: 1 << 20}, Lease: billing.Lease{JobName: new(strings.Repeat("x", 2*streamChunk))}}
+	rows := func(yield func(*BreakdownRow, error) bool) {
+		row := &BreakdownRow{Build: new(gen.UsageBreakdownBuild), Job: &gen.UsageBreakdownJob{JobName: new(strings.Repeat("x", 2*streamChunk))}}
 		if yield(row, nil) {
 			yield(nil, errors.New("the disk is gone"))
 		}
@@ -47,21 +46,21 @@ func TestCutOffIsLogged(t *testing.T) {
 		}
 	}()
 	err := s.attempt(c, time.Now(), func(c echo.Context) error {
-		return breakdownStream{rows: rows, stall: streamStall}.VisitGetBillingUsageBreakdownResponse(c.Response())
+		return breakdownStream{rows: rows, stall: streamStall}.Write(c.Response())
 	})
 	t.Errorf("the handler returned %v", err)
 }
 
 // A receiver that takes less than the least rate is cut off, also if it goes on taking a little.
 func TestSlowReceiverIsCutOff(t *testing.T) {
-	rows := func(yield func(*billing.BreakdownRow, error) bool) { // without end
-		for yield(&billing.BreakdownRow{Build: billing.BuildUsage{Jobs: math.MaxInt64}, Lease: billing.Lease{JobName: new(strings.Repeat("x", 1000))}}, nil) {
+	rows := func(yield func(*BreakdownRow, error) bool) { // without end
+		for yield(&BreakdownRow{Build: new(gen.UsageBreakdownBuild), Job: &gen.UsageBreakdownJob{JobName: new(strings.Repeat("x", 1000))}}, nil) {
 		}
 	}
 	ended := make(chan any, 1)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		defer func() { ended <- recover() }()
-		_ = breakdownStream{rows: rows, stall: 100 * time.Millisecond}.VisitGetBillingUsageBreakdownResponse(w)
+		_ = breakdownStream{rows: rows, stall: 100 * time.Millisecond}.Write(w)
 	}))
 	defer ts.Close()
 	conn, err := net.Dial("tcp", ts.Listener.Addr().String())
