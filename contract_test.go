@@ -139,7 +139,7 @@ func requestSchemas(t *testing.T) (names []string) {
 }
 
 // keyFree are the folders in which no key of the API is written by hand. Other folders have such keys: the domain names fields in
-// its messages, internal/transfer has a file format of its own, the program prints CSV and JSON, and internal/conformance checks any
+// its messages, internal/transfer has a file format of its own, the program prints CSV and JSON, and conformance checks any
 // server independently of this one.
 var keyFree = []string{"server", "client", "internal/wire", "internal/strictjson", "internal/audit", "web"}
 

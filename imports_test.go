@@ -38,8 +38,8 @@ var arrows = map[string][]string{
 	"internal/crashtest":           {},
 	"internal/bench":               {"internal/billing", "internal/database", "internal/pgtest"},
 	"internal/demo":                {"internal/billing", "internal/transfer"},
-	"internal/conformance":         {"gen", "gen/httpserver", "internal/wire"},
-	"internal/contracttest":        {"internal/conformance"},
+	"conformance":                  {"gen", "gen/httpserver", "internal/wire"},
+	"internal/contracttest":        {"conformance", "gen"},
 	"internal/clienttest":          {},
 	"internal/release":             {},
 	"httpapi":                      {"", "gen", "gen/httpserver", "internal/billing", "internal/strictjson", "internal/wire"},
@@ -48,7 +48,7 @@ var arrows = map[string][]string{
 	},
 	"server/metrics":      {"server"},
 	"web":                 {},
-	"cmd/harmont-billing": {"client", "server", "server/metrics", "internal/conformance", "internal/demo"},
+	"cmd/harmont-billing": {"client", "server", "server/metrics", "conformance", "internal/demo"},
 }
 
 // plain are the packages that need no more than the standard library: the domain, which knows neither SQL nor HTTP, and the core

@@ -19,9 +19,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	_ "modernc.org/sqlite" // a connection beside the server's
 
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/httpapi"
-	"github.com/harmont-dev/harmont-billing/internal/contracttest"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -247,7 +247,7 @@ func TestErrors(t *testing.T) {
 			s := *s
 			s.t = t
 			r := s.send(c.request).want(c.status, c.code)
-			if e := r.envelope().Error; e.Type != c.kind || !strings.Contains(e.Message, c.message) {
+			if e := r.envelope().Error; string(e.Type) != c.kind || !strings.Contains(e.Message, c.message) {
 				t.Errorf("type %q, message %q; want %q and %q", e.Type, e.Message, c.kind, c.message)
 			}
 			seen[c.code] = true
@@ -310,7 +310,8 @@ func TestErrors(t *testing.T) {
 		}
 		seen[envelope.Error.Code] = true
 	})
-	for _, code := range contracttest.ErrorCodes {
+	for _, info := range gen.Errors {
+		code := info.Code
 		if !seen[code] {
 			t.Errorf("no request was answered with %s", code)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/harmont-dev/harmont-billing/internal/contracttest"
+	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -44,7 +44,8 @@ func TestDocURLs(t *testing.T) {
 	if got, want := s.send(request{path: "/nothing"}).envelope().Error.DocURL, s.url+"/docs/errors/route_not_found"; got != want {
 		t.Fatalf("the doc_url is %s, want %s", got, want)
 	}
-	for _, code := range contracttest.ErrorCodes {
+	for _, info := range gen.Errors {
+		code := info.Code
 		page := s.send(request{path: "//docs/errors/" + code}).want(http.StatusOK, "")
 		if text := string(page.body); !strings.Contains(text, "<code>"+code+"</code></h1>") || !strings.Contains(text, "<li>") {
 			t.Errorf("the page of %s is %s", code, text)

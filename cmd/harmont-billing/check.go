@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/harmont-dev/harmont-billing/client"
-	"github.com/harmont-dev/harmont-billing/internal/conformance"
+	"github.com/harmont-dev/harmont-billing/conformance"
 )
 
 func checkCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harmont-dev/harmont-billing/internal/conformance"
+	"github.com/harmont-dev/harmont-billing/conformance"
 )
 
 // checking starts a server on books with leases of the last days. It returns the program, set up to ask the server, and the server's

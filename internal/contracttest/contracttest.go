@@ -9,17 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/harmont-dev/harmont-billing/internal/conformance"
+	"github.com/harmont-dev/harmont-billing/conformance"
+	"github.com/harmont-dev/harmont-billing/gen"
 )
 
 // Envelope is the body of every answer outside 2xx.
-type Envelope = conformance.Envelope
-
-// ErrorCodes are the codes that the contract lists.
-var ErrorCodes = conformance.ErrorCodes()
-
-// Operations lists the ids of the contract's operations.
-func Operations() []string { return conformance.Operations() }
+type Envelope = gen.Error
 
 // Check holds an answer against the contract: its status, headers and body. It returns the id of the operation, empty
 // for a path outside the contract.
@@ -35,7 +30,7 @@ func Check(req *http.Request, status int, header http.Header, body []byte) (oper
 	if req.Method == http.MethodHead && len(body) > 0 {
 		return "", fmt.Errorf("an answer to HEAD with a body")
 	}
-	return conformance.Hold(req, status, header, body)
+	return conformance.CheckAnswer(req, status, header, body)
 }
 
 // Handler passes requests on and fails the test on an answer that the contract does not allow.

@@ -44,7 +44,7 @@ func withoutToken(calls []call) []call {
 }
 
 func oneUnauthorized(a *account) error {
-	var first Envelope
+	var first envelope
 	for i, authorization := range []string{
 		"", "Bearer", "Bearer hmt_" + strings.Repeat("0", 43), "Bearer not-a-token", "Basic x", "Token hmt_" + strings.Repeat("0", 43),
 	} {
@@ -55,7 +55,7 @@ func oneUnauthorized(a *account) error {
 				return err
 			}
 			e.Error.RequestID = ""
-			if i == 0 && first == (Envelope{}) {
+			if i == 0 && first == (envelope{}) {
 				first = e
 			}
 			if e != first {

@@ -35,7 +35,7 @@ func noFinding(kind findingKind) func(*exchange) error {
 func (x *exchange) isError() bool { return x.status >= http.StatusMultipleChoices }
 
 // envelope decodes an error that has at least a code. The rule isEnvelope reports an error without a code.
-func (x *exchange) envelope() (e Envelope, err error) {
+func (x *exchange) envelope() (e envelope, err error) {
 	if !x.isError() || x.method == http.MethodHead {
 		return e, errNotApplicable
 	}
@@ -70,7 +70,7 @@ func isEnvelope(x *exchange) error {
 			return breachf(x, "%s", f.text)
 		}
 	}
-	var e Envelope
+	var e envelope
 	if err := json.Unmarshal(x.body, &e); err != nil {
 		return breachf(x, "%v", err)
 	}
@@ -155,9 +155,9 @@ func hasAllow(x *exchange) error {
 	return nil
 }
 
-// Hold holds one answer against the rules about every answer. The path of req is that of openapi.yaml. It returns the id of
-// the operation, empty for a request that the contract does not have.
-func Hold(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
+// CheckAnswer checks one answer against the rules for every answer. The path of the request is one of openapi.yaml. It returns the id of
+// the operation, which is empty for a request that the contract does not have, and all breaches as one error.
+func CheckAnswer(req *http.Request, status int, header http.Header, body []byte) (operation string, err error) {
 	x := &exchange{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, requestHeader: req.Header, status: status, header: header, body: body}
 	if err := x.decompress(1 << 30); err != nil {
 		return "", err

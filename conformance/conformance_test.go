@@ -23,7 +23,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harmont-dev/harmont-billing/internal/conformance"
+	"github.com/harmont-dev/harmont-billing/conformance"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/server"
 )

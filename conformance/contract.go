@@ -21,7 +21,6 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
 
-	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 )
 
@@ -52,26 +51,8 @@ var loadContract = sync.OnceValue(func() contract {
 	return contract{spec, router}
 })
 
-// Operations lists the ids of the contract's operations.
-func Operations() (ids []string) {
-	for _, path := range loadContract().Paths.Map() {
-		for _, operation := range path.Operations() {
-			ids = append(ids, operation.OperationID)
-		}
-	}
-	return ids
-}
-
-// ErrorCodes lists the codes of errors in the contract.
-func ErrorCodes() (codes []string) {
-	for _, info := range gen.Errors {
-		codes = append(codes, info.Code)
-	}
-	return codes
-}
-
-// Envelope is the body of every answer outside 2xx.
-type Envelope struct {
+// envelope is the body of every answer outside 2xx.
+type envelope struct {
 	Error struct {
 		Type      string `json:"type"`
 		Code      string `json:"code"`

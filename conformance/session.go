@@ -150,7 +150,9 @@ func (s *session) exchange(c call) (*exchange, error) {
 		x.path = unescaped
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", s.options.UserAgent)
+	if s.options.UserAgent != "" {
+		req.Header.Set("User-Agent", s.options.UserAgent)
+	}
 	authorization := "Bearer " + s.options.Token
 	if c.authorization != nil {
 		authorization = *c.authorization
@@ -225,8 +227,8 @@ func (s *session) expectOKIfOffered(c call, into any) (*exchange, error) {
 }
 
 // expectError sends a request that must fail, with a status and a code.
-func (s *session) expectError(c call, status int, code string) (*exchange, Envelope, error) {
-	var e Envelope
+func (s *session) expectError(c call, status int, code string) (*exchange, envelope, error) {
+	var e envelope
 	x, err := s.send(c)
 	if err != nil {
 		return nil, e, err

@@ -1,5 +1,15 @@
 // Package conformance checks a server of the billing API, this project's or another, against openapi.yaml and the rules
-// behind it. It only reads, but for bodies that every server refuses.
+// behind it. It only reads, but for bodies that every server refuses. The command harmont-billing check runs it, and so can a test:
+//
+//	report, err := conformance.Run(t.Context(), conformance.Options{URL: url, Token: token})
+//	if err == nil {
+//		err = report.Err()
+//	}
+//	if err != nil {
+//		t.Error(err)
+//	}
+//
+// A report says of each rule whether it passed, failed or could not be checked, such as a rule about entries of an empty ledger.
 package conformance
 
 import (
@@ -16,7 +26,7 @@ type Options struct {
 	URL string
 	// Token is the bearer token to read with. It appears nowhere in the report.
 	Token string
-	// UserAgent is sent with every request.
+	// UserAgent is sent with every request. Empty means that of net/http.
 	UserAgent string
 	// Organization is the slug of the one to check. Empty means the first few that the token sees.
 	Organization string
@@ -52,6 +62,24 @@ type Report struct {
 	Failed        int        `json:"failed"`
 	Skipped       int        `json:"skipped"`
 	Rules         []Result   `json:"rules"`
+}
+
+// Err returns the breaches of all rules that failed, and nil if none has. It does not speak of rules that were skipped.
+func (r *Report) Err() error {
+	var errs []error
+	for _, result := range r.Rules {
+		for _, b := range result.Breaches {
+			text := result.Rule + ": " + b.Problem
+			if b.Organization != "" {
+				text = result.Rule + ": " + b.Organization + ": " + b.Problem
+			}
+			if b.Sent != "" {
+				text += "\n\tsent " + b.Sent + "\n\tcame " + b.Came
+			}
+			errs = append(errs, errors.New(text))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Coverage is how much of an organization was looked at.
