@@ -109,6 +109,40 @@ func open(t *testing.T, database string) service {
 	return service{s.Handler(), token(server.RoleWrite, "acme", "globex"), token(server.RoleRead, "acme"), token(server.RoleAdmin, "acme")}
 }
 
+// openScratch opens a server with an organization that has no entry.
+func openScratch(t *testing.T) service {
+	t.Helper()
+	s, err := server.Open(t.Context(), server.Config{Database: sqlite(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for _, org := range []string{"scratch", "other", "initech"} {
+		if _, err := s.CreateOrganization(t.Context(), org, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := func(role server.Role) string {
+		token, _, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "check", Role: role, Organizations: []string{"scratch", "other"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	return service{s.Handler(), token(server.RoleWrite), token(server.RoleRead), token(server.RoleAdmin)}
+}
+
+// readBody returns the body of a request, which can be read again.
+func readBody(r *http.Request) string {
+	body, _ := io.ReadAll(r.Body)
+	setBody(r, string(body))
+	return string(body)
+}
+
+func setBody(r *http.Request, body string) {
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+}
+
 func sqlite(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "billing.db") }
 
 // check checks one organization, or all where org is empty.

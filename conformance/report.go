@@ -1,5 +1,5 @@
 // Package conformance checks a server of the billing API, this project's or another, against openapi.yaml and the rules
-// behind it. It only reads, but for bodies that every server refuses. The command harmont-billing check runs it, and so can a test:
+// behind it. Unless Options.Write is set, it only reads, but for bodies that every server refuses. The command harmont-billing check runs it, and so can a test:
 //
 //	report, err := conformance.Run(t.Context(), conformance.Options{URL: url, Token: token})
 //	if err == nil {
@@ -30,6 +30,9 @@ type Options struct {
 	UserAgent string
 	// Organization is the slug of the one to check. Empty means the first few that the token sees.
 	Organization string
+	// Write lets the check report leases and post credits, which stay. The organization must be named, and nobody else may write to it
+	// meanwhile. An empty organization gets books of which all rules can be checked.
+	Write bool
 	// Hidden is the slug of an organization that exists and that the token may not see; empty where none is known.
 	Hidden string
 	// Only is the id of the only rule that sends requests. Rules for every answer are checked as well. Empty means all rules.
@@ -128,10 +131,18 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 	if options.Pauses == nil {
 		options.Pauses = []time.Duration{time.Second, 6 * time.Second}
 	}
+	if options.Write && options.Organization == "" {
+		return nil, errors.New("a check that writes needs the name of an organization")
+	}
 	s := newSession(ctx, options)
 	defer s.client.CloseIdleConnections()
 	if err := s.findOrganizations(); err != nil {
 		return nil, err
+	}
+	if options.Write {
+		for _, a := range s.accounts {
+			s.checkAccount(a, true)
+		}
 	}
 	for _, r := range rules() {
 		if r.checkServer != nil && s.isSelected(r) {
@@ -139,16 +150,16 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 		}
 	}
 	for _, a := range s.accounts {
-		s.checkAccount(a)
+		s.checkAccount(a, false)
 	}
 	return s.report(), nil
 }
 
 func (s *session) isSelected(r rule) bool { return s.options.Only == "" || s.options.Only == r.id }
 
-// checkAccount checks the rules about one organization. Rules that compare sums of usage are checked again after a pause if they fail.
-func (s *session) checkAccount(a *account) {
-	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.checkOrganization == nil || !s.isSelected(r) })
+// checkAccount checks the rules about one organization, those that write or those that read. Rules that compare sums of usage are checked again after a pause if they fail.
+func (s *session) checkAccount(a *account, writes bool) {
+	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.checkOrganization == nil || r.writes != writes || !s.isSelected(r) })
 	for round := 0; len(pending) > 0; round++ {
 		if round > 0 {
 			s.sleep(s.options.Pauses[round-1])
@@ -226,6 +237,9 @@ func (s *session) report() *Report {
 	}
 	for _, g := range groups {
 		for _, r := range g.rules {
+			if r.writes && !s.options.Write {
+				continue
+			}
 			t := s.tallies[r.id]
 			result := Result{Rule: r.id, Group: g.title, Statement: r.statement, Status: Skipped, Reason: t.reason, Breaches: []Breach{}}
 			switch {

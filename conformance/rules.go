@@ -10,6 +10,8 @@ type rule struct {
 	checkServer func(*session) error
 	// checkOrganization sends its own requests about an organization. It runs for each organization.
 	checkOrganization func(*account) error
+	// writes marks a check of an organization that writes to it. It runs before all others, and only if Options.Write allows it.
+	writes bool
 	// comparesSums marks a rule that compares sums. Replicas may show these at different times, so the check is repeated if it fails.
 	comparesSums bool
 }
@@ -127,6 +129,14 @@ func init() {
 			{id: "breakdown.order", statement: "Builds come newest first, jobs oldest first.", checkOrganization: breakdownOrder},
 			{id: "breakdown.stable", statement: "The order is the same each time.", checkOrganization: breakdownStable, comparesSums: true},
 			{id: "breakdown.groups", statement: "Each build comes once, and leases without one share one group.", checkOrganization: breakdownGroups},
+		}},
+		{"Writes", []rule{
+			{id: "writes.leases", statement: "A lease is billed when it has finished, and not while it runs; the balance changes by what it is billed.", checkOrganization: writtenLeases, writes: true},
+			{id: "writes.duplicates", statement: "A lease that is sent again unchanged is a duplicate, and is not billed again.", checkOrganization: writtenDuplicates, writes: true},
+			{id: "writes.conflicts", statement: "A recorded lease that is sent again with other contents is 409 lease_conflict, and nothing changes.", checkOrganization: writtenConflicts, writes: true},
+			{id: "writes.invalid", statement: "A lease that cannot be is 422 lease_invalid, and nothing of its request is recorded.", checkOrganization: writtenInvalid, writes: true},
+			{id: "writes.credits", statement: "A credit is an entry, and is posted once for each Idempotency-Key.", checkOrganization: writtenCredits, writes: true},
+			{id: "writes.keys", statement: "An Idempotency-Key with another body is 409 idempotency_key_reused, and nothing changes.", checkOrganization: writtenKeys, writes: true},
 		}},
 	}
 }

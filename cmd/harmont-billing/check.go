@@ -23,7 +23,7 @@ func checkCommand() *cobra.Command {
 		Long: `Asks the server at URL some hundreds of questions about an organization and
 holds every answer against the contract: openapi.yaml, and rules such as that
 the amounts of all entries add up to the balance. It works on any server of
-this API, this one or another, and sends nothing that writes.
+this API, this one or another, and without --write sends nothing that writes.
 
 Without --org it takes the first three organizations that the token sees. Of a
 ledger it reads up to 20 000 entries, newest first; usage is summed over ten
@@ -31,9 +31,15 @@ years and traced to its jobs on the newest days that have some. A server that
 is in use may change meanwhile; that is no breach. A rule that could not be
 checked is skipped, and the report says why.
 
+With --write it also reports leases and posts credits in the organization of
+--org, with a token of the role admin. They stay there for good, so this takes
+an organization that nobody is billed for. An empty one gets books on which all
+rules can be checked.
+
 The exit status is 1 where a rule is broken or the server does not answer.`,
 		Example: `  harmont-billing check http://127.0.0.1:8080
-  harmont-billing check https://billing.example.com --org acme -o json`,
+  harmont-billing check https://billing.example.com --org acme -o json
+  harmont-billing check https://billing.example.com --org scratch --write`,
 		GroupID:           groupClient,
 		Args:              needs("URL"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -41,6 +47,7 @@ The exit status is 1 where a rule is broken or the server does not answer.`,
 	flags := cmd.Flags()
 	org := flags.String("org", "", "the `ORG` to check; without it, the first three that the token sees")
 	hidden := flags.String("hidden-org", "", "an `ORG` that exists and that the token may not see, to check that nobody can tell")
+	write := flags.Bool("write", false, "also report leases and post credits in the organization of --org, which stay")
 	timeout := flags.Duration("timeout", 5*time.Minute, "how long all of it may take")
 	connect := &connectionFlags{cmd: cmd}
 	connect.tokenFlags(cmd)
@@ -62,13 +69,16 @@ The exit status is 1 where a rule is broken or the server does not answer.`,
 				return usagef("%q is not an organization's slug", slug)
 			}
 		}
+		if *write && *org == "" {
+			return usagef("--write needs --org, an organization that nobody is billed for")
+		}
 		if *timeout <= 0 {
 			return usagef("--timeout must be above 0")
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()
 		report, err := conformance.Run(ctx, conformance.Options{
-			URL: strings.TrimRight(args[0], "/"), Token: connection.token, UserAgent: "harmont-billing/" + version(), Organization: *org, Hidden: *hidden,
+			URL: strings.TrimRight(args[0], "/"), Token: connection.token, UserAgent: "harmont-billing/" + version(), Organization: *org, Hidden: *hidden, Write: *write,
 		})
 		if err != nil {
 			return err

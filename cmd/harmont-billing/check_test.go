@@ -114,6 +114,16 @@ func TestCheckFindsBreaches(t *testing.T) {
 	}
 }
 
+// With --write, every rule can be checked on an organization that was empty.
+func TestCheckWrites(t *testing.T) {
+	p, address := checking(t)
+	token := strings.TrimSpace(p.ok("token", "create", "--name", "write", "--role", "admin", "--org", "globex", "--org", "acme"))
+	report := p.with("HARMONT_TOKEN="+token).ok("check", address, "--org", "globex", "--hidden-org", "initech", "--write")
+	if n := strings.Count(report, "skip  "); n != 1 || strings.Contains(report, "FAIL") || !strings.Contains(report, "\nWrites\n  pass  ") {
+		t.Errorf("%d rules are skipped, and 429 and 503 cannot be shown:\n%s", n, report)
+	}
+}
+
 func TestCheckCannotBegin(t *testing.T) {
 	p, address := checking(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -144,6 +154,7 @@ func TestCheckWrongUsage(t *testing.T) {
 		{"check http://127.0.0.1:1", "HARMONT_TOKEN=", "which token?"},
 		{"check http://127.0.0.1:1 -o csv", "", "must be table or json"},
 		{"check http://127.0.0.1:1 --org ..", "", "is not an organization's slug"},
+		{"check http://127.0.0.1:1 --write", "", "--write needs --org"},
 		{"check http://127.0.0.1:1 --timeout 0s", "", "--timeout must be above 0"},
 	} {
 		got := p.with(tt.env).run(strings.Fields(tt.args)...)

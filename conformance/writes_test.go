@@ -1,0 +1,110 @@
+package conformance_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/conformance"
+)
+
+// checkWrites checks an organization with one rule, or with all where only is empty.
+func checkWrites(t *testing.T, handler http.Handler, token, only string) *conformance.Report {
+	t.Helper()
+	srv := httptest.NewServer(handler)
+	defer srv.Close()
+	report, err := conformance.Run(t.Context(), conformance.Options{
+		URL: srv.URL, Token: token, Organization: "scratch", Only: only, Write: true, Hidden: "initech", Pauses: []time.Duration{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// An organization without an entry gets books of which every rule can be checked.
+func TestWrites(t *testing.T) {
+	s := openScratch(t)
+	noBreach(t, checkWrites(t, s.handler, s.admin, ""), "errors.retry-after")
+	for role, token := range map[string]string{"read": s.read, "write": s.token} {
+		for _, r := range checkWrites(t, s.handler, token, "writes.keys").Rules {
+			if r.Rule == "writes.keys" && (r.Status != conformance.Skipped || r.Reason != "the role of the token is too low") {
+				t.Errorf("with the role %s %s is %s: %s", role, r.Rule, r.Status, r.Reason)
+			}
+		}
+	}
+	if _, err := conformance.Run(t.Context(), conformance.Options{URL: "http://127.0.0.1:1", Write: true}); err == nil || !strings.Contains(err.Error(), "name of an organization") {
+		t.Errorf("without an organization: %v", err)
+	}
+}
+
+// posted changes the answers to writes with a status.
+func posted(status int, change func(*answer)) func(*http.Request, *answer) {
+	return func(r *http.Request, a *answer) {
+		if r.Method == http.MethodPost && a.status == status {
+			change(a)
+		}
+	}
+}
+
+// taken makes a success of a refusal.
+func taken(refused, status int) func(*http.Request, *answer) {
+	return posted(refused, func(a *answer) {
+		a.status, a.body = status, []byte(`{"data":[]}`)
+	})
+}
+
+// amounts adds to the amounts of an answer with recorded leases.
+func amounts(a *answer) {
+	a.edit(func(body map[string]any) {
+		for _, lease := range list(body) {
+			bump(lease, "amount_cents", -1)
+		}
+	})
+}
+
+func TestPlantedFaultsOfWrites(t *testing.T) {
+	s := openScratch(t)
+	planted := map[string]bool{}
+	for _, f := range []fault{
+		{rule: "writes.leases", name: "a lease that runs is billed", answer: posted(200, func(a *answer) { a.replace(`"running"`, `"billed"`) })},
+		{rule: "writes.leases", name: "another amount than the ledger's", answer: posted(200, amounts)},
+		{rule: "writes.duplicates", name: "billed again", answer: posted(200, func(a *answer) { a.replace(`"duplicate"`, `"billed"`) })},
+		{rule: "writes.conflicts", name: "a change is taken", answer: taken(409, 200)},
+		{rule: "writes.invalid", name: "it is taken", answer: taken(422, 200)},
+		{rule: "writes.invalid", name: "the others are recorded", ask: func(r *http.Request) {
+			if body := readBody(r); r.Method == http.MethodPost && strings.Contains(body, `"duration_seconds":301`) && strings.Contains(body, "},{") {
+				var request map[string][]json.RawMessage
+				_ = json.Unmarshal([]byte(body), &request)
+				first, _ := json.Marshal(map[string]any{"leases": request["leases"][:1]})
+				post := r.Clone(r.Context())
+				setBody(post, string(first))
+				s.handler.ServeHTTP(httptest.NewRecorder(), post)
+			}
+		}},
+		{rule: "writes.credits", name: "replayed without a word", answer: posted(201, func(a *answer) { a.header.Del("Idempotency-Replayed") })},
+		{rule: "writes.credits", name: "posted twice", ask: func(r *http.Request) {
+			if r.Method == http.MethodPost {
+				r.Header.Set("Idempotency-Key", time.Now().String())
+			}
+		}},
+		{rule: "writes.keys", name: "another body is taken", answer: taken(409, 201)},
+	} {
+		planted[f.rule] = true
+		t.Run(f.rule+"/"+f.name, func(t *testing.T) {
+			for _, r := range checkWrites(t, f.wrap(s.handler), s.admin, f.rule).Rules {
+				if r.Rule == f.rule && (r.Status != conformance.Failed || len(r.Breaches) == 0 || r.Breaches[0].Problem == "") {
+					t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)
+				}
+			}
+		})
+	}
+	for _, r := range checkWrites(t, s.handler, s.admin, "writes.keys").Rules {
+		if r.Group == "Writes" && !planted[r.Rule] {
+			t.Errorf("no fault is planted for %s", r.Rule)
+		}
+	}
+}
