@@ -133,6 +133,9 @@ func New(backend Backend, config Config) (*Server, error) {
 			return nil, billing.Faultf(billing.ErrInvalid, "the origin %q must be like https://app.example.com: in lower case, without a slash at its end and without the usual port", origin)
 		}
 	}
+	if backend == nil {
+		return nil, billing.Faultf(billing.ErrInvalid, "there is no backend")
+	}
 	if (config.Authenticate == nil) == (config.Admit == nil) {
 		return nil, billing.Faultf(billing.ErrInvalid, "either Authenticate or Admit must be set")
 	}

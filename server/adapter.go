@@ -83,7 +83,7 @@ func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, _ string, params
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.Breakdown(toAPIBreakdown(a.service.Breakdown(ctx, orgOf(ctx), window))), nil
+	return httpapi.StreamBreakdown(toAPIBreakdown(a.service.Breakdown(ctx, orgOf(ctx), window))), nil
 }
 
 func (a *adapter) RecordLeases(ctx context.Context, _ string, body gen.RecordLeasesRequest) (answer gen.RecordedLeaseList, err error) {

@@ -26,6 +26,14 @@ func decodeCursor(list string, scope []byte, cursor string) ([]byte, error) {
 	return raw[digestSize:], nil
 }
 
+// EncodeCursor makes a cursor of a list from the place where its next page begins.
+func EncodeCursor(list string, scope, place []byte) string { return encodeCursor(list, scope, place) }
+
+// DecodeCursor returns the place of a cursor. It fails with ErrCursorInvalid if the cursor was made for another list or another scope.
+func DecodeCursor(list string, scope []byte, cursor string) ([]byte, error) {
+	return decodeCursor(list, scope, cursor)
+}
+
 func cursorDigest(list string, scope, place []byte) []byte {
 	h := sha256.New()
 	for _, part := range [][]byte{[]byte(list), scope, place} {

@@ -67,6 +67,17 @@ func (l *Lease) normalize(now Time) error {
 	return nil
 }
 
+// NormalizeLeases checks leases that are to be recorded at the given time, and computes missing durations. It fails with ErrLeaseInvalid
+// and a text that names the lease by its place in the list, and the field.
+func NormalizeLeases(leases []Lease, now Time) error {
+	for i := range leases {
+		if err := leases[i].normalize(now); err != nil {
+			return atLease(i, err)
+		}
+	}
+	return nil
+}
+
 // checkPast checks that the lease did not start or finish after now, as far as clocks agree.
 func (l *Lease) checkPast(now Time) error {
 	if err := checkPast("started_at", l.StartedAt, now); err != nil {

@@ -162,11 +162,8 @@ func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]R
 	if n := len(leases); n < RecordLeasesRequestLeasesMinItems || n > RecordLeasesRequestLeasesMaxItems {
 		return nil, Faultf(ErrInvalid, "leases must have %d to %d items", RecordLeasesRequestLeasesMinItems, RecordLeasesRequestLeasesMaxItems)
 	}
-	now := TimeOf(time.Now())
-	for i := range leases {
-		if err := leases[i].normalize(now); err != nil {
-			return nil, atLease(i, err)
-		}
+	if err := NormalizeLeases(leases, TimeOf(time.Now())); err != nil {
+		return nil, err
 	}
 	op := &RecordLeases{Leases: leases, Rates: s.rates}
 	if err := s.write(ctx, org, op); err != nil {

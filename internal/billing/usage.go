@@ -31,6 +31,15 @@ func (u Usage) plus(v Usage) (Usage, error) {
 	}, nil
 }
 
+// Add adds the usage of a billed lease. It fails where a sum of cents overflows.
+func (u Usage) Add(l Lease) (Usage, error) {
+	usage, err := l.usage()
+	if err != nil {
+		return Usage{}, err
+	}
+	return u.plus(usage)
+}
+
 // addCounter adds two numbers that are not negative, up to MaxCounter.
 func addCounter(a, b int64) int64 {
 	if a > MaxCounter-b {

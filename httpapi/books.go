@@ -1,0 +1,187 @@
+package httpapi
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	openapi_types "github.com/oapi-codegen/runtime/types"
+
+	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/gen/httpserver"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+)
+
+// Rates are the prices of a lease, in micro-cents per unit and second. Its method Cost computes the cost of a lease in cents.
+type Rates = billing.Rates
+
+// StandardRates are Harmont's: 10 000 for a CPU, 5 000 for a gigabyte of memory, 100 for a gigabyte of disk.
+var StandardRates = billing.StandardRates
+
+// ParseWindow reads the two ends of a window, in UTC. It fails with the code billing_usage_window_invalid if one of them cannot be read, if
+// to does not lie after from, and if the window is longer than the contract allows.
+func ParseWindow(from, to string) (start, end time.Time, err error) {
+	w, err := billing.ParseWindow(from, to)
+	return w.From.Std(), w.To.Std(), err
+}
+
+// PageSize returns how many items a page has: 50 if there is no limit, and from 1 to 100.
+func PageSize(limit *int64) int {
+	if limit == nil {
+		return billing.ListBillingTransactionsLimitDefault
+	}
+	return int(min(max(*limit, billing.ListBillingTransactionsLimitClampMinimum), billing.ListBillingTransactionsLimitClampMaximum))
+}
+
+// CheckLeases checks what no schema expresses of leases that are reported at the time now, such as that a lease does not finish before it
+// starts, and sets the duration_seconds of finished leases that lack it. It fails with the code lease_invalid.
+func CheckLeases(leases []gen.Lease, now time.Time) error {
+	converted := make([]billing.Lease, len(leases))
+	for i := range leases {
+		l := &leases[i]
+		converted[i] = billing.Lease{
+			ID: (*billing.ID)(l.LeaseID), JobID: (*billing.ID)(l.JobID), CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
+			StartedAt: billing.TimeOf(l.StartedAt), DurationSeconds: l.DurationSeconds,
+		}
+		if l.FinishedAt != nil {
+			converted[i].FinishedAt = new(billing.TimeOf(*l.FinishedAt))
+		}
+	}
+	err := billing.NormalizeLeases(converted, billing.TimeOf(now))
+	for i := range leases {
+		leases[i].DurationSeconds = converted[i].DurationSeconds
+	}
+	return err
+}
+
+// Cursor makes the cursor of a page that begins at a place. It can be read for the same list alone, so the text names the list, its
+// organization and its filters.
+func Cursor(list, place string) string { return billing.EncodeCursor(list, nil, []byte(place)) }
+
+// ParseCursor returns the place of a cursor of the list, and an empty one if there is no cursor. It fails with the code cursor_invalid. A
+// caller can make a cursor with a place of its own choice, so the place must be checked like any input.
+func ParseCursor(list string, cursor *string) (place string, err error) {
+	if cursor == nil {
+		return "", nil
+	}
+	bytes, err := billing.DecodeCursor(list, nil, *cursor)
+	if err != nil {
+		return "", &Error{Code: gen.CodeCursorInvalid, Message: err.Error()}
+	}
+	return string(bytes), nil
+}
+
+// Page cuts a page out of a list that is whole in memory. The key of an item names its place in the list for good. The text names the list,
+// its organization and its filters. It fails with the code cursor_invalid.
+func Page[T any](items []T, list string, limit *int64, cursor *string, key func(*T) string) (page []T, next *string, err error) {
+	place, err := ParseCursor(list, cursor)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cursor != nil {
+		last := slices.IndexFunc(items, func(item T) bool { return key(&item) == place })
+		if last < 0 {
+			return nil, nil, &Error{Code: gen.CodeCursorInvalid, Message: "the cursor names no item of this list"}
+		}
+		items = items[last+1:]
+	}
+	if size := PageSize(limit); len(items) > size {
+		items = items[:size]
+		next = new(Cursor(list, key(&items[size-1])))
+	}
+	return items, next, nil
+}
+
+// Usage sums the usage of leases: count × duration of each resource, and what was billed. Counters of resources that would leave the range
+// of an int64 stay at its end. It fails if the cents would.
+func Usage(leases []gen.LeaseRecord) (gen.UsageResponse, error) {
+	var sum billing.Usage
+	for i := range leases {
+		if l := &leases[i]; l.DurationSeconds != nil {
+			var err error
+			lease := billing.Lease{CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, DurationSeconds: l.DurationSeconds, AmountCents: &l.AmountCents}
+			if sum, err = sum.Add(lease); err != nil {
+				return gen.UsageResponse{}, err
+			}
+		}
+	}
+	return gen.UsageResponse{CPUSeconds: sum.CPUSeconds, MemoryGBSeconds: sum.MemoryGBSeconds, DiskGBSeconds: sum.DiskGBSeconds, TotalCents: sum.Cents}, nil
+}
+
+// Series sums the usage of leases for each UTC day from that of start to that of end, both included. A lease counts on the day on which it
+// started.
+func Series(start, end time.Time, leases []gen.LeaseRecord) (series gen.UsageSeriesResponse, err error) {
+	const day = 24 * time.Hour
+	byDay := map[time.Time][]gen.LeaseRecord{}
+	for _, l := range leases {
+		at := l.StartedAt.UTC().Truncate(day)
+		byDay[at] = append(byDay[at], l)
+	}
+	for at := start.UTC().Truncate(day); !at.After(end); at = at.Add(day) {
+		u, err := Usage(byDay[at])
+		if err != nil {
+			return series, err
+		}
+		series.Data = append(series.Data, gen.UsageSeriesBucket{
+			Date: openapi_types.Date{Time: at}, CPUSeconds: u.CPUSeconds, MemoryGBSeconds: u.MemoryGBSeconds, DiskGBSeconds: u.DiskGBSeconds, TotalCents: u.TotalCents,
+		})
+	}
+	return series, nil
+}
+
+// Breakdown sorts leases by build, and returns the answer of getBillingUsageBreakdown: builds newest first by their earliest start, jobs
+// oldest first, and all leases without a build as one group.
+func Breakdown(leases []gen.LeaseRecord) httpserver.Streamed {
+	builds := map[uuid.UUID][]gen.LeaseRecord{}
+	for _, l := range leases {
+		var id uuid.UUID
+		if l.BuildID != nil {
+			id = *l.BuildID
+		}
+		builds[id] = append(builds[id], l)
+	}
+	var sorted [][]gen.LeaseRecord
+	for _, jobs := range builds {
+		slices.SortFunc(jobs, compareStarts)
+		sorted = append(sorted, jobs)
+	}
+	slices.SortFunc(sorted, func(a, b []gen.LeaseRecord) int { return compareStarts(b[0], a[0]) })
+	return StreamBreakdown(func(yield func(*BreakdownRow, error) bool) {
+		for _, jobs := range sorted {
+			build := buildOf(jobs)
+			for i := range jobs {
+				l := &jobs[i]
+				if !yield(&BreakdownRow{Build: build, Job: &gen.UsageBreakdownJob{
+					JobID: l.JobID, JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle, CPUCount: l.CPUCount, MemoryGB: l.MemoryGB,
+					DiskGB: l.DiskGB, DurationSeconds: l.DurationSeconds, AmountCents: l.AmountCents, StartedAt: l.StartedAt, FinishedAt: l.FinishedAt,
+				}}, nil) {
+					return
+				}
+				build = nil
+			}
+		}
+	})
+}
+
+func compareStarts(a, b gen.LeaseRecord) int {
+	return cmp.Or(a.StartedAt.Compare(b.StartedAt), bytes.Compare(a.LeaseID[:], b.LeaseID[:]))
+}
+
+// buildOf sums the jobs of one build, the oldest first.
+func buildOf(jobs []gen.LeaseRecord) *gen.UsageBreakdownBuild {
+	first := &jobs[0]
+	build := &gen.UsageBreakdownBuild{
+		BuildID: first.BuildID, BuildNumber: first.BuildNumber, BuildExternalID: first.BuildExternalID, PipelineID: first.PipelineID,
+		PipelineName: first.PipelineName, PipelineSlug: first.PipelineSlug, StartedAt: first.StartedAt, JobCount: int64(len(jobs)),
+	}
+	for i := range jobs {
+		l := &jobs[i]
+		build.TotalCents += l.AmountCents
+		if l.FinishedAt != nil && (build.FinishedAt == nil || l.FinishedAt.After(*build.FinishedAt)) {
+			build.FinishedAt = l.FinishedAt
+		}
+	}
+	return build
+}

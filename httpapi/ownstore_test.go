@@ -1,0 +1,59 @@
+package httpapi_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/harmont-dev/harmont-billing/conformance"
+	"github.com/harmont-dev/harmont-billing/gen"
+	"github.com/harmont-dev/harmont-billing/httpapi"
+	"github.com/harmont-dev/harmont-billing/testdata/ownstore"
+)
+
+// A store of one's own passes all rules of check, with operations of fewer than 150 lines that use public packages alone.
+func TestOwnStore(t *testing.T) {
+	authenticate := func(_ context.Context, token string) (httpapi.Identity, error) {
+		if token != "secret" {
+			return httpapi.Identity{}, &httpapi.Error{Code: gen.CodeUnauthorized}
+		}
+		return httpapi.Identity{Role: httpapi.RoleAdmin, Organizations: []string{"acme", "globex"}}, nil
+	}
+	api, err := httpapi.New(ownstore.New("acme", "globex", "initech"), httpapi.Config{Authenticate: authenticate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(api.Handler())
+	defer srv.Close()
+	report, err := conformance.Run(t.Context(), conformance.Options{URL: srv.URL, Token: "secret", Organization: "acme", Hidden: "initech", Write: true})
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Rules {
+		if r.Status == conformance.Skipped && r.Rule != "errors.retry-after" { // neither 429 nor 503 comes
+			t.Errorf("%s was not checked: %s", r.Rule, r.Reason)
+		}
+	}
+
+	text, err := os.ReadFile("../testdata/ownstore/ownstore.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n >= 150 {
+		t.Errorf("the operations take %d lines", n)
+	}
+	imports, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, "../testdata/ownstore").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(strings.Fields(string(imports)), func(path string) bool { return strings.Contains(path, "/internal/") }) {
+		t.Errorf("it imports\n%s", imports)
+	}
+}
