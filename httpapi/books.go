@@ -10,7 +10,6 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
 	"github.com/harmont-dev/harmont-billing/gen"
-	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
@@ -133,7 +132,7 @@ func Series(start, end time.Time, leases []gen.LeaseRecord) (series gen.UsageSer
 
 // Breakdown sorts leases by build, and returns the answer of getBillingUsageBreakdown: builds newest first by their earliest start, jobs
 // oldest first, and all leases without a build as one group.
-func Breakdown(leases []gen.LeaseRecord) httpserver.Streamed {
+func Breakdown(leases []gen.LeaseRecord) Streamed {
 	builds := map[uuid.UUID][]gen.LeaseRecord{}
 	for _, l := range leases {
 		var id uuid.UUID

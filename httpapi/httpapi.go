@@ -38,6 +38,12 @@ type Backend = httpserver.Backend
 // Unimplemented answers every operation with 404 route_not_found.
 type Unimplemented = httpserver.Unimplemented
 
+// The results of operations that are no models: one with a header, and one that is streamed.
+type (
+	PostCreditResult = httpserver.PostCreditResult
+	Streamed         = httpserver.Streamed
+)
+
 // Config has the settings of a Server. Either Authenticate or Admit is required.
 type Config struct {
 	// Authenticate finds out what a token gives: it is called for each request with the text after Bearer in its Authorization header. It

@@ -22,7 +22,7 @@ type BreakdownRow struct {
 // StreamBreakdown returns the answer of getBillingUsageBreakdown, which is written as its rows arrive, so that an answer of any length
 // takes the same memory. The rows come build by build, and each of them may be overwritten once the next one is asked for. If they end with an error,
 // the answer is an error as long as nothing was sent, and is cut off after that.
-func StreamBreakdown(rows iter.Seq2[*BreakdownRow, error]) httpserver.Streamed {
+func StreamBreakdown(rows iter.Seq2[*BreakdownRow, error]) Streamed {
 	return breakdownStream{rows: rows, stall: streamStall}
 }
 

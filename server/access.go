@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/httpapi"
@@ -43,12 +44,40 @@ func (s *Server) admit(ctx context.Context, token, org string) (identity httpapi
 	return identity, nil
 }
 
+// admitOwn finds what a token gives by a function of the program that opened the server. The value of the identity is the organization, or
+// where the path names none all of the token's.
+func (s *Server) admitOwn(authenticate func(context.Context, string) (httpapi.Identity, error)) func(context.Context, string, string) (httpapi.Identity, error) {
+	return func(ctx context.Context, token, org string) (httpapi.Identity, error) {
+		identity, err := authenticate(ctx, token)
+		switch {
+		case err != nil:
+			return httpapi.Identity{}, err
+		case org == "":
+			identity.Value = slugs(identity.Organizations)
+			return identity, nil
+		case !slices.Contains(identity.Organizations, org):
+			return identity, billing.ErrOrganizationNotFound
+		}
+		organization, err := s.service.OrganizationBySlug(ctx, org)
+		identity.Value = &organization
+		return identity, err
+	}
+}
+
+// slugs are organizations that a token gives access to.
+type slugs []string
+
 // orgOf returns the id of the organization that a request was admitted to.
 func orgOf(ctx context.Context) billing.ID {
 	return httpapi.IdentityOf(ctx).Value.(*billing.Organization).ID //nolint:errcheck // admit has set it
 }
 
-// tokenOf returns the hash of the token of a request without an organization.
-func tokenOf(ctx context.Context) billing.TokenHash {
-	return httpapi.IdentityOf(ctx).Value.(billing.TokenHash) //nolint:errcheck // admit has set it
+// visibleOrganizations returns a page of the organizations that a token gives access to.
+func visibleOrganizations(ctx context.Context, service *billing.Service, limit *int64, cursor *string) (billing.Page[billing.Organization], error) {
+	switch seen := httpapi.IdentityOf(ctx).Value.(type) {
+	case slugs:
+		return service.OrganizationsBySlugs(ctx, seen, limit, cursor)
+	default:
+		return service.VisibleOrganizations(ctx, seen.(billing.TokenHash), limit, cursor) //nolint:errcheck // admit has set it
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/harmont-dev/harmont-billing/gen"
-	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
@@ -78,7 +77,7 @@ func (a *adapter) GetBillingUsageSeries(ctx context.Context, _ string, params ge
 	return gen.UsageSeriesResponse{Data: convertAll(days, toAPIDay)}, nil
 }
 
-func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, _ string, params gen.GetBillingUsageBreakdownParams) (httpserver.Streamed, error) {
+func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, _ string, params gen.GetBillingUsageBreakdownParams) (httpapi.Streamed, error) {
 	window, err := billing.ParseWindow(params.From, params.To)
 	if err != nil {
 		return nil, err
@@ -102,7 +101,7 @@ func (a *adapter) ListBillingLeases(ctx context.Context, _ string, params gen.Li
 	return gen.LeaseList{Data: convertAll(page.Items, toAPILeaseRecord), NextCursor: page.Next}, nil
 }
 
-func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCreditParams, body gen.PostCreditRequest) (answer httpserver.PostCreditResult, err error) {
+func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCreditParams, body gen.PostCreditRequest) (answer httpapi.PostCreditResult, err error) {
 	credit := fromAPICredit(params.IdempotencyKey, &body)
 	if err := a.service.PostCredit(ctx, orgOf(ctx), credit); err != nil {
 		return answer, err
@@ -115,7 +114,7 @@ func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCredi
 }
 
 func (a *adapter) ListOrganizations(ctx context.Context, params gen.ListOrganizationsParams) (answer gen.OrganizationList, err error) {
-	page, err := a.service.VisibleOrganizations(ctx, tokenOf(ctx), params.Limit, params.Cursor)
+	page, err := visibleOrganizations(ctx, a.service, params.Limit, params.Cursor)
 	if err != nil {
 		return answer, err
 	}

@@ -34,7 +34,7 @@ func toOrganization(o billing.Organization) Organization {
 // CreateOrganization adds an organization with an empty ledger. An empty name means the slug. It fails with ErrInvalid or
 // ErrExists.
 func (s *Server) CreateOrganization(ctx context.Context, slug, name string) (Organization, error) {
-	org := billing.Organization{ID: billing.NewID(), Slug: slug, Name: name, CreatedAt: billing.TimeOf(time.Now())}
+	org := billing.Organization{ID: billing.NewID(), Slug: slug, Name: name, CreatedAt: s.service.Now()}
 	if org.Name == "" {
 		org.Name = slug
 	}
@@ -107,16 +107,16 @@ func (s *Server) CreateToken(ctx context.Context, options TokenOptions) (secret 
 	random := make([]byte, tokenBytes)
 	rand.Read(random)
 	secret = tokenPrefix + base64.RawURLEncoding.EncodeToString(random)
-	now := time.Now()
+	now := s.service.Now()
 	stored := billing.Token{
 		Hash: hashToken(secret), Name: options.Name, Role: options.Role, Organizations: options.Organizations,
-		CreatedAt: billing.TimeOf(now),
+		CreatedAt: now,
 	}
 	if options.ExpiresIn < 0 {
 		return "", Token{}, billing.Faultf(ErrInvalid, "the token would expire in the past")
 	}
 	if options.ExpiresIn > 0 {
-		expires := billing.TimeOf(now.Add(options.ExpiresIn))
+		expires := billing.TimeOf(now.Std().Add(options.ExpiresIn))
 		stored.ExpiresAt = &expires
 	}
 	if err := s.service.CreateToken(ctx, stored); err != nil {
@@ -159,7 +159,7 @@ func (s *Server) RevokeToken(ctx context.Context, idOrName string) (Token, error
 	default:
 		return Token{}, billing.Faultf(ErrInvalid, "%d tokens are named %q; name one by its id: %s", len(named), idOrName, strings.Join(ids, ", "))
 	}
-	now := billing.TimeOf(time.Now())
+	now := s.service.Now()
 	if err := s.service.RevokeToken(ctx, named[0].Hash, now); err != nil {
 		return Token{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/trace"
 
@@ -32,10 +33,14 @@ type Rates = billing.Rates
 // StandardRates are Harmont's: 10 000 for a CPU, 5 000 for a gigabyte of memory, 100 for a gigabyte of disk.
 var StandardRates = billing.StandardRates
 
-// Config has the settings of a Server. Only Database is required.
+// Config has the settings of a Server. Only Database, or Pool, is required.
 type Config struct {
 	// Database is sqlite:FILE, created where it does not exist, or the URL of a PostgreSQL database, postgres://….
 	Database string
+	// Pool describes a PostgreSQL database instead of Database, for settings that a URL cannot carry, such as passwords that change. It is
+	// made by pgxpool.ParseConfig. Its hooks are called for each connection. MaxConns bounds all connections of the server together: it
+	// must be at least 3, and 26 are the most that are used without Citus.
+	Pool *pgxpool.Config
 	// ReadDatabases are URLs of replicas of a PostgreSQL database. Usage, series and breakdowns are read from a replica that is at
 	// most five seconds behind; balances and transactions are always read from Database.
 	ReadDatabases []string
@@ -47,6 +52,15 @@ type Config struct {
 	BesideOtherTables bool
 	// Rates are the prices of leases that finish from now on. Leases that are billed already keep their cost. Nil means StandardRates.
 	Rates *Rates
+	// Authenticate finds out what a token gives, instead of the tokens of the database. Nil means those. See httpapi.Config. Organizations
+	// of an identity that the database does not have are left out, and Value has no effect.
+	Authenticate func(ctx context.Context, token string) (httpapi.Identity, error)
+	// Override returns what to serve in place of the server's own operations. It may embed them in a struct whose methods replace some,
+	// and that may call them. Nil means that none is replaced.
+	Override func(own httpapi.Backend) httpapi.Backend
+	// Clock tells the time that entries and tokens are dated by, that tokens expire by and that reported leases must not be ahead of. Nil
+	// means time.Now. Entries of a ledger are dated in their order even if it goes back. Import takes the time of the machine.
+	Clock func() time.Time
 	// Logger gets a line for each request, and the cause of each failure. Nil means none.
 	Logger *slog.Logger
 	// BasePath is the path that everything is served below, such as /billing. Empty means /.
@@ -86,13 +100,22 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if min(rates.CPU, rates.MemoryGB, rates.DiskGB) < 0 {
 		return nil, billing.Faultf(ErrInvalid, "a rate is negative")
 	}
-	books, err := database.OpenWith(ctx, config.Database, database.Opening{
+	opening := database.Opening{
 		Create: !config.MustExist, BesideOthers: config.BesideOtherTables, ReadOnly: config.MustExist && config.ReadOnly,
-	})
+	}
+	s := &Server{}
+	var err error
+	switch {
+	case config.Pool == nil:
+		s.store, err = database.OpenWith(ctx, config.Database, opening)
+	case config.Database == "":
+		s.store, err = database.OpenPool(ctx, config.Pool, opening)
+	default:
+		err = billing.Faultf(ErrInvalid, "Database and Pool are both set")
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{store: books}
 	if err := s.serve(ctx, config, rates); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -106,8 +129,20 @@ func (s *Server) serve(ctx context.Context, config Config, rates Rates) (err err
 		ports = tracedStore{s.store, config.TracerProvider.Tracer(tracerName)}
 	}
 	s.service = billing.NewService(ports, rates)
-	s.api, err = New(&adapter{s.service}, httpapi.Config{
-		Admit: s.admit, Ready: s.Ready, Logger: config.Logger, BasePath: config.BasePath, DocURL: config.DocURL, CORSOrigins: config.CORSOrigins,
+	if config.Clock != nil {
+		s.store.SetClock(config.Clock)
+		s.service.SetClock(config.Clock)
+	}
+	admit := s.admit
+	if config.Authenticate != nil {
+		admit = s.admitOwn(config.Authenticate)
+	}
+	var backend httpapi.Backend = &adapter{s.service}
+	if config.Override != nil {
+		backend = config.Override(backend)
+	}
+	s.api, err = New(backend, httpapi.Config{
+		Admit: admit, Ready: s.Ready, Logger: config.Logger, BasePath: config.BasePath, DocURL: config.DocURL, CORSOrigins: config.CORSOrigins,
 		RequestsPerSecond: config.RequestsPerSecond, RequestTimeout: config.RequestTimeout, Limits: config.Limits, Observer: config.Observer,
 		TracerProvider: config.TracerProvider,
 	})

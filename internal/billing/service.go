@@ -3,8 +3,10 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -14,12 +16,19 @@ type Service struct {
 	ledger    Ledger
 	meter     Meter
 	rates     Rates
+	clock     func() time.Time
 }
 
 // NewService returns a service on a store. The rates are the prices of leases that finish from now on.
 func NewService(store Store, rates Rates) *Service {
-	return &Service{directory: store, ledger: store, meter: store, rates: rates}
+	return &Service{directory: store, ledger: store, meter: store, rates: rates, clock: time.Now}
 }
+
+// SetClock replaces the clock. It is called before the first use.
+func (s *Service) SetClock(now func() time.Time) { s.clock = now }
+
+// Now returns the time of the service.
+func (s *Service) Now() Time { return TimeOf(s.clock()) }
 
 // CreateOrganization adds an organization with an empty ledger. It fails with ErrInvalid, and with ErrExists where the slug or
 // the id is taken.
@@ -72,7 +81,7 @@ func (s *Service) Authenticate(ctx context.Context, hash TokenHash, slug string)
 	if err != nil {
 		return Grant{}, err
 	}
-	if !grant.valid(TimeOf(time.Now())) {
+	if !grant.valid(s.Now()) {
 		return Grant{}, ErrUnauthorized
 	}
 	return grant, nil
@@ -89,6 +98,33 @@ const organizationList = "organizations"
 // VisibleOrganizations returns a page of the organizations that the token can see, by slug. It fails with
 // ErrCursorInvalid.
 func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, limit *int64, cursor *string) (Page[Organization], error) {
+	return organizationPage(limit, cursor, func(after string, number int) ([]Organization, error) {
+		return s.directory.Organizations(ctx, after, number, &token)
+	})
+}
+
+// OrganizationsBySlugs returns a page of the organizations with the slugs, by slug. Slugs of no organization are left out. It fails with
+// ErrCursorInvalid.
+func (s *Service) OrganizationsBySlugs(ctx context.Context, slugs []string, limit *int64, cursor *string) (Page[Organization], error) {
+	return organizationPage(limit, cursor, func(after string, number int) (orgs []Organization, err error) {
+		for _, slug := range slices.Compact(slices.Sorted(slices.Values(slugs))) {
+			if slug <= after || len(orgs) == number {
+				continue
+			}
+			org, err := s.directory.OrganizationBySlug(ctx, slug)
+			if errors.Is(err, ErrOrganizationNotFound) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			orgs = append(orgs, org)
+		}
+		return orgs, nil
+	})
+}
+
+// organizationPage returns a page of organizations. The function lists a number of them after a slug, in the order of their slugs.
+func organizationPage(limit *int64, cursor *string, list func(after string, number int) ([]Organization, error)) (Page[Organization], error) {
 	after := ""
 	if cursor != nil {
 		place, err := decodeCursor(organizationList, nil, *cursor)
@@ -100,7 +136,7 @@ func (s *Service) VisibleOrganizations(ctx context.Context, token TokenHash, lim
 		}
 	}
 	size := clamp(limit, ListOrganizationsLimitClampMinimum, ListOrganizationsLimitClampMaximum, ListOrganizationsLimitDefault)
-	orgs, err := s.directory.Organizations(ctx, after, size+1, &token)
+	orgs, err := list(after, size+1)
 	if err != nil {
 		return Page[Organization]{}, err
 	}
@@ -162,7 +198,7 @@ func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]R
 	if n := len(leases); n < RecordLeasesRequestLeasesMinItems || n > RecordLeasesRequestLeasesMaxItems {
 		return nil, Faultf(ErrInvalid, "leases must have %d to %d items", RecordLeasesRequestLeasesMinItems, RecordLeasesRequestLeasesMaxItems)
 	}
-	if err := NormalizeLeases(leases, TimeOf(time.Now())); err != nil {
+	if err := NormalizeLeases(leases, s.Now()); err != nil {
 		return nil, err
 	}
 	op := &RecordLeases{Leases: leases, Rates: s.rates}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/store"
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
@@ -49,23 +51,13 @@ func OpenWith(ctx context.Context, url string, opening Opening) (*Database, erro
 		if err != nil {
 			return nil, err
 		}
-		writes := new(writeCounts)
-		books, err := store.Open(ctx, counted{db, writes})
-		if err != nil {
-			return nil, err
-		}
-		return &Database{Store: books, sqlite: db, writes: writes}, nil
+		return openOn(ctx, db, &Database{sqlite: db})
 	case scheme == "postgres" || scheme == "postgresql":
 		db, err := postgres.OpenWith(ctx, url, opening)
 		if err != nil {
 			return nil, err
 		}
-		writes := new(writeCounts)
-		books, err := store.Open(ctx, counted{db, writes})
-		if err != nil {
-			return nil, err
-		}
-		return &Database{Store: books, postgres: db, writes: writes}, nil
+		return openOn(ctx, db, &Database{postgres: db})
 	}
 	if suggested, ok := asFile(url); ok {
 		return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…; for this file it is %s", suggested)
@@ -75,6 +67,24 @@ func OpenWith(ctx context.Context, url string, opening Opening) (*Database, erro
 		return nil, errors.New("the database must be given as sqlite:FILE or postgres://…")
 	}
 	return nil, fmt.Errorf("the database must be given as sqlite:FILE or postgres://…, not %s:…", scheme)
+}
+
+// OpenPool is OpenWith for the PostgreSQL database that a config describes.
+func OpenPool(ctx context.Context, config *pgxpool.Config, opening Opening) (*Database, error) {
+	db, err := postgres.OpenPool(ctx, config, opening)
+	if err != nil {
+		return nil, err
+	}
+	return openOn(ctx, db, &Database{postgres: db})
+}
+
+func openOn(ctx context.Context, db driver.Database, d *Database) (*Database, error) {
+	d.writes = new(writeCounts)
+	var err error
+	if d.Store, err = store.Open(ctx, counted{db, d.writes}); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // asFile returns the URL of a database that was given as the name of its file. It takes nothing for a name that may have a password.

@@ -199,7 +199,7 @@ func (s *Store) load(ctx context.Context, tx driver.Tx, b *batch) (map[billing.I
 	for i, share := range b.shares {
 		orgs[i] = share.line.org[:]
 	}
-	now := billing.TimeOf(time.Now())
+	now := billing.TimeOf(s.clock())
 	for text, args := range s.db.Lock(`org_id, `+headTable.columns, headTable.Name, orgs, b.waitsForLocks) {
 		tx.Query(text, args, func(r *driver.Row) error {
 			var org billing.ID

@@ -46,6 +46,7 @@ type Store struct {
 	closed    atomic.Bool
 	closeOnce func() error
 
+	clock    func() time.Time
 	parts    partSize
 	patience time.Duration // of breakdowns with their receivers
 	turns    chan struct{} // holds a value for each connection that a breakdown uses
@@ -66,6 +67,7 @@ func Open(ctx context.Context, db driver.Database) (*Store, error) {
 		commitTimeout:  commitTimeout,
 		commitPatience: commitPatience,
 		closeOnce:      sync.OnceValue(db.Close),
+		clock:          time.Now,
 		parts:          usualParts,
 		patience:       receiverPatience,
 		turns:          make(chan struct{}, db.Snapshots()),
@@ -93,6 +95,9 @@ func (s *Store) Close() error {
 	}()
 	return s.closeOnce()
 }
+
+// SetClock replaces the clock that entries are dated by. It is called before the first use.
+func (s *Store) SetClock(now func() time.Time) { s.clock = now }
 
 // Ping implements billing.Store.
 func (s *Store) Ping(ctx context.Context) error {

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/strictjson"
@@ -239,7 +238,7 @@ func (in *importer) resolve(ctx context.Context, slug string) (billing.ID, error
 	}
 	org, err := in.service.OrganizationBySlug(ctx, slug)
 	if errors.Is(err, billing.ErrOrganizationNotFound) {
-		org = billing.Organization{ID: billing.NewID(), Slug: slug, Name: slug, CreatedAt: billing.TimeOf(time.Now())}
+		org = billing.Organization{ID: billing.NewID(), Slug: slug, Name: slug, CreatedAt: in.service.Now()}
 		if err = in.service.CreateOrganization(ctx, org); err == nil {
 			in.summary.Created = append(in.summary.Created, slug)
 		}
@@ -320,7 +319,7 @@ func (in *importer) organization(ctx context.Context, line []byte) error {
 		org.ID = billing.NewID()
 	}
 	if !given.has("created_at") {
-		org.CreatedAt = billing.TimeOf(time.Now())
+		org.CreatedAt = in.service.Now()
 	}
 	stored, err := in.service.OrganizationBySlug(ctx, org.Slug)
 	known := err == nil
@@ -384,7 +383,7 @@ func (in *importer) token(ctx context.Context, number int, line []byte) error {
 		switch {
 		case token.RevokedAt != nil:
 			state = "is revoked"
-		case token.ExpiresAt != nil && *token.ExpiresAt <= billing.TimeOf(time.Now()):
+		case token.ExpiresAt != nil && *token.ExpiresAt <= in.service.Now():
 			state = "has expired"
 		case token.ExpiresAt != nil:
 			state = "gives access until " + token.ExpiresAt.String()

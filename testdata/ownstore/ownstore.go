@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/harmont-dev/harmont-billing/gen"
-	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/httpapi"
 )
 
@@ -56,7 +55,7 @@ func (s *Store) GetBillingTransaction(_ context.Context, org string, id uuid.UUI
 	return gen.TransactionDetail{}, &httpapi.Error{Code: gen.CodeTransactionNotFound}
 }
 
-func (s *Store) PostCredit(_ context.Context, org string, p gen.PostCreditParams, body gen.PostCreditRequest) (result httpserver.PostCreditResult, err error) {
+func (s *Store) PostCredit(_ context.Context, org string, p gen.PostCreditParams, body gen.PostCreditRequest) (result httpapi.PostCreditResult, err error) {
 	err = s.write(org, func(b *books) error {
 		c, known := b.credits[p.IdempotencyKey]
 		switch {
@@ -121,7 +120,7 @@ func (s *Store) GetBillingUsageSeries(_ context.Context, org string, p gen.GetBi
 	return series, err
 }
 
-func (s *Store) GetBillingUsageBreakdown(_ context.Context, org string, p gen.GetBillingUsageBreakdownParams) (httpserver.Streamed, error) {
+func (s *Store) GetBillingUsageBreakdown(_ context.Context, org string, p gen.GetBillingUsageBreakdownParams) (httpapi.Streamed, error) {
 	_, _, leases, err := s.window(org, p.From, p.To)
 	return httpapi.Breakdown(leases), err
 }

@@ -56,7 +56,7 @@ const lockPatience = time.Minute
 // fails if a table is not spread as it should be. It fails with ErrInvalid where the database has no Citus.
 func (d *Database) Distribute(ctx context.Context) (result Distribution, err error) {
 	defer func() { err = driver.Fault(ctx, d.Classify(err), err) }()
-	conn, err := pgx.ConnectConfig(ctx, d.address.config.ConnConfig)
+	conn, err := d.address.connect(ctx)
 	if err != nil {
 		return Distribution{}, err
 	}

@@ -66,6 +66,22 @@ func OpenWith(ctx context.Context, url string, opening driver.Opening) (*Databas
 	if err != nil {
 		return nil, err
 	}
+	return openAt(ctx, a, opening)
+}
+
+// OpenPool is OpenWith for a database that a config describes, whose hooks are called for each connection. MaxConns bounds all connections
+// together, and must be at least 3.
+func OpenPool(ctx context.Context, config *pgxpool.Config, opening driver.Opening) (*Database, error) {
+	config = config.Copy()
+	mode := config.ConnConfig.DefaultQueryExecMode
+	a := &address{config: config, modeIsGiven: mode != pgx.QueryExecModeCacheStatement, maxConnections: int(config.MaxConns)}
+	if err := a.complete(mode.String(), "MaxConns", "the pool"); err != nil {
+		return nil, err
+	}
+	return openAt(ctx, a, opening)
+}
+
+func openAt(ctx context.Context, a *address, opening driver.Opening) (*Database, error) {
 	if err := a.probe(ctx, opening); err != nil {
 		return nil, err
 	}
@@ -129,8 +145,8 @@ func (d *Database) Close() error {
 // address is the address of a PostgreSQL database.
 type address struct {
 	config         *pgxpool.Config
-	maxConnections int  // of all pools together; 0 where the URL does not say
-	modeIsGiven    bool // whether the URL says how to execute statements
+	maxConnections int  // of all pools together; 0 where nobody says
+	modeIsGiven    bool // whether the caller says how to execute statements
 	pooled         bool // whether a pooler is between this program and PostgreSQL
 	citus          bool // whether the database has Citus
 
@@ -154,31 +170,51 @@ func parse(text string) (*address, error) {
 		return nil, errURL
 	}
 	parameters := u.Query()
-	switch config.ConnConfig.DefaultQueryExecMode {
-	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
-		return nil, billing.Faultf(billing.ErrInvalid, "default_query_exec_mode=%s of the database URL is not supported, because it transfers values as text; "+
-			"leave it out, or behind a pooler set default_query_exec_mode=cache_describe", parameters.Get("default_query_exec_mode"))
-	default:
-	}
 	a := &address{config: config, modeIsGiven: parameters.Has("default_query_exec_mode")}
 	if parameters.Has("pool_max_conns") {
 		a.maxConnections = int(config.MaxConns)
-		if a.maxConnections < 3 {
-			return nil, billing.Faultf(billing.ErrInvalid, "pool_max_conns=%d of the database URL is too small; a server needs three connections", a.maxConnections)
+	}
+	return a, a.complete(parameters.Get("default_query_exec_mode"), "pool_max_conns", "the database URL")
+}
+
+// complete checks and completes the config. Errors name the mode, the bound of connections and where they are as the caller knows them.
+func (a *address) complete(mode, bound, where string) error {
+	c := a.config.ConnConfig
+	switch c.DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		return billing.Faultf(billing.ErrInvalid, "default_query_exec_mode=%s of %s is not supported, because it transfers values as text; "+
+			"leave it out, or behind a pooler set default_query_exec_mode=cache_describe", mode, where)
+	default:
+	}
+	if n := a.maxConnections; n != 0 && n < 3 {
+		return billing.Faultf(billing.ErrInvalid, "%s=%d of %s is too small; a server needs three connections", bound, n, where)
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = 5 * time.Second
+	}
+	a.config.MaxConnIdleTime = 5 * time.Minute
+	if c.RuntimeParams == nil {
+		c.RuntimeParams = map[string]string{}
+	}
+	c.RuntimeParams["client_encoding"] = "UTF8"
+	return nil
+}
+
+// connect makes a connection that is in no pool.
+func (a *address) connect(ctx context.Context) (*pgx.Conn, error) {
+	config := a.config.ConnConfig.Copy()
+	if before := a.config.BeforeConnect; before != nil {
+		if err := before(ctx, config); err != nil {
+			return nil, err
 		}
 	}
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = 5 * time.Second
-	}
-	config.MaxConnIdleTime = 5 * time.Minute
-	config.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
-	return a, nil
+	return pgx.ConnectConfig(ctx, config)
 }
 
 // probe connects to the database and finds the books. It fails with ErrInvalid if the database cannot store every text, or there are no
 // books and none may be made. It sets pooled and citus.
 func (a *address) probe(ctx context.Context, opening driver.Opening) error {
-	conn, err := pgx.ConnectConfig(ctx, a.config.ConnConfig)
+	conn, err := a.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
@@ -221,7 +257,13 @@ func (a *address) String() string {
 func (a *address) pool(connections int32, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	config := a.config.Copy()
 	config.MaxConns = connections
+	after := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if after != nil {
+			if err := after(ctx, conn); err != nil {
+				return err
+			}
+		}
 		if err := a.pin(ctx, conn); err != nil || prepare == nil {
 			return err
 		}
