@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"internal/clienttest":          {},
 	"internal/release":             {},
 	"httpapi":                      {"", "gen", "gen/httpserver", "internal/billing", "internal/strictjson", "internal/wire"},
+	"billingtest":                  {"client", "gen", "gen/httpserver", "server"},
 	"server": {
 		"gen", "gen/httpserver", "httpapi", "internal/billing", "internal/database", "internal/transfer", "internal/audit", "web",
 	},
