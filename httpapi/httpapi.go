@@ -128,22 +128,31 @@ type Server struct {
 	handler        http.Handler
 }
 
+// Validate fails if a setting is invalid. New calls it.
+func (c Config) Validate() error {
+	if (c.Authenticate == nil) == (c.Admit == nil) {
+		return billing.Faultf(billing.ErrInvalid, "either Authenticate or Admit must be set")
+	}
+	for _, origin := range c.CORSOrigins {
+		if origin != "*" && !isOrigin(origin) {
+			return billing.Faultf(billing.ErrInvalid, "the origin %q must be like https://app.example.com: in lower case, without a slash at its end and without the usual port", origin)
+		}
+	}
+	_, err := checkBasePath(c.BasePath)
+	return err
+}
+
 // New returns a server of the backend. It fails if a setting is invalid.
 func New(backend Backend, config Config) (*Server, error) {
-	basePath, err := checkBasePath(config.BasePath)
-	if err != nil {
+	if err := config.Validate(); err != nil {
 		return nil, err
-	}
-	for _, origin := range config.CORSOrigins {
-		if origin != "*" && !isOrigin(origin) {
-			return nil, billing.Faultf(billing.ErrInvalid, "the origin %q must be like https://app.example.com: in lower case, without a slash at its end and without the usual port", origin)
-		}
 	}
 	if backend == nil {
 		return nil, billing.Faultf(billing.ErrInvalid, "there is no backend")
 	}
-	if (config.Authenticate == nil) == (config.Admit == nil) {
-		return nil, billing.Faultf(billing.ErrInvalid, "either Authenticate or Admit must be set")
+	basePath, err := checkBasePath(config.BasePath)
+	if err != nil {
+		return nil, err
 	}
 	limits := config.Limits.orDefaults()
 	s := &Server{

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,6 +120,23 @@ func TestClock(t *testing.T) {
 	s.send(requestOf(token, leaseBody())).want(200, "")
 	if ledger := s.ledger(token, "acme"); ledger[0].CreatedAt != "2031-05-07T07:08:09.000001Z" {
 		t.Errorf("the entry is of %s", ledger[0].CreatedAt)
+	}
+}
+
+// A setting that is refused leaves no new database behind.
+func TestInvalidSettingsMakeNoDatabase(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "billing.db")
+	for _, config := range []server.Config{{BasePath: "billing"}, {CORSOrigins: []string{"example.com"}}} {
+		config.Database = "sqlite:" + file
+		if s, err := server.Open(t.Context(), config); !errors.Is(err, server.ErrInvalid) {
+			if err == nil {
+				s.Close()
+			}
+			t.Errorf("%+v fails with %v", config, err)
+		}
+		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the file is made, or %v", err)
+		}
 	}
 }
 

@@ -100,10 +100,14 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if min(rates.CPU, rates.MemoryGB, rates.DiskGB) < 0 {
 		return nil, billing.Faultf(ErrInvalid, "a rate is negative")
 	}
+	s := &Server{}
+	api := s.apiConfig(config)
+	if err := api.Validate(); err != nil { // before books are made
+		return nil, err
+	}
 	opening := database.Opening{
 		Create: !config.MustExist, BesideOthers: config.BesideOtherTables, ReadOnly: config.MustExist && config.ReadOnly,
 	}
-	s := &Server{}
 	var err error
 	switch {
 	case config.Pool == nil:
@@ -116,14 +120,27 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.serve(ctx, config, rates); err != nil {
+	if err := s.serve(ctx, config, rates, api); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// apiConfig returns the settings of the API, which looks tokens up in the database unless the configuration says otherwise.
+func (s *Server) apiConfig(config Config) httpapi.Config {
+	api := httpapi.Config{
+		Admit: s.admit, Ready: s.Ready, Logger: config.Logger, BasePath: config.BasePath, DocURL: config.DocURL, CORSOrigins: config.CORSOrigins,
+		RequestsPerSecond: config.RequestsPerSecond, RequestTimeout: config.RequestTimeout, Limits: config.Limits, Observer: config.Observer,
+		TracerProvider: config.TracerProvider,
+	}
+	if config.Authenticate != nil {
+		api.Admit = s.admitOwn(config.Authenticate)
+	}
+	return api
+}
+
 // serve makes the API of an open database.
-func (s *Server) serve(ctx context.Context, config Config, rates Rates) (err error) {
+func (s *Server) serve(ctx context.Context, config Config, rates Rates, api httpapi.Config) (err error) {
 	var ports billing.Store = s.store
 	if config.TracerProvider != nil {
 		ports = tracedStore{s.store, config.TracerProvider.Tracer(tracerName)}
@@ -133,20 +150,11 @@ func (s *Server) serve(ctx context.Context, config Config, rates Rates) (err err
 		s.store.SetClock(config.Clock)
 		s.service.SetClock(config.Clock)
 	}
-	admit := s.admit
-	if config.Authenticate != nil {
-		admit = s.admitOwn(config.Authenticate)
-	}
 	var backend httpapi.Backend = &adapter{s.service}
 	if config.Override != nil {
 		backend = config.Override(backend)
 	}
-	s.api, err = New(backend, httpapi.Config{
-		Admit: admit, Ready: s.Ready, Logger: config.Logger, BasePath: config.BasePath, DocURL: config.DocURL, CORSOrigins: config.CORSOrigins,
-		RequestsPerSecond: config.RequestsPerSecond, RequestTimeout: config.RequestTimeout, Limits: config.Limits, Observer: config.Observer,
-		TracerProvider: config.TracerProvider,
-	})
-	if err != nil {
+	if s.api, err = New(backend, api); err != nil {
 		return err
 	}
 	if !config.MustExist {
