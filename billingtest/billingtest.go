@@ -31,7 +31,7 @@ import (
 // Organization is the slug of the organization that New creates if the test names none.
 const Organization = "acme"
 
-// Billing is a running server, and what it takes to call it. Its methods may be called concurrently.
+// Billing is a running server with a client and a token for it. Its methods may be called concurrently.
 type Billing struct {
 	// URL is the address of the server, without a slash at its end.
 	URL string
@@ -103,7 +103,7 @@ func (b *Billing) now() time.Time {
 	return time.Now().Add(b.ahead)
 }
 
-// Requests returns how many requests to the operation have come so far, including retries and those with a fault. The operation is an
+// Requests returns the number of requests to the operation so far. Retries and requests with a fault count. The operation is an
 // operationId of openapi.yaml, such as getBillingBalance.
 func (b *Billing) Requests(operation string) int {
 	b.mu.Lock()

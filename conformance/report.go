@@ -30,8 +30,8 @@ type Options struct {
 	UserAgent string
 	// Organization is the slug of the one to check. Empty means the first few that the token sees.
 	Organization string
-	// Write lets the check report leases and post credits, which stay. The organization must be named, and nobody else may write to it
-	// meanwhile. An empty organization gets books of which all rules can be checked.
+	// Write lets the check report leases and post credits, which cannot be removed again. Organization must be set, and the check must be
+	// its only writer. All rules can be checked then, also in an organization that was empty.
 	Write bool
 	// Hidden is the slug of an organization that exists and that the token may not see; empty where none is known.
 	Hidden string
@@ -157,7 +157,8 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 
 func (s *session) isSelected(r rule) bool { return s.options.Only == "" || s.options.Only == r.id }
 
-// checkAccount checks the rules about one organization, those that write or those that read. Rules that compare sums of usage are checked again after a pause if they fail.
+// checkAccount checks the rules about one organization, either the ones that write or the ones that read. Rules that compare sums of usage
+// are checked again after a pause if they fail.
 func (s *session) checkAccount(a *account, writes bool) {
 	pending := slices.DeleteFunc(rules(), func(r rule) bool { return r.checkOrganization == nil || r.writes != writes || !s.isSelected(r) })
 	for round := 0; len(pending) > 0; round++ {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The rules about writes. Nobody else writes to the organization meanwhile, so that balances are compared exactly. What they write stays,
-// and is what the other rules look at in an organization that was empty.
+// The rules about writes. The check is the only writer of the organization, so balances are compared exactly. In an organization that was
+// empty, the other rules check the entries and leases that these rules have written.
 
 // report is a lease as it is reported.
 type report map[string]any
@@ -110,7 +110,7 @@ func (a *account) expectBalance(x *exchange, before, change int64) error {
 	return err
 }
 
-// writtenLeases records leases of builds, of one build in two days, without a build and without an end.
+// writtenLeases records leases with and without a build, finished and running, over two days.
 func writtenLeases(a *account) error {
 	before, err := a.balance()
 	if err != nil {
@@ -163,7 +163,7 @@ func writtenLeases(a *account) error {
 	return err
 }
 
-// writtenDuplicates sends a lease a second time, alone and twice in one request.
+// writtenDuplicates sends a lease again, twice in one request.
 func writtenDuplicates(a *account) error {
 	r := newReport(7)
 	_, first, err := a.record(r)

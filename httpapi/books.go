@@ -34,8 +34,8 @@ func PageSize(limit *int64) int {
 	return int(min(max(*limit, billing.ListBillingTransactionsLimitClampMinimum), billing.ListBillingTransactionsLimitClampMaximum))
 }
 
-// CheckLeases checks what no schema expresses of leases that are reported at the time now, such as that a lease does not finish before it
-// starts, and sets the duration_seconds of finished leases that lack it. It fails with the code lease_invalid.
+// CheckLeases checks the rules for reported leases that no schema expresses, such as that a lease does not finish before it starts or in
+// the future of now. It sets the duration_seconds of finished leases that lack it. It fails with the code lease_invalid.
 func CheckLeases(leases []gen.Lease, now time.Time) error {
 	converted := make([]billing.Lease, len(leases))
 	for i := range leases {
@@ -55,8 +55,8 @@ func CheckLeases(leases []gen.Lease, now time.Time) error {
 	return err
 }
 
-// Cursor makes the cursor of a page that begins at a place. It can be read for the same list alone, so the text names the list, its
-// organization and its filters.
+// Cursor makes the cursor of a page that begins at a place. The text list names the list with its organization and its filters, because
+// ParseCursor refuses a cursor of another list.
 func Cursor(list, place string) string { return billing.EncodeCursor(list, nil, []byte(place)) }
 
 // ParseCursor returns the place of a cursor of the list, and an empty one if there is no cursor. It fails with the code cursor_invalid. A
@@ -72,8 +72,8 @@ func ParseCursor(list string, cursor *string) (place string, err error) {
 	return string(bytes), nil
 }
 
-// Page cuts a page out of a list that is whole in memory. The key of an item names its place in the list for good. The text names the list,
-// its organization and its filters. It fails with the code cursor_invalid.
+// Page cuts a page out of a list in memory. The key of an item is unique in the list and never changes. The text list is that of Cursor.
+// Page fails with the code cursor_invalid.
 func Page[T any](items []T, list string, limit *int64, cursor *string, key func(*T) string) (page []T, next *string, err error) {
 	place, err := ParseCursor(list, cursor)
 	if err != nil {
@@ -93,7 +93,7 @@ func Page[T any](items []T, list string, limit *int64, cursor *string, key func(
 	return items, next, nil
 }
 
-// Usage sums the usage of leases: count × duration of each resource, and what was billed. Counters of resources that would leave the range
+// Usage sums the usage of leases: count × duration of each resource, and the billed cents. Counters of resources that would leave the range
 // of an int64 stay at its end. It fails if the cents would.
 func Usage(leases []gen.LeaseRecord) (gen.UsageResponse, error) {
 	var sum billing.Usage

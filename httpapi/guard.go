@@ -112,7 +112,7 @@ func (s *Server) admit(ctx context.Context, c echo.Context, op *wire.Operation, 
 // unlogged is the key in the context of a request that has no line of its own in the log, unless the log has every request.
 const unlogged = "unlogged"
 
-// authenticate finds what the token gives. It limits requests with tokens that are not valid by the address of the client. It fails with
+// authenticate finds the identity that belongs to the token. It limits requests with tokens that are not valid by the address of the client. It fails with
 // the code organization_not_found if the token is valid, but does not give access to the organization.
 func (s *Server) authenticate(ctx context.Context, c echo.Context, call *call) error {
 	token, formed := bearer(c.Request().Header)

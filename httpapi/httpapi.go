@@ -46,13 +46,13 @@ type (
 
 // Config has the settings of a Server. Either Authenticate or Admit is required.
 type Config struct {
-	// Authenticate finds out what a token gives: it is called for each request with the text after Bearer in its Authorization header. It
-	// fails with an Error of the code unauthorized for a token that is not valid. It should be fast, or keep what it has found.
+	// Authenticate returns the identity that belongs to a token, the text after Bearer in the Authorization header. It is called for each
+	// request, so a slow look-up should be cached. It fails with an Error of the code unauthorized if the token is not valid.
 	Authenticate func(ctx context.Context, token string) (Identity, error)
-	// Admit is called instead of Authenticate if the role of a token depends on the organization, or a token gives access to too many
-	// organizations to list them. The organization is the slug in the path of the request, and empty if the path has none. Admit fails
-	// like Authenticate, and with the code organization_not_found for an organization that does not exist or that the token does not give
-	// access to. Organizations of the Identity has no effect.
+	// Admit is set instead of Authenticate if the role of a token depends on the organization, or if a token has access to more
+	// organizations than can be listed. The organization is the slug in the path of the request, and empty if the path has none. Admit
+	// fails like Authenticate, and with the code organization_not_found if the organization does not exist or the token has no access to
+	// it. Organizations of the Identity has no effect.
 	Admit func(ctx context.Context, token, org string) (Identity, error)
 	// Ready fails if the backend cannot do its work for now, which is the answer of /readyz. Nil means that it always can.
 	Ready func(ctx context.Context) error
@@ -76,19 +76,19 @@ type Config struct {
 	Observer Observer
 	// TracerProvider makes a span for each request to an operation. Nil means none.
 	TracerProvider trace.TracerProvider
-	// Routes adds routes beside those of the API. Their answers get request ids, the envelope of errors and lines in the log like those
-	// of the API; tokens are not checked. Nil means none.
+	// Routes adds routes to the API's. Their answers have request ids, the envelope of errors and lines in the log as well, but no token
+	// is checked. Nil means none.
 	Routes func(*echo.Echo)
 }
 
-// Identity is what a token gives.
+// Identity is the holder of a token and the access that the token gives.
 type Identity struct {
 	// Subject names the holder of the token. Requests of one subject share RequestsPerSecond and the limits of memory. Empty means that
 	// each token has its own.
 	Subject string
 	// Role says what the token may do in its organizations. The zero value allows nothing.
 	Role Role
-	// Organizations are the slugs of the organizations that the token gives access to. They must exist.
+	// Organizations are the slugs of the organizations that the token gives access to. Each of them must exist.
 	Organizations []string
 	// Value is for the backend, which gets it from IdentityOf.
 	Value any

@@ -21,8 +21,8 @@ func hashToken(token string) billing.TokenHash {
 	return sha256.Sum256(append(space[:0], token...))
 }
 
-// admit finds what a token of the database gives. The value of the identity is the organization, or where the path names none the hash of
-// the token.
+// admit returns the identity of a token of the database. The value of the identity is the organization, or the hash of the token if the
+// path names no organization.
 func (s *Server) admit(ctx context.Context, token, org string) (identity httpapi.Identity, err error) {
 	if !strings.HasPrefix(token, tokenPrefix) {
 		return identity, billing.ErrUnauthorized
@@ -44,8 +44,8 @@ func (s *Server) admit(ctx context.Context, token, org string) (identity httpapi
 	return identity, nil
 }
 
-// admitOwn finds what a token gives by a function of the program that opened the server. The value of the identity is the organization, or
-// where the path names none all of the token's.
+// admitOwn admits tokens with Config.Authenticate. The value of the identity is the organization, or all organizations of the token if the
+// path names none.
 func (s *Server) admitOwn(authenticate func(context.Context, string) (httpapi.Identity, error)) func(context.Context, string, string) (httpapi.Identity, error) {
 	return func(ctx context.Context, token, org string) (httpapi.Identity, error) {
 		identity, err := authenticate(ctx, token)

@@ -27,7 +27,7 @@ func (s signer) sign(claims string) string {
 	return claims + "." + hex.EncodeToString(mac.Sum(nil))
 }
 
-// authenticate finds what a token gives. It is called for each request.
+// authenticate returns the identity that belongs to a token. It is called for each request.
 func (s signer) authenticate(_ context.Context, token string) (httpapi.Identity, error) {
 	user, org, ok := strings.Cut(token, ".")
 	org, _, signed := strings.Cut(org, ".")

@@ -52,11 +52,12 @@ type Config struct {
 	BesideOtherTables bool
 	// Rates are the prices of leases that finish from now on. Leases that are billed already keep their cost. Nil means StandardRates.
 	Rates *Rates
-	// Authenticate finds out what a token gives, instead of the tokens of the database. Nil means those. See httpapi.Config. Organizations
-	// of an identity that the database does not have are left out, and Value has no effect.
+	// Authenticate returns the identity that belongs to a token, as in httpapi.Config, but for Value, which has no effect. Organizations
+	// that the database does not have are ignored. Nil means that the tokens of the database are valid, and no others.
 	Authenticate func(ctx context.Context, token string) (httpapi.Identity, error)
-	// Override returns what to serve in place of the server's own operations. It may embed them in a struct whose methods replace some,
-	// and that may call them. Nil means that none is replaced.
+	// Override returns the operations to serve in place of the server's own: usually a struct that embeds them and has methods for those
+	// that it replaces. The server's own operations work on the organization of the request, whichever slug they are called with. Nil
+	// means that none is replaced.
 	Override func(own httpapi.Backend) httpapi.Backend
 	// Clock tells the time that entries and tokens are dated by, that tokens expire by and that reported leases must not be ahead of. Nil
 	// means time.Now. Entries of a ledger are dated in their order even if it goes back. Import takes the time of the machine.
@@ -172,8 +173,8 @@ func (s *Server) serve(ctx context.Context, config Config, rates Rates, api http
 	return s.store.FollowReplicas(log, config.ReadDatabases)
 }
 
-// New returns a server of a backend of the caller's own, with the pages for people beside the calls. It is httpapi.New but for the pages,
-// and package httpapi alone brings no database driver.
+// New returns a server of the caller's own backend, with the pages for people. It differs from httpapi.New in the pages, and in that this
+// package links database drivers.
 func New(backend httpapi.Backend, config httpapi.Config) (*httpapi.Server, error) {
 	routes := config.Routes
 	config.Routes = func(e *echo.Echo) {

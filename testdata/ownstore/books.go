@@ -55,7 +55,7 @@ func (s *Store) read(org string) books {
 	return s.orgs[org]
 }
 
-// write stores what change makes of the books, unless it fails.
+// write changes a copy of the books, and stores the copy unless the change fails.
 func (s *Store) write(org string, change func(*books) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
