@@ -3,12 +3,55 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
+
+// Clients of the debug address take a bounded number of files. Further ones wait for one of them to leave.
+func TestDebugConnectionsAreBounded(t *testing.T) {
+	p := newProgram(t)
+	server, _ := p.serve("--debug-listen", "127.0.0.1:0")
+	address := server.waitFor(`msg="serving profiles" address=http://(\S+)/debug/\n`)[1]
+	var first net.Conn
+	for i := range debugConnections + 1 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if i == 0 {
+			first = conn
+		}
+		if _, err := io.WriteString(conn, "GET /debug/pprof/cmdline HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answered := func(within time.Duration) bool {
+			_ = conn.SetReadDeadline(time.Now().Add(within))
+			_, err := conn.Read(make([]byte, 1))
+			return err == nil
+		}
+		if i < debugConnections {
+			if !answered(patience) {
+				t.Fatalf("connection %d of %d gets no answer", i+1, debugConnections)
+			}
+			continue
+		}
+		if answered(200 * time.Millisecond) {
+			t.Error("one connection too many is answered")
+		}
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !answered(patience) {
+			t.Error("it gets no answer after another one has left")
+		}
+	}
+}
 
 func TestDebugListen(t *testing.T) {
 	p := newProgram(t)
