@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// earlyBody is the length, in bytes, up to which a body is read before the token is checked. A longer body is read only for a
-	// valid token, so that a caller without one cannot make the server hold more memory.
+	// earlyBody is the length, in bytes, up to which the body of a refused request is read, because a malformed body is reported before
+	// other errors. A longer body is read only for a valid token, so that a caller without one cannot make the server hold more memory.
 	earlyBody = 64 << 10
 	// bodyRate is how many bytes a second of a longer body must arrive.
 	bodyRate = 64 << 10
@@ -37,20 +37,43 @@ type requestBody struct {
 // bodyKey is where the context of a request has its *requestBody until the guard takes it over.
 const bodyKey = "request body"
 
-// readEarly reads the body of a request and checks its syntax, if it is JSON and short. Of a longer body it reads no more than
-// it takes to see that.
-func (s *Server) readEarly(c echo.Context) error {
+// hasBody reports whether the request has a body.
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// expectBody prepares a request that has a body. Until the token was found valid, the connection is one that makes room for a new client.
+// Unless all of the body is read, the connection is closed after the answer.
+func (s *Server) expectBody(c echo.Context) {
 	r := c.Request()
-	if r.Method == http.MethodGet || r.Body == nil || r.Body == http.NoBody {
+	setEvictable(r, true)
+	setBodyDeadline(c, s.refusedBodyTime)
+	if r.ProtoMajor == 1 { // other protocols close only the stream
+		c.Response().Header().Set(echo.HeaderConnection, "close")
+	}
+}
+
+// bodyWasRead keeps the connection for further requests.
+func bodyWasRead(c echo.Context) { c.Response().Header().Del(echo.HeaderConnection) }
+
+// setBodyDeadline ends reads of the body after d.
+func setBodyDeadline(c echo.Context, d time.Duration) {
+	// It fails for a writer that has no deadline to set, such as a test's recorder, which has no slow sender either.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(d))
+}
+
+// readEarly reads the body of a request and checks its syntax, if it is JSON and short. Of a longer body it reads no more than
+// it takes to see that. The body of a request that is refused anyway has less time to arrive; if it is late, it is not read.
+func (s *Server) readEarly(c echo.Context, refused bool) error {
+	r := c.Request()
+	if r.Method == http.MethodGet || !hasBody(r) {
 		return nil
 	}
 	gzipped, err := checkMediaType(r.Header)
 	if err != nil {
 		return nil //nolint:nilerr // the guard of the operation reports it, after the token and the parameters
 	}
-	// It fails for a writer that has no deadline to set, such as a test's recorder, which has no slow sender either.
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(s.bodyTime))
-
+	if !refused {
+		setBodyDeadline(c, s.bodyTime)
+	}
 	body := &requestBody{gzipped: gzipped, rest: r.Body}
 	c.Set(bodyKey, body)
 	limit := sentLimit(earlyBody, gzipped)
@@ -62,9 +85,13 @@ func (s *Server) readEarly(c echo.Context) error {
 	case errors.Is(err, errLonger):
 		body.rest = io.MultiReader(bytes.NewReader(sent), r.Body)
 		return nil
+	case refused && errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
 	case err != nil:
 		return unreadable(err)
-	case !gzipped:
+	}
+	bodyWasRead(c)
+	if !gzipped {
 		return body.is(sent)
 	}
 	body.rest = bytes.NewReader(sent)
@@ -119,7 +146,10 @@ func (s *Server) receive(c echo.Context, body *requestBody, limit int64, token b
 	if err != nil {
 		if errors.Is(err, errOverload) && r.Header.Get("Expect") == "" {
 			// Many clients read no answer before they have sent all of the body.
-			_, _ = io.Copy(io.Discard, io.LimitReader(body.rest, sentLimit(limit, body.gzipped)))
+			most := sentLimit(limit, body.gzipped)
+			if n, err := io.Copy(io.Discard, io.LimitReader(body.rest, most+1)); err == nil && n <= most {
+				bodyWasRead(c)
+			}
 		}
 		return nil, err
 	}
@@ -127,6 +157,7 @@ func (s *Server) receive(c echo.Context, body *requestBody, limit int64, token b
 	if err != nil {
 		return nil, err
 	}
+	bodyWasRead(c)
 	// The deadline of a read that has not begun would end the request.
 	_ = control.SetReadDeadline(time.Now().Add(s.bodyTime))
 	decoding = s.bodies.hold(s.bodies.decoding, token)

@@ -15,8 +15,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/wire"
 )
 
-// guards makes the middleware that stands before each operation: token, organization, role, the body where it is long,
-// parameters, media type, in this order.
+// guards makes the middleware that stands before each operation: token, organization, role, the body, parameters, media type, in this
+// order. But a malformed body that is short is reported before all of these.
 func (s *Server) guards() map[string][]echo.MiddlewareFunc {
 	guards := map[string][]echo.MiddlewareFunc{}
 	for id, op := range httpserver.Operations {
@@ -31,7 +31,16 @@ func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc
 	ctx, end := s.limited(c.Request().Context(), op)
 	defer func() { end() }() //nolint:gocritic // end may be another one by then
 	call := &call{}
-	if err := s.admit(ctx, c, op, call); err != nil {
+	err := s.admit(ctx, c, op, call)
+	if err == nil {
+		setEvictable(c.Request(), false)
+	}
+	if op.MaxBodyBytes > 0 {
+		if malformed := s.readEarly(c, err != nil); malformed != nil {
+			return malformed
+		}
+	}
+	if err != nil {
 		return err
 	}
 	if s.tracer != nil {
@@ -42,12 +51,12 @@ func (s *Server) guard(c echo.Context, op *wire.Operation, next echo.HandlerFunc
 		if err != nil {
 			return err
 		}
-		if call.body = text; decoding != nil { // the time that the sender took is not the operation's
+		if call.body = text; decoding != nil {
 			defer decoding.releaseMemory()
 			c.Set(bodyKey, nil)
-			end()
-			ctx, end = s.limited(c.Request().Context(), op)
 		}
+		end() // the time that the sender took is not the operation's
+		ctx, end = s.limited(c.Request().Context(), op)
 	}
 	if err := op.CheckParameters(c); err != nil {
 		return err

@@ -116,16 +116,18 @@ type Server struct {
 	basePath       string
 	requestTimeout time.Duration
 	bodyTime       time.Duration
-	bodyStall      time.Duration
-	limiter        *middleware.RateLimiterMemoryStore
-	observer       Observer
-	tracer         trace.Tracer // nil where nothing is traced
-	underWay       atomic.Int64 // requests
-	failures       *failures
-	bodies         *bodyBudget
-	streams        *streamBudget
-	connections    int // how many clients may have
-	handler        http.Handler
+	// refusedBodyTime is how long the body of a refused request may take.
+	refusedBodyTime time.Duration
+	bodyStall       time.Duration
+	limiter         *middleware.RateLimiterMemoryStore
+	observer        Observer
+	tracer          trace.Tracer // nil where nothing is traced
+	underWay        atomic.Int64 // requests
+	failures        *failures
+	bodies          *bodyBudget
+	streams         *streamBudget
+	connections     *connections
+	handler         http.Handler
 }
 
 // Validate fails if a setting is invalid. New calls it.
@@ -137,6 +139,9 @@ func (c Config) Validate() error {
 		if origin != "*" && !isOrigin(origin) {
 			return billing.Faultf(billing.ErrInvalid, "the origin %q must be like https://app.example.com: in lower case, without a slash at its end and without the usual port", origin)
 		}
+	}
+	if files := openFiles(); files < minFiles {
+		return billing.Faultf(billing.ErrInvalid, "this process may open only %d files, and the database needs more; allow at least %d, with 'ulimit -n' or LimitNOFILE of systemd", files, minFiles)
 	}
 	_, err := checkBasePath(c.BasePath)
 	return err
@@ -157,10 +162,10 @@ func New(backend Backend, config Config) (*Server, error) {
 	limits := config.Limits.orDefaults()
 	s := &Server{
 		admission: config.Admit, ready: config.Ready, log: config.Logger, docURL: config.DocURL, basePath: basePath,
-		requestTimeout: config.RequestTimeout, bodyTime: limits.BodyTime, bodyStall: limits.BodyStall, observer: config.Observer,
-		bodies:      newBodyBudget(limits.ReceivingBytes, limits.DecodingBytes, limits.Wait),
-		streams:     newStreamBudget(limits.StreamsOfToken, limits.StreamsOfOrganization, limits.Wait),
-		connections: connectionLimit(openFiles()),
+		requestTimeout: config.RequestTimeout, bodyTime: limits.BodyTime, refusedBodyTime: limits.RefusedBodyTime, bodyStall: limits.BodyStall,
+		observer: config.Observer,
+		bodies:   newBodyBudget(limits.ReceivingBytes, limits.DecodingBytes, limits.Wait),
+		streams:  newStreamBudget(limits.StreamsOfToken, limits.StreamsOfOrganization, limits.Wait),
 	}
 	if s.admission == nil {
 		s.admission = listed(config.Authenticate)
@@ -168,6 +173,7 @@ func New(backend Backend, config Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.connections = newConnections(connectionLimit(openFiles()), s.log)
 	s.failures = newFailures(s.log)
 	if config.TracerProvider != nil {
 		s.tracer = config.TracerProvider.Tracer(tracerName)

@@ -9,6 +9,9 @@ import (
 type Limits struct {
 	// BodyTime is how long all of a body may take to arrive, by default a minute.
 	BodyTime time.Duration
+	// RefusedBodyTime is how long the body of a request that is refused for its route or its token may take, by default two seconds. It
+	// bounds for how long a client without a valid token can hold a connection.
+	RefusedBodyTime time.Duration
 	// BodyStall is for how long the sender of a body of more than 64 KiB may be behind 64 KiB a second, by default ten seconds.
 	BodyStall time.Duration
 	// ReceivingBytes bounds the bodies of more than 64 KiB that are being received, over all requests, by default 64 MiB. Their memory is
@@ -26,7 +29,7 @@ type Limits struct {
 
 func (l Limits) orDefaults() Limits {
 	return Limits{
-		BodyTime: cmp.Or(l.BodyTime, time.Minute), BodyStall: cmp.Or(l.BodyStall, 10*time.Second),
+		BodyTime: cmp.Or(l.BodyTime, time.Minute), RefusedBodyTime: cmp.Or(l.RefusedBodyTime, 2*time.Second), BodyStall: cmp.Or(l.BodyStall, 10*time.Second),
 		ReceivingBytes: cmp.Or(l.ReceivingBytes, 64<<20), DecodingBytes: cmp.Or(l.DecodingBytes, 32<<20),
 		StreamsOfToken: cmp.Or(l.StreamsOfToken, 8), StreamsOfOrganization: cmp.Or(l.StreamsOfOrganization, 16),
 		Wait: cmp.Or(l.Wait, 10*time.Second),

@@ -230,10 +230,13 @@ func (s *Server) attempt(c echo.Context, start time.Time, next echo.HandlerFunc)
 	return next(c)
 }
 
-// refuseMalformed refuses an unreadable request before other checks.
+// refuseMalformed refuses an unreadable request before other checks. The guard of an operation checks the body.
 func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if hasBody(r) {
+			s.expectBody(c)
+		}
 		if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
 			return fail(gen.CodeBadRequest, "the path is not valid UTF-8 or has a NUL character")
 		}
@@ -250,8 +253,10 @@ func (s *Server) refuseMalformed(next echo.HandlerFunc) echo.HandlerFunc {
 				}
 			}
 		}
-		if err := s.readEarly(c); err != nil {
-			return err
+		if hasBody(r) && operationAt(c, sentPath(r.URL)) == "" {
+			if err := s.readEarly(c, true); err != nil {
+				return err
+			}
 		}
 		return next(c)
 	}

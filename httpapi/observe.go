@@ -44,12 +44,17 @@ var operationOf = func() map[route]string {
 
 // operation returns the operationId of a request, or "" if it is for none.
 func (s *Server) operation(c echo.Context) string {
-	r := c.Request()
-	path, below := strings.CutPrefix(sentPath(r.URL), s.basePath)
+	path, below := strings.CutPrefix(sentPath(c.Request().URL), s.basePath)
 	if !below {
 		return ""
 	}
-	if c.Path() == "" { // the request was refused before it came to the router
+	return operationAt(c, path)
+}
+
+// operationAt returns the operationId of a request for a path below the base path, or "" if it is for none.
+func operationAt(c echo.Context, path string) string {
+	r := c.Request()
+	if c.Path() == "" { // the request has not come to the router
 		c.Echo().Router().Find(r.Method, path, c)
 	}
 	if strayed(path, c.Path()) {
@@ -73,6 +78,11 @@ func (s *Server) answered(c echo.Context, start time.Time, cutOff bool) {
 type Load struct {
 	// Requests is the number of requests that a handler works on.
 	Requests int64
+	// Connections is the number of connections of clients, and ConnectionsLimit how many there may be.
+	Connections, ConnectionsLimit int64
+	// ConnectionsRefused is the number of clients, since the start, that got no connection because requests were under way on all of
+	// them.
+	ConnectionsRefused int64
 	// BodyBytes is how many bytes of the budget for bodies are in use, and BodyBytesLimit how many there are. Bodies of up to 64 KiB are
 	// not counted.
 	BodyBytes, BodyBytesLimit int64
@@ -88,7 +98,8 @@ type Load struct {
 // Load returns how busy the server is now.
 func (s *Server) Load() Load {
 	return Load{
-		Requests:  s.underWay.Load(),
+		Requests:    s.underWay.Load(),
+		Connections: s.connections.count(), ConnectionsLimit: int64(s.connections.limit), ConnectionsRefused: s.connections.refused.Load(),
 		BodyBytes: s.bodies.receiving.used.Load() + s.bodies.decoding.used.Load(), BodyBytesLimit: s.bodies.receiving.size + s.bodies.decoding.size,
 		BodiesRefused: s.bodies.refused.Load(),
 		Streams:       s.streams.open.Load(), StreamsRefused: s.streams.refused.Load(),

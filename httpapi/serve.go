@@ -19,29 +19,36 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// shutdownTime is how long requests under way may take once the server is told to stop.
-const shutdownTime = 10 * time.Second
+const (
+	// shutdownTime is how long requests under way may take once the server is told to stop.
+	shutdownTime = 10 * time.Second
+	// newConnectionTime is how long a connection without a request stays open then. net/http waits five seconds for a first request.
+	newConnectionTime = 500 * time.Millisecond
+)
 
 // Serve answers requests that come in on the listeners, with timeouts against clients that are too slow, until the context
 // ends. Then it lets requests under way finish, for at most ten seconds, and returns nil, or an error where some were cut
 // off. It closes the listeners, and all of them if one fails.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	open := newConnections(s.connections, s.log)
 	httpServer := &http.Server{
-		Handler:           s.handler,
+		Handler: s.handler,
+		// A connection makes room for a new client until the header of its request is complete. There is no ReadTimeout, because expectBody
+		// bounds the time for a body.
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       s.bodyTime,               // for a body that no handler reads; readEarly sets its own
 		WriteTimeout:      s.bodyTime + time.Minute, // a minute is left when the body comes late; a breakdown moves it on as it goes
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		// Its answer to OPTIONS * has no x-request-id.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		ConnState:                    open.setState,
+		ConnState:                    s.connections.setState,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
 	}
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
-		go func() { failed <- httpServer.Serve(serverListener{listener, s, open}) }()
+		go func() { failed <- httpServer.Serve(serverListener{listener, s}) }()
 	}
 	select {
 	case err := <-failed:
@@ -50,6 +57,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
+	defer time.AfterFunc(newConnectionTime, s.connections.closeIdle).Stop()
 	if err := httpServer.Shutdown(stopping); err != nil {
 		return errors.Join(fmt.Errorf("some requests were cut off: %w", err), httpServer.Close())
 	}
@@ -59,7 +67,6 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 type serverListener struct {
 	net.Listener
 	server *Server
-	open   *connections
 }
 
 // Accept returns the next connection that may be served. It refuses clients that have one too many.
@@ -69,8 +76,8 @@ func (l serverListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &serverConn{Conn: conn, server: l.server, open: l.open}
-		if l.open.add(c) {
+		c := &serverConn{Conn: conn, server: l.server}
+		if l.server.connections.add(c) {
 			return c, nil
 		}
 		// The answer fits into the kernel's buffer, so this waits for no client.
@@ -82,13 +89,12 @@ func (l serverListener) Accept() (net.Conn, error) {
 type serverConn struct {
 	net.Conn
 	server        *Server
-	open          *connections
 	writeDeadline time.Time
 }
 
 // Close closes the connection and makes room for another one.
 func (c *serverConn) Close() error {
-	c.open.remove(c)
+	c.server.connections.remove(c)
 	return c.Conn.Close()
 }
 

@@ -279,7 +279,7 @@ func TestSlowBodies(t *testing.T) {
 	token := s.withOrg("acme", server.RoleWrite)
 	long := padded("{", 80<<10)
 	for name, text := range map[string]string{
-		"short":           postHead("", "Content-Length: 3") + "{}",
+		"short":           postHead(token, "Content-Length: 3") + "{}",
 		"long":            postHead(token, fmt.Sprintf("Content-Length: %d", len(long)+1)) + long,
 		"no length":       postHead(token, "Transfer-Encoding: chunked") + "2\r\n{}\r\n",
 		"long, no length": postHead(token, "Transfer-Encoding: chunked") + fmt.Sprintf("%x\r\n%s\r\n", len(long), long),
@@ -307,14 +307,45 @@ func TestSlowBodies(t *testing.T) {
 	if res, _ := mounted.raw(postHead(token, "Content-Length: 3") + "{}"); res.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("mounted, a body that does not come is answered with %d", res.StatusCode)
 	}
-	// The server does not wait longer for a body that no handler reads, and sends the answer.
-	for _, text := range []string{
-		postHead("", "Content-Length: 100000") + "{",
-		"GET /api/v0/billing/balance/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{",
+}
+
+// A request without a valid token is answered before its body has arrived. Only a short body is waited for, and not for long, because
+// it may be malformed. A connection is closed unless all of the body was read.
+func TestRefusedBodies(t *testing.T) {
+	s := start(t, server.Config{Limits: httpapi.Limits{RefusedBodyTime: 100 * time.Millisecond}})
+	patient := start(t, server.Config{Limits: httpapi.Limits{RefusedBodyTime: 10 * time.Minute}})
+	unknown := "hmt_" + strings.Repeat("x", 43)
+	unread := func(target string) string {
+		return target + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+	}
+	for name, c := range map[string]struct {
+		s      *service
+		text   string
+		status int
+		close  bool
+	}{
+		"short, late":                 {s, postHead("", "Content-Length: 3") + "{}", 401, true},
+		"short, late, unknown token":  {s, postHead(unknown, "Content-Length: 3") + "{}", 401, true},
+		"short, late, no length":      {s, postHead("", "Transfer-Encoding: chunked") + "2\r\n{}\r\n", 401, true},
+		"short, late, unknown route":  {s, unread("POST /api/v0/nothing"), 404, true},
+		"short, late, unknown method": {s, unread("POST /api/v0/billing/balance/acme"), 405, true},
+		"short":                       {patient, postHead("", "Content-Length: 2") + "{}", 401, false},
+		"short, unknown token":        {patient, postHead(unknown, "Content-Length: 2") + "{}", 401, false},
+		"malformed":                   {patient, postHead("", "Content-Length: 1") + "{", 400, false},
+		"malformed, unknown token":    {patient, postHead(unknown, "Content-Length: 1") + "{", 400, false},
+		"long":                        {patient, postHead("", "Content-Length: 100000") + "{", 401, true},
+		"long, unknown token":         {patient, postHead(unknown, "Content-Length: 100000") + "{", 401, true},
+		"of a GET":                    {patient, unread("GET /api/v0/billing/balance/acme"), 401, true},
+		"of a page":                   {patient, unread("GET /healthz"), 200, true},
+		"of another media type":       {patient, strings.Replace(unread("POST /api/v0/billing/leases/acme"), "json", "x", 1), 401, true},
 	} {
-		if res, envelope := s.raw(text); res.StatusCode != http.StatusUnauthorized || !res.Close {
-			t.Errorf("%.20q with a body that nobody reads is answered with %d %+v", text, res.StatusCode, envelope)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := *c.s
+			s.t = t
+			if res, envelope := s.raw(c.text); res.StatusCode != c.status || res.Close != c.close {
+				t.Errorf("the answer is %+v %+v", res, envelope)
+			}
+		})
 	}
 }
 

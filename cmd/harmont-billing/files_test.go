@@ -14,11 +14,21 @@ func TestFewOpenFiles(t *testing.T) {
 	p := newProgram(t)
 	p.ok("org", "create", "acme")
 	token := strings.TrimSpace(p.ok("token", "create", "--name", "reader", "--role", "read", "--org", "acme"))
-	serve := p.command(t.Context(), "serve", "--listen", "127.0.0.1:0")
-	limited := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, "256"}, serve.Args...)...)
-	limited.Dir, limited.Env = serve.Dir, serve.Env
-	server := &process{t: t, cmd: limited, exited: make(chan struct{})}
-	server.run()
+	limited := func(files string) *process {
+		serve := p.command(t.Context(), "serve", "--listen", "127.0.0.1:0")
+		limited := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, files}, serve.Args...)...)
+		limited.Dir, limited.Env = serve.Dir, serve.Env
+		server := &process{t: t, cmd: limited, exited: make(chan struct{})}
+		server.run()
+		return server
+	}
+	refused := limited("63")
+	refused.waitFor(`this process may open only 63 files, and the database needs more; allow at least 64, with 'ulimit -n' or LimitNOFILE of systemd`)
+	if state := refused.wait(); state.ExitStatus() != exitFailure {
+		t.Errorf("a server that may open 63 files exits with %d", state.ExitStatus())
+	}
+
+	server := limited("256")
 	address := server.waitFor(`msg=serving address=(http://\S+)`)[1]
 	for range idle {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
@@ -42,5 +52,8 @@ func TestFewOpenFiles(t *testing.T) {
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("beside %d idle connections, %s gets %s", idle, path, resp.Status)
 		}
+	}
+	if log := server.text(); strings.Contains(log, "too many open files") {
+		t.Errorf("the server ran out of files:\n%s", log)
 	}
 }

@@ -72,6 +72,12 @@ func New() *Metrics {
 		pulled: []pulled{
 			ofServer(prometheus.GaugeValue, "requests_in_flight", "Requests that are being answered.",
 				func(l server.Load) int64 { return l.Requests }),
+			ofServer(prometheus.GaugeValue, "connections", "Open connections of clients.",
+				func(l server.Load) int64 { return l.Connections }),
+			ofServer(prometheus.GaugeValue, "connections_limit", "How many connections clients may have, which follows from the limit of open files.",
+				func(l server.Load) int64 { return l.ConnectionsLimit }),
+			ofServer(prometheus.CounterValue, "connections_refused_total", "Clients that were refused because requests were under way on all connections.",
+				func(l server.Load) int64 { return l.ConnectionsRefused }),
 			ofServer(prometheus.GaugeValue, "body_bytes", "Bytes of the budget for bodies in use. Bodies of up to 64 KiB do not count.",
 				func(l server.Load) int64 { return l.BodyBytes }),
 			ofServer(prometheus.GaugeValue, "body_bytes_limit", "Bytes of the budget for bodies.",

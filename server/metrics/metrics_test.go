@@ -185,7 +185,10 @@ func TestSeriesAreBounded(t *testing.T) {
 func TestLoad(t *testing.T) {
 	m := metrics.New()
 	m.WatchLoad(server.Load{
-		Load: httpapi.Load{BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2, Streams: 3, StreamsRefused: 4},
+		Load: httpapi.Load{
+			Connections: 5, ConnectionsLimit: 128, ConnectionsRefused: 6,
+			BodyBytes: 70_000, BodyBytesLimit: 1 << 20, BodiesRefused: 2, Streams: 3, StreamsRefused: 4,
+		},
 		Pools: []server.Pool{
 			{Name: "reads", InUse: 3, Idle: 2, Max: 16, Waits: 7, Waited: 1500 * time.Millisecond}, {Server: "replica:5432/billing", Name: "reads", Max: 8},
 		},
@@ -204,6 +207,9 @@ func TestLoad(t *testing.T) {
 		harmont_billing_pool_wait_seconds_total{pool="reads",server="primary"} 1.5
 		harmont_billing_pool_wait_seconds_total{pool="reads",server="replica:5432/billing"} 0
 		`)
+	s.want("harmont_billing_connections", "harmont_billing_connections 5\n")
+	s.want("harmont_billing_connections_limit", "harmont_billing_connections_limit 128\n")
+	s.want("harmont_billing_connections_refused_total", "harmont_billing_connections_refused_total 6\n")
 	s.want("harmont_billing_body_bytes", "harmont_billing_body_bytes 70000\n")
 	s.want("harmont_billing_body_bytes_limit", "harmont_billing_body_bytes_limit 1.048576e+06\n")
 	s.want("harmont_billing_bodies_refused_total", "harmont_billing_bodies_refused_total 2\n")
