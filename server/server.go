@@ -158,6 +158,7 @@ func (s *Server) serve(ctx context.Context, config Config, rates Rates, api http
 	if s.api, err = New(backend, api); err != nil {
 		return err
 	}
+	// Other commands, such as the revocation of a token, have to work on damaged books, too.
 	if !config.MustExist {
 		if err := s.store.TryWrite(ctx); err != nil {
 			return fmt.Errorf("the database cannot be written: %w", err)

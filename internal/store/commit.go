@@ -53,6 +53,9 @@ func (s *Store) Write(ctx context.Context, org billing.ID, ops ...billing.Operat
 		}
 		// A batch has taken the write, so only its outcome tells whether the write took place.
 		err := <-w.done
+		if errors.Is(err, errLeft) {
+			return nil, ctx.Err()
+		}
 		return w.errs, err
 	}
 }

@@ -268,3 +268,31 @@ func TestPostgreSQLCloseWaitsForAllCommitters(t *testing.T) {
 	all.Wait()
 	storetest.Must(t, <-closed)
 }
+
+// A write whose caller has given up is not committed by a later batch than the one that has it. The other writes of that batch are.
+func TestRetryWithoutCaller(t *testing.T) {
+	q := queue{limit: 1}
+	left, stays := newWrite(billing.ID{1}, nil), newWrite(billing.ID{1}, nil)
+	q.add(left)
+	q.add(stays)
+	b, _ := q.take(true)
+	if q.leave(left) {
+		t.Error("a write that a batch has was in the queue")
+	}
+	b.shares[0].retry = true
+	q.finish(b)
+	select {
+	case err := <-left.done:
+		if !errors.Is(err, errLeft) {
+			t.Errorf("the outcome is %v", err)
+		}
+	default:
+		t.Error("the write has no outcome")
+	}
+	if b, _ = q.take(true); len(b.shares) != 1 || len(b.shares[0].writes) != 1 || b.shares[0].writes[0] != stays {
+		t.Errorf("the next batch has %+v", b.shares)
+	}
+	if !b.isolated {
+		t.Error("the next batch is not of an isolated line")
+	}
+}

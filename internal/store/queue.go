@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"sync"
 
@@ -19,7 +20,11 @@ type write struct {
 	errs  []error // of each operation
 	needs billing.Needs
 	done  chan error // receives the outcome, unless the write has left the queue before
+	left  bool       // whether the caller has given up while a batch had the write
 }
+
+// errLeft is the outcome of a write that has not taken place because its caller has given up.
+var errLeft = errors.New("the caller has left")
 
 func newWrite(org billing.ID, ops []billing.Operation) *write {
 	w := &write{org: org, ops: ops, errs: make([]error, len(ops)), done: make(chan error, 1)}
@@ -165,7 +170,8 @@ func (q *queue) take(several bool) (b *batch, needsCommitter bool) {
 	return b, q.needsCommitter()
 }
 
-// finish ends a batch. It puts the writes to retry back, isolates their lines, and makes lines that have writes ready again.
+// finish ends a batch. It puts the writes to retry back unless their callers have given up, isolates their lines, and makes lines that have
+// writes ready again.
 func (q *queue) finish(b *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -176,6 +182,12 @@ func (q *queue) finish(b *batch) {
 		l := share.line
 		l.taken = false
 		if share.retry {
+			share.writes = slices.DeleteFunc(share.writes, func(w *write) bool {
+				if w.left {
+					w.done <- errLeft
+				}
+				return w.left
+			})
 			l.writes = slices.Concat(share.writes, l.writes)
 		}
 		if l.isolated = share.retry || b.tookTooLong; len(l.writes) > 0 {
@@ -186,10 +198,12 @@ func (q *queue) finish(b *batch) {
 	}
 }
 
-// leave removes a write after its caller has given up, and reports whether the write was still in the queue.
+// leave removes a write after its caller has given up, and reports whether the write was still in the queue. If a batch has the write, it
+// will not be retried.
 func (q *queue) leave(w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	w.left = true
 	l := q.lines[w.org]
 	if l == nil {
 		return false

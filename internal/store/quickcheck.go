@@ -27,8 +27,8 @@ func (s *Store) QuickCheck(ctx context.Context) error {
 	err := s.db.Query(ctx, `SELECT h.org_id, h.seq FROM ledger_heads h
 			LEFT JOIN ledger_entries e ON e.org_id = h.org_id AND e.seq = h.seq
 			LEFT JOIN ledger_entries n ON n.org_id = h.org_id AND n.seq = h.seq + 1
-			WHERE n.seq IS NOT NULL OR e.seq IS NULL AND (h.seq <> 0 OR h.balance_cents <> 0)
-				OR e.balance_after_cents <> h.balance_cents OR e.digest <> h.digest LIMIT 1`, nil, func(r *driver.Row) error {
+			WHERE n.seq IS NOT NULL OR e.seq IS NULL AND (h.seq <> 0 OR h.balance_cents <> 0 OR h.last_at <> 0)
+				OR e.balance_after_cents <> h.balance_cents OR e.created_at <> h.last_at OR e.digest <> h.digest LIMIT 1`, nil, func(r *driver.Row) error {
 		var org billing.ID
 		var seq int64
 		if err := r.Scan(&org, &seq); err != nil {
@@ -47,6 +47,20 @@ func (s *Store) QuickCheck(ctx context.Context) error {
 		if err == nil && heads < orgs {
 			damage = fmt.Sprintf("ledger_heads: %d organizations have no head", orgs-heads)
 		}
+	}
+	if err == nil && damage == "" {
+		err = s.db.Query(ctx, `SELECT `+organizationTable.columns+`, digest FROM organizations JOIN ledger_heads USING (org_id) WHERE seq = 0`, nil,
+			func(r *driver.Row) error {
+				var org billing.Organization
+				var digest billing.Digest
+				if err := organizationTable.scan(r, &org, &digest); err != nil {
+					return err
+				}
+				if digest != org.Digest() {
+					damage = fmt.Sprintf("ledger_heads, org_id %s: the digest is not that of an empty ledger", org.ID)
+				}
+				return nil
+			})
 	}
 	if err == nil && damage == "" {
 		err = s.db.Check(ctx, func(what string) error {

@@ -26,6 +26,12 @@ func TestQuickCheck(t *testing.T) {
 				`CREATE TABLE heads_copy AS SELECT * FROM ledger_heads; DELETE FROM ledger_heads WHERE seq = 0`,
 				`INSERT INTO ledger_heads SELECT * FROM heads_copy WHERE seq = 0; DROP TABLE heads_copy`,
 			},
+			{`UPDATE ledger_heads SET last_at = last_at + 1 WHERE seq > 0`, `UPDATE ledger_heads SET last_at = last_at - 1 WHERE seq > 0`},
+			{`UPDATE ledger_heads SET last_at = 1 WHERE seq = 0`, `UPDATE ledger_heads SET last_at = 0 WHERE seq = 0`},
+			{
+				`CREATE TABLE heads_copy AS SELECT * FROM ledger_heads; UPDATE ledger_heads SET digest = (SELECT digest FROM ledger_entries WHERE seq = 1) WHERE seq = 0`,
+				`UPDATE ledger_heads SET digest = (SELECT digest FROM heads_copy WHERE seq = 0) WHERE seq = 0; DROP TABLE heads_copy`,
+			},
 			{`UPDATE ledger_heads SET seq = seq - 1 WHERE seq > 0`, `UPDATE ledger_heads SET seq = seq + 1 WHERE seq > 0`},
 			{`UPDATE ledger_heads SET seq = seq + 1 WHERE seq > 0`, `UPDATE ledger_heads SET seq = seq - 1 WHERE seq > 0`},
 			{
