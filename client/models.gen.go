@@ -571,7 +571,8 @@ type Lease struct {
 	PipelineName *string `json:"pipeline_name,omitempty"`
 	// The pipeline's slug.
 	PipelineSlug *string `json:"pipeline_slug,omitempty"`
-	// The number of CPUs of the machine. It is between 1 and 10 000.
+	// The number of CPUs of the machine. A running lease that an earlier version recorded with more CPUs, memory or disk
+	// than the bounds is finished with the numbers that are recorded. It is between 1 and 10 000.
 	CPUCount int64 `json:"cpu_count"`
 	// The memory of the machine, in gigabytes. It is between 1 and 100 000.
 	MemoryGB int64 `json:"memory_gb"`

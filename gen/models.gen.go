@@ -243,7 +243,8 @@ type Lease struct {
 	// BuildNumber The build's number within its pipeline.
 	BuildNumber *int64 `json:"build_number,omitempty"`
 
-	// CPUCount The number of CPUs of the machine.
+	// CPUCount The number of CPUs of the machine. A running lease that an earlier version recorded with more CPUs, memory or disk
+	// than the bounds is finished with the numbers that are recorded.
 	CPUCount int64 `json:"cpu_count"`
 
 	// DiskGB The disk of the machine, in gigabytes.

@@ -34,10 +34,13 @@ const (
 	LeasePipelineSlugMaxLength            = 1024
 	LeaseCPUCountMinimum                  = 1
 	LeaseCPUCountMaximum                  = 10000
+	LeaseCPUCountRecordedMaximum          = 1000000000
 	LeaseMemoryGBMinimum                  = 1
 	LeaseMemoryGBMaximum                  = 100000
+	LeaseMemoryGBRecordedMaximum          = 1000000000
 	LeaseDiskGBMinimum                    = 1
 	LeaseDiskGBMaximum                    = 10000000
+	LeaseDiskGBRecordedMaximum            = 1000000000
 	LeaseDurationSecondsMinimum           = 0
 	LeaseDurationSecondsMaximum           = 31622400
 	PostCreditRequestAmountCentsMinimum   = 1

@@ -11,7 +11,6 @@ import (
 // Bounds of leases that another server has billed. Earlier versions of the contract had these bounds, and exports of their books can be
 // imported.
 const (
-	billedMaxCount    = 1_000_000_000           // CPUs or gigabytes
 	billedMaxDuration = 1_000_000_000           // seconds
 	billedMaxText     = 1024                    // characters of build_external_id, which need not be a UUID
 	billedMaxCents    = 100_000_000_000_000_000 // of a lease or an entry: some ninety of these fill a balance
@@ -41,10 +40,11 @@ type Lease struct {
 	AmountCents     *int64 // the debit, negative or 0; nil until the lease is billed
 }
 
-// normalize checks a lease that is to be recorded or billed at the given time, and computes a missing duration. Every error is an
-// ErrLeaseInvalid with a text that begins with the name of the field.
+// normalize checks a lease that is to be recorded or billed at the given time, and computes a missing duration. Counts are checked against
+// the bounds of leases that are recorded; Book.record checks those of other leases. Every error is an ErrLeaseInvalid with a text that
+// begins with the name of the field.
 func (l *Lease) normalize(now Time) error {
-	if err := l.checkFields(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum); err != nil {
+	if err := l.checkFields(); err != nil {
 		return err
 	}
 	if l.BuildExternalID != nil {
@@ -104,7 +104,7 @@ func (l *Lease) normalizeBilled(now Time) error {
 	if err := l.checkPast(now); err != nil {
 		return err
 	}
-	if err := l.checkFields(billedMaxCount, billedMaxCount, billedMaxCount); err != nil {
+	if err := l.checkFields(); err != nil {
 		return err
 	}
 	if err := checkText("build_external_id", l.BuildExternalID, billedMaxText); err != nil {
@@ -114,7 +114,7 @@ func (l *Lease) normalizeBilled(now Time) error {
 }
 
 // checkFields checks each field independently of the others.
-func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
+func (l *Lease) checkFields() error {
 	if l.JobID == nil && l.ID == nil {
 		return Faultf(ErrLeaseInvalid, "job_id or lease_id is required")
 	}
@@ -126,6 +126,19 @@ func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 			}
 		}
 	}
+	if err := l.checkCounts(LeaseCPUCountRecordedMaximum, LeaseMemoryGBRecordedMaximum, LeaseDiskGBRecordedMaximum); err != nil {
+		return err
+	}
+	if l.StartedAt < 0 || l.StartedAt > maxTime {
+		return Faultf(ErrLeaseInvalid, "started_at must be in the years 1970 to 9999")
+	}
+	if l.FinishedAt != nil && *l.FinishedAt > maxTime {
+		return Faultf(ErrLeaseInvalid, "finished_at must not be after the year 9999")
+	}
+	return nil
+}
+
+func (l *Lease) checkCounts(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 	for _, count := range []struct {
 		name                    string
 		value, minimum, maximum int64
@@ -136,12 +149,6 @@ func (l *Lease) checkFields(maxCPUs, maxMemoryGB, maxDiskGB int64) error {
 		if count.value < count.minimum || count.value > count.maximum {
 			return Faultf(ErrLeaseInvalid, "%s must be %d to %d", count.name, count.minimum, count.maximum)
 		}
-	}
-	if l.StartedAt < 0 || l.StartedAt > maxTime {
-		return Faultf(ErrLeaseInvalid, "started_at must be in the years 1970 to 9999")
-	}
-	if l.FinishedAt != nil && *l.FinishedAt > maxTime {
-		return Faultf(ErrLeaseInvalid, "finished_at must not be after the year 9999")
 	}
 	return nil
 }

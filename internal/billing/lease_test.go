@@ -94,12 +94,12 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"job_name must be valid UTF-8", func(l *Lease) { l.JobName = new("a\xff") }},
 		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = 0 }},
 		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = math.MinInt64 }},
-		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = LeaseCPUCountMaximum + 1 }},
+		{"cpu_count must be 1", func(l *Lease) { l.CPUCount = LeaseCPUCountRecordedMaximum + 1 }},
 		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = -1 }},
 		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = math.MaxInt64 }},
-		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = LeaseMemoryGBMaximum + 1 }},
+		{"memory_gb must be 1", func(l *Lease) { l.MemoryGB = LeaseMemoryGBRecordedMaximum + 1 }},
 		{"disk_gb must be 1", func(l *Lease) { l.DiskGB = 0 }},
-		{"disk_gb must be 1", func(l *Lease) { l.DiskGB = LeaseDiskGBMaximum + 1 }},
+		{"disk_gb must be 1", func(l *Lease) { l.DiskGB = LeaseDiskGBRecordedMaximum + 1 }},
 		{"started_at must be in the years", func(l *Lease) { l.StartedAt = -1 }},
 		{"started_at must be in the years", func(l *Lease) { l.StartedAt, l.FinishedAt = maxTime+1, nil }},
 		{"finished_at must not be before started_at", func(l *Lease) { l.FinishedAt = new(l.StartedAt - 1) }},
@@ -123,13 +123,13 @@ func TestNormalizeRefuses(t *testing.T) {
 // A lease that another server has billed obeys the bounds of older books only.
 func TestNormalizeBilled(t *testing.T) {
 	l := validLease()
-	l.CPUCount, l.MemoryGB, l.DiskGB, l.BuildExternalID = billedMaxCount, billedMaxCount, billedMaxCount, new("gh-1")
+	l.CPUCount, l.MemoryGB, l.DiskGB, l.BuildExternalID = LeaseCPUCountRecordedMaximum, LeaseMemoryGBRecordedMaximum, LeaseDiskGBRecordedMaximum, new("gh-1")
 	l.DurationSeconds = new(int64(billedMaxDuration))
 	if err := l.normalizeBilled(testNow); err != nil || *l.BuildExternalID != "gh-1" || *l.DurationSeconds != billedMaxDuration {
 		t.Errorf("it is %+v, %v", l, err)
 	}
 	for says, change := range map[string]func(*Lease){
-		"cpu_count must be 1":                 func(l *Lease) { l.CPUCount = billedMaxCount + 1 },
+		"cpu_count must be 1":                 func(l *Lease) { l.CPUCount = LeaseCPUCountRecordedMaximum + 1 },
 		"duration_seconds must be 0":          func(l *Lease) { l.DurationSeconds = new(int64(billedMaxDuration + 1)) },
 		"build_external_id must have at most": func(l *Lease) { l.BuildExternalID = new(strings.Repeat("x", billedMaxText+1)) },
 		"finished_at must not be before":      func(l *Lease) { l.FinishedAt = new(l.StartedAt - 1) },

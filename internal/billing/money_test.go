@@ -15,7 +15,7 @@ func TestCostExamples(t *testing.T) {
 		{2, 4, 20, 300, 12},
 		{2, 4, 20, 3600, 151},
 		{1, 1, 1, 1, 0},
-		{billedMaxCount, billedMaxCount, billedMaxCount, billedMaxDuration, 15_100_000_000_000_000},
+		{LeaseCPUCountRecordedMaximum, LeaseMemoryGBRecordedMaximum, LeaseDiskGBRecordedMaximum, billedMaxDuration, 15_100_000_000_000_000},
 	} {
 		cents, err := StandardRates.Cost(c.cpus, c.memory, c.disk, c.seconds)
 		if err != nil || cents != c.cents {

@@ -54,7 +54,7 @@ func (n *Needs) addLease(l Lease) {
 func (op *RecordLeases) Apply(b *Book) error {
 	op.Results = make([]RecordedLease, 0, len(op.Leases))
 	for i, l := range op.Leases {
-		result, err := b.record(l, op.Rates)
+		result, err := b.record(l, op.Rates, false)
 		if err != nil {
 			return atLease(i, err)
 		}
@@ -92,7 +92,16 @@ func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
 	return merged, merged == stored, nil
 }
 
-func (b *Book) record(l Lease, rates Rates) (RecordedLease, error) {
+// record records a lease, and bills it if it is finished. The lease has counts within the bounds of the contract, unless it is recorded with
+// the same counts, or is taken over from other books while it runs: an earlier version had other bounds, and such a lease has to be
+// billed, too.
+func (b *Book) record(l Lease, rates Rates, takenOver bool) (RecordedLease, error) {
+	if err := l.checkCounts(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum); err != nil && (!takenOver || l.FinishedAt != nil) {
+		stored, known, _ := b.findLease(l)
+		if !known || stored.CPUCount != l.CPUCount || stored.MemoryGB != l.MemoryGB || stored.DiskGB != l.DiskGB {
+			return RecordedLease{}, err
+		}
+	}
 	l, duplicate, err := b.admit(l)
 	if err != nil {
 		return RecordedLease{}, err
@@ -241,7 +250,7 @@ func (op *ImportLease) Needs() (needs Needs) {
 // Apply implements Operation.
 func (op *ImportLease) Apply(b *Book) error {
 	if op.Lease.AmountCents == nil {
-		result, err := b.record(op.Lease, op.Rates)
+		result, err := b.record(op.Lease, op.Rates, true)
 		op.Duplicate = result.Status == LeaseDuplicate
 		return err
 	}

@@ -136,8 +136,13 @@ func (d *document) readCall(rules *source, rule string, p *openapi3.SchemaRef) f
 	return func(decoder, into string) string { return fmt.Sprintf("wire.Text(%s, %s, %s)", decoder, into, rule) }
 }
 
+// integerRule leaves a maximum to the domain where a value that is recorded may be greater.
 func integerRule(s *openapi3.Schema) string {
-	return fmt.Sprintf("wire.Integer{Minimum: %s, Maximum: %s}", integerOr(s.Min, "math.MinInt64"), integerOr(s.Max, "math.MaxInt64"))
+	maximum := integerOr(s.Max, "math.MaxInt64")
+	if recorded := s.Extensions["x-recorded-maximum"]; recorded != nil {
+		maximum = plain(recorded)
+	}
+	return fmt.Sprintf("wire.Integer{Minimum: %s, Maximum: %s}", integerOr(s.Min, "math.MinInt64"), maximum)
 }
 
 func stringRule(s *openapi3.Schema) string {

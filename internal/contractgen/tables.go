@@ -176,6 +176,9 @@ func constants(s *source, name string, schema *openapi3.Schema) {
 	if schema.Max != nil {
 		s.line("%sMaximum = %d", name, int64(*schema.Max))
 	}
+	if value := schema.Extensions["x-recorded-maximum"]; value != nil {
+		s.line("%sRecordedMaximum = %s", name, plain(value))
+	}
 	if schema.MinLength > 0 {
 		s.line("%sMinLength = %d", name, schema.MinLength)
 	}

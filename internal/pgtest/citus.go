@@ -154,6 +154,7 @@ func withAddress(t testing.TB, base, host string, port int) string {
 func (c *Citus) Schema(t testing.TB) string {
 	t.Helper()
 	db := Connect(t, c.URL)
+	db.SetMaxIdleConns(0) // the coordinator keeps connections to a worker for each session, and those from before Down are broken
 	name := "test_" + strings.ToLower(rand.Text())
 	mustExecute(t, db, "CREATE SCHEMA "+name)
 	t.Cleanup(func() {
