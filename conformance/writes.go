@@ -218,7 +218,7 @@ func writtenConflicts(a *account) error {
 		[]report{newReport(17), billed.with(report{"disk_gb": 1})})
 }
 
-// writtenInvalid sends leases that no schema refuses.
+// writtenInvalid sends leases that break rules which span several fields, or counts that only leases of earlier versions may have.
 func writtenInvalid(a *account) error {
 	valid := newReport(19)
 	r := newReport(23)
@@ -227,6 +227,7 @@ func writtenInvalid(a *account) error {
 	invalid := []report{
 		r.with(report{"finished_at": early}), r.with(report{"duration_seconds": 301}), r.running().with(report{"duration_seconds": 1}),
 		r.running().with(report{"started_at": future}), r.with(report{"finished_at": future}),
+		r.with(report{"cpu_count": 10_001}), r.running().with(report{"memory_gb": 100_001}), r.with(report{"disk_gb": 10_000_001}),
 	}
 	if _, _, err := a.record(newReport(29)); err != nil { // whether it may write at all
 		return err

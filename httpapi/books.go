@@ -48,7 +48,7 @@ func CheckLeases(leases []gen.Lease, now time.Time) error {
 			converted[i].FinishedAt = new(billing.TimeOf(*l.FinishedAt))
 		}
 	}
-	err := billing.NormalizeLeases(converted, billing.TimeOf(now))
+	err := cmp.Or(billing.NormalizeLeases(converted, billing.TimeOf(now)), billing.CheckNewCounts(converted))
 	for i := range leases {
 		leases[i].DurationSeconds = converted[i].DurationSeconds
 	}

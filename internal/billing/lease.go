@@ -78,6 +78,20 @@ func NormalizeLeases(leases []Lease, now Time) error {
 	return nil
 }
 
+// CheckNewCounts checks the counts of leases that no earlier version has recorded. It fails like NormalizeLeases.
+func CheckNewCounts(leases []Lease) error {
+	for i := range leases {
+		if err := leases[i].checkNewCounts(); err != nil {
+			return atLease(i, err)
+		}
+	}
+	return nil
+}
+
+func (l *Lease) checkNewCounts() error {
+	return l.checkCounts(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum)
+}
+
 // checkPast checks that the lease did not start or finish after now, as far as clocks agree.
 func (l *Lease) checkPast(now Time) error {
 	if err := checkPast("started_at", l.StartedAt, now); err != nil {

@@ -96,7 +96,7 @@ func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
 // the same counts, or is taken over from other books while it runs: an earlier version had other bounds, and such a lease has to be
 // billed, too.
 func (b *Book) record(l Lease, rates Rates, takenOver bool) (RecordedLease, error) {
-	if err := l.checkCounts(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum); err != nil && (!takenOver || l.FinishedAt != nil) {
+	if err := l.checkNewCounts(); err != nil && (!takenOver || l.FinishedAt != nil) {
 		stored, known, _ := b.findLease(l)
 		if !known || stored.CPUCount != l.CPUCount || stored.MemoryGB != l.MemoryGB || stored.DiskGB != l.DiskGB {
 			return RecordedLease{}, err
