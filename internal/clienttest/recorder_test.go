@@ -18,51 +18,27 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// callbackLog collects the calls of OnAccepted and OnRejected.
-type callbackLog struct {
-	mu       sync.Mutex
-	accepted map[client.UUID]client.RecordedLease // by the lease's handle
-	rejected map[client.UUID]error
+// outcomes are what a recorder has reported of its leases, in the order of its reports.
+type outcomes struct {
 	order    []client.UUID
-	repeated []client.UUID
+	rejected map[client.UUID]error
 }
 
-func (o *callbackLog) options(options client.RecorderOptions) client.RecorderOptions {
-	o.accepted, o.rejected = map[client.UUID]client.RecordedLease{}, map[client.UUID]error{}
+// record makes a recorder for acme that reports to the outcomes, which may be read once it is closed.
+func (o *outcomes) record(t *testing.T, c *client.Client, options client.RecorderOptions, opts ...client.Option) *client.Recorder {
+	t.Helper()
+	o.rejected = map[client.UUID]error{}
+	accepted := options.OnAccepted
 	options.OnAccepted = func(lease client.Lease, result client.RecordedLease) {
-		o.add(lease, func(id client.UUID) { o.accepted[id] = result })
+		o.order = append(o.order, *lease.LeaseID)
+		if accepted != nil {
+			accepted(lease, result)
+		}
 	}
-	options.OnRejected = func(lease client.Lease, err error) { o.add(lease, func(id client.UUID) { o.rejected[id] = err }) }
-	return options
-}
-
-func (o *callbackLog) add(lease client.Lease, add func(client.UUID)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	id := *lease.LeaseID
-	if slices.Contains(o.order, id) {
-		o.repeated = append(o.repeated, id)
+	options.OnRejected = func(lease client.Lease, err error) {
+		o.order = append(o.order, *lease.LeaseID)
+		o.rejected[*lease.LeaseID] = err
 	}
-	o.order = append(o.order, id)
-	add(id)
-}
-
-func (o *callbackLog) wantCounts(t *testing.T, accepted, rejected int) {
-	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.accepted) != accepted || len(o.rejected) != rejected || len(o.repeated) > 0 {
-		t.Errorf("%d accepted, want %d; %d rejected, want %d; %d given back twice", len(o.accepted), accepted, len(o.rejected), rejected, len(o.repeated))
-	}
-}
-
-func newLease(i int) client.Lease {
-	start := time.Date(2026, 6, 6, 10, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Second)
-	return client.Lease{LeaseID: new(uuid.New()), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start.Add(5 * time.Minute))}
-}
-
-func newRecorder(t *testing.T, c *client.Client, options client.RecorderOptions, opts ...client.Option) *client.Recorder {
-	t.Helper()
 	r, err := client.NewRecorder(c, "acme", options, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -70,16 +46,24 @@ func newRecorder(t *testing.T, c *client.Client, options client.RecorderOptions,
 	return r
 }
 
-func mustRecord(t *testing.T, r *client.Recorder, leases ...client.Lease) {
+// want checks that so many leases were accepted and rejected, each reported once.
+func (o *outcomes) want(t *testing.T, accepted, rejected int) {
 	t.Helper()
-	for _, lease := range leases {
-		if err := r.Record(t.Context(), lease); err != nil {
-			t.Fatal(err)
-		}
+	reported := map[client.UUID]bool{}
+	for _, id := range o.order {
+		reported[id] = true
+	}
+	if len(reported) != len(o.order) || len(o.order) != accepted+rejected || len(o.rejected) != rejected {
+		t.Errorf("%d reports of %d leases, %d rejected; want %d accepted and %d rejected", len(o.order), len(reported), len(o.rejected), accepted, rejected)
 	}
 }
 
-func mustClose(t *testing.T, r *client.Recorder) {
+func newLease(i int) client.Lease {
+	start := time.Date(2026, 6, 6, 10, 0, i, 0, time.UTC)
+	return client.Lease{LeaseID: new(uuid.New()), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start.Add(5 * time.Minute))}
+}
+
+func closeRecorder(t *testing.T, r *client.Recorder) {
 	t.Helper()
 	if err := r.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -90,9 +74,9 @@ func mustClose(t *testing.T, r *client.Recorder) {
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
-	var o callbackLog
+	var o outcomes
 	requests := 0
-	r := newRecorder(t, c, o.options(client.RecorderOptions{Interval: time.Hour}), countRequests(&requests, nil))
+	r := o.record(t, c, client.RecorderOptions{Interval: time.Hour}, countRequests(&requests, nil))
 	const workers, each = 10, 250
 	var wg sync.WaitGroup
 	for worker := range workers {
@@ -105,8 +89,8 @@ func TestRecorder(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	mustClose(t, r)
-	o.wantCounts(t, workers*each, 0)
+	closeRecorder(t, r)
+	o.want(t, workers*each, 0)
 	if requests != 3 { // 1 000, 1 000 and the rest by Close
 		t.Errorf("%d requests", requests)
 	}
@@ -123,7 +107,7 @@ func TestRecorder(t *testing.T) {
 	if err := r.Record(t.Context(), newLease(0)); !errors.Is(err, client.ErrRecorderClosed) {
 		t.Errorf("got %v", err)
 	}
-	mustClose(t, r)
+	closeRecorder(t, r)
 }
 
 // A few bad leases among a thousand do not keep the others from being recorded.
@@ -147,8 +131,8 @@ func TestRecorderSplits(t *testing.T) {
 		18:  {invalid, func(err error) bool { return errors.Is(err, client.ErrLeaseInvalid) }},
 		999: {unencodable, func(err error) bool { return strings.Contains(err.Error(), "year") }},
 	}
-	var o callbackLog
-	r := newRecorder(t, c, o.options(client.RecorderOptions{Interval: time.Hour}))
+	var o outcomes
+	r := o.record(t, c, client.RecorderOptions{Interval: time.Hour})
 	var sent []client.UUID
 	for i := range 1000 {
 		lease := newLease(i)
@@ -156,10 +140,12 @@ func TestRecorderSplits(t *testing.T) {
 			lease = b.lease
 		}
 		sent = append(sent, *lease.LeaseID)
-		mustRecord(t, r, lease)
+		if err := r.Record(t.Context(), lease); err != nil {
+			t.Fatal(err)
+		}
 	}
-	mustClose(t, r)
-	o.wantCounts(t, 997, 3)
+	closeRecorder(t, r)
+	o.want(t, 997, 3)
 	for _, b := range invalidLeases {
 		if err := o.rejected[*b.lease.LeaseID]; err == nil || !b.is(err) {
 			t.Errorf("rejected with %v", err)
@@ -174,16 +160,23 @@ func TestRecorderSplits(t *testing.T) {
 func TestRecorderKeepsTheOrderOfOneLease(t *testing.T) {
 	c := newBilling(t, "acme").client(t, server.RoleWrite, "acme")
 	var statuses []client.LeaseStatus
-	r := newRecorder(t, c, client.RecorderOptions{
+	r, err := client.NewRecorder(c, "acme", client.RecorderOptions{
 		Interval:   time.Hour,
 		OnAccepted: func(_ client.Lease, result client.RecordedLease) { statuses = append(statuses, result.Status) },
 		OnRejected: func(_ client.Lease, err error) { t.Error(err) },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	finished := newLease(0)
 	running := finished
 	running.FinishedAt = nil
-	mustRecord(t, r, running, finished, finished)
-	mustClose(t, r)
+	for _, lease := range []client.Lease{running, finished, finished} {
+		if err := r.Record(t.Context(), lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeRecorder(t, r)
 	if want := []client.LeaseStatus{client.LeaseStatusRunning, client.LeaseStatusBilled, client.LeaseStatusDuplicate}; !slices.Equal(statuses, want) {
 		t.Errorf("got %v", statuses)
 	}
@@ -219,22 +212,21 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 	c := newClient(t, p.URL, client.WithToken(token), client.WithTimeout(time.Minute))
 
 	const leases, kills = 2000, 4
-	var o callbackLog
+	var o outcomes
 	progress := make(chan struct{}, leases)
-	options := o.options(client.RecorderOptions{BatchSize: 10, Interval: time.Millisecond, Buffer: 20})
-	note := options.OnAccepted
-	options.OnAccepted = func(lease client.Lease, result client.RecordedLease) {
-		note(lease, result)
-		progress <- struct{}{}
-	}
-	r := newRecorder(t, c, options)
+	r := o.record(t, c, client.RecorderOptions{
+		BatchSize: 10, Interval: time.Millisecond, Buffer: 20,
+		OnAccepted: func(client.Lease, client.RecordedLease) { progress <- struct{}{} },
+	})
 	sent := map[client.UUID]bool{}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range leases {
 			lease := newLease(i)
 			sent[*lease.LeaseID] = true
-			mustRecord(t, r, lease)
+			if err := r.Record(t.Context(), lease); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	for range kills {
@@ -245,8 +237,8 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 		p = testbinary.Serve(t, path, "--database", database, "--listen", listen)
 	}
 	wg.Wait()
-	mustClose(t, r)
-	o.wantCounts(t, len(sent), 0)
+	closeRecorder(t, r)
+	o.want(t, len(sent), 0)
 	billed := map[string]int{}
 	for tx, err := range c.Transactions(t.Context(), "acme") {
 		if err != nil {
@@ -255,7 +247,7 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 		// VM lease ID started …
 		billed[strings.Fields(*tx.Description)[2]]++
 	}
-	for id := range o.accepted {
+	for _, id := range o.order {
 		if !sent[id] || billed[id.String()] != 1 {
 			t.Errorf("the lease %s was billed %d times", id, billed[id.String()])
 		}

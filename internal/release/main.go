@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func printSums(out io.Writer, root, version string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer os.RemoveAll(folder) //nolint:errcheck // a folder that stays is one of the system's temporary ones
 	client := module.Version{Path: clientModule, Version: version}
 	if err := addToProxy(folder, client, files); err != nil {
 		return err
@@ -89,18 +90,18 @@ func addToProxy(folder string, m module.Version, files []zip.File) error {
 	if err := zip.Create(&content, m, files); err != nil {
 		return fmt.Errorf("%s: %w", m, err)
 	}
-	var mod []byte
-	for _, f := range files {
-		if f.Path() == "go.mod" {
-			r, err := f.Open()
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			if mod, err = io.ReadAll(r); err != nil {
-				return err
-			}
-		}
+	i := slices.IndexFunc(files, func(f zip.File) bool { return f.Path() == "go.mod" })
+	if i < 0 {
+		return fmt.Errorf("%s has no go.mod", m)
+	}
+	r, err := files[i].Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	mod, err := io.ReadAll(r)
+	if err != nil {
+		return err
 	}
 	info, err := json.Marshal(map[string]any{"Version": m.Version, "Time": time.Unix(0, 0).UTC()})
 	if err != nil {
