@@ -547,29 +547,30 @@ func (m recordLeasesRequest) encoded() recordLeasesRequestJSON {
 func (m recordLeasesRequest) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
 // Lease is one virtual machine held by one job. JobID or LeaseID is required: the lease is known by its JobID, or by
-// its LeaseID where it has no job. Texts hold at most 1 024 characters.
+// its LeaseID where it has no job. An optional field is absent or nil where its value is unknown. Texts hold at most
+// 1 024 characters.
 type Lease struct {
 	// The lease's id; made by the server where absent.
 	LeaseID *UUID `json:"lease_id,omitempty"`
-	// The job that held the machine.
+	// The job that held the machine. It is nil when unknown.
 	JobID *UUID `json:"job_id,omitempty"`
-	// The job's name.
+	// The job's name. It is nil when unknown.
 	JobName *string `json:"job_name,omitempty"`
-	// The key of the pipeline's step.
+	// The key of the pipeline's step. It is nil when unknown.
 	StepKey *string `json:"step_key,omitempty"`
-	// The name of the virtual machine.
+	// The name of the virtual machine. It is nil when unknown.
 	VMHandle *string `json:"vm_handle,omitempty"`
-	// The build that the job belongs to.
+	// The build that the job belongs to. It is nil when unknown.
 	BuildID *UUID `json:"build_id,omitempty"`
-	// The build's number within its pipeline.
+	// The build's number within its pipeline. It is nil when unknown.
 	BuildNumber *int64 `json:"build_number,omitempty"`
-	// The build's id in the system that asked for it.
+	// The build's id in the system that asked for it. It is nil when unknown.
 	BuildExternalID *UUID `json:"build_external_id,omitempty"`
-	// The pipeline that the build belongs to.
+	// The pipeline that the build belongs to. It is nil when unknown.
 	PipelineID *UUID `json:"pipeline_id,omitempty"`
-	// The pipeline's name.
+	// The pipeline's name. It is nil when unknown.
 	PipelineName *string `json:"pipeline_name,omitempty"`
-	// The pipeline's slug.
+	// The pipeline's slug. It is nil when unknown.
 	PipelineSlug *string `json:"pipeline_slug,omitempty"`
 	// The number of CPUs of the machine. A running lease that an earlier version recorded with more CPUs, memory or disk
 	// than the bounds is finished with the numbers that are recorded. It is between 1 and 10 000.
@@ -698,7 +699,7 @@ type PostCreditRequest struct {
 	AmountCents int64 `json:"amount_cents"`
 	// Why the credit is given. "admin_grant", by an operator; "refund", money given back.
 	Source CreditSource `json:"source"`
-	// A text for people, at most 1 024 characters.
+	// A text for people, at most 1 024 characters. It is nil when unknown.
 	Description *string `json:"description,omitempty"`
 }
 

@@ -232,7 +232,8 @@ type ErrorDetail struct {
 type ErrorType string
 
 // Lease One virtual machine held by one job. `job_id` or `lease_id` is required: the lease is known by its `job_id`, or by
-// its `lease_id` where it has no job. Texts hold at most 1 024 characters.
+// its `lease_id` where it has no job. An optional field is absent or null where its value is unknown. Texts hold at most
+// 1 024 characters.
 type Lease struct {
 	// BuildExternalID The build's id in the system that asked for it.
 	BuildExternalID *openapi_types.UUID `json:"build_external_id,omitempty"`

@@ -11,7 +11,7 @@ client=github.com/harmont-dev/harmont-billing/client
 version=${1:-}
 fail() { echo "release: $*" >&2; exit 1; }
 
-[[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "usage: tools/release.sh VERSION [--rehearse], where VERSION is such as v0.1.0"
+[[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "usage: tools/release.sh VERSION [--rehearse], where VERSION is, for example, v0.1.0"
 [ $# -eq 1 ] || [ "$2" = --rehearse ] || fail "unknown argument: $2"
 [ -z "$(git status --porcelain)" ] || fail 'the working tree has changes; commit them first'
 for tag in "client/$version" "$version"; do
@@ -19,6 +19,7 @@ for tag in "client/$version" "$version"; do
 done
 grep -q "^## \[${version#v}\]" CHANGELOG.md || fail "CHANGELOG.md has no section ## [${version#v}]"
 
+trap 'git checkout -q -- go.mod go.sum go.work' EXIT
 # The checksums of the client depend on its files alone, so they are known before its tag is pushed.
 sed -i -E "s|^([[:space:]]*$client) v[^ ]+\$|\1 $version|" go.mod
 sed -i -E "s|^(replace $client) v[^ ]+ |\1 $version |" go.work
@@ -26,14 +27,12 @@ sed -i -E "s|^(replace $client) v[^ ]+ |\1 $version |" go.work
 sums=$(go run ./internal/release sums "$version")
 others=$(grep -v "^$client " go.sum)
 printf '%s\n%s\n' "$others" "$sums" | LC_ALL=C sort -s -k1,1 >go.sum
-trap 'git checkout -q -- go.mod go.sum go.work' EXIT
-
 [ $# -gt 1 ] || make check test
 # Installs and builds both modules as their users do, from a folder in place of a server of modules.
 TEST_LONG=1 go test -count=1 ./internal/release
 
-git tag -a "client/$version" -m "client $version"
 git commit -q -m "Release $version" go.mod go.sum go.work
+git tag -a "client/$version" -m "client $version" HEAD~1
 git tag -a "$version" -m "$version"
 trap - EXIT
 

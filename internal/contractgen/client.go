@@ -73,8 +73,13 @@ func clientModels(d *document) []byte {
 			body.line("%s\ntype %s struct {", d.typeComment(goType, schema.Description), goType)
 			for _, key := range d.properties[name] {
 				property := schema.Properties[key]
-				body.line("%s", d.comment(property.Value.Description+bounds(property.Value)))
-				body.line("%s %s %s", goName(key), fieldType(property, !slices.Contains(schema.Required, key)), tag(schema, key))
+				goType := fieldType(property, !slices.Contains(schema.Required, key))
+				description := oneLine(property.Value.Description) + bounds(property.Value)
+				if strings.HasPrefix(goType, "*") && !nullWord.MatchString(description) && !strings.Contains(description, "absent") {
+					description += " It is null when unknown."
+				}
+				body.line("%s", d.comment(description))
+				body.line("%s %s %s", goName(key), goType, tag(schema, key))
 			}
 			body.line("}\n")
 			if d.needsEncoder(name) {

@@ -55,7 +55,7 @@ func run(out io.Writer, args []string) error {
 	return fmt.Errorf("usage: release proxy FOLDER VERSION, or release sums VERSION, in the root of the repository")
 }
 
-// printSums prints what go.sum has of the module client at a version.
+// printSums prints the lines of go.sum for a version of the module client.
 func printSums(out io.Writer, root, version string) error {
 	files, err := moduleFiles(root, "client")
 	if err != nil {
@@ -121,7 +121,7 @@ func addToProxy(folder string, m module.Version, files []zip.File) error {
 	return nil
 }
 
-// moduleFiles lists the files of the module in a folder of the repository: those below the folder, without those of modules inside it.
+// moduleFiles lists the files below a folder of the repository, without the folders of other modules.
 func moduleFiles(root, folder string) ([]zip.File, error) {
 	cmd := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate") //nolint:noctx // it is short
 	cmd.Dir = filepath.Join(root, filepath.FromSlash(folder))

@@ -157,7 +157,7 @@ func TestImporterOfClient(t *testing.T) {
 	}
 	t.Logf("%d modules of %d bytes, %d lines of go.sum, %d modules in the graph", zips, size, lines, strings.Count(b.run("list", "-m", "all"), "\n"))
 
-	// The same program with older versions of what the server needs. The modules have nothing in common with the real ones but their names.
+	// The same program with older versions of two modules of the server. Only the names of these modules are real.
 	others := map[string]string{"github.com/jackc/pgx/v5": "v5.0.0", "github.com/labstack/echo/v4": "v4.0.0"}
 	uses := "package main\n"
 	for name, older := range others {
@@ -205,12 +205,13 @@ func TestInstall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Path() == "go.sum" && !bytes.Contains(text, []byte(clientModule+" "+version+" ")) {
-			var sums bytes.Buffer
-			if err := printSums(&sums, root, version); err != nil {
+		if f.Path() == "go.sum" {
+			// The client in this tree may differ from the released one of the same version.
+			sums := bytes.NewBuffer(regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(clientModule)+` .*\n`).ReplaceAll(text, nil))
+			if err := printSums(sums, root, version); err != nil {
 				t.Fatal(err)
 			}
-			text = append(text, sums.Bytes()...)
+			text = sums.Bytes()
 		}
 		name := filepath.Join(b.folder, filepath.FromSlash(f.Path()))
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
