@@ -552,25 +552,25 @@ func (m recordLeasesRequest) MarshalJSON() ([]byte, error) { return json.Marshal
 type Lease struct {
 	// The lease's id; made by the server where absent.
 	LeaseID *UUID `json:"lease_id,omitempty"`
-	// The job that held the machine. It is nil when unknown.
+	// The job that held the machine. It is nil where there is none.
 	JobID *UUID `json:"job_id,omitempty"`
-	// The job's name. It is nil when unknown.
+	// The job's name. It is nil where there is none.
 	JobName *string `json:"job_name,omitempty"`
-	// The key of the pipeline's step. It is nil when unknown.
+	// The key of the pipeline's step. It is nil where there is none.
 	StepKey *string `json:"step_key,omitempty"`
-	// The name of the virtual machine. It is nil when unknown.
+	// The name of the virtual machine. It is nil where there is none.
 	VMHandle *string `json:"vm_handle,omitempty"`
-	// The build that the job belongs to. It is nil when unknown.
+	// The build that the job belongs to. It is nil where there is none.
 	BuildID *UUID `json:"build_id,omitempty"`
-	// The build's number within its pipeline. It is nil when unknown.
+	// The build's number within its pipeline. It is nil where there is none.
 	BuildNumber *int64 `json:"build_number,omitempty"`
-	// The build's id in the system that asked for it. It is nil when unknown.
+	// The build's id in the system that asked for it. It is nil where there is none.
 	BuildExternalID *UUID `json:"build_external_id,omitempty"`
-	// The pipeline that the build belongs to. It is nil when unknown.
+	// The pipeline that the build belongs to. It is nil where there is none.
 	PipelineID *UUID `json:"pipeline_id,omitempty"`
-	// The pipeline's name. It is nil when unknown.
+	// The pipeline's name. It is nil where there is none.
 	PipelineName *string `json:"pipeline_name,omitempty"`
-	// The pipeline's slug. It is nil when unknown.
+	// The pipeline's slug. It is nil where there is none.
 	PipelineSlug *string `json:"pipeline_slug,omitempty"`
 	// The number of CPUs of the machine. A running lease that an earlier version recorded with more CPUs, memory or disk
 	// than the bounds is finished with the numbers that are recorded. It is between 1 and 10 000.
@@ -699,7 +699,7 @@ type PostCreditRequest struct {
 	AmountCents int64 `json:"amount_cents"`
 	// Why the credit is given. "admin_grant", by an operator; "refund", money given back.
 	Source CreditSource `json:"source"`
-	// A text for people, at most 1 024 characters. It is nil when unknown.
+	// A text for people, at most 1 024 characters. It is nil where there is none.
 	Description *string `json:"description,omitempty"`
 }
 

@@ -76,7 +76,7 @@ func clientModels(d *document) []byte {
 				goType := fieldType(property, !slices.Contains(schema.Required, key))
 				description := oneLine(property.Value.Description) + bounds(property.Value)
 				if strings.HasPrefix(goType, "*") && !nullWord.MatchString(description) && !strings.Contains(description, "absent") {
-					description += " It is null when unknown."
+					description += " It is null where there is none."
 				}
 				body.line("%s", d.comment(description))
 				body.line("%s %s %s", goName(key), goType, tag(schema, key))
