@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -509,18 +508,10 @@ func groups(all []mutation) (out [][]mutation) {
 }
 
 func TestMutations(t *testing.T) {
+	testlong.Only(t, "it builds the program for each group of changes")
 	doc := readContract(t)
 	all := mutations(doc)
 	batches := groups(all)
-	if !testlong.Asked() {
-		// Ten changes together, at random.
-		seed := rand.Uint64()
-		t.Logf("seed %d", seed)
-		largest := slices.MaxFunc(batches, func(a, b []mutation) int { return len(a) - len(b) })
-		random := rand.New(rand.NewPCG(seed, 0))
-		random.Shuffle(len(largest), func(i, j int) { largest[i], largest[j] = largest[j], largest[i] })
-		batches = [][]mutation{largest[:10]}
-	}
 	binary, err := testbinary.Path()
 	if err != nil {
 		t.Fatal(err)
@@ -541,9 +532,7 @@ func TestMutations(t *testing.T) {
 			}
 			continue // the generator names the place to continue
 		}
-		if testlong.Asked() {
-			generateModels(t, folder)
-		}
+		generateModels(t, folder)
 		mutated := filepath.Join(folder, "harmont-billing")
 		if err := build(t, folder, "-o", mutated, "./cmd/harmont-billing"); err != nil {
 			if len(group) > 1 {
