@@ -42,9 +42,9 @@ const minSpoolReplaceSize = 4 << 20
 
 // spooledLease is a line of a lease.
 type spooledLease struct {
-	Seq   int64  `json:"seq"`
+	Seq   int64  `json:"number"`
 	Org   string `json:"org"`
-	Lease Lease  `json:"lease"`
+	Lease Lease  `json:"report"`
 }
 
 // spoolLine is any line.

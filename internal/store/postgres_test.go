@@ -179,6 +179,18 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 			}
 		}
 	}
+	for _, source := range []billing.Source{"", billing.SourceRefund, billing.SourceVMLeaseDebit} {
+		index := "ledger_entries_pkey"
+		if source == billing.SourceRefund {
+			index = "ledger_entries_by_source"
+		}
+		for _, oldestFirst := range []bool{false, true} {
+			text, args := walkQuery(s.db, org, billing.EntryWalk{OldestFirst: oldestFirst, Past: 500, Source: source}, 10)
+			if got := plan(text, args...); !strings.Contains(got, "using "+index) || strings.Contains(got, "Sort") {
+				t.Errorf("the plan of entries from %q is\n%s", source, got)
+			}
+		}
+	}
 	if got := plan(`SELECT 1 FROM leases WHERE org_id = $1 AND lease_id = $2`, org[:], keys[0]); !strings.Contains(got, "leases_pkey") {
 		t.Errorf("the plan of a foreign key's check is\n%s", got)
 	}

@@ -34,26 +34,11 @@ func (s *Store) Entries(ctx context.Context, org billing.ID, before int64, limit
 	return s.WalkEntries(ctx, org, billing.EntryWalk{Past: before}, limit)
 }
 
-// WalkEntries implements billing.Store. Debits of leases are most of a ledger, so those are found among all entries. Entries from other
-// sources have an index, which debits cost nothing.
+// WalkEntries implements billing.Store.
 func (s *Store) WalkEntries(ctx context.Context, org billing.ID, walk billing.EntryWalk, limit int) ([]billing.Entry, error) {
-	past, order := `seq < $2`, ` ORDER BY seq DESC`
-	if walk.OldestFirst {
-		past, order = `seq > $2`, ` ORDER BY seq`
-	}
-	args := []any{org[:], walk.Past}
-	index, from := ``, ``
-	if walk.Source != "" {
-		args, from = append(args, string(walk.Source)), ` AND source = $3`
-	}
-	if walk.Source != "" && walk.Source != billing.SourceVMLeaseDebit {
-		index = s.db.ByIndex("ledger_entries_by_source")
-		from += ` AND source <> 'vm_lease_debit'` // the condition of the index, without which it is not used
-	}
-	text := `SELECT ` + entryTable.columns + ` FROM ledger_entries` + index + ` WHERE org_id = $1 AND ` + past + from
-	args = append(args, int64(limit))
+	text, args := walkQuery(s.db, org, walk, limit)
 	list := make([]billing.Entry, 0, min(limit, billing.ListBillingTransactionsLimitClampMaximum+1))
-	err := s.db.Query(ctx, text+order+fmt.Sprintf(` LIMIT $%d`, len(args)), args, func(r *driver.Row) error {
+	err := s.db.Query(ctx, text, args, func(r *driver.Row) error {
 		var e billing.Entry
 		if err := entryTable.scan(r, &e); err != nil {
 			return err
@@ -62,6 +47,27 @@ func (s *Store) WalkEntries(ctx context.Context, org billing.ID, walk billing.En
 		return nil
 	})
 	return list, s.fail(ctx, err)
+}
+
+// walkQuery returns the statement of WalkEntries. Debits of leases are most of a ledger, so those are found among all entries. Entries from
+// other sources have an index, which debits cost nothing.
+func walkQuery(db driver.Dialect, org billing.ID, walk billing.EntryWalk, limit int) (text string, args []any) {
+	past, order := `seq < $2`, `seq DESC`
+	if walk.OldestFirst {
+		past, order = `seq > $2`, `seq`
+	}
+	args = []any{org[:], walk.Past}
+	index, from := ``, ``
+	if walk.Source != "" {
+		args, from = append(args, string(walk.Source)), ` AND source = $3`
+	}
+	if walk.Source != "" && walk.Source != billing.SourceVMLeaseDebit {
+		index = db.ByIndex("ledger_entries_by_source")
+		from += ` AND source <> 'vm_lease_debit'` // the condition of the index, without which it is not used
+	}
+	args = append(args, int64(limit))
+	text = fmt.Sprintf(`SELECT `+entryTable.columns+` FROM ledger_entries`+index+` WHERE org_id = $1 AND `+past+from+` ORDER BY `+order+` LIMIT $%d`, len(args))
+	return text, args
 }
 
 // SeqAt implements billing.Store. Times ascend with the numbers, which have no gaps, and entries never change, so that the time is found in
