@@ -14,8 +14,9 @@
 //	fmt.Println(client.FormatCents(balance.BalanceCents))
 //
 // A [Client] has one method for each operation of the API, named after its operationId. Other methods iterate over long lists:
-// [Client.Transactions], [Client.Leases] and [Client.Organizations] fetch pages, [Client.TransactionsSince] continues after a known entry,
-// and [Client.UsageBreakdown] decodes one build at a time. A [Recorder] records single leases in batches.
+// [Client.Transactions], [Client.Leases] and [Client.Organizations] fetch pages, [Client.FilterTransactions] those of a part of the ledger,
+// [Client.TransactionsSince] continues after a known entry, and [Client.UsageBreakdown] decodes one build at a time. [Client.Do] calls what
+// has no method. A [Recorder] records single leases in batches, and keeps them in a file if it is given one.
 //
 // An [Option] applies to all calls of a client, or to the one call that it is passed to.
 //
@@ -50,9 +51,10 @@
 //
 // The client sends a request again if the answer has the status 408, 429, 502, 503 or 504, or if there is no complete answer within the time
 // of [WithTimeout]. It does so at most twice, unless [WithMaxRetries] sets another number. The wait before the first retry is random, up to
-// 0.5 seconds. The limit doubles with each further retry, up to 8 seconds. The time of a Retry-After header is added, up to one minute. If
-// a wait would end after the deadline of the context, the call returns the last error immediately. Each write has a key from its first
-// attempt on. The server executes it once under this key.
+// 0.5 seconds. The limit doubles with each further retry, up to 8 seconds. The time of a Retry-After header is added, up to one minute; of a
+// 429 without one that says that no request remains, the time until the reset of its rate limit. If a wait would end after the deadline of
+// the context, the call returns the last error immediately. Each write has a key from its first attempt on. The server executes it once
+// under this key. Each attempt has an x-request-id of its own, which errors show.
 //
 // # The token
 //

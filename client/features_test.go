@@ -73,14 +73,14 @@ func TestWithResponse(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&unknown); err != nil || unknown.Currency != "usd" {
 		t.Error(unknown, err)
 	}
-	if limit := client.RateLimitOf(resp.Header); resp.StatusCode != 200 || limit == nil || limit.Remaining != 7 || limit.Limit != -1 {
+	if limit := client.RateLimitOf(resp.Header); resp.StatusCode != http.StatusOK || limit == nil || limit.Remaining != 7 || limit.Limit != -1 {
 		t.Errorf("%d, %+v", resp.StatusCode, limit)
 	}
 	if found := findString(reflect.ValueOf(resp.Request.Header), testToken, map[uintptr]bool{}); found != "" {
 		t.Errorf("the token is in %s", found)
 	}
 	_, err = c.GetBillingBalance(t.Context(), "globex", client.WithResponse(&resp))
-	if body, _ := io.ReadAll(resp.Body); !errors.Is(err, client.ErrOrganizationNotFound) || resp.StatusCode != 404 || !strings.Contains(string(body), "hint") {
+	if body, _ := io.ReadAll(resp.Body); !errors.Is(err, client.ErrOrganizationNotFound) || resp.StatusCode != http.StatusNotFound || !strings.Contains(string(body), "hint") {
 		t.Errorf("%v: %d, %s", err, resp.StatusCode, body)
 	}
 	if apiErr, ok := errors.AsType[*client.Error](err); !ok || apiErr.RateLimit == nil || apiErr.RateLimit.Remaining != 7 {
@@ -105,10 +105,10 @@ func TestDo(t *testing.T) {
 	c := newHandlerClient(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got = append(got, request{r.Method + " " + r.URL.String(), r.Header.Get("Authorization"), r.Header.Get("Content-Type"), string(body)})
-		switch {
-		case status == 204:
+		switch status {
+		case http.StatusNoContent:
 			w.WriteHeader(status)
-		case status == 200:
+		case http.StatusOK:
 			answer(status, "application/json", `{"n":1}`)(w, r)
 		default:
 			answer(status, "application/json", `{"error":{"type":"conflict","code":"coupon_already_claimed"}}`)(w, r)

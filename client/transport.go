@@ -148,7 +148,8 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 	}
 	if a.resp, err = next(a.req); err != nil { //nolint:bodyclose // the caller closes it
 		a.resp = nil
-		return a, a.noAnswerError(err)
+		err = a.noAnswerError(err)
+		return a, err
 	}
 	if a.resp == nil {
 		return a, errors.New("harmont-billing: a middleware gave neither an answer nor an error")
@@ -158,13 +159,15 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*attempt, error) 
 		// An error while reading changes nothing: the status is known, and the error shows the part that was read.
 		body, _ := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBytes))
 		c.storeResponse(a.resp, body)
-		return a, a.statusError(body)
+		err = a.statusError(body)
+		return a, err
 	}
 	contentType := a.resp.Header.Get("Content-Type")
 	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType != "application/json" && !c.anyContent {
 		a.resp.Body.Close()
 		c.storeResponse(a.resp, nil)
-		return a, a.invalidError(fmt.Sprintf("status %d with Content-Type %q", a.resp.StatusCode, contentType))
+		err = a.invalidError(fmt.Sprintf("status %d with Content-Type %q", a.resp.StatusCode, contentType))
+		return a, err
 	}
 	return a, nil
 }

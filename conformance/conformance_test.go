@@ -377,12 +377,12 @@ func onTransactions(change func(*http.Request)) func(*http.Request) {
 	}
 }
 
-func later(q map[string][]string, name string, by time.Duration) {
+func later(q map[string][]string, name string) {
 	if len(q[name]) == 0 {
 		return
 	}
 	if at, err := time.Parse(time.RFC3339, q[name][0]); err == nil {
-		q[name][0] = at.Add(by).UTC().Format(time.RFC3339Nano)
+		q[name][0] = at.Add(time.Microsecond).UTC().Format(time.RFC3339Nano)
 	}
 }
 
@@ -646,7 +646,7 @@ var faults = []fault{
 	}},
 	{rule: "ledger.times", name: "from is ignored", ask: onTransactions(withoutParameter("from"))},
 	{rule: "ledger.times", name: "to is included", ask: onTransactions(func(r *http.Request) {
-		query(r, func(q map[string][]string) { later(q, "to", time.Microsecond) })
+		query(r, func(q map[string][]string) { later(q, "to") })
 	})},
 	{rule: "ledger.source", name: "ignored", ask: withoutParameter("source")},
 	{rule: "ledger.filters-invalid", name: "an unknown order is taken", ask: func(r *http.Request) {
@@ -807,15 +807,15 @@ var faults = []fault{
 	}},
 	{rule: "windows.half-open", name: "to is in the window", ask: func(r *http.Request) {
 		if is(r, "/usage/acme") {
-			query(r, func(q map[string][]string) { later(q, "to", time.Microsecond) })
+			query(r, func(q map[string][]string) { later(q, "to") })
 		}
 	}},
 	{rule: "windows.edges", name: "from is not in the window", ask: func(r *http.Request) {
 		if is(r, "/breakdown") {
 			query(r, func(q map[string][]string) {
 				if len(q["to"]) > 0 && strings.HasSuffix(q["to"][0], "000001Z") {
-					later(q, "from", time.Microsecond)
-					later(q, "to", time.Microsecond)
+					later(q, "from")
+					later(q, "to")
 				}
 			})
 		}

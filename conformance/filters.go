@@ -23,9 +23,9 @@ func (a *account) knownEntries() ([]entry, error) {
 	return l.entries, nil
 }
 
-// expectEntries reads up to three pages and compares them with the entries that are wanted. If open is true, newer entries may follow.
-func (a *account) expectEntries(query url.Values, limit int, want []entry, open bool) error {
-	query.Set("limit", strconv.Itoa(limit))
+// expectEntries reads up to three small pages and compares them with the entries that are wanted. If open is true, newer entries may follow.
+func (a *account) expectEntries(query url.Values, want []entry, open bool) error {
+	query.Set("limit", strconv.Itoa(smallLimit))
 	for range 3 {
 		var p page
 		var err error
@@ -74,7 +74,7 @@ func ledgerAscending(a *account) error {
 		query.Set("after", want[0].ID)
 		want = want[1:]
 	}
-	return a.expectEntries(query, smallLimit, want, true)
+	return a.expectEntries(query, want, true)
 }
 
 func ledgerAfter(a *account) error {
@@ -83,12 +83,12 @@ func ledgerAfter(a *account) error {
 		return err
 	}
 	middle := len(known) / 2
-	if err := a.expectEntries(url.Values{"order": {"asc"}, "after": {known[middle].ID}}, smallLimit, reversed(known[:middle]), true); err != nil {
+	if err := a.expectEntries(url.Values{"order": {"asc"}, "after": {known[middle].ID}}, reversed(known[:middle]), true); err != nil {
 		return err
 	}
 	older := known[middle+1:]
 	open := !a.cachedWalk.complete // older entries may follow that the walk did not reach
-	if err := a.expectEntries(url.Values{"order": {"desc"}, "after": {known[middle].ID}}, smallLimit, older, open); err != nil {
+	if err := a.expectEntries(url.Values{"order": {"desc"}, "after": {known[middle].ID}}, older, open); err != nil {
 		return err
 	}
 	unknown := call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: "after=ffffffff-ffff-7fff-bfff-ffffffffffff"}
@@ -133,12 +133,12 @@ func ledgerTimes(a *account) error {
 		return skip("times of entries cannot be read")
 	}
 	window := url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}}
-	if err := a.expectEntries(window, smallLimit, want, false); err != nil {
+	if err := a.expectEntries(window, want, false); err != nil {
 		return err
 	}
 	window.Del("cursor")
 	window.Set("order", "asc")
-	return a.expectEntries(window, smallLimit, reversed(want), false)
+	return a.expectEntries(window, reversed(want), false)
 }
 
 func ledgerSource(a *account) error {
@@ -153,7 +153,7 @@ func ledgerSource(a *account) error {
 	for _, source := range []string{"stripe_topup", "coupon_redemption", "admin_grant", "vm_lease_debit", "refund"} {
 		// What comes after the newest entry that is known stays the same.
 		query := url.Values{"source": {source}, "after": {known[0].ID}}
-		if err := a.expectEntries(query, smallLimit, bySource[source], !a.cachedWalk.complete); err != nil {
+		if err := a.expectEntries(query, bySource[source], !a.cachedWalk.complete); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // EntryFilter selects entries of a ledger, and says in which order they are listed. The zero value selects all, newest first.
@@ -137,7 +138,7 @@ func (f EntryFilter) scope(org ID) []byte {
 	if f == (EntryFilter{}) {
 		return org[:]
 	}
-	scope := append(org[:], 0)
+	scope := slices.Concat(org[:], []byte{0})
 	if f.OldestFirst {
 		scope[len(scope)-1] = 1
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/client"
 	"github.com/harmont-dev/harmont-billing/internal/testbinary"
+	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -87,6 +88,20 @@ func TestPipelineCosts(t *testing.T) {
 	want := fmt.Sprintf("%10s  (no pipeline)\n%10s  Deploy\n%10s  %s\n", "$0.36", "$0.24", "$0.12", unnamed)
 	if got := outputOf(t, example(t, b.url, token, "pipelinecost", "acme")); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// The program with OpenTelemetry builds and passes its test, where its modules have been downloaded.
+func TestTracedProgram(t *testing.T) {
+	testlong.Only(t, "OpenTelemetry is compiled")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "./...")
+	cmd.Dir = "../../testdata/otelhttp"
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-trimpath", "GOWORK=off", "CGO_ENABLED=0")
+	switch out, err := cmd.CombinedOutput(); {
+	case err != nil && strings.Contains(string(out), "GOPROXY=off"):
+		t.Skip("run 'go mod download' in testdata/otelhttp first")
+	case err != nil:
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
@@ -166,7 +181,7 @@ func TestLedgerCSV(t *testing.T) {
 }
 
 // A scheduler that is killed while the server is down loses no lease that its recorder has taken, and none is billed twice.
-func TestSchedulerOutlivesKills(t *testing.T) {
+func TestSchedulerKilled(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	database, spool := "sqlite:"+filepath.Join(folder, "billing.db"), filepath.Join(folder, "spool")
@@ -184,7 +199,8 @@ func TestSchedulerOutlivesKills(t *testing.T) {
 	p := testbinary.Serve(t, path, "--database", database, "--listen", "127.0.0.1:0")
 	listen := strings.TrimPrefix(p.URL, "http://")
 
-	const rounds, each = 3, 40
+	const each = 40
+	rounds := testlong.Pick(2, 20)
 	orgs := []string{"acme", "globex"}
 	sent, accepted := map[string]string{}, map[string]bool{}
 	for round := range rounds {
@@ -203,7 +219,7 @@ func TestSchedulerOutlivesKills(t *testing.T) {
 		}
 		report := func(org, id string) {
 			sent[id] = org
-			fmt.Fprintln(in, org, id) //nolint:errcheck // the scheduler may have been killed
+			fmt.Fprintln(in, org, id) // fails if the scheduler has been killed
 		}
 		safe := bufio.NewScanner(out)
 		for i := range each {
@@ -225,7 +241,7 @@ func TestSchedulerOutlivesKills(t *testing.T) {
 		for safe.Scan() {
 			accepted[safe.Text()] = true
 		}
-		cmd.Wait() //nolint:errcheck // it was killed
+		cmd.Wait() // fails, since it was killed
 		in.Close()
 		p = testbinary.Serve(t, path, "--database", database, "--listen", listen)
 	}

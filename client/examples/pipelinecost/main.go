@@ -54,7 +54,9 @@ func report(ctx context.Context, c *client.Client, org string, window client.Win
 		return cmp.Or(cmp.Compare(costs[b], costs[a]), cmp.Compare(a.name, b.name))
 	})
 	for _, p := range dearest {
-		fmt.Fprintf(w, "%10s  %s\n", client.FormatCents(costs[p]), p.name)
+		if _, err := fmt.Fprintf(w, "%10s  %s\n", client.FormatCents(costs[p]), p.name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

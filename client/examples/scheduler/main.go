@@ -6,10 +6,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,15 +21,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: scheduler SPOOL <JOBS")
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1]); err != nil {
+	if err := run(os.Args[1], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, spool string) error {
+func run(spool string, in io.Reader, out io.Writer) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	c, err := client.FromEnv(client.WithLogger(log), client.WithUserAgent("example-scheduler/1.0"))
 	if err != nil {
@@ -46,8 +43,8 @@ func run(ctx context.Context, spool string) error {
 	if err != nil {
 		return err
 	}
-	jobs := bufio.NewScanner(os.Stdin)
-	for jobs.Scan() && ctx.Err() == nil {
+	jobs := bufio.NewScanner(in)
+	for jobs.Scan() {
 		var org, id string
 		if _, err := fmt.Sscan(jobs.Text(), &org, &id); err != nil {
 			return fmt.Errorf("%q: %w", jobs.Text(), err)
@@ -59,10 +56,12 @@ func run(ctx context.Context, spool string) error {
 		// A real scheduler knows when its machine was started and stopped, and the build, the pipeline and the names.
 		start := time.Now().Add(-5 * time.Minute)
 		lease := client.Lease{JobID: &job, CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start.Add(5 * time.Minute))}
-		if err := recorder.RecordFor(ctx, org, lease); err != nil {
+		if err := recorder.RecordFor(context.Background(), org, lease); err != nil {
 			return err // this lease is not safe; report it again
 		}
-		fmt.Println(id)
+		if _, err := fmt.Fprintln(out, id); err != nil {
+			return err
+		}
 	}
 	closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
