@@ -10,6 +10,7 @@ package billingtest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -71,7 +72,11 @@ func New(t testing.TB, slugs ...string) *Billing {
 	var err error
 	b.Server, err = server.Open(t.Context(), server.Config{Database: "sqlite:" + filepath.Join(t.TempDir(), "billing.db"), Clock: b.now})
 	fatal(err)
-	t.Cleanup(func() { b.Server.Close() })
+	t.Cleanup(func() {
+		if err := b.Server.Close(); err != nil {
+			t.Error("billingtest:", err)
+		}
+	})
 	for _, slug := range slugs {
 		_, err = b.Server.CreateOrganization(t.Context(), slug, "")
 		fatal(err)
@@ -180,9 +185,7 @@ func (b *Billing) serve(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithoutCancel(r.Context()))
 		recorder := httptest.NewRecorder()
 		b.Server.Handler().ServeHTTP(recorder, r)
-		for name, values := range recorder.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), recorder.Header())
 		w.Header().Set("Content-Length", strconv.Itoa(recorder.Body.Len()))
 		w.WriteHeader(recorder.Code)
 		_, _ = w.Write(recorder.Body.Bytes()[:recorder.Body.Len()/2])

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,12 +19,8 @@ type report map[string]any
 
 // with returns a copy of a report with other values.
 func (r report) with(changes report) report {
-	changed := report{}
-	for _, values := range []report{r, changes} {
-		for key, value := range values {
-			changed[key] = value
-		}
-	}
+	changed := maps.Clone(r)
+	maps.Copy(changed, changes)
 	return changed
 }
 

@@ -19,7 +19,7 @@ func (balances) GetBillingBalance(ctx context.Context, org string) (gen.BalanceR
 	if org == "broken" {
 		return gen.BalanceResponse{}, context.DeadlineExceeded
 	}
-	return gen.BalanceResponse{BalanceCents: httpapi.IdentityOf(ctx).Value.(int64)}, nil //nolint:errcheck // authenticate has set it
+	return gen.BalanceResponse{BalanceCents: httpapi.IdentityOf(ctx).Value.(int64)}, nil
 }
 
 // A backend of one's own is served with the pages beside it. Operations that it lacks are answered as unknown routes.

@@ -174,7 +174,8 @@ func parse(text string) (*address, error) {
 	if parameters.Has("pool_max_conns") {
 		a.maxConnections = int(config.MaxConns)
 	}
-	return a, a.complete(parameters.Get("default_query_exec_mode"), "pool_max_conns", "the database URL")
+	err = a.complete(parameters.Get("default_query_exec_mode"), "pool_max_conns", "the database URL")
+	return a, err
 }
 
 // complete checks and completes the config. Errors name the mode, the bound of connections and where they are as the caller knows them.
