@@ -39,7 +39,7 @@ var kinds = []struct {
 
 // Error is a failure of a request that has a code in the contract.
 type Error struct {
-	// Code says how the request is answered. gen.Errors has all of them.
+	// Code says how the request is answered. gen.Errors has all codes; another one is answered like an error without a code, with 500.
 	Code gen.ErrorCode
 	// Message is the text for the caller. It is not shown where the contract has a text for all errors of the code.
 	Message string
@@ -61,7 +61,7 @@ const retryAfter = 1
 
 // classify finds the code for an error, and the text to show.
 func classify(err error) (code gen.ErrorCode, message string) {
-	if p, ok := errors.AsType[*Error](err); ok {
+	if p, ok := errors.AsType[*Error](err); ok && gen.ErrorInfoOf(p.Code) != nil {
 		return p.Code, p.Message
 	}
 	if refused, ok := errors.AsType[*wire.Error](err); ok {
