@@ -97,7 +97,7 @@ soak: ## Kill servers and databases under load, SOAK_ROUNDS (50) times each, the
 	TEST_LONG=1 SOAK_ROUNDS=$(SOAK_ROUNDS) SOAK_TIME=$(SOAK_TIME) go test ./internal/crashtest -count=1 -v -timeout 0 -run 'Killed|Full|Leaks'
 
 .PHONY: check
-check: check-generate check-format check-modules vet lint check-contract check-imports ## Check all but the tests
+check: check-generate check-format check-modules vet lint check-contract check-api check-imports ## Check all but the tests
 	@echo 'make check: all of it holds.'
 
 .PHONY: generate
@@ -168,6 +168,13 @@ check-contract: bin/oasdiff
 accept-contract: ## Make openapi.yaml the contract that later changes may not break
 	cp openapi.yaml openapi.accepted.yaml
 
+# The folders of the Go packages that programs outside of this project import.
+API_PACKAGES = client server server/metrics httpapi conformance billingtest
+
+.PHONY: check-api
+check-api: bin/apidiff
+	tools/check-api.sh $(API_PACKAGES)
+
 .PHONY: spec
 spec: tools/node_modules ## Lint openapi.yaml (needs Node)
 	npm --prefix tools run lint
@@ -202,6 +209,9 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 
 bin/oasdiff: tools/go.mod tools/go.sum
 	GOWORK=off go -C tools build -o ../bin/oasdiff github.com/oasdiff/oasdiff
+
+bin/apidiff: tools/go.mod tools/go.sum
+	go -C tools build -o ../bin/apidiff golang.org/x/exp/cmd/apidiff
 
 tools/node_modules: tools/package.json tools/package-lock.json
 	npm --prefix tools ci
