@@ -52,7 +52,8 @@ func clientModels(d *document) []byte {
 		schema := d.Components.Schemas[name].Value
 		goType := clientName(name)
 		switch {
-		case goType != name && !strings.HasPrefix(goType, strings.ToLower(goType[:1])):
+		case goType != name && goType != lowerFirst(goType):
+			// It is written by hand.
 		case len(schema.Enum) > 0:
 			more := " Later versions of the API may have more values."
 			if strings.Contains(oneLine(schema.Description), "Later versions") {
