@@ -76,8 +76,8 @@ func TestWithResponse(t *testing.T) {
 	if limit := client.RateLimitOf(resp.Header); resp.StatusCode != http.StatusOK || limit == nil || limit.Remaining != 7 || limit.Limit != -1 {
 		t.Errorf("%d, %+v", resp.StatusCode, limit)
 	}
-	if found := findString(reflect.ValueOf(resp.Request.Header), testToken, map[uintptr]bool{}); found != "" {
-		t.Errorf("the token is in %s", found)
+	if resp.Request.Header.Get("Authorization") != "" || resp.Request.Header.Get("X-Request-Id") == "" {
+		t.Error("the response has the token, or not the request")
 	}
 	_, err = c.GetBillingBalance(t.Context(), "globex", client.WithResponse(&resp))
 	if body, _ := io.ReadAll(resp.Body); !errors.Is(err, client.ErrOrganizationNotFound) || resp.StatusCode != http.StatusNotFound || !strings.Contains(string(body), "hint") {

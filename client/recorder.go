@@ -15,7 +15,7 @@ const (
 	maxBatch              = 1000 // leases in one request, the API's
 	defaultBatchInterval  = time.Second
 	defaultBufferedLeases = 10_000
-	maxSenders            = 8 // requests of one recorder at the same time, each of another organization
+	maxSenders            = 16 // requests of one recorder at the same time, each of another organization
 )
 
 // Why a [Recorder] does not take a lease, or gives it back.
@@ -70,7 +70,8 @@ type RecorderStats struct {
 // Recorder takes leases one by one and records them in batches, those of an organization in the order in which they were taken. While the
 // server cannot be reached, is too busy or fails, the recorder tries until it succeeds, and the leases wait; OnError, [Recorder.Stats] and
 // [WithLogger] show it. [WithMaxRetries], passed to [NewRecorder], limits how often it tries. If the server refuses a request because of
-// some of its leases, the recorder splits the request until only these leases are rejected. An organization that fails holds up no other.
+// some of its leases, the recorder splits the request until only these leases are rejected. An organization that fails holds up no other. Up to
+// 16 requests are under way at the same time, one for each organization.
 //
 // Each lease that Record takes is given to exactly one of OnAccepted and OnRejected before Close returns, so that none is
 // lost unnoticed. All callbacks are called by one goroutine, one call at a time, and hold up the recorder while they run; they must

@@ -134,7 +134,7 @@ func testEntriesByFilter(s *suite) {
 	var imported []billing.Operation
 	for i := range 60 {
 		e := billing.Entry{
-			ID: billing.NewID(), AmountCents: 1, Source: sources[i*i%len(sources)], CreatedAt: someDay + billing.Time(i/3)*billing.Second,
+			ID: billing.NewID(), AmountCents: 1, Source: sources[3*i%len(sources)], CreatedAt: someDay + billing.Time(i/3)*billing.Second,
 		}
 		if e.Source == billing.SourceVMLeaseDebit {
 			e.AmountCents = 0
@@ -173,6 +173,12 @@ func testEntriesByFilter(s *suite) {
 		if r.IntN(3) == 0 {
 			filter.After = &ledger[r.IntN(len(ledger))].ID
 		}
+		switch i { // the entry lies outside of the times
+		case 0:
+			filter = billing.EntryFilter{OldestFirst: true, After: &ledger[5].ID, From: &ledger[30].CreatedAt}
+		case 1:
+			filter = billing.EntryFilter{After: &ledger[50].ID, To: &ledger[20].CreatedAt}
+		}
 		var want []billing.Entry
 		reached := filter.After == nil
 		listed := slices.Clone(ledger)
@@ -198,7 +204,11 @@ func testEntriesByFilter(s *suite) {
 		}
 		s.same(fmt.Sprintf("the entries of %+v", filter), want, got)
 	}
-	_, err := s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{After: &foreign.ID}, nil, nil)
+	credits, err := s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{Source: billing.SourceRefund}, new(int64(1)), nil)
+	s.must(err)
+	_, err = s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{Source: billing.SourceAdminGrant}, nil, credits.Next)
+	s.wantError("a cursor of another source", err, billing.ErrCursorInvalid)
+	_, err = s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{After: &foreign.ID}, nil, nil)
 	s.wantError("an entry of another ledger", err, billing.ErrEntryNotFound)
 	page, err := s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{}, new(int64(1)), nil)
 	s.must(err)
