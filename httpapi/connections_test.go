@@ -86,8 +86,9 @@ func TestRefusedBodiesMakeRoom(t *testing.T) {
 	}
 
 	// Those with a valid token keep their connections.
+	var senders []net.Conn
 	for range limit {
-		defer dial(t, address, post+"Authorization: Bearer "+valid+"\r\nContent-Length: 2\r\n\r\n{").Close() // before the server stops
+		senders = append(senders, dial(t, address, post+"Authorization: Bearer "+valid+"\r\nContent-Length: 2\r\n\r\n{"))
 	}
 	underWay := func() int {
 		s.connections.mu.Lock()
@@ -99,6 +100,9 @@ func TestRefusedBodiesMakeRoom(t *testing.T) {
 	}
 	if text, err := io.ReadAll(dial(t, address, "")); !strings.HasPrefix(string(text), "HTTP/1.1 503 ") {
 		t.Errorf("beside clients with a valid token a new client gets %q, %v", text, err)
+	}
+	for _, conn := range senders { // or the server waits for them when it stops
+		_ = conn.Close()
 	}
 }
 

@@ -23,7 +23,7 @@ func TestDebugConnectionsAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { conn.Close() })
 		if i == 0 {
 			first = conn
 		}
