@@ -553,7 +553,7 @@ var demoBooks = sync.OnceValues(func() ([]byte, error) {
 })
 
 // demo is a server with 90 days of usage.
-func demo(t *testing.T, config server.Config) (s *service, token string) {
+func demo(t *testing.T) (s *service, token string) {
 	t.Helper()
 	sharedBrowser(t)
 	books, err := demoBooks()
@@ -564,8 +564,7 @@ func demo(t *testing.T, config server.Config) (s *service, token string) {
 	if err := os.WriteFile(file, books, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config.Database = "sqlite:" + file
-	s = serve(t, config)
+	s = serve(t, server.Config{Database: "sqlite:" + file})
 	token = s.token("acme")
 	return s, token
 }

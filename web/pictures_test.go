@@ -24,7 +24,6 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
-	"github.com/harmont-dev/harmont-billing/server"
 )
 
 var pictures = flag.Bool("pictures", false, "write the pictures of the README anew, and keep what each test showed")
@@ -36,7 +35,7 @@ func TestPictures(t *testing.T) {
 	if !picturesAsked() {
 		t.Skip("pictures are taken by make pictures and make test-long")
 	}
-	s, token := demo(t, server.Config{})
+	s, token := demo(t)
 	for name, dark := range map[string]bool{"usage": false, "usage-dark": true} {
 		p := open(t, look{width: 1180, height: 1030, dark: dark, zone: "UTC"}).visit(s.url + "/#token=" + token).until(loaded)
 		p.click("[data-view=resources]").until("document.querySelector('.legend').checkVisibility()")

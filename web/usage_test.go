@@ -207,7 +207,7 @@ func TestSignIn(t *testing.T) {
 
 // Every figure on the page is the answer of the API.
 func TestFigures(t *testing.T) {
-	s, token := demo(t, server.Config{})
+	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	first, end := p.window()
 	if n := end.Sub(first) / (24 * time.Hour); n != 30 || time.Until(end) > 24*time.Hour {
@@ -290,7 +290,7 @@ func TestFigures(t *testing.T) {
 
 // The bars are the API's days, and both views of them answer to the pointer and to the keyboard.
 func TestChart(t *testing.T) {
-	s, token := demo(t, server.Config{})
+	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
 	first, end := p.window()
 	days := get[page[bucket]](s, token, fmt.Sprintf("billing/usage/acme/series?from=%s&to=%s", first.Format(time.DateOnly), end.Format(time.DateOnly))).Data[:7]
@@ -359,7 +359,8 @@ func small(t *testing.T, config server.Config) (s *service, token string) {
 	t.Helper()
 	s = serve(t, config)
 	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1000))
-	return s, s.token("acme")
+	token = s.token("acme")
+	return s, token
 }
 
 func uuid(org string, kind rune, n int) string {
@@ -783,7 +784,7 @@ func TestKeyboard(t *testing.T) {
 
 // At the width of a small phone nothing has to be scrolled sideways; in the dark it is dark.
 func TestNarrowAndDark(t *testing.T) {
-	s, token := demo(t, server.Config{})
+	s, token := demo(t)
 	p := open(t, look{width: 360, height: 740, dark: true}).visit(s.url + "/#token=" + token).until(loaded)
 	p.click("#builds tr[aria-rowindex='3'] .expand").until("document.querySelector('#builds tr.job')")
 	p.click("[data-view=resources]").click("[data-custom]")
@@ -864,7 +865,7 @@ func TestManyBuilds(t *testing.T) {
 
 // The figures are there within a second. A machine may be busy for a while, but not each time.
 func TestFirstPaint(t *testing.T) {
-	s, token := demo(t, server.Config{})
+	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
 	size := eval[int64](p, `performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
 		.filter((e) => !e.name.includes('/api/')).reduce((sum, e) => sum + e.encodedBodySize, 0)`)
