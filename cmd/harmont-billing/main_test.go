@@ -505,9 +505,9 @@ func TestFailures(t *testing.T) {
 		{"balance acme", "HARMONT_API_URL=" + nobody, `no answer from ` + nobody + ` \(set by HARMONT_API_URL\): .*connection refused`},
 		{"balance acme --api-url " + nobody, "", `no answer from ` + nobody + ` \(set by --api-url\): .*connection refused`},
 		{"balance acme --api-url " + hostile.URL, "", `409 c: �\[2Jgone \(request r\)`},
-		{"balance acme --api-url " + proxy.URL, "", `502 Bad Gateway: <h1>Bad Gateway</h1>`},
-		{"balance acme --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing`},
-		{"balance acme -o json --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing`},
+		{"balance acme --api-url " + proxy.URL, "", `502 Bad Gateway: <h1>Bad Gateway</h1> \(request \S+\)`},
+		{"balance acme --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing \(request \S+\)`},
+		{"balance acme -o json --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing \(request \S+\)`},
 		{"series acme --last 2d --api-url " + huge.URL, "", `the total is too large for a 64-bit integer`},
 		{"transactions acme --all -o csv --api-url " + circle.URL, "", `the server gave the cursor "again" twice`},
 
