@@ -41,7 +41,7 @@ type Lease struct {
 }
 
 // normalize checks a lease that is to be recorded or billed at the given time, and computes a missing duration. Counts are checked against
-// the bounds of leases that are recorded; Book.record checks those of other leases. Every error is an ErrLeaseInvalid with a text that
+// the bounds of leases that are recorded; Book.checkSize checks those of other leases. Every error is an ErrLeaseInvalid with a text that
 // begins with the name of the field.
 func (l *Lease) normalize(now Time) error {
 	if err := l.checkFields(); err != nil {

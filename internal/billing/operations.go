@@ -52,9 +52,14 @@ func (n *Needs) addLease(l Lease) {
 
 // Apply implements Operation.
 func (op *RecordLeases) Apply(b *Book) error {
+	for i, l := range op.Leases { // before any conflict is reported
+		if err := b.checkSize(l); err != nil {
+			return atLease(i, err)
+		}
+	}
 	op.Results = make([]RecordedLease, 0, len(op.Leases))
 	for i, l := range op.Leases {
-		result, err := b.record(l, op.Rates, false)
+		result, err := b.record(l, op.Rates)
 		if err != nil {
 			return atLease(i, err)
 		}
@@ -92,16 +97,21 @@ func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
 	return merged, merged == stored, nil
 }
 
-// record records a lease, and bills it if it is finished. The lease has counts within the bounds of the contract, unless it is recorded with
-// the same counts, or is taken over from other books while it runs: an earlier version had other bounds, and such a lease has to be
-// billed, too.
-func (b *Book) record(l Lease, rates Rates, takenOver bool) (RecordedLease, error) {
-	if err := l.checkNewCounts(); err != nil && (!takenOver || l.FinishedAt != nil) {
-		stored, known, _ := b.findLease(l)
-		if !known || stored.CPUCount != l.CPUCount || stored.MemoryGB != l.MemoryGB || stored.DiskGB != l.DiskGB {
-			return RecordedLease{}, err
-		}
+// checkSize checks that the counts of a lease are within the bounds of the contract, or are those with which it is recorded: an earlier
+// version had other bounds, and such a lease has to be billed, too.
+func (b *Book) checkSize(l Lease) error {
+	err := l.checkNewCounts()
+	if err == nil {
+		return nil
 	}
+	stored, known, _ := b.findLease(l)
+	if known && stored.CPUCount == l.CPUCount && stored.MemoryGB == l.MemoryGB && stored.DiskGB == l.DiskGB {
+		return nil
+	}
+	return err
+}
+
+func (b *Book) record(l Lease, rates Rates) (RecordedLease, error) {
 	l, duplicate, err := b.admit(l)
 	if err != nil {
 		return RecordedLease{}, err
@@ -238,7 +248,10 @@ func (op *ImportLease) Validate() error {
 		}
 		return op.Lease.normalizeBilled(TimeOf(time.Now()))
 	}
-	return op.Lease.normalize(TimeOf(time.Now()))
+	if err := op.Lease.normalize(TimeOf(time.Now())); err != nil || op.Lease.FinishedAt == nil { // other books may have larger leases that are running
+		return err
+	}
+	return op.Lease.checkCounts(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum)
 }
 
 // Needs implements Operation.
@@ -250,7 +263,7 @@ func (op *ImportLease) Needs() (needs Needs) {
 // Apply implements Operation.
 func (op *ImportLease) Apply(b *Book) error {
 	if op.Lease.AmountCents == nil {
-		result, err := b.record(op.Lease, op.Rates, true)
+		result, err := b.record(op.Lease, op.Rates)
 		op.Duplicate = result.Status == LeaseDuplicate
 		return err
 	}

@@ -105,18 +105,21 @@ func sameLease(a, b billing.Lease) bool {
 		same(a.FinishedAt, b.FinishedAt) && same(a.DurationSeconds, b.DurationSeconds)
 }
 
-// settled returns the lease with its duration, and whether it is valid. One that was billed elsewhere may be larger, and need not
-// name its build by a UUID.
+// larger reports whether the lease has more than the contract allows. Only leases that are recorded so, or taken over, may be larger.
+func larger(l billing.Lease) bool { return l.CPUCount > 10_000 }
+
+// settled returns the lease with its duration, and whether it is valid apart from being larger. One that was billed elsewhere may be longer,
+// and need not name its build by a UUID.
 func settled(l billing.Lease) (billing.Lease, bool) {
 	billed := l.AmountCents != nil
 	latest := billing.TimeOf(time.Now().Add(10 * time.Minute))
-	longest, most := int64(31_622_400), int64(10_000)
+	longest := int64(31_622_400)
 	if billed {
-		longest, most = 1_000_000_000, 1_000_000_000
+		longest = 1_000_000_000
 	}
 	switch {
 	case l.ID == nil && l.JobID == nil,
-		l.CPUCount < 1, l.CPUCount > most, l.MemoryGB < 1, l.DiskGB < 1, l.StartedAt < 0,
+		l.CPUCount < 1, l.CPUCount > 1_000_000_000, l.MemoryGB < 1, l.DiskGB < 1, l.StartedAt < 0,
 		l.StartedAt > latest, l.FinishedAt != nil && *l.FinishedAt > latest,
 		!billed && l.BuildExternalID != nil && !strings.HasPrefix(*l.BuildExternalID, "00000000-"),
 		l.FinishedAt == nil && l.DurationSeconds != nil,
@@ -854,6 +857,15 @@ func (o *modelOrg) recordAll(leases []billing.Lease) (outcomes []outcome, v verd
 		}
 	}
 	for _, l := range leases {
+		recorded := func(stored billing.Lease) bool {
+			return same(stored.JobID, l.JobID) && (l.ID == nil || same(stored.ID, l.ID)) &&
+				stored.CPUCount == l.CPUCount && stored.MemoryGB == l.MemoryGB && stored.DiskGB == l.DiskGB
+		}
+		if larger(l) && !slices.ContainsFunc(o.leases, recorded) {
+			return nil, verdict{billing.ErrLeaseInvalid}
+		}
+	}
+	for _, l := range leases {
 		at, duplicate, v := o.record(l)
 		if v != nil {
 			return nil, v
@@ -1104,7 +1116,7 @@ func (d *duel) importLeasePart(org *modelOrg, _ int) (part, bool) {
 		op.Lease.AmountCents = draw(d, "amount_cents", new(int64(-12)), new(int64(-1)), new(int64(0)), new(int64(1)), new(int64(math.MinInt64)), new(int64(-modelMaxCents)))
 	}
 	l, ok := settled(op.Lease)
-	if !ok {
+	if !ok || larger(l) && l.FinishedAt != nil && l.AmountCents == nil {
 		d.ended("validate a lease", op.Validate(), verdict{billing.ErrLeaseInvalid})
 		return part{}, false
 	}
