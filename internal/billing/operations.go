@@ -251,7 +251,7 @@ func (op *ImportLease) Validate() error {
 	if err := op.Lease.normalize(TimeOf(time.Now())); err != nil || op.Lease.FinishedAt == nil { // other books may have larger leases that are running
 		return err
 	}
-	return op.Lease.checkCounts(LeaseCPUCountMaximum, LeaseMemoryGBMaximum, LeaseDiskGBMaximum)
+	return op.Lease.checkNewCounts()
 }
 
 // Needs implements Operation.
