@@ -66,7 +66,7 @@ func TestTransactionsSince(t *testing.T) {
 				}
 				got = append(got, tx.ID)
 			}
-			if want := ids[passed:]; !slices.Equal(got, want) { // those that were appended meanwhile, too
+			if want := ids[passed:]; !slices.Equal(got, want) { // including the entries that were appended during the walk
 				t.Errorf("%d entries, want %d", len(got), len(want))
 			}
 			if want := (len(got) + 99) / 100; requests != max(want, 1) {

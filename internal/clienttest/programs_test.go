@@ -232,7 +232,7 @@ func TestSchedulerKilled(t *testing.T) {
 			}
 			accepted[safe.Text()] = true
 		}
-		for range 20 { // taken or not, nobody knows
+		for range 20 { // the recorder may be killed before it takes them
 			report(orgs[round%2], uuid.NewString())
 		}
 		if err := cmd.Process.Kill(); err != nil {
@@ -245,7 +245,7 @@ func TestSchedulerKilled(t *testing.T) {
 		in.Close()
 		p = testbinary.Serve(t, path, "--database", database, "--listen", listen)
 	}
-	outputOf(t, example(t, p.URL, token, "scheduler", spool)) // sends what is left, and ends
+	outputOf(t, example(t, p.URL, token, "scheduler", spool)) // sends the leases in the spool, and ends
 	if left, err := os.Stat(spool); err != nil || left.Size() != 0 {
 		t.Errorf("the spool has %d bytes: %v", left.Size(), err)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
-// outcomes are what a recorder has reported of its leases, in the order of its reports.
+// outcomes has the reports of a recorder about its leases, in their order.
 type outcomes struct {
 	order    []client.UUID
 	rejected map[client.UUID]error
