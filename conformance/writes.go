@@ -180,7 +180,18 @@ func writtenDuplicates(a *account) error {
 	if again[0] != want || again[1] != want {
 		return breachf(x, "the lease %s, billed %d, is answered %v the second time", want.LeaseID, want.AmountCents, again)
 	}
-	return a.expectBalance(x, before, 0)
+	if err := a.expectBalance(x, before, 0); err != nil {
+		return err
+	}
+	// A start and a finish in one request, whose answer was lost.
+	finish := newReport(31)
+	if _, _, err := a.record(finish.running(), finish); err != nil {
+		return err
+	}
+	if x, again, err = a.record(finish.running(), finish); err == nil && (again[0].Status != "duplicate" || again[1].Status != "duplicate") {
+		err = breachf(x, "a start and a finish that are sent again are answered %v", again)
+	}
+	return err
 }
 
 // expectUnchanged sends reports that must be refused, and checks that the balance stays.

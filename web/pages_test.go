@@ -103,7 +103,7 @@ func TestErrorPages(t *testing.T) {
 	p := open(t, look{}).visit(s.url + "/docs/errors/").accessible()
 	p.shoot("error-index")
 	links := eval[[]string](p, "[...document.querySelectorAll('dl a')].map((a) => a.href)")
-	if len(links) != 22 {
+	if len(links) != 23 {
 		t.Errorf("%d errors are listed", len(links))
 	}
 	for _, page := range eval[[]struct {

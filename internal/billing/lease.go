@@ -207,8 +207,8 @@ func checkText(name string, text *string, maxLength int) error {
 }
 
 // merge returns the stored lease with the values that a report about the same lease adds. A value that the report does not have stays
-// unchanged. While the lease runs, a report may add unknown texts and ids; it may not change any other value, so that no report
-// makes a lease cheaper. It fails with ErrLeaseConflict.
+// unchanged, so that the report of a start does nothing if it arrives again after that of the finish. While the lease runs, a report may add
+// unknown texts and ids; it may not change any other value, so that no report makes a lease cheaper. It fails with ErrLeaseConflict.
 func (l Lease) merge(report Lease) (Lease, error) {
 	running := l.FinishedAt == nil
 	conflict := func(field string) error {
@@ -236,7 +236,8 @@ func (l Lease) merge(report Lease) (Lease, error) {
 	switch {
 	case running:
 		l.FinishedAt, l.DurationSeconds = report.FinishedAt, report.DurationSeconds
-	case report.FinishedAt == nil || *report.FinishedAt != *l.FinishedAt:
+	case report.FinishedAt == nil:
+	case *report.FinishedAt != *l.FinishedAt:
 		return Lease{}, conflict("finished_at")
 	case *report.DurationSeconds != *l.DurationSeconds:
 		return Lease{}, conflict("duration_seconds")

@@ -253,7 +253,7 @@ func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 		if running {
 			merged.FinishedAt, merged.DurationSeconds = l.FinishedAt, l.DurationSeconds
 		}
-		if !agree || !same(merged.FinishedAt, l.FinishedAt) || !same(merged.DurationSeconds, l.DurationSeconds) {
+		if !agree || l.FinishedAt != nil && (!same(merged.FinishedAt, l.FinishedAt) || !same(merged.DurationSeconds, l.DurationSeconds)) {
 			return 0, false, verdict{billing.ErrLeaseConflict}
 		}
 		if sameLease(stored, merged) {

@@ -35,6 +35,12 @@ type lease struct {
 	report gen.Lease // the last one
 }
 
+// start returns the report that the lease has started.
+func (l lease) start() gen.Lease {
+	l.report.FinishedAt, l.report.DurationSeconds = nil, nil
+	return l.report
+}
+
 type credit struct {
 	request gen.PostCreditRequest
 	entry   gen.TransactionDetail
@@ -88,12 +94,10 @@ func (b *books) append(e gen.TransactionDetail) gen.TransactionDetail {
 func (b *books) record(report gen.Lease) (recorded gen.RecordedLease, err error) {
 	key := cmp.Or(report.JobID, report.LeaseID).String()
 	stored, known := b.leases[key]
-	if known && reflect.DeepEqual(stored.report, report) {
+	if known && (reflect.DeepEqual(stored.report, report) || reflect.DeepEqual(stored.start(), report)) {
 		return gen.RecordedLease{LeaseID: stored.LeaseID, Status: gen.LeaseStatusDuplicate, AmountCents: stored.AmountCents}, nil
 	}
-	started := report
-	started.FinishedAt, started.DurationSeconds = nil, nil
-	if known && !reflect.DeepEqual(stored.report, started) {
+	if known && !reflect.DeepEqual(stored.report, lease{report: report}.start()) {
 		return recorded, errors.New("it was recorded with other contents")
 	}
 	l := lease{report: report}
