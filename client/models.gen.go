@@ -405,8 +405,9 @@ func (m UsageBreakdownResponse) encoded() usageBreakdownResponseJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m UsageBreakdownResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// UsageBreakdownBuild is one build and its leases in the window. All leases that belong to no build form one group,
-// whose build and pipeline fields are nil.
+// UsageBreakdownBuild is one build and its leases in the window. Its build and pipeline fields are those of the
+// earliest of these leases. All leases that belong to no build form one group, whose build and pipeline fields are
+// nil.
 type UsageBreakdownBuild struct {
 	// The build; nil for the group of leases without one.
 	BuildID *UUID `json:"build_id"`

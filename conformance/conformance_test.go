@@ -46,7 +46,8 @@ func books() string {
 				"started_at": start, "finished_at": start.Add(time.Duration(60+i) * time.Second),
 			}
 			switch i % 10 {
-			case 0: // no build
+			case 0: // no build, but a pipeline
+				lease["pipeline_id"], lease["pipeline_name"], lease["pipeline_slug"] = id(4, 1), "Web App", "web-app"
 			case 1: // no pipeline
 				lease["build_id"] = id(2, n)
 			default:
@@ -902,6 +903,15 @@ var faults = []fault{
 		a.edit(func(body map[string]any) {
 			if data := list(body); len(data) > 0 {
 				body["data"] = append(slices.Clone(data), data[len(data)-1])
+			}
+		})
+	})},
+	{rule: "breakdown.groups", name: "a pipeline of the group without a build", answer: on("/breakdown", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, b := range list(body) {
+				if b, ok := b.(map[string]any); ok && b["build_id"] == nil {
+					b["pipeline_name"] = "Web App"
+				}
 			}
 		})
 	})},

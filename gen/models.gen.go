@@ -552,8 +552,8 @@ type TransactionList struct {
 // by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
 type TransactionSource string
 
-// UsageBreakdownBuild One build and its leases in the window. All leases that belong to no build form one group, whose build and
-// pipeline fields are null.
+// UsageBreakdownBuild One build and its leases in the window. Its build and pipeline fields are those of the earliest of these leases.
+// All leases that belong to no build form one group, whose build and pipeline fields are null.
 type UsageBreakdownBuild struct {
 	// BuildExternalID The build's id in the system that asked for it; null when unknown.
 	BuildExternalID *openapi_types.UUID `json:"build_external_id"`

@@ -168,12 +168,16 @@ func compareStarts(a, b gen.LeaseRecord) int {
 	return cmp.Or(a.StartedAt.Compare(b.StartedAt), bytes.Compare(a.LeaseID[:], b.LeaseID[:]))
 }
 
-// buildOf sums the jobs of one build, the oldest first.
+// buildOf sums the jobs of one build, the oldest first, whose fields of the build and the pipeline it takes. The group of jobs without a build
+// has no such fields, since its jobs may be of several pipelines.
 func buildOf(jobs []gen.LeaseRecord) *gen.UsageBreakdownBuild {
 	first := &jobs[0]
+	if first.BuildID == nil {
+		first = new(gen.LeaseRecord)
+	}
 	build := &gen.UsageBreakdownBuild{
 		BuildID: first.BuildID, BuildNumber: first.BuildNumber, BuildExternalID: first.BuildExternalID, PipelineID: first.PipelineID,
-		PipelineName: first.PipelineName, PipelineSlug: first.PipelineSlug, StartedAt: first.StartedAt, JobCount: int64(len(jobs)),
+		PipelineName: first.PipelineName, PipelineSlug: first.PipelineSlug, StartedAt: jobs[0].StartedAt, JobCount: int64(len(jobs)),
 	}
 	for i := range jobs {
 		l := &jobs[i]

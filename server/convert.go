@@ -94,9 +94,13 @@ func toAPIDay(d *billing.DayUsage) gen.UsageSeriesBucket {
 	}
 }
 
-// toAPIBuild converts the build of a breakdown. Its jobs are converted one by one.
+// toAPIBuild converts the build of a breakdown, of which the row is the first. Its jobs are converted one by one. The group of leases without
+// a build has no fields of a build or a pipeline, since its leases may be of several pipelines.
 func toAPIBuild(row *billing.BreakdownRow) gen.UsageBreakdownBuild {
 	l := &row.Lease
+	if l.BuildID == nil {
+		l = new(billing.Lease)
+	}
 	return gen.UsageBreakdownBuild{
 		BuildID: (*uuid.UUID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: toAPIExternalID(l.BuildExternalID),
 		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
