@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/harmont-dev/harmont-billing/gen"
@@ -11,12 +10,17 @@ import (
 // Transactions returns the page of a ledger that listBillingTransactions asks for. The entries are all of the organization's ledger, newest
 // first. It fails with the codes transaction_filter_invalid, transaction_not_found and cursor_invalid.
 func Transactions(entries []gen.Transaction, org string, params gen.ListBillingTransactionsParams) (list gen.TransactionList, err error) {
-	from, to, err := billing.ParseEntryTimes(params.From, params.To)
+	filter := billing.EntryFilter{After: (*billing.ID)(params.After)}
+	filter.From, filter.To, err = billing.ParseEntryTimes(params.From, params.To)
 	if err != nil {
 		return list, err
 	}
+	filter.OldestFirst = params.Order != nil && *params.Order == gen.ListBillingTransactionsParamsOrderAsc
+	if params.Source != nil {
+		filter.Source = billing.Source(*params.Source)
+	}
 	entries = slices.Clone(entries)
-	if params.Order != nil && *params.Order == gen.ListBillingTransactionsParamsOrderAsc {
+	if filter.OldestFirst {
 		slices.Reverse(entries)
 	}
 	if params.After != nil {
@@ -28,14 +32,9 @@ func Transactions(entries []gen.Transaction, org string, params gen.ListBillingT
 	}
 	entries = slices.DeleteFunc(entries, func(e gen.Transaction) bool {
 		at := billing.TimeOf(e.CreatedAt)
-		return from != nil && at < *from || to != nil && at >= *to || params.Source != nil && string(*params.Source) != string(e.Source)
+		return filter.From != nil && at < *filter.From || filter.To != nil && at >= *filter.To || filter.Source != "" && filter.Source != billing.Source(e.Source)
 	})
-	limit, cursor := params.Limit, params.Cursor
-	params.Limit, params.Cursor = nil, nil
-	filter, err := json.Marshal(params)
-	if err != nil {
-		return list, err
-	}
-	list.Data, list.NextCursor, err = Page(entries, "entries of "+org+" "+string(filter), limit, cursor, func(e *gen.Transaction) string { return e.ID.String() })
+	name := "entries of " + org + " " + string(filter.Scope(billing.ID{}))
+	list.Data, list.NextCursor, err = Page(entries, name, params.Limit, params.Cursor, func(e *gen.Transaction) string { return e.ID.String() })
 	return list, err
 }

@@ -48,7 +48,7 @@ const entryList = "entries"
 // ledger does not have the entry that the filter names.
 func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, limit *int64, cursor *string) (Page[Entry], error) {
 	walk := EntryWalk{OldestFirst: filter.OldestFirst, Source: filter.Source}
-	scope := filter.scope(org)
+	scope := filter.Scope(org)
 	var err error
 	if cursor != nil {
 		walk.Past, err = filter.place(scope, *cursor)
@@ -133,8 +133,8 @@ func (f EntryFilter) isPassed(createdAt Time) bool {
 	return f.From != nil && createdAt < *f.From
 }
 
-// scope binds a cursor to the organization and to the filter. That of all entries, newest first, is the organization alone.
-func (f EntryFilter) scope(org ID) []byte {
+// Scope binds a cursor to the organization and to the filter: filters that select the same have one scope, however they were written. That of all entries, newest first, is the organization alone.
+func (f EntryFilter) Scope(org ID) []byte {
 	if f == (EntryFilter{}) {
 		return org[:]
 	}
