@@ -31,7 +31,8 @@ type Options struct {
 	// Organization is the slug of the one to check. Empty means the first few that the token sees.
 	Organization string
 	// Write lets the check report leases and post credits, which cannot be removed again. Organization must be set, and the check must be
-	// its only writer. All rules can be checked then, also in an organization that was empty.
+	// its only writer. All rules can be checked then, also in an organization that was empty. Token must have the role admin: with the role
+	// write, the rules about credits are skipped, and with the role read, Run fails.
 	Write bool
 	// Hidden is the slug of an organization that exists and that the token may not see; empty where none is known.
 	Hidden string
@@ -122,8 +123,8 @@ type Breach struct {
 // maxBreaches is how many breaches of a rule are listed.
 const maxBreaches = 3
 
-// Run checks a server. It fails if the first request gets no readable answer, or the token is refused or does not see the organization.
-// After that, there is a report in every case.
+// Run checks a server. It fails if the first request gets no readable answer, if the token is refused or does not see the organization, and
+// if Write is set and the role of the token is too low for all rules that write. After that, there is a report in every case.
 func Run(ctx context.Context, options Options) (*Report, error) {
 	if options.RequestTimeout == 0 {
 		options.RequestTimeout = 20 * time.Second
@@ -142,6 +143,9 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 	if options.Write {
 		for _, a := range s.accounts {
 			s.checkAccount(a, true)
+		}
+		if s.mayNotWrite() {
+			return nil, errors.New("the role of the token is too low for the rules that write; they need the role admin")
 		}
 	}
 	for _, r := range rules() {

@@ -70,6 +70,24 @@ func (a *account) record(reports ...report) (*exchange, []recordedLease, error) 
 	return x, answer.Data, err
 }
 
+const roleTooLow = skip("the role of the token is too low")
+
+// mayNotWrite reports whether the role of the token let no rule write that was to.
+func (s *session) mayNotWrite() bool {
+	refused := false
+	for _, r := range rules() {
+		if !r.writes || !s.isSelected(r) {
+			continue
+		}
+		t := s.tallies[r.id]
+		if t.passed || len(t.breaches) > 0 {
+			return false
+		}
+		refused = refused || t.reason == string(roleTooLow)
+	}
+	return refused
+}
+
 // expectWritten sends a request that must succeed. If the server does not have the call, or the token may not make it, the error skips the
 // rule.
 func (a *account) expectWritten(c call, status int, into any) (*exchange, error) {
@@ -80,7 +98,7 @@ func (a *account) expectWritten(c call, status int, into any) (*exchange, error)
 	case x.isUnknownRoute():
 		return x, skip("the server does not have this call")
 	case x.status == http.StatusForbidden:
-		return x, skip("the role of the token is too low")
+		return x, roleTooLow
 	case x.status != status:
 		return x, breachf(x, "the status is %d, not %d", x.status, status)
 	}

@@ -117,6 +117,10 @@ func TestCheckFindsBreaches(t *testing.T) {
 // With --write, every rule can be checked on an organization that was empty.
 func TestCheckWrites(t *testing.T) {
 	p, address := checking(t)
+	got := p.run("check", address, "--org", "globex", "--write")
+	if got.status != exitFailure || got.stdout != "" || !strings.Contains(got.stderr, "they need the role admin") {
+		t.Errorf("with a token of the role read: status %d\n%s%s", got.status, got.stdout, got.stderr)
+	}
 	token := strings.TrimSpace(p.ok("token", "create", "--name", "write", "--role", "admin", "--org", "globex", "--org", "acme"))
 	report := p.with("HARMONT_TOKEN="+token).ok("check", address, "--org", "globex", "--hidden-org", "initech", "--write")
 	if n := strings.Count(report, "skip  "); n != 1 || strings.Contains(report, "FAIL") || !strings.Contains(report, "\nWrites\n  pass  ") {
