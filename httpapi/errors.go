@@ -41,7 +41,8 @@ var kinds = []struct {
 type Error struct {
 	// Code says how the request is answered. gen.Errors has all codes; another one is answered like an error without a code, with 500.
 	Code gen.ErrorCode
-	// Message is the text for the caller. It is not shown where the contract has a text for all errors of the code.
+	// Message is the text for the caller. It is not shown where the contract has a text for all errors of the code. Where it is empty, the
+	// caller gets what the contract says of the code.
 	Message string
 }
 
@@ -121,6 +122,6 @@ func (s *Server) renderError(err error, c echo.Context) {
 // envelope makes the body of an error.
 func envelope(info *gen.ErrorInfo, message, requestID, docURL string) gen.Error {
 	return gen.Error{Error: gen.ErrorDetail{
-		Type: info.Type, Code: info.Code, Message: cmp.Or(info.Message, message), DocURL: docURL + info.Code, RequestID: requestID,
+		Type: info.Type, Code: info.Code, Message: cmp.Or(info.Message, message, info.What), DocURL: docURL + info.Code, RequestID: requestID,
 	}}
 }

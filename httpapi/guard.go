@@ -113,7 +113,11 @@ func (s *Server) admit(ctx context.Context, c echo.Context, op *wire.Operation, 
 		return err
 	}
 	if role := call.identity.Role; !role.Includes(billing.Role(op.Role)) {
-		return fail(gen.CodeForbidden, "the token has the role "+string(role)+"; this call needs "+op.Role)
+		has := "no role"
+		if role != "" {
+			has = "the role " + string(role)
+		}
+		return fail(gen.CodeForbidden, "the token has "+has+"; this call needs "+op.Role)
 	}
 	return nil
 }

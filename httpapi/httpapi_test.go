@@ -27,6 +27,8 @@ func TestAdmit(t *testing.T) {
 			switch {
 			case token == "odd":
 				return identity, &httpapi.Error{Code: "no_such_code", Message: "secret"}
+			case token == "locked":
+				return identity, &httpapi.Error{Code: gen.CodeForbidden}
 			case token != "x":
 				return identity, &httpapi.Error{Code: gen.CodeUnauthorized}
 			case org == "acme":
@@ -56,9 +58,10 @@ func TestAdmit(t *testing.T) {
 		{"GET", "/api/v0/billing/balance/acme", "x", 200, `{"balance_cents":4}`},
 		{"GET", "/api/v0/billing/balance/acme", "y", 401, `"unauthorized"`},
 		{"GET", "/api/v0/billing/balance/acme", "odd", 500, `"internal","message":"the server failed`},
-		{"GET", "/api/v0/billing/balance/nothing", "x", 403, `"forbidden"`},
+		{"GET", "/api/v0/billing/balance/acme", "locked", 403, `"message":"The token sees the organization, but its role does not include this call."`},
+		{"GET", "/api/v0/billing/balance/nothing", "x", 403, `"message":"the token has no role; this call needs read"`},
 		{"GET", "/api/v0/billing/balance/initech", "x", 404, `"organization_not_found"`},
-		{"POST", "/api/v0/billing/credits/acme", "x", 403, `"forbidden"`},
+		{"POST", "/api/v0/billing/credits/acme", "x", 403, `"message":"the token has the role read; this call needs admin"`},
 		{"POST", "/api/v0/billing/credits/globex", "x", 422, `"body_invalid"`}, // the key is missing
 		{"POST", "/hook", "", 403, "no signature"},
 		{"GET", "/hook", "", 405, `"method_not_allowed"`},
