@@ -10,6 +10,7 @@ package billingtest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,7 @@ type Billing struct {
 	// Server makes more organizations and tokens, and exports the books.
 	Server *server.Server
 
+	t          testing.TB
 	operations *http.ServeMux
 	stopped    chan struct{}
 
@@ -59,7 +61,7 @@ func New(t testing.TB, slugs ...string) *Billing {
 	if len(slugs) == 0 {
 		slugs = []string{Organization}
 	}
-	b := &Billing{operations: http.NewServeMux(), stopped: make(chan struct{}), requests: map[string]int{}}
+	b := &Billing{t: t, operations: http.NewServeMux(), stopped: make(chan struct{}), requests: map[string]int{}}
 	for _, op := range httpserver.Operations {
 		b.operations.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
 	}
@@ -109,11 +111,23 @@ func (b *Billing) now() time.Time {
 }
 
 // Requests returns the number of requests to the operation so far. Retries and requests with a fault count. The operation is an
-// operationId of openapi.yaml, such as getBillingBalance.
+// operationId of openapi.yaml, such as getBillingBalance; with another text, the test fails.
 func (b *Billing) Requests(operation string) int {
+	b.t.Helper()
+	b.checkOperation(operation)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.requests[operation]
+}
+
+// checkOperation fails the test if the API has no such operation, and returns whether it has.
+func (b *Billing) checkOperation(id string) bool {
+	b.t.Helper()
+	_, known := httpserver.Operations[id]
+	if !known {
+		b.t.Errorf("billingtest: %q is no operationId of openapi.yaml, such as getBillingBalance", id)
+	}
+	return known
 }
 
 // Fault is a failure of requests.
@@ -124,22 +138,38 @@ type Fault struct {
 	Times int
 	// Delay is how long a request waits before it is answered, or fails.
 	Delay time.Duration
-	// Status is the status of an error of the contract that the request is answered with, such as 429 or 503. The request does not take
-	// place. Zero means that it does.
+	// Status is the status that the request is answered with, from 400 to 599, such as 429 or 503. The answer is the first error of the
+	// contract that has the status, or a plain text like that of a proxy where the contract has none, such as for 502. The request does not
+	// take place. Zero means that it does.
 	Status int
 	// Cut lets the request take place, and breaks the connection after the first half of the answer's body.
 	Cut bool
 }
 
 // Inject lets the next requests fail. Each request has at most one fault: the first one injected that is for its operation and is not used
-// up.
+// up. A fault with an unknown operation or a status out of bounds fails the test.
 func (b *Billing) Inject(faults ...Fault) {
+	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range faults {
+		if f.Operation != "" && !b.checkOperation(f.Operation) {
+			continue
+		}
+		if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
+			b.t.Errorf("billingtest: the status of a fault is %d, and must be from 400 to 599", f.Status)
+			continue
+		}
 		f.Times = max(f.Times, 1)
 		b.faults = append(b.faults, f)
 	}
+}
+
+// Clear removes the faults that are not used up, so that the next requests succeed.
+func (b *Billing) Clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faults = nil
 }
 
 // take counts a request, and returns its fault.
@@ -198,10 +228,12 @@ func (b *Billing) serve(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers with the first error of the contract that has the status.
 func (b *Billing) refuse(w http.ResponseWriter, status int) {
-	code := gen.ErrorInfo{Code: gen.CodeInternal, Type: "server_error"}
-	if i := slices.IndexFunc(gen.Errors, func(info gen.ErrorInfo) bool { return info.Status == status }); i >= 0 {
-		code = gen.Errors[i]
+	i := slices.IndexFunc(gen.Errors, func(info gen.ErrorInfo) bool { return info.Status == status })
+	if i < 0 {
+		http.Error(w, fmt.Sprintf("billingtest: the contract has no error with the status %d", status), status)
+		return
 	}
+	code := gen.Errors[i]
 	id := uuid.NewString()
 	header := w.Header()
 	header.Set("Content-Type", "application/json")

@@ -3,8 +3,10 @@ package billingtest_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +82,63 @@ func TestStatus(t *testing.T) {
 				t.Errorf("request %d is answered with %d, not %d", i, got, want)
 			}
 		}
+	}
+}
+
+// noted keeps the errors of a test instead of failing it.
+type noted struct {
+	testing.TB
+	errors []string
+}
+
+func (n *noted) Errorf(format string, args ...any) {
+	n.errors = append(n.errors, fmt.Sprintf(format, args...))
+}
+
+// A fault that can happen to no request fails the test, and so does a count of an operation that does not exist.
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct {
+		do   func(*billingtest.Billing)
+		want string
+	}{
+		{func(b *billingtest.Billing) { b.Inject(billingtest.Fault{Operation: "getBalance", Cut: true}) }, `"getBalance"`},
+		{func(b *billingtest.Billing) { b.Requests("getbillingbalance") }, `"getbillingbalance"`},
+		{func(b *billingtest.Billing) { b.Requests("") }, `""`},
+		{func(b *billingtest.Billing) { b.Inject(billingtest.Fault{Status: 200}) }, "200"},
+		{func(b *billingtest.Billing) { b.Inject(billingtest.Fault{Status: 600}) }, "600"},
+	} {
+		tb := &noted{TB: t}
+		b := billingtest.New(tb)
+		c.do(b)
+		if len(tb.errors) != 1 || !strings.Contains(tb.errors[0], c.want) {
+			t.Errorf("the errors are %q, want one with %s", tb.errors, c.want)
+		}
+		if _, err := b.Client.GetBillingBalance(t.Context(), billingtest.Organization); err != nil {
+			t.Errorf("after a fault that was refused: %v", err)
+		}
+	}
+}
+
+// A status that the contract has no error for is answered as a proxy would.
+func TestStatusOfNoError(t *testing.T) {
+	b := billingtest.New(t)
+	b.Inject(billingtest.Fault{Status: 418})
+	_, err := b.Client.GetBillingBalance(t.Context(), billingtest.Organization)
+	refused, ok := errors.AsType[*client.Error](err)
+	if !ok || refused.Status != 418 || !strings.Contains(err.Error(), "no error with the status 418") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestClear(t *testing.T) {
+	b := billingtest.New(t)
+	b.Inject(billingtest.Fault{Status: 404, Times: 5}, billingtest.Fault{Operation: "recordLeases", Status: 404})
+	if _, err := b.Client.GetBillingBalance(t.Context(), billingtest.Organization); err == nil {
+		t.Error("a request with a fault succeeds")
+	}
+	b.Clear()
+	if _, err := b.Client.GetBillingBalance(t.Context(), billingtest.Organization); err != nil {
+		t.Errorf("after the faults were removed: %v", err)
 	}
 }
 
