@@ -125,7 +125,7 @@ func (a *account) expectBalance(x *exchange, before, change int64) error {
 	return err
 }
 
-// writtenLeases records leases with and without a build, finished and running, over two days. Some without a build have a pipeline, which the
+// writtenLeases records leases with and without a build, finished and running, over two days. Those without a build have a pipeline, which the
 // group of leases without a build in a breakdown does not show.
 func writtenLeases(a *account) error {
 	before, err := a.balance()

@@ -39,7 +39,7 @@ func TestWrites(t *testing.T) {
 	}
 }
 
-// A check that is to write and may not is no check that found nothing.
+// Run fails if the role of the token is too low for every rule that writes.
 func TestRoleTooLowForWrites(t *testing.T) {
 	s := openScratch(t)
 	srv := httptest.NewServer(s.handler)
