@@ -26,9 +26,10 @@ var (
 
 // RecorderOptions say how a [Recorder] works. Only OnRejected, or OnOrganizationRejected, is required.
 type RecorderOptions struct {
-	// OnRejected receives each lease that was taken and not accepted, with the reason: an [*Error] if the server has refused it, the last
-	// failure if [WithMaxRetries] limits the retries, or an error that wraps [ErrRecorderClosed] and the last failure before the
-	// recorder was closed. Except for a refusal, the server may have recorded the lease; recording it again is safe, also in another process.
+	// OnRejected receives each lease that was taken and not accepted, with the reason: an [*Error] with the status 400, 409, 413 or 422 and a
+	// code if the server has refused it, an error of encoding/json if JSON cannot express it, the last failure if [WithMaxRetries] limits the
+	// retries, or an error that wraps [ErrRecorderClosed] and the last failure before the recorder was closed. In the last two cases the
+	// server may have recorded the lease; recording it again is safe, also in another process.
 	OnRejected func(Lease, error)
 	// OnAccepted receives each lease that the server has on disk, with the outcome. It may be nil.
 	OnAccepted func(Lease, RecordedLease)
@@ -37,7 +38,8 @@ type RecorderOptions struct {
 	// OnOrganizationAccepted is called instead of OnAccepted, with the organization of the lease.
 	OnOrganizationAccepted func(org string, lease Lease, outcome RecordedLease)
 	// OnError receives each failure after which the leases stay in the recorder: of a request, with its organization, and of the spool, with
-	// an empty one. It may be nil.
+	// an empty one. A token that is not valid, a role that is too low and an organization that does not exist are such failures. It may be
+	// nil.
 	OnError func(org string, err error)
 	// BatchSize is the most leases that one request holds, 1 to 1 000. 0 means 1 000.
 	BatchSize int
@@ -67,11 +69,12 @@ type RecorderStats struct {
 	SpoolBytes int64         // the size of the spool
 }
 
-// Recorder takes leases one by one and records them in batches, those of an organization in the order in which they were taken. While the
-// server cannot be reached, is too busy or fails, the recorder tries until it succeeds, and the leases wait; OnError, [Recorder.Stats] and
-// [WithLogger] show it. [WithMaxRetries], passed to [NewRecorder], limits how often it tries. If the server refuses a request because of
-// some of its leases, the recorder splits the request until only these leases are rejected. An organization that fails holds up no other. Up to
-// 16 requests are under way at the same time, one for each organization.
+// Recorder takes leases one by one and records them in batches, those of an organization in the order in which they were taken. After each
+// failure that is not about the leases, the recorder tries again until it succeeds, and the leases wait: the server cannot be reached, is too
+// busy or fails, does not know the token, does not allow it to write, or does not know the organization, or something else answers, such as a
+// proxy. OnError, [Recorder.Stats] and [WithLogger] show it. [WithMaxRetries], passed to [NewRecorder], limits how often it tries. If the
+// server refuses a request because of some of its leases, the recorder splits the request until only these leases are rejected. An
+// organization that fails holds up no other. Up to 16 requests are under way at the same time, one for each organization.
 //
 // Each lease that Record takes is given to exactly one of OnAccepted and OnRejected before Close returns, so that none is
 // lost unnoticed. All callbacks are called by one goroutine, one call at a time, and hold up the recorder while they run; they must
@@ -468,12 +471,12 @@ func (r *Recorder) deliver(l *line, batch []queuedLease) {
 			return
 		case r.ctx.Err() != nil:
 			// The caller knows that ctx has ended, but not the failure before.
-		case isPermanent(err) && mayConcernSomeLeases(err) && len(batch) > 1:
+		case len(batch) > 1 && (isAboutLeases(err) || isTooLarge(err)):
 			half := len(batch) / 2
 			r.deliver(l, batch[:half])
 			r.deliver(l, batch[half:])
 			return
-		case isPermanent(err) || n == r.maxRetries:
+		case isAboutLeases(err) || n == r.maxRetries:
 			r.reject(l, batch, err)
 			return
 		default:
@@ -494,24 +497,23 @@ func (r *Recorder) send(org string, leases []Lease) ([]RecordedLease, error) {
 	}
 }
 
-// isPermanent reports whether the request would fail again. The recorder repeats requests after all other errors, for as long as it takes: a
-// server may be restarted, a certificate renewed or a source of tokens corrected in the meantime.
-func isPermanent(err error) bool {
-	if apiErr, ok := errors.AsType[*Error](err); ok {
-		return apiErr.Status < http.StatusInternalServerError && !isTransient(err)
-	}
-	return isEncodingError(err)
-}
-
-// mayConcernSomeLeases reports whether a failure may concern only some leases of a request.
-func mayConcernSomeLeases(err error) bool {
-	if apiErr, ok := errors.AsType[*Error](err); ok {
+// isAboutLeases reports whether leases of the request are the reason of a failure, so that the request would fail again. The recorder
+// repeats requests after all other errors, for as long as it takes: in the meantime a server may be restarted, a token, its role or an
+// address corrected, an organization made, or a proxy repaired. An answer without a code of the API says nothing about leases.
+func isAboutLeases(err error) bool {
+	if apiErr, ok := errors.AsType[*Error](err); ok && apiErr.Code != "" {
 		switch apiErr.Status {
 		case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 			return true
 		}
 	}
 	return isEncodingError(err)
+}
+
+// isTooLarge reports whether the request is too large for the server or for a proxy, so that a part of it may pass.
+func isTooLarge(err error) bool {
+	apiErr, ok := errors.AsType[*Error](err)
+	return ok && apiErr.Status == http.StatusRequestEntityTooLarge
 }
 
 // isEncodingError reports whether JSON cannot express a lease, such as one with a year after 9999.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,28 +199,102 @@ func TestRecorderOutlastsFailures(t *testing.T) {
 	})
 }
 
-func TestRecorderGivesBackWhatIsRefused(t *testing.T) {
-	for _, code := range []int{401, 403, 404, 301} {
+// errorAnswer answers like the billing server with an error.
+func errorAnswer(status int, code client.Code) http.RoundTripper {
+	return answers(status, fmt.Sprintf(`{"error":{"type":"x","code":%q,"message":"no","doc_url":"","request_id":""}}`, code))
+}
+
+func TestRecorderRejectsWhatTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]client.Code{
+		400: client.CodeBadRequest, 409: client.CodeLeaseConflict, 413: client.CodeBodyTooLarge, 422: client.CodeLeaseInvalid,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			requests := 0
-			l := leaseTransport{nextFailure: func() http.RoundTripper { requests++; return answersStatus(code) }}
+			l := leaseTransport{nextFailure: func() http.RoundTripper { requests++; return errorAnswer(status, code) }}
 			var o callbackLog
 			r := newRecorder(t, l.client(t), o.options(client.RecorderOptions{}))
-			for i := range 100 {
+			for i := range 4 {
 				mustRecord(t, r, newLease(i))
 			}
 			mustClose(t, r)
-			o.wantCounts(t, 0, 100)
+			o.wantCounts(t, 0, 4)
 			for _, err := range o.rejected {
-				if apiErr, ok := errors.AsType[*client.Error](err); !ok || apiErr.Status != code {
+				if apiErr, ok := errors.AsType[*client.Error](err); !ok || apiErr.Code != code {
 					t.Fatal(err)
 				}
 			}
-			if requests != 1 {
+			if requests != 7 { // of 4 leases, of 2 and of 1
 				t.Errorf("%d requests", requests)
 			}
 		})
 	}
+}
+
+// An answer that does not say that leases are wrong rejects none, and leaves the spool as it is.
+func TestRecorderKeepsLeasesAfterOtherAnswers(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]http.RoundTripper{
+		"unauthorized": errorAnswer(401, client.CodeUnauthorized), "forbidden": errorAnswer(403, client.CodeForbidden),
+		"organization_not_found": errorAnswer(404, client.CodeOrganizationNotFound), "route_not_found": errorAnswer(404, client.CodeRouteNotFound),
+		"method_not_allowed": errorAnswer(405, client.CodeMethodNotAllowed), "unsupported_media_type": errorAnswer(415, client.CodeUnsupportedMediaType),
+		"redirect": answersStatus(302, "Location", "/login"), "foreign 400": answersStatus(400), "foreign 401": answersStatus(401),
+		"foreign 403": answersStatus(403), "foreign 404": answersStatus(404), "foreign 405": answersStatus(405), "foreign 409": answersStatus(409),
+		"foreign 413": answersStatus(413), "foreign 418": answersStatus(418), "foreign 422": answersStatus(422),
+	} {
+		path := filepath.Join(t.TempDir(), "spool")
+		synctest.Test(t, func(t *testing.T) {
+			var succeeds atomic.Bool
+			l := leaseTransport{nextFailure: func() http.RoundTripper {
+				if succeeds.Load() {
+					return nil
+				}
+				return failure
+			}}
+			var first, second callbackLog
+			failures := 0
+			options := first.options(client.RecorderOptions{Spool: path, OnError: func(string, error) { failures++ }})
+			r := newRecorder(t, l.client(t), options)
+			mustRecord(t, r, newLease(0), newLease(1))
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			first.wantCounts(t, 0, 0)
+			if stats := r.Stats(); stats.Waiting != 2 || failures < 5 || stats.Failures != int64(failures) {
+				t.Errorf("%s: %d failures, %+v", name, failures, stats)
+			}
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := r.Close(ended); !errors.Is(err, client.ErrRecorderClosed) {
+				t.Errorf("%s: got %v", name, err)
+			}
+
+			r = newRecorder(t, l.client(t), second.options(client.RecorderOptions{Spool: path}))
+			time.Sleep(time.Minute)
+			succeeds.Store(true)
+			mustClose(t, r)
+			second.wantCounts(t, 2, 0)
+		})
+	}
+}
+
+// A request that is too large for a proxy is sent in parts.
+func TestRecorderSplitsWhatIsTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &leaseTransport{}
+		c := newClient(t, "http://billing.invalid", client.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.ContentLength > 1000 {
+				return answersStatus(413)(r)
+			}
+			return l.RoundTrip(r)
+		})}))
+		var o callbackLog
+		r := newRecorder(t, c, o.options(client.RecorderOptions{}))
+		for i := range 16 {
+			mustRecord(t, r, newLease(i))
+		}
+		mustClose(t, r)
+		o.wantCounts(t, 16, 0)
+	})
 }
 
 func TestRecorderFull(t *testing.T) {
