@@ -51,8 +51,9 @@ type RecorderOptions struct {
 	DropWhenFull bool
 	// Spool is the path of a file that keeps the leases that Record has taken until they are accepted or rejected, so that a crash of the
 	// process or of the machine loses none of them. NewRecorder takes over what is in the file. It belongs to one recorder at a time; a
-	// second one fails with [ErrSpoolInUse]. Beside it there may be files with .lock, .tmp and .damaged after its name. Empty means that
-	// leases are kept in memory only.
+	// second one fails with [ErrSpoolInUse], also through a symbolic link. Beside it there may be files with .lock, .tmp and .damaged after
+	// its name. NewRecorder fails if the path leads to something other than a regular file, or to one that is not empty and has no valid line.
+	// Empty means that leases are kept in memory only.
 	Spool string
 }
 
@@ -186,9 +187,9 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 	own.maxRetries = 0
 	r.progress.L = &r.mu
 	var recovered []spooledLease
-	var damaged error
+	var problem error
 	if options.Spool != "" {
-		if r.spool, recovered, damaged, err = openSpool(options.Spool); err != nil {
+		if r.spool, recovered, problem, err = openSpool(options.Spool); err != nil {
 			return nil, fmt.Errorf("harmont-billing: the spool: %w", err)
 		}
 	}
@@ -198,8 +199,8 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 	for _, l := range recovered {
 		r.add(l.Org, queuedLease{lease: l.Lease, at: time.Now(), seq: l.Seq})
 	}
-	if damaged != nil {
-		r.workers.Go(func() { r.failed("", damaged) })
+	if problem != nil {
+		r.workers.Go(func() { r.failed("", problem) })
 	}
 	return r, nil
 }

@@ -35,6 +35,7 @@ type spool struct {
 	appends    int64
 	lastSeq    int64
 	unfinished map[int64]struct{} // the leases that were not given back
+	merged     map[int64][]int64  // the earlier reports in the file that are a part of a lease, by its number
 	err        error              // after which nothing is appended
 }
 
@@ -45,6 +46,8 @@ type spooledLease struct {
 	Seq   int64  `json:"number"`
 	Org   string `json:"org"`
 	Lease Lease  `json:"report"`
+
+	merged []int64 // the numbers of earlier reports that are a part of it
 }
 
 // spoolLine is any line.
@@ -83,8 +86,12 @@ func parseSpoolLine(text []byte) (line spoolLine, ok bool) {
 }
 
 // openSpool opens or makes a spool, and returns the leases in it that were not given back, in their order. Damaged lines are moved to a file
-// beside it, of which the error damaged tells. A last line without an end was never acknowledged, and is dropped.
-func openSpool(path string) (s *spool, leases []spooledLease, damaged, err error) {
+// beside it. A last line without an end was never acknowledged, and is dropped. The error problem tells of damaged lines, and of a file that
+// could not be rewritten, as on a full disk; the spool works nevertheless.
+func openSpool(path string) (s *spool, leases []spooledLease, problem, err error) {
+	if path, err = spoolFile(path); err != nil {
+		return nil, nil, nil, err
+	}
 	lock, err := lockFile(path + ".lock")
 	if err != nil {
 		return nil, nil, nil, err
@@ -98,45 +105,134 @@ func openSpool(path string) (s *spool, leases []spooledLease, damaged, err error
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, nil, err
 	}
-	leases, bad, lastSeq := readSpool(text)
-	if len(bad) > 0 {
-		if err := keepDamaged(path+".damaged", bad); err != nil {
+	content := readSpool(text)
+	if content.valid == 0 && (len(content.damaged) > 0 || !mayBeTornLine(content.torn)) {
+		return nil, nil, nil, fmt.Errorf("%s is not a spool: none of its lines is valid", path)
+	}
+	if len(content.damaged) > 0 {
+		if err := keepDamaged(path+".damaged", content.damaged); err != nil {
 			return nil, nil, nil, err
 		}
-		damaged = fmt.Errorf("harmont-billing: the spool: damaged lines were moved to %s.damaged, and their leases are not recorded", path)
+		problem = fmt.Errorf("harmont-billing: the spool: damaged lines were moved to %s.damaged, and their leases are not recorded", path)
 	}
-	s = &spool{path: path, lock: lock, lastSeq: lastSeq, unfinished: map[int64]struct{}{}}
-	for _, l := range leases {
+	s = &spool{path: path, lock: lock, lastSeq: content.lastSeq, unfinished: map[int64]struct{}{}}
+	for _, l := range content.leases {
 		s.unfinished[l.Seq] = struct{}{}
 	}
-	if err := s.replace(leases); err != nil {
-		return nil, nil, nil, err
+	if failed := s.replace(content.leases); failed != nil {
+		if err := s.keepFile(content.leases); err != nil {
+			return nil, nil, nil, errors.Join(failed, err)
+		}
+		problem = errors.Join(problem, fmt.Errorf("harmont-billing: the spool was not rewritten: %w", failed))
 	}
-	return s, leases, damaged, nil
+	return s, content.leases, problem, nil
 }
 
-// readSpool returns the leases that were not given back, and the damaged lines. Reports of a lease that is running are merged into its next
-// report, since the server would refuse them if it had that one already.
-func readSpool(text []byte) (leases []spooledLease, damaged []byte, lastSeq int64) {
+// spoolFile returns the path of a spool without symbolic links, so that the lock beside it is the same whatever path leads to it. It fails
+// for anything but a regular file or none.
+func spoolFile(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, os.ErrNotExist) {
+		var folder string
+		folder, err = filepath.EvalSymlinks(filepath.Dir(path))
+		resolved = filepath.Join(folder, filepath.Base(path))
+	}
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Lstat(resolved)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return resolved, nil
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a regular file", resolved)
+	}
+	return resolved, nil
+}
+
+// mayBeTornLine reports whether the text may be a line that was not written to its end. After a loss of power a file may end with zeros.
+func mayBeTornLine(text []byte) bool {
+	text = bytes.TrimRight(text, "\x00")
+	sum, object := text[:min(8, len(text))], text[min(8, len(text)):]
+	isPrefix := false
+	for _, start := range []string{` {"number":`, ` {"finished":`} {
+		n := min(len(start), len(object))
+		isPrefix = isPrefix || string(object[:n]) == start[:n]
+	}
+	return isPrefix && len(bytes.Trim(sum, "0123456789abcdef")) == 0
+}
+
+// keepFile goes on with the file as it is after a failure to replace it, without a last line that has no end.
+func (s *spool) keepFile(leases []spooledLease) error {
+	if s.file != nil {
+		s.file.Close()
+	}
+	if s.err = s.open(); s.err != nil {
+		return s.err
+	}
+	text, err := os.ReadFile(s.path) // the failure may have come when it was replaced already
+	if err != nil {
+		s.file.Close()
+		return err
+	}
+	s.size = int64(bytes.LastIndexByte(text, '\n') + 1)
+	if err := s.file.Truncate(s.size); err != nil {
+		s.file.Close()
+		return err
+	}
+	s.replaceAt = max(minSpoolReplaceSize, 2*s.size)
+	s.merged = map[int64][]int64{}
+	for _, l := range leases {
+		if len(l.merged) > 0 {
+			s.merged[l.Seq] = l.merged
+		}
+	}
+	return nil
+}
+
+func (s *spool) open() (err error) {
+	s.file, err = os.OpenFile(s.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	return err
+}
+
+// spoolContent is what a file has.
+type spoolContent struct {
+	leases  []spooledLease // those that were not given back
+	valid   int            // how many lines are valid
+	damaged []byte         // the lines that are not
+	torn    []byte         // the last line if it has no end and is not valid
+	lastSeq int64
+}
+
+// readSpool reads a file. Reports of a lease that is running are merged into its next report, since the server would refuse them if it had
+// that one already.
+func readSpool(text []byte) (content spoolContent) {
 	finished := map[int64]bool{}
 	var all []spooledLease
 	for len(text) > 0 {
 		line, rest, isWhole := bytes.Cut(text, []byte("\n"))
 		text = rest
 		parsed, ok := parseSpoolLine(line)
+		if ok {
+			content.valid++
+		}
 		switch {
 		case !ok && !isWhole:
+			content.torn = line
 		case !ok:
-			damaged = append(append(damaged, line...), '\n')
+			content.damaged = append(append(content.damaged, line...), '\n')
 		case parsed.Finished != nil:
 			for _, seq := range parsed.Finished {
 				finished[seq] = true
 			}
 		default:
 			all = append(all, parsed.spooledLease)
-			lastSeq = max(lastSeq, parsed.Seq)
+			content.lastSeq = max(content.lastSeq, parsed.Seq)
 		}
 	}
+	var leases []spooledLease
 	earlier := map[spoolKey]int{} // the place in leases of the last report of each lease
 	for _, l := range all {
 		if finished[l.Seq] {
@@ -146,13 +242,16 @@ func readSpool(text []byte) (leases []spooledLease, damaged []byte, lastSeq int6
 		if ok && leases[i].Lease.FinishedAt == nil {
 			if merged, ok := mergeReports(leases[i].Lease, l.Lease); ok {
 				l.Lease = merged
+				leases[i].merged = append(leases[i].merged, leases[i].Seq)
+				l.merged = leases[i].merged
 				leases[i].Seq = 0
 			}
 		}
 		earlier[l.key()] = len(leases)
 		leases = append(leases, l)
 	}
-	return slices.DeleteFunc(leases, func(l spooledLease) bool { return l.Seq == 0 }), damaged, lastSeq
+	content.leases = slices.DeleteFunc(leases, func(l spooledLease) bool { return l.Seq == 0 })
+	return content
 }
 
 // mergeReports returns the later of two reports with the values that only the earlier one has. It reports false if they differ in a value
@@ -241,7 +340,7 @@ func (s *spool) write(org string, lease Lease) (seq, number int64, err error) {
 	if s.err != nil {
 		return 0, 0, s.err
 	}
-	line, err := appendSpoolLine(nil, spooledLease{s.lastSeq + 1, org, lease})
+	line, err := appendSpoolLine(nil, spooledLease{Seq: s.lastSeq + 1, Org: org, Lease: lease})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -274,8 +373,10 @@ func (s *spool) remove(batch []queuedLease) error {
 	defer s.mu.Unlock()
 	finished := spoolLine{}.Finished
 	for i := range batch {
-		finished = append(finished, batch[i].seq)
-		delete(s.unfinished, batch[i].seq)
+		seq := batch[i].seq
+		finished = append(append(finished, seq), s.merged[seq]...)
+		delete(s.unfinished, seq)
+		delete(s.merged, seq)
 	}
 	switch {
 	case s.err != nil:
@@ -284,7 +385,7 @@ func (s *spool) remove(batch []queuedLease) error {
 		if err := s.file.Truncate(0); err != nil {
 			return err
 		}
-		s.size = 0
+		s.size, s.replaceAt = 0, minSpoolReplaceSize
 		return nil
 	}
 	line, err := appendSpoolLine(nil, map[string][]int64{"finished": finished})
@@ -298,14 +399,17 @@ func (s *spool) remove(batch []queuedLease) error {
 		return nil
 	}
 	text, err := os.ReadFile(s.path)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.replace(readSpool(text).leases)
 	}
-	leases, _, _ := readSpool(text)
-	return s.replace(leases)
+	if err != nil {
+		s.replaceAt = max(s.replaceAt, 2*s.size) // not with each lease
+	}
+	return err
 }
 
-// replace makes a new file of the leases, and puts it in the place of the old one.
+// replace makes a new file of the leases, and puts it in the place of the old one. After an error the old one stays, or all of the new one is
+// in its place.
 func (s *spool) replace(leases []spooledLease) error {
 	var text []byte
 	var err error
@@ -315,28 +419,42 @@ func (s *spool) replace(leases []spooledLease) error {
 		}
 	}
 	next := s.path + ".tmp"
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := writeNewFile(next, text); err != nil {
 		return err
 	}
 	if s.file != nil {
 		s.file.Close() // all of it is in the new file
 	}
 	renamed := os.Rename(next, s.path)
-	if s.file, err = os.OpenFile(s.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if renamed != nil {
+		renamed = errors.Join(renamed, os.Remove(next))
+	}
+	if err := s.open(); err != nil {
 		s.err = err
 		return errors.Join(renamed, err)
 	}
 	if renamed != nil {
 		return renamed
 	}
-	s.size, s.synced = int64(len(text)), s.appends
+	s.size, s.synced, s.merged = int64(len(text)), s.appends, nil
 	s.replaceAt = max(minSpoolReplaceSize, 2*s.size)
 	return syncFolder(filepath.Dir(s.path))
+}
+
+// writeNewFile writes a file to disk, or leaves none. A file of an earlier process is removed first.
+func writeNewFile(path string, text []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 func (s *spool) bytes() int64 {

@@ -126,8 +126,8 @@ func TestSpoolShrinks(t *testing.T) {
 	all = append(all, mustAppend(t, s, "acme", spoolLease(6)))
 	if text, err := os.ReadFile(path); err != nil || int64(len(text)) != s.bytes() {
 		t.Fatalf("%d bytes, want %d: %v", len(text), s.bytes(), err)
-	} else if leases, damaged, _ := readSpool(text); !slices.Equal(idsOf(leases), []int{2, 4, 5, 6}) || damaged != nil {
-		t.Errorf("got %v, %q", idsOf(leases), damaged)
+	} else if content := readSpool(text); !slices.Equal(idsOf(content.leases), []int{2, 4, 5, 6}) || content.damaged != nil {
+		t.Errorf("got %v, %q", idsOf(content.leases), content.damaged)
 	}
 	if err := s.remove(all); err != nil || s.bytes() != 0 {
 		t.Error(s.bytes(), err)
@@ -196,16 +196,15 @@ func TestSpoolMergesReports(t *testing.T) {
 		var text []byte
 		for i, lease := range test.reports {
 			var err error
-			if text, err = appendSpoolLine(text, spooledLease{int64(i + 1), "acme", lease}); err != nil {
+			if text, err = appendSpoolLine(text, spooledLease{Seq: int64(i + 1), Org: "acme", Lease: lease}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if test.finished != "" {
 			text, _ = appendSpoolLine(text, map[string][]int64{"finished": {1}})
 		}
-		leases, _, _ := readSpool(text)
 		var got []string
-		for _, l := range leases {
+		for _, l := range readSpool(text).leases {
 			got = append(got, fmt.Sprintf("%s/%s/%d/%t", Value(l.Lease.JobName), Value(l.Lease.StepKey), l.Lease.CPUCount, l.Lease.FinishedAt != nil))
 		}
 		if strings.Join(got, " ") != test.want {
@@ -233,4 +232,168 @@ func TestSpoolErrors(t *testing.T) {
 		t.Error("there is no error")
 	}
 	s.lock.Close()
+}
+
+// A file that is not a spool is refused and stays as it is.
+func TestSpoolRefusesOtherFiles(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"lines": "precious: config\nfile: yes\n", "no end": "precious", "half a line": "precious: config\nfile", "a short text": "abc\n", "digits": "0123456789",
+		"a damaged line": "00000000 {}\n",
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := openSpool(path); err == nil || !strings.Contains(err.Error(), "not a spool") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if kept, err := os.ReadFile(path); string(kept) != text {
+			t.Errorf("%s: %q is left, %v", name, kept, err)
+		}
+		if _, err := os.Stat(path + ".damaged"); err == nil {
+			t.Errorf("%s was moved", name)
+		}
+	}
+	if _, _, _, err := openSpool(folder); err == nil || !strings.Contains(err.Error(), "regular") {
+		t.Errorf("a folder: got %v", err)
+	}
+	if _, _, _, err := openSpool(os.DevNull); err == nil || !strings.Contains(err.Error(), "regular") {
+		t.Errorf("a device: got %v", err)
+	}
+	for _, torn := range []string{"0", "0123abcd", "0123abcd {", `0123abcd {"number":1,"org":"ac`, `0123abcd {"finished":[`, "0123\x00\x00\x00\x00\x00\x00\x00\x00", "\x00\x00"} {
+		path := filepath.Join(folder, "torn")
+		if err := os.WriteFile(path, []byte(torn), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, leases := mustOpenSpool(t, path)
+		s.close()
+		if len(leases) != 0 {
+			t.Errorf("%q: got %v", torn, leases)
+		}
+	}
+}
+
+// Every path to a file has the same lock, and a link stays a link.
+func TestSpoolLinks(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	path, link, other := filepath.Join(folder, "spool"), filepath.Join(folder, "link"), filepath.Join(folder, "folder")
+	for name, target := range map[string]string{link: "spool", other: "."} {
+		if err := os.Symlink(target, name); err != nil {
+			t.Skip(err)
+		}
+	}
+	if _, _, _, err := openSpool(link); err == nil {
+		t.Error("a link to no file is taken")
+	}
+	s, _ := mustOpenSpool(t, filepath.Join(other, "spool"))
+	mustAppend(t, s, "acme", spoolLease(1))
+	for _, path := range []string{path, link, filepath.Join(other, "link")} {
+		if _, _, _, err := openSpool(path); !errors.Is(err, ErrSpoolInUse) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+	s.close()
+	s, leases := mustOpenSpool(t, link)
+	s.close()
+	if info, err := os.Lstat(link); len(leases) != 1 || err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("got %v, %v, %v", leases, info, err)
+	}
+}
+
+// blockReplace makes the file unable to be replaced, as on a full disk, until the function is called.
+func blockReplace(t *testing.T, path string) func() {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(path+".tmp", "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.RemoveAll(path + ".tmp"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A spool that cannot be rewritten is used as it is.
+func TestSpoolOpensOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spool")
+	s, _ := mustOpenSpool(t, path)
+	running := spoolLease(2)
+	running.FinishedAt = nil
+	for _, lease := range []Lease{spoolLease(0), spoolLease(1), running, spoolLease(2)} {
+		mustAppend(t, s, "acme", lease)
+	}
+	s.close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(whole, `0123abcd {"num`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unblock := blockReplace(t, path)
+	s, leases, problem, err := openSpool(path)
+	if err != nil || problem == nil || !slices.Equal(idsOf(leases), []int{0, 1, 2}) {
+		t.Fatalf("%v, %v, %v", leases, problem, err)
+	}
+	if text, err := os.ReadFile(path); !bytes.Equal(text, whole) || int64(len(text)) != s.bytes() {
+		t.Errorf("the file has %d bytes, %v; want %d", len(text), err, len(whole))
+	}
+	// Both reports of a lease are finished.
+	if err := s.remove([]queuedLease{{seq: leases[2].Seq}, {seq: leases[0].Seq}}); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, "acme", spoolLease(3))
+	s.close()
+	unblock()
+	s, leases = mustOpenSpool(t, path)
+	s.close()
+	if !slices.Equal(idsOf(leases), []int{1, 3}) {
+		t.Errorf("got %v", idsOf(leases))
+	}
+}
+
+// A file that cannot be replaced is not tried again with each lease, and nothing is left of the attempt.
+func TestSpoolReplaceFails(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spool")
+	s, _ := mustOpenSpool(t, path)
+	defer s.close()
+	var all []queuedLease
+	for i := range 6 {
+		all = append(all, mustAppend(t, s, "acme", spoolLease(i)))
+	}
+	s.replaceAt = 1
+	unblock := blockReplace(t, path)
+	if err := s.remove(all[:1]); err == nil {
+		t.Error("there is no error")
+	}
+	if err := s.remove(all[1:2]); err != nil {
+		t.Errorf("it is tried again: %v", err)
+	}
+	unblock()
+	mustAppend(t, s, "acme", spoolLease(6))
+	s.replaceAt = 1
+	if err := s.remove(all[2:3]); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(path)
+	if got := idsOf(readSpool(text).leases); err != nil || !slices.Equal(got, []int{3, 4, 5, 6}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+
+	// A folder cannot be replaced by a file.
+	s.path = filepath.Join(filepath.Dir(path), "folder")
+	if err := os.MkdirAll(filepath.Join(s.path, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.replace(nil); err == nil {
+		t.Error("there is no error")
+	}
+	if _, err := os.Lstat(s.path + ".tmp"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a temporary file is left: %v", err)
+	}
 }
