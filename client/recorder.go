@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -206,7 +207,8 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 }
 
 // Record takes a lease, to be recorded soon, and waits while the recorder is full, unless DropWhenFull is set. A lease with
-// neither JobID nor LeaseID gets a LeaseID. An error means that the lease was not taken: [ErrRecorderFull],
+// neither JobID nor LeaseID gets a LeaseID. Record copies what the pointers of the lease lead to, so that the caller may change it
+// afterwards. An error means that the lease was not taken: [ErrRecorderFull],
 // [ErrRecorderClosed], the context's, or one of the spool. After an error of the spool, the lease may still be in it and be recorded by the
 // next recorder; a lease with a JobID or a LeaseID is then recorded once, however often it is taken.
 func (r *Recorder) Record(ctx context.Context, lease Lease) error {
@@ -218,6 +220,7 @@ func (r *Recorder) RecordFor(ctx context.Context, org string, lease Lease) error
 	if err := errors.Join(ctx.Err(), checkOrg(org)); err != nil {
 		return fmt.Errorf("harmont-billing: %w", err)
 	}
+	lease = cloneLease(lease)
 	if lease.JobID == nil && lease.LeaseID == nil {
 		lease.LeaseID = new(newUUID())
 	}
@@ -241,6 +244,19 @@ func (r *Recorder) RecordFor(ctx context.Context, org string, lease Lease) error
 	}
 	r.add(org, queued)
 	return nil
+}
+
+// cloneLease returns a lease with copies of the values that pointers of it lead to.
+func cloneLease(lease Lease) Lease {
+	fields := reflect.ValueOf(&lease).Elem()
+	for _, field := range fields.Fields() {
+		if field.Kind() == reflect.Pointer && !field.IsNil() {
+			value := reflect.New(field.Type().Elem())
+			value.Elem().Set(field.Elem())
+			field.Set(value)
+		}
+	}
+	return lease
 }
 
 // reserve waits until there is room for a lease. A lease that joins the batch that its organization is collecting takes no room.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -158,6 +159,38 @@ func TestRecorderGivesIDs(t *testing.T) {
 		o.wantCounts(t, 2, 0)
 		if len(l.ids) != 2 || l.ids[0] == l.ids[1] || l.ids[0] == (client.UUID{}) {
 			t.Errorf("ids %v", l.ids)
+		}
+	})
+}
+
+// The recorder sends a lease as it was when Record took it.
+func TestRecorderCopiesLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l leaseTransport
+		var sent []client.Lease
+		c := newClient(t, "http://billing.invalid", client.WithHTTPClient(&http.Client{Transport: &l}))
+		r := newRecorder(t, c, client.RecorderOptions{
+			OnRejected: func(_ client.Lease, err error) { t.Error(err) },
+			OnAccepted: func(lease client.Lease, _ client.RecordedLease) { sent = append(sent, lease) },
+		})
+		lease := newLease(0)
+		fields := reflect.ValueOf(&lease).Elem()
+		for _, field := range fields.Fields() {
+			if field.Kind() == reflect.Pointer && field.IsNil() {
+				field.Set(reflect.New(field.Type().Elem()))
+			}
+		}
+		want, err := json.Marshal(lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustRecord(t, r, lease)
+		*lease.LeaseID, *lease.JobID, *lease.BuildID, *lease.BuildExternalID, *lease.PipelineID = uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New()
+		*lease.JobName, *lease.StepKey, *lease.VMHandle, *lease.PipelineName, *lease.PipelineSlug = "a", "b", "c", "d", "e"
+		*lease.BuildNumber, *lease.DurationSeconds, *lease.FinishedAt = 9, 9, time.Now()
+		mustClose(t, r)
+		if got, err := json.Marshal(sent[0]); string(got) != string(want) || err != nil {
+			t.Errorf("got %s, %v\nwant %s", got, err, want)
 		}
 	})
 }
