@@ -734,7 +734,7 @@ func TestTransactionsPaging(t *testing.T) {
 		{name: "an empty ledger", pages: map[string]string{"": ledgerPage("null")}, calls: 1},
 		{name: "an empty page is not the end", pages: map[string]string{"": ledgerPage(`"a"`, 1, 2), "a": ledgerPage(`"b"`), "b": ledgerPage("null", 3)}, want: []int64{1, 2, 3}, calls: 3},
 		{name: "a loop that is left asks no more", pages: map[string]string{"": ledgerPage(`"a"`, 1, 2)}, stop: 2, want: []int64{1, 2}, calls: 1},
-		{name: "a cursor that leads to itself", pages: map[string]string{"": ledgerPage(`"a"`, 1), "a": ledgerPage(`"a"`, 2)}, want: []int64{1, 2}, calls: 2, err: `the cursor "a" comes again`},
+		{name: "a cursor that leads to itself", pages: map[string]string{"": ledgerPage(`"a"`, 1), "a": ledgerPage(`"a"`, 2)}, want: []int64{1, 2}, calls: 2, err: "a cursor comes again"},
 		{name: "an empty cursor is the end", pages: map[string]string{"": ledgerPage(`""`, 1)}, want: []int64{1}, calls: 1},
 		{
 			name: "cursors in a circle", pages: map[string]string{"": ledgerPage(`"a"`), "a": ledgerPage(`"b"`), "b": ledgerPage(`"c"`), "c": ledgerPage(`"d"`), "d": ledgerPage(`"b"`)},

@@ -124,7 +124,7 @@ func pages[T any](list func(ListOptions) (items []T, next *string, err error)) i
 				return
 			}
 			if *next == mark {
-				yield(page[T]{}, fmt.Errorf("harmont-billing: %w: the cursor %q comes again", ErrInvalidResponse, *next))
+				yield(page[T]{}, fmt.Errorf("harmont-billing: %w: a cursor comes again", ErrInvalidResponse))
 				return
 			}
 			opts.Cursor = *next

@@ -1,9 +1,11 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -72,6 +74,26 @@ func TestFilteredTransactions(t *testing.T) {
 				t.Errorf("%d requests", len(s.attempts))
 			}
 		})
+	}
+}
+
+// The errors of a walk do not have the token, even if the server returns it as a cursor.
+func TestCursorWithToken(t *testing.T) {
+	list := answers(200, `{"data":[],"next_cursor":"`+testToken+`"}`)
+	for name, second := range map[string]http.RoundTripper{
+		"again": list, "invalid": answers(200, `{}`), "no JSON": answersStatus(200, "Content-Type", "text/html"), "cut off": breaksOffAfter(`{`), "refused": failsWith(errRefused),
+	} {
+		s := &scriptedTransport{steps: []http.RoundTripper{list, second}}
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		for _, err := range s.client(t, client.WithMaxRetries(0), client.WithToken(testToken), client.WithLogger(logger)).Transactions(t.Context(), "acme") {
+			if err == nil || strings.Contains(err.Error(), testToken) || strings.Contains(fmt.Sprintf("%#v", err), testToken) {
+				t.Errorf("%s: got %#v", name, err)
+			}
+		}
+		if len(s.attempts) != 2 || strings.Contains(log.String(), testToken) {
+			t.Errorf("%s: %d requests, and the log is\n%s", name, len(s.attempts), log.String())
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ type outcome struct {
 	requestID string
 	status    int // 0 without an answer
 	err       error
+	url       string // without the token
 }
 
 // logAttempt logs one attempt. The call has failed if err is not nil and there is no retry.
@@ -50,7 +51,7 @@ func (c *Client) logAttempt(ctx context.Context, req *http.Request, n int, took 
 	if c.logger == nil {
 		return
 	}
-	attrs := []slog.Attr{slog.String("method", req.Method), slog.String("url", req.URL.String())}
+	attrs := []slog.Attr{slog.String("method", req.Method), slog.String("url", o.url)}
 	if o.status != 0 {
 		attrs = append(attrs, slog.Int("status", o.status))
 	}

@@ -208,7 +208,7 @@ func (c *Client) RecordLeases(ctx context.Context, org string, leases []Lease, o
 		return nil, err
 	}
 	if len(out.Data) != len(leases) {
-		return nil, invalidResponse(req, fmt.Sprintf("%d results for %d leases", len(out.Data), len(leases)))
+		return nil, invalidResponse(req.Method, req.URL.String(), fmt.Sprintf("%d results for %d leases", len(out.Data), len(leases)))
 	}
 	return out.Data, nil
 }

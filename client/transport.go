@@ -197,8 +197,9 @@ func (c *Client) retry(ctx context.Context, req *http.Request, try func() (*atte
 			deadline, bounded := ctx.Deadline()
 			willRetry = !bounded || wait < time.Until(deadline)
 		}
-		o := outcome{err: err}
+		o := outcome{err: err, url: req.URL.String()}
 		if a != nil {
+			o.url = a.redact(o.url) // a server may have given the token as a cursor
 			o.requestID = a.answeredID()
 			if a.resp != nil {
 				o.status = a.resp.StatusCode
@@ -280,15 +281,15 @@ func (a *attempt) truncatedError(err error) error {
 }
 
 func (a *attempt) invalidError(problem string) error {
-	return fmt.Errorf("%w (request %s)", invalidResponse(a.req, a.redact(problem)), a.answeredID())
+	return fmt.Errorf("%w (request %s)", invalidResponse(a.req.Method, a.redact(a.req.URL.String()), a.redact(problem)), a.answeredID())
 }
 
 func (a *attempt) tooLargeError(limit int64) error {
 	return a.invalidError(fmt.Sprintf("larger than %d bytes; see WithMaxResponseBytes", limit))
 }
 
-func invalidResponse(req *http.Request, problem string) error {
-	return fmt.Errorf("harmont-billing: %w to %s %s: %s", ErrInvalidResponse, req.Method, req.URL, problem)
+func invalidResponse(method, url, problem string) error {
+	return fmt.Errorf("harmont-billing: %w to %s %s: %s", ErrInvalidResponse, method, url, problem)
 }
 
 // redact removes the token from the text of an answer before the text becomes a part of an error.
