@@ -25,6 +25,8 @@ var (
 	ErrRecorderClosed = errors.New("harmont-billing: the recorder is closed")
 )
 
+var errCallbackEnded = errors.New("a callback has ended its goroutine")
+
 // RecorderOptions say how a [Recorder] works. Only OnRejected, or OnOrganizationRejected, is required.
 type RecorderOptions struct {
 	// OnRejected receives each lease that was taken and not accepted, with the reason: an [*Error] with the status 400, 409, 413 or 422 and a
@@ -80,7 +82,8 @@ type RecorderStats struct {
 //
 // Each lease that Record takes is given to exactly one of OnAccepted and OnRejected before Close returns, so that none is
 // lost unnoticed. All callbacks are called by one goroutine, one call at a time, and hold up the recorder while they run; they must
-// not call Close or Flush, nor Record unless DropWhenFull is set. A Recorder is safe for concurrent use.
+// not call Close or Flush, nor Record unless DropWhenFull is set. A Recorder is safe for concurrent use. A callback that ends its goroutine, as
+// FailNow of a test does, closes the recorder: leases that were not given back are left in the spool, if there is one, and Close fails.
 //
 // With a spool, a lease that was taken and not given back when the process ended is recorded by the next recorder with the same spool. It
 // may then be given to a callback twice, once in each process. The server bills it once.
@@ -108,7 +111,8 @@ type Recorder struct {
 	progress    sync.Cond        // tells when leases are given back
 	lines       map[string]*line // of the organizations with leases, each of which has a worker
 	stats       RecorderStats
-	undelivered int // leases that were rejected because ctx ended
+	undelivered int  // leases that were rejected because ctx ended
+	aborted     bool // whether a callback has ended its goroutine
 }
 
 // line has the leases of one organization.
@@ -195,6 +199,8 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 		}
 	}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
+	r.gate.RLock() // a callback may end its goroutine before all leases are added
+	defer r.gate.RUnlock()
 	go r.run()
 	r.stats.Recovered = int64(len(recovered))
 	for _, l := range recovered {
@@ -348,6 +354,9 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	})
 	defer release()
 	for {
+		if r.aborted {
+			return r.abortedError()
+		}
 		left := 0
 		for _, t := range targets {
 			left += max(t.taken-t.settled, 0)
@@ -386,6 +395,24 @@ func (r *Recorder) Stats() RecorderStats {
 // first, Close cancels the running requests and gives the remaining leases to OnRejected. Its error then has their number and the reason,
 // and wraps [ErrRecorderClosed]; they stay in the spool, if there is one. Closing again waits for the same end.
 func (r *Recorder) Close(ctx context.Context) error {
+	r.takeNoMore()
+	release := context.AfterFunc(ctx, func() { r.stop(ctx.Err()) })
+	defer release()
+	<-r.done
+	r.workers.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.aborted {
+		return r.abortedError()
+	}
+	if r.undelivered > 0 {
+		return fmt.Errorf("%w: %d leases were not accepted: %w", ErrRecorderClosed, r.undelivered, context.Cause(r.ctx))
+	}
+	return nil
+}
+
+// takeNoMore ends Record. The callbacks end when all leases have been given back.
+func (r *Recorder) takeNoMore() {
 	r.closeOnce.Do(func() {
 		close(r.closing)
 		r.gate.Lock()
@@ -396,34 +423,59 @@ func (r *Recorder) Close(ctx context.Context) error {
 			close(r.callbacks)
 		}()
 	})
-	release := context.AfterFunc(ctx, func() { r.stop(ctx.Err()) })
-	defer release()
-	<-r.done
-	if r.undelivered > 0 {
-		return fmt.Errorf("%w: %d leases were not accepted: %w", ErrRecorderClosed, r.undelivered, context.Cause(r.ctx))
-	}
-	return nil
+}
+
+// abortedError has the number of the leases that were not given back. The caller holds mu.
+func (r *Recorder) abortedError() error {
+	return fmt.Errorf("%w: %w, and %d leases were not given back", ErrRecorderClosed, errCallbackEnded, r.stats.Waiting)
 }
 
 // run calls the callbacks.
 func (r *Recorder) run() {
-	defer close(r.done)
+	isComplete := false
+	defer func() {
+		if !isComplete {
+			r.abort()
+		}
+		if r.spool != nil {
+			r.spool.close()
+		}
+		close(r.done)
+	}()
 	for call := range r.callbacks {
 		call()
 	}
-	if r.spool != nil {
-		r.spool.close()
-	}
+	isComplete = true
 }
 
-// call has run call a function, and waits until it has.
-func (r *Recorder) call(f func()) {
-	done := make(chan struct{})
-	r.callbacks <- func() {
+// abort ends the recorder when no callback can be called anymore.
+func (r *Recorder) abort() {
+	r.stop(errCallbackEnded)
+	r.takeNoMore()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.aborted = true
+	r.progress.Broadcast()
+}
+
+// call has run call a function, and waits until it has. It reports false if the function did not return, or was not called since an earlier
+// one did not.
+func (r *Recorder) call(f func()) bool {
+	returned := make(chan struct{})
+	select {
+	case r.callbacks <- func() {
 		f()
-		close(done)
+		close(returned)
+	}:
+	case <-r.done:
+		return false
 	}
-	<-done
+	select {
+	case <-returned:
+		return true
+	case <-r.done:
+		return false
+	}
 }
 
 // work sends the leases of a line until there are none.
@@ -540,19 +592,20 @@ func isEncodingError(err error) bool {
 }
 
 func (r *Recorder) accept(l *line, batch []queuedLease, outcomes []RecordedLease) {
-	if r.options.OnOrganizationAccepted != nil {
-		r.call(func() {
-			for i := range batch {
-				r.options.OnOrganizationAccepted(l.org, batch[i].lease, outcomes[i])
-			}
-		})
+	if r.options.OnOrganizationAccepted != nil && !r.call(func() {
+		for i := range batch {
+			r.options.OnOrganizationAccepted(l.org, batch[i].lease, outcomes[i])
+		}
+	}) {
+		return
 	}
 	r.settle(l, batch, &r.stats.Accepted)
 }
 
 func (r *Recorder) reject(l *line, batch []queuedLease, err error) {
-	r.giveBack(l, batch, err)
-	r.settle(l, batch, &r.stats.Rejected)
+	if r.giveBack(l, batch, err) {
+		r.settle(l, batch, &r.stats.Rejected)
+	}
 }
 
 // giveUp rejects leases that the spool keeps.
@@ -560,15 +613,17 @@ func (r *Recorder) giveUp(l *line, batch []queuedLease, lastErr error) {
 	if lastErr == nil {
 		lastErr = context.Cause(r.ctx)
 	}
-	r.giveBack(l, batch, fmt.Errorf("%w: %w", ErrRecorderClosed, lastErr))
+	if !r.giveBack(l, batch, fmt.Errorf("%w: %w", ErrRecorderClosed, lastErr)) {
+		return
+	}
 	r.count(l, batch, &r.stats.Rejected)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.undelivered += len(batch)
 }
 
-func (r *Recorder) giveBack(l *line, batch []queuedLease, err error) {
-	r.call(func() {
+func (r *Recorder) giveBack(l *line, batch []queuedLease, err error) bool {
+	return r.call(func() {
 		for i := range batch {
 			r.options.OnOrganizationRejected(l.org, batch[i].lease, err)
 		}

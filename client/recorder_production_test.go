@@ -210,6 +210,59 @@ func TestRecorderSpool(t *testing.T) {
 	mustClose(t, r)
 }
 
+// After a callback that has ended its goroutine, as FailNow of a test does, nothing hangs, and no lease is lost unnoticed.
+func TestRecorderCallbackEndsGoroutine(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"OnAccepted": 200, "OnRejected": 422, "OnError": 503} {
+		path := filepath.Join(t.TempDir(), "spool")
+		synctest.Test(t, func(t *testing.T) {
+			var l organizationTransport
+			if status != 200 {
+				l.all.nextFailure = func() http.RoundTripper { return errorAnswer(status, client.CodeLeaseInvalid) }
+			}
+			calls := 0
+			end := func() { calls++; runtime.Goexit() }
+			r, err := client.NewSharedRecorder(l.client(t), client.RecorderOptions{
+				Spool:      path,
+				OnAccepted: func(client.Lease, client.RecordedLease) { end() },
+				OnRejected: func(client.Lease, error) { end() },
+				OnError:    func(string, error) { end() },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, org := range []string{"acme", "acme", "globex"} {
+				if err := r.RecordFor(t.Context(), org, newLease(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.Flush(t.Context()); !errors.Is(err, client.ErrRecorderClosed) || !strings.Contains(err.Error(), "3 leases") {
+				t.Errorf("%s: Flush: %v", name, err)
+			}
+			if err := r.RecordFor(t.Context(), "acme", newLease(3)); !errors.Is(err, client.ErrRecorderClosed) {
+				t.Errorf("%s: Record: %v", name, err)
+			}
+			for range 2 {
+				if err := r.Close(t.Context()); !errors.Is(err, client.ErrRecorderClosed) || !strings.Contains(err.Error(), "3 leases") {
+					t.Errorf("%s: Close: %v", name, err)
+				}
+			}
+			if stats := r.Stats(); stats.Waiting != 3 || calls != 1 {
+				t.Errorf("%s: %d calls, %+v", name, calls, stats)
+			}
+
+			l.all.nextFailure = nil
+			var next callbackLog
+			r, err = client.NewSharedRecorder(l.client(t), next.options(client.RecorderOptions{Spool: path}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustClose(t, r)
+			next.wantCounts(t, 3, 0)
+		})
+	}
+}
+
 // Organizations without leases take next to no memory, and a recorder for each takes little.
 func TestRecorderMemory(t *testing.T) {
 	const organizations, limit = 1000, 20 << 20

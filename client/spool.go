@@ -464,6 +464,11 @@ func (s *spool) bytes() int64 {
 }
 
 func (s *spool) close() {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = errors.Join(s.err, os.ErrClosed)
 	s.file.Close()
 	s.lock.Close()
 }
