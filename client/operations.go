@@ -85,7 +85,8 @@ func (c *Client) ListBillingTransactions(ctx context.Context, org string, page L
 	return c.FilterTransactionsPage(ctx, org, TransactionFilter{}, page, opts...)
 }
 
-// TransactionFilter selects entries of a ledger, and says in which order they come; a field that is not set selects all.
+// TransactionFilter selects entries of a ledger, and says in which order they come; a field that is not set selects all. From and To are
+// exact to the microsecond, the rest is cut off.
 type TransactionFilter struct {
 	OldestFirst bool              // the oldest entry first; otherwise the newest
 	After       UUID              // entries that come after this one in the order; the filter need not select it

@@ -216,8 +216,12 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 // neither JobID nor LeaseID gets a LeaseID. Record copies what the pointers of the lease lead to, so that the caller may change it
 // afterwards. An error means that the lease was not taken: [ErrRecorderFull],
 // [ErrRecorderClosed], the context's, or one of the spool. After an error of the spool, the lease may still be in it and be recorded by the
-// next recorder; a lease with a JobID or a LeaseID is then recorded once, however often it is taken.
+// next recorder; a lease with a JobID or a LeaseID is then recorded once, however often it is taken. A recorder of [NewSharedRecorder] takes
+// leases with [Recorder.RecordFor] only.
 func (r *Recorder) Record(ctx context.Context, lease Lease) error {
+	if r.org == "" {
+		return errors.New("harmont-billing: the recorder is shared by organizations; RecordFor names the one of a lease")
+	}
 	return r.RecordFor(ctx, r.org, lease)
 }
 

@@ -66,8 +66,8 @@ func TestSharedRecorder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Record(t.Context(), newLease(0)); err == nil {
-			t.Error("a lease of no organization is taken")
+		if err := r.Record(t.Context(), newLease(0)); err == nil || !strings.Contains(err.Error(), "RecordFor") {
+			t.Errorf("a lease of no organization: got %v", err)
 		}
 		sent := map[string][]client.UUID{}
 		for i := range 300 {
