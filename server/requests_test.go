@@ -209,7 +209,9 @@ func TestRecordLeases(t *testing.T) {
 	if again := record(leaseBody())[0]; again != (result{first.LeaseID, "duplicate", -12}) {
 		t.Errorf("the same again is answered with %+v", again)
 	}
-	s.send(request{method: "POST", path: "/billing/leases/acme", token: token, body: running}).want(409, "lease_conflict")
+	if again := record(running)[0]; again != (result{first.LeaseID, "duplicate", -12}) {
+		t.Errorf("the start, sent again, is answered with %+v", again)
+	}
 	if got := s.balance(token, "acme"); got != -12 {
 		t.Errorf("the balance is %d", got)
 	}
@@ -446,6 +448,9 @@ func TestPages(t *testing.T) {
 
 	good := *first.NextCursor
 	for _, bad := range []string{"x", "", good + "A", good[:len(good)-1], good[1:], strings.ToUpper(good), "%25", "%00x"[3:] + "="} {
+		if bad == good { // it may have no lower-case letter
+			continue
+		}
 		s.send(request{path: "/billing/transactions/acme?cursor=" + bad, token: token}).want(422, "cursor_invalid")
 	}
 	s.send(request{path: "/billing/transactions/globex?cursor=" + good, token: both}).want(422, "cursor_invalid")

@@ -13,25 +13,18 @@ const digestSize = 8
 
 var errCursor = Faultf(ErrCursorInvalid, "the cursor was not made by this server for this list")
 
-func encodeCursor(list string, scope, place []byte) string {
+// EncodeCursor makes a cursor of a list from the place where its next page begins. The scope is what the list is bound to.
+func EncodeCursor(list string, scope, place []byte) string {
 	return base64.RawURLEncoding.EncodeToString(append(cursorDigest(list, scope, place), place...))
 }
 
-// decodeCursor returns the place. Every error is an ErrCursorInvalid.
-func decodeCursor(list string, scope []byte, cursor string) ([]byte, error) {
+// DecodeCursor returns the place of a cursor. It fails with ErrCursorInvalid if the cursor was made for another list or another scope.
+func DecodeCursor(list string, scope []byte, cursor string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(raw) < digestSize || encodeCursor(list, scope, raw[digestSize:]) != cursor {
+	if err != nil || len(raw) < digestSize || EncodeCursor(list, scope, raw[digestSize:]) != cursor {
 		return nil, errCursor
 	}
 	return raw[digestSize:], nil
-}
-
-// EncodeCursor makes a cursor of a list from the place where its next page begins.
-func EncodeCursor(list string, scope, place []byte) string { return encodeCursor(list, scope, place) }
-
-// DecodeCursor returns the place of a cursor. It fails with ErrCursorInvalid if the cursor was made for another list or another scope.
-func DecodeCursor(list string, scope []byte, cursor string) ([]byte, error) {
-	return decodeCursor(list, scope, cursor)
 }
 
 func cursorDigest(list string, scope, place []byte) []byte {

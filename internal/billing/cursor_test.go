@@ -10,15 +10,15 @@ import (
 func TestCursor(t *testing.T) {
 	acme, globex := []byte("acme"), []byte("globex")
 	for _, place := range [][]byte{{}, {0}, []byte("place"), bytes.Repeat([]byte{0xff}, 100)} {
-		cursor := encodeCursor("entries", acme, place)
-		if got, err := decodeCursor("entries", acme, cursor); err != nil || !bytes.Equal(got, place) {
+		cursor := EncodeCursor("entries", acme, place)
+		if got, err := DecodeCursor("entries", acme, cursor); err != nil || !bytes.Equal(got, place) {
 			t.Errorf("decoding the cursor of %q gave %q, %v", place, got, err)
 		}
 		for name, other := range map[string]func() ([]byte, error){
-			"another organization": func() ([]byte, error) { return decodeCursor("entries", globex, cursor) },
-			"another list":         func() ([]byte, error) { return decodeCursor("organizations", acme, cursor) },
+			"another organization": func() ([]byte, error) { return DecodeCursor("entries", globex, cursor) },
+			"another list":         func() ([]byte, error) { return DecodeCursor("organizations", acme, cursor) },
 			"the parts cut elsewhere": func() ([]byte, error) {
-				return decodeCursor("entriesa", []byte("cme"), cursor)
+				return DecodeCursor("entriesa", []byte("cme"), cursor)
 			},
 		} {
 			if got, err := other(); !errors.Is(err, ErrCursorInvalid) {
@@ -33,7 +33,7 @@ func TestCursorRefusesAnyChange(t *testing.T) {
 	scope := []byte("acme")
 	// Three lengths of the place, for the three ways in which base64 ends.
 	for _, place := range []string{"12345678", "123456789", "1234567890"} {
-		cursor := encodeCursor("entries", scope, []byte(place))
+		cursor := EncodeCursor("entries", scope, []byte(place))
 		forged := []string{"", "A", "?", cursor[:len(cursor)-1], cursor[1:], cursor + "A", cursor + "=", cursor + "==", cursor + "\n",
 			"\r\n" + cursor, cursor + " ", base64.RawURLEncoding.EncodeToString([]byte("short"))}
 		for i := range cursor {
@@ -44,7 +44,7 @@ func TestCursorRefusesAnyChange(t *testing.T) {
 			}
 		}
 		for _, c := range forged {
-			if got, err := decodeCursor("entries", scope, c); !errors.Is(err, ErrCursorInvalid) {
+			if got, err := DecodeCursor("entries", scope, c); !errors.Is(err, ErrCursorInvalid) {
 				t.Errorf("%q, made from %q, was decoded to %q, %v", c, cursor, got, err)
 			}
 		}

@@ -129,7 +129,7 @@ func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit 
 	scope := filter.scope(org)
 	before := endOfLeases
 	if cursor != nil {
-		place, err := decodeCursor(leaseList, scope, *cursor)
+		place, err := DecodeCursor(leaseList, scope, *cursor)
 		if err != nil {
 			return Page[LeaseRecord]{}, err
 		}
@@ -147,7 +147,7 @@ func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit 
 	if len(leases) > size {
 		page.Items = leases[:size]
 		last := leases[size-1].Lease
-		next := encodeCursor(leaseList, scope, append(binary.BigEndian.AppendUint64(nil, uint64(last.StartedAt)), last.ID[:]...))
+		next := EncodeCursor(leaseList, scope, append(binary.BigEndian.AppendUint64(nil, uint64(last.StartedAt)), last.ID[:]...))
 		page.Next = &next
 	}
 	return page, nil

@@ -73,7 +73,7 @@ func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, 
 	page := Page[Entry]{Items: entries}
 	if len(entries) > size {
 		page.Items = entries[:size]
-		next := encodeCursor(entryList, scope, binary.BigEndian.AppendUint64(nil, uint64(entries[size-1].Seq)))
+		next := EncodeCursor(entryList, scope, binary.BigEndian.AppendUint64(nil, uint64(entries[size-1].Seq)))
 		page.Next = &next
 	}
 	return page, nil
@@ -81,7 +81,7 @@ func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, 
 
 // place returns the number of the entry after which the page of a cursor begins.
 func (f EntryFilter) place(scope []byte, cursor string) (int64, error) {
-	place, err := decodeCursor(entryList, scope, cursor)
+	place, err := DecodeCursor(entryList, scope, cursor)
 	if err != nil {
 		return 0, err
 	}

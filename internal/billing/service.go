@@ -127,7 +127,7 @@ func (s *Service) OrganizationsBySlugs(ctx context.Context, slugs []string, limi
 func organizationPage(limit *int64, cursor *string, list func(after string, number int) ([]Organization, error)) (Page[Organization], error) {
 	after := ""
 	if cursor != nil {
-		place, err := decodeCursor(organizationList, nil, *cursor)
+		place, err := DecodeCursor(organizationList, nil, *cursor)
 		if err != nil {
 			return Page[Organization]{}, err
 		}
@@ -143,7 +143,7 @@ func organizationPage(limit *int64, cursor *string, list func(after string, numb
 	page := Page[Organization]{Items: orgs}
 	if len(orgs) > size {
 		page.Items = orgs[:size]
-		next := encodeCursor(organizationList, nil, []byte(orgs[size-1].Slug))
+		next := EncodeCursor(organizationList, nil, []byte(orgs[size-1].Slug))
 		page.Next = &next
 	}
 	return page, nil
