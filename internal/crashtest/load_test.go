@@ -53,13 +53,12 @@ type counts struct {
 	again        int // attempts with a request that was sent before
 	broken       int // attempts that ended with the connection
 	unavailable  int // attempts answered with 503
-	refused      int // attempts answered with lease_conflict, since they contain a lease as running that was finished later
 	inARow       int // acknowledged since the last attempt that was not
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d sent (%d of them again), %d acknowledged, %d broken off, %d unavailable, %d refused as outdated",
-		c.sent, c.again, c.acknowledged, c.broken, c.unavailable, c.refused)
+	return fmt.Sprintf("%d sent (%d of them again), %d acknowledged, %d broken off, %d unavailable",
+		c.sent, c.again, c.acknowledged, c.broken, c.unavailable)
 }
 
 // request is a write, which may be sent any number of times.
@@ -71,7 +70,6 @@ type request struct {
 
 	attempts     int
 	acknowledged bool
-	outdated     bool   // it has a running lease that was sent as finished since
 	entry        string // the id of the credit's entry, as answered
 }
 
@@ -94,7 +92,6 @@ func (r *request) String() string {
 // lease is the state of one lease, which several requests may contain.
 type lease struct {
 	latest client.Lease // as last sent
-	opener *request     // the request that it first was in
 	id     client.UUID  // as answered
 	billed bool         // by an answer
 }
@@ -193,9 +190,7 @@ func (l *load) next() *request {
 		if l.random.IntN(2) == 0 {
 			r = l.requests[n-1-l.random.IntN(min(n, clients))]
 		}
-		if !r.outdated {
-			return r
-		}
+		return r
 	}
 	r := &request{org: l.orgs[l.random.IntN(len(l.orgs))]}
 	switch n := l.random.IntN(100); {
@@ -253,7 +248,7 @@ func (l *load) add(r *request) {
 	if l.random.IntN(3) > 0 {
 		made = l.finishedOne(made)
 	}
-	l.leases[handle] = &lease{latest: made, opener: r}
+	l.leases[handle] = &lease{latest: made}
 	r.leases = append(r.leases, made)
 }
 
@@ -273,7 +268,6 @@ func (l *load) finish(r *request, n int) {
 		open = open[:len(open)-1]
 		one.latest = l.finishedOne(one.latest)
 		r.leases = append(r.leases, one.latest)
-		one.opener.outdated = true
 	}
 	l.open[r.org] = open
 }
@@ -320,9 +314,6 @@ func (l *load) answered(s *service, r *request, err error, acknowledge func()) b
 		acknowledge()
 		r.acknowledged = true
 		return true
-	case ok && answer.Code == client.CodeLeaseConflict && r.outdated:
-		l.counts.refused++
-		return true
 	}
 	l.counts.inARow = 0
 	switch {
@@ -363,7 +354,9 @@ func (l *load) recorded(r *request, results []client.RecordedLease) {
 			l.t.Errorf("the lease %s was known as %s and is now %s", *sent.VMHandle, known.id, result.LeaseID)
 		}
 		if sent.FinishedAt == nil {
-			if result.Status == client.LeaseStatusBilled || result.AmountCents != 0 {
+			// The start may arrive, or be sent again, after the finish.
+			isFinished := known.finished() && result.Status == client.LeaseStatusDuplicate && result.AmountCents == -cost(&known.latest)
+			if !isFinished && (result.Status == client.LeaseStatusBilled || result.AmountCents != 0) {
 				l.t.Errorf("the running lease %s is answered with %+v", *sent.VMHandle, result)
 			}
 			continue

@@ -108,9 +108,9 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 		defaulted := done
 		defaulted.DurationSeconds = nil
 		s.same("without the duration, which is the same", duplicate, s.record(acme, defaulted)[0])
+		s.same("its start", duplicate, s.record(acme, start)[0])
 
 		for what, change := range map[string]func(*billing.Lease){
-			"running again":       func(l *billing.Lease) { l.FinishedAt, l.DurationSeconds = nil, nil },
 			"another CPU count":   func(l *billing.Lease) { l.CPUCount++ },
 			"another end":         func(l *billing.Lease) { l.FinishedAt = new(*l.FinishedAt + 1) },
 			"another start":       func(l *billing.Lease) { l.StartedAt-- },
@@ -202,21 +202,24 @@ func testLeaseTwiceInARequest(s *suite) {
 	acme := s.organization("acme")
 	start := running(someDay)
 	done := finish(start, 300)
-	results := s.record(acme, start, start, done, done)
+	results := s.record(acme, start, start, done, done, start)
 	id := results[0].ID
-	s.same("started, started, finished, finished", []billing.RecordedLease{
+	s.same("started, started, finished, finished, started", []billing.RecordedLease{
 		{ID: id, Status: billing.LeaseRunning},
 		{ID: id, Status: billing.LeaseDuplicate},
 		{ID: id, Status: billing.LeaseBilled, AmountCents: -12},
+		{ID: id, Status: billing.LeaseDuplicate, AmountCents: -12},
 		{ID: id, Status: billing.LeaseDuplicate, AmountCents: -12},
 	}, results)
 
 	another := finished(someDay, 300)
 	changed := another
 	changed.DiskGB++
+	otherStart := changed
+	otherStart.FinishedAt, otherStart.DurationSeconds = nil, nil
 	for what, leases := range map[string][]billing.Lease{
 		"finished, finished otherwise": {another, changed},
-		"finished, running":            {another, func() billing.Lease { l := another; l.FinishedAt, l.DurationSeconds = nil, nil; return l }()},
+		"finished, started otherwise":  {another, otherStart},
 	} {
 		s.unchanged(what, func() {
 			_, err := s.service.RecordLeases(s.Context(), acme.ID, leases)
