@@ -76,9 +76,10 @@ type RecorderStats struct {
 // Recorder takes leases one by one and records them in batches, those of an organization in the order in which they were taken. After each
 // failure that is not about the leases, the recorder tries again until it succeeds, and the leases wait: the server cannot be reached, is too
 // busy or fails, does not know the token, does not allow it to write, or does not know the organization, or something else answers, such as a
-// proxy. OnError, [Recorder.Stats] and [WithLogger] show it. [WithMaxRetries], passed to [NewRecorder], limits how often it tries. If the
-// server refuses a request because of some of its leases, the recorder splits the request until only these leases are rejected. An
-// organization that fails holds up no other. Up to 16 requests are under way at the same time, one for each organization.
+// proxy. OnError and [Recorder.Stats] show it, and [WithLogger] shows outages. [WithMaxRetries], passed to [NewRecorder], limits how often it
+// tries. If the server refuses a request because of some of its leases, the recorder splits the request until only these leases are rejected.
+// An organization that fails holds up no other, unless its leases fill Buffer. Up to 16 requests are under way at the same time, one for each
+// organization.
 //
 // Each lease that Record takes is given to exactly one of OnAccepted and OnRejected before Close returns, so that none is
 // lost unnoticed. All callbacks are called by one goroutine, one call at a time, and hold up the recorder while they run; they must

@@ -38,7 +38,7 @@ func run(spool string, in io.Reader, out io.Writer) error {
 		OnOrganizationRejected: func(org string, lease client.Lease, err error) {
 			log.Error("a lease is not billed", "org", org, "job", client.Value(lease.JobID), "error", err)
 		},
-		OnError: func(org string, err error) { log.Debug("a batch waits", "org", org, "error", err) },
+		OnError: func(org string, err error) { log.Warn("a batch waits", "org", org, "error", err) },
 	})
 	if err != nil {
 		return err
