@@ -303,8 +303,7 @@ func (l *load) answered(s *service, r *request, err error, acknowledge func()) b
 		l.counts.again++
 	}
 	answer, ok := errors.AsType[*client.Error](err)
-	switch {
-	case err == nil:
+	if err == nil {
 		l.counts.acknowledged++
 		l.counts.inARow++
 		if l.reached != nil && l.counts.acknowledged >= l.want {
