@@ -151,6 +151,7 @@ type look struct {
 
 // open returns a tab with an empty page. Tabs are used again, because a new one takes the browser two seconds of processor time.
 // Every test serves pages from an origin of its own, so a tab keeps no session of an earlier test.
+// A test has one tab at a time, because all tabs share a process, and so its time zone.
 func open(t *testing.T, l look) *tab {
 	t.Helper()
 	p := takeTab(t)
