@@ -57,7 +57,7 @@ NO_POINTER_CHECKS = -gcflags=all=-d=checkptr=0
 # A result from the cache tells nothing, hence -count. make check runs vet. Tests of several packages run at once, since
 # many of them wait for a server or a disk; the packages that take longest begin first.
 TEST_FLAGS = -count=1 -vet=off -ldflags=-s -p 5 -parallel 4
-LONGEST = ./internal/store ./internal/store/postgres ./web ./internal/clienttest ./conformance ./server ./cmd/harmont-billing ./internal/crashtest
+LONGEST = ./internal/store ./server ./web ./internal/store/postgres ./conformance ./internal/clienttest ./client ./cmd/harmont-billing ./internal/crashtest
 # The packages of both modules of the workspace.
 PACKAGES = ./... ./client/...
 # The tests that have a long form, which TEST_LONG asks for.
