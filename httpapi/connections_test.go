@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,10 +52,12 @@ func dial(t *testing.T, address, text string) net.Conn {
 // Clients without a valid token that send no body hold no connection that a new client needs, however long they may take.
 func TestRefusedBodiesMakeRoom(t *testing.T) {
 	valid := "hmt_" + strings.Repeat("a", 43)
+	var admitted atomic.Int64
 	s, err := New(fixed{}, Config{Authenticate: func(_ context.Context, token string) (Identity, error) {
 		if token != valid {
 			return Identity{}, &Error{Code: gen.CodeUnauthorized}
 		}
+		admitted.Add(1)
 		return Identity{Role: RoleWrite, Organizations: []string{"acme"}}, nil
 	}})
 	if err != nil {
@@ -95,7 +98,7 @@ func TestRefusedBodiesMakeRoom(t *testing.T) {
 		defer s.connections.mu.Unlock()
 		return len(s.connections.open) - s.connections.idle.Len()
 	}
-	for underWay() < limit {
+	for admitted.Load() < limit || underWay() < limit { // before the token was checked, a connection may be under way for a moment
 		time.Sleep(time.Millisecond)
 	}
 	if text, err := io.ReadAll(dial(t, address, "")); !strings.HasPrefix(string(text), "HTTP/1.1 503 ") {
