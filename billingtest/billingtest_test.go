@@ -20,7 +20,7 @@ func newLease(at time.Time) client.Lease {
 	return client.Lease{CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: at, FinishedAt: new(at.Add(5 * time.Minute))}
 }
 
-// A report whose answer is lost is sent again, and billed once.
+// The client sends a report again if its answer is lost. The lease is billed once.
 func TestCut(t *testing.T) {
 	b := billingtest.New(t)
 	b.Inject(billingtest.Fault{Operation: "recordLeases", Cut: true})

@@ -76,7 +76,7 @@ func (c *Client) mayRepeat(req *http.Request) bool {
 
 func (c *Client) otherRequest(method, path string, in any) (*http.Request, error) {
 	path = strings.TrimPrefix(path, "/")
-	// A scheme or host in the path would be a part of the path, and not what the caller means.
+	// The path is appended to the base URL, so a scheme or a host in it would not take effect.
 	if path == "" || strings.HasPrefix(path, "/") || strings.Contains(path, "://") || strings.Contains(path, "#") {
 		return nil, errors.New("the path must begin below the base URL, such as api/v0/organizations, and have no fragment")
 	}

@@ -27,7 +27,7 @@ type Error struct {
 	Code      Code      // the exact failure
 	Message   string    // a sentence for people, which may change at any time; of a foreign answer, the first bytes of its body
 	DocURL    string    // a page about the code
-	RequestID string    // names the request in the server's log; the one that the client has sent where the answer had none
+	RequestID string    // names the request in the server's log; the id that the client has sent if the answer has no id
 	// RetryAfter is how long the server asks to wait before the request is sent again; 0 where it does not say.
 	RetryAfter time.Duration
 	// RateLimit is how many requests the server takes; nil where it does not say.
@@ -68,7 +68,7 @@ const (
 	maxExcerptBytes = 512      // shown of one that is not the API's
 )
 
-// statusError makes the error of an answer outside 2xx, of whose body the first bytes are known.
+// statusError makes the error of an answer with a status outside 2xx. The body is its beginning, up to maxErrorBytes.
 func (a *attempt) statusError(body []byte) *Error {
 	e := &Error{Status: a.resp.StatusCode, RequestID: a.answeredID(), RetryAfter: retryAfter(a.resp.Header), RateLimit: RateLimitOf(a.resp.Header)}
 

@@ -47,7 +47,7 @@ func startBilling() (c *client.Client, stop func()) {
 	return c, srv.Close
 }
 
-// oldestFirst turns a page of transactions around and leaves out those up to the one with the id after.
+// oldestFirst reverses a page of transactions, and drops all transactions up to the one with the id after.
 func oldestFirst(body, after string) string {
 	var list client.TransactionList
 	if err := json.Unmarshal([]byte(body), &list); err != nil {

@@ -152,7 +152,7 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// What may take place twice is sent once, unless it has a key.
+// A request that is not safe to repeat is sent once, unless it has an idempotency key.
 func TestDoRetries(t *testing.T) {
 	for _, test := range []struct {
 		method   string
@@ -192,7 +192,7 @@ func TestRequestIDs(t *testing.T) {
 	})
 }
 
-// An outage has one line when it begins and one when it ends, whatever the number of calls.
+// The log has one line when an outage begins and one when it ends, independent of the number of calls.
 func TestOutageLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// outage is what a client knows of the state of its server. All copies of a client share it.
+// outage records since when the server has not answered. All copies of a client share it.
 type outage struct {
 	mu    sync.Mutex
 	since time.Time // when the first of the calls that fail was made; zero while the server answers

@@ -10,14 +10,9 @@ import (
 // Transactions returns the page of a ledger that listBillingTransactions asks for. The entries are all of the organization's ledger, newest
 // first. It fails with the codes transaction_filter_invalid, transaction_not_found and cursor_invalid.
 func Transactions(entries []gen.Transaction, org string, params gen.ListBillingTransactionsParams) (list gen.TransactionList, err error) {
-	filter := billing.EntryFilter{After: (*billing.ID)(params.After)}
-	filter.From, filter.To, err = billing.ParseEntryTimes(params.From, params.To)
+	filter, err := billing.ParseEntryFilter((*string)(params.Order), (*billing.ID)(params.After), params.From, params.To, (*string)(params.Source))
 	if err != nil {
 		return list, err
-	}
-	filter.OldestFirst = params.Order != nil && *params.Order == gen.ListBillingTransactionsParamsOrderAsc
-	if params.Source != nil {
-		filter.Source = billing.Source(*params.Source)
 	}
 	entries = slices.Clone(entries)
 	if filter.OldestFirst {

@@ -184,14 +184,8 @@ func fromAPITime(t *time.Time) *billing.Time {
 	return new(billing.TimeOf(*t))
 }
 
-func fromAPITransactionFilter(p gen.ListBillingTransactionsParams) (filter billing.EntryFilter, err error) {
-	filter.From, filter.To, err = billing.ParseEntryTimes(p.From, p.To)
-	filter.After = (*billing.ID)(p.After)
-	filter.OldestFirst = p.Order != nil && *p.Order == gen.ListBillingTransactionsParamsOrderAsc
-	if p.Source != nil {
-		filter.Source = billing.Source(*p.Source)
-	}
-	return filter, err
+func fromAPITransactionFilter(p gen.ListBillingTransactionsParams) (billing.EntryFilter, error) {
+	return billing.ParseEntryFilter((*string)(p.Order), (*billing.ID)(p.After), p.From, p.To, (*string)(p.Source))
 }
 
 func fromAPILeaseFilter(p gen.ListBillingLeasesParams) billing.LeaseFilter {

@@ -23,8 +23,13 @@ type EntryWalk struct {
 	Source      Source // only entries from this source; empty for all
 }
 
-// ParseEntryTimes reads the two ends of the time in which entries were created; nil is no bound. It fails with ErrEntryFilterInvalid.
-func ParseEntryTimes(from, to *string) (parsedFrom, parsedTo *Time, err error) {
+// ParseEntryFilter reads the filter of a request; nil is a parameter that was left out. Order and source have values of the contract. It fails
+// with ErrEntryFilterInvalid if one of the times cannot be read, or to is not after from.
+func ParseEntryFilter(order *string, after *ID, from, to, source *string) (filter EntryFilter, err error) {
+	filter.OldestFirst, filter.After = order != nil && *order == "asc", after
+	if source != nil {
+		filter.Source = Source(*source)
+	}
 	parse := func(name string, text *string) *Time {
 		if text == nil || err != nil {
 			return nil
@@ -35,11 +40,11 @@ func ParseEntryTimes(from, to *string) (parsedFrom, parsedTo *Time, err error) {
 		}
 		return &t
 	}
-	parsedFrom, parsedTo = parse("from", from), parse("to", to)
-	if err == nil && parsedFrom != nil && parsedTo != nil && *parsedTo <= *parsedFrom {
+	filter.From, filter.To = parse("from", from), parse("to", to)
+	if err == nil && filter.From != nil && filter.To != nil && *filter.To <= *filter.From {
 		err = Faultf(ErrEntryFilterInvalid, "to must lie after from")
 	}
-	return parsedFrom, parsedTo, err
+	return filter, err
 }
 
 const entryList = "entries"
@@ -133,7 +138,8 @@ func (f EntryFilter) isPassed(createdAt Time) bool {
 	return f.From != nil && createdAt < *f.From
 }
 
-// Scope binds a cursor to the organization and to the filter: filters that select the same have one scope, however they were written. That of all entries, newest first, is the organization alone.
+// Scope binds a cursor to the organization and to the filter. Filters with equal values have equal scopes, however the parameters were
+// written. The scope of all entries, newest first, is the organization without a suffix.
 func (f EntryFilter) Scope(org ID) []byte {
 	if f == (EntryFilter{}) {
 		return org[:]

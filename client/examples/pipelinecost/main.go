@@ -1,4 +1,4 @@
-// Command pipelinecost prints what each pipeline of an organization has cost last month, the dearest first.
+// Command pipelinecost prints the cost of each pipeline of an organization in the last month, the highest cost first.
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// pipeline is what a report has one line of. Leases without a build, and builds without a pipeline, have none.
+// pipeline identifies one line of the report. Leases without a build, and builds without a pipeline, share a line.
 type pipeline struct {
 	id   client.UUID // zero for none
 	name string

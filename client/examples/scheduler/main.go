@@ -65,5 +65,5 @@ func run(spool string, in io.Reader, out io.Writer) error {
 	}
 	closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return recorder.Close(closing) // what is left stays in the spool
+	return recorder.Close(closing) // leases that were not sent stay in the spool
 }
