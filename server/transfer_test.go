@@ -84,13 +84,8 @@ const sampleEnv = "HARMONT_BILLING_SAMPLE"
 func TestSample(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { testSample(t, func(*testing.T) server.Config { return server.Config{} }) })
 	t.Run("Citus", func(t *testing.T) {
-		var cluster *pgtest.Citus
-		testSample(t, func(t *testing.T) server.Config {
-			if cluster == nil {
-				cluster = pgtest.NewCitus(t, true)
-			}
-			return server.Config{Database: cluster.Schema(t)}
-		})
+		// A database of its own for each server, since a database has the books of one.
+		testSample(t, func(t *testing.T) server.Config { return server.Config{Database: pgtest.NewCitus(t, true).Schema(t)} })
 	})
 }
 
