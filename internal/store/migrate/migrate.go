@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -15,7 +16,7 @@ import (
 // Up applies the migrations in the folder "migrations" that the database does not have yet, each in a transaction. It fails if the
 // database has a newer schema version than the newest of them.
 func Up(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) error {
-	migrations, err := read(files)
+	migrations, err := read(files, dialect == goose.DialectPostgres)
 	if err != nil {
 		return err
 	}
@@ -46,8 +47,8 @@ func Up(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, opt
 	return nil
 }
 
-// read returns the migrations. A database runs all statements of a file in one call, so the file is not split into statements.
-func read(files fs.FS) (migrations []*goose.Migration, err error) {
+// read returns the migrations, each of which runs the whole file in one call, or each of its statements in a call of its own.
+func read(files fs.FS, split bool) (migrations []*goose.Migration, err error) {
 	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
 		return nil, err
@@ -57,18 +58,38 @@ func read(files fs.FS) (migrations []*goose.Migration, err error) {
 		if err != nil {
 			return nil, err
 		}
-		statements, err := fs.ReadFile(files, name)
+		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
 		}
+		calls := []string{string(text)}
+		if split {
+			calls = statements(string(text))
+		}
 		migrations = append(migrations, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
-				return fmt.Errorf("%s: %w", path.Base(name), err)
+			for _, call := range calls {
+				if _, err := tx.ExecContext(ctx, call); err != nil {
+					return fmt.Errorf("%s: %w", path.Base(name), err)
+				}
 			}
 			return nil
 		}}, nil))
 	}
 	return migrations, nil
+}
+
+// statements splits a text for PostgreSQL, in which a semicolon at the end of a line ends a statement, except between two $$. The
+// coordinator of a Citus cluster needs this: for a statement that changes a distributed table, it has the other nodes execute the text of
+// the whole call, and they refuse several statements.
+func statements(text string) (all []string) {
+	for part := range strings.SplitAfterSeq(strings.TrimSpace(text), ";\n") {
+		if n := len(all); n > 0 && strings.Count(all[n-1], "$$")%2 != 0 {
+			all[n-1] += part
+		} else {
+			all = append(all, part)
+		}
+	}
+	return all
 }
 
 // Newest returns the version of the newest migration in the folder "migrations".

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/store"
+	"github.com/harmont-dev/harmont-billing/internal/store/migrate"
 	"github.com/harmont-dev/harmont-billing/internal/store/storetest"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 )
@@ -36,6 +38,7 @@ func TestCitus(t *testing.T) {
 				{"IsKilled", testCitusDistributeIsKilled},
 				{"DistributesTheRest", testCitusDistributesTheRest},
 				{"FindsALocalTable", testCitusFindsALocalTable},
+				{"IsUpgraded", testCitusIsUpgraded},
 				{"RefusesToChangeHistory", testCitusRefusesToChangeHistory},
 				{"DistributesUnderLoad", testCitusDistributesUnderLoad},
 				{"MovesShards", testCitusMovesShards},
@@ -243,6 +246,68 @@ func testCitusFindsALocalTable(t *testing.T, c *pgtest.Citus) {
 		t.Errorf("spread %v", distribution.Spread)
 	}
 	fingerprints(t, s)
+}
+
+// oldest is the first schema version with the tables that are spread today.
+const oldest = 2
+
+// A cluster of each earlier version, which was spread then, becomes like one that is upgraded and spread afterwards.
+func testCitusIsUpgraded(t *testing.T, c *pgtest.Citus) {
+	for version := oldest; version < int(migrate.Newest(Migrations)); version++ {
+		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
+			dump, err := os.ReadFile(fmt.Sprintf("../testdata/v%d.sql", version))
+			storetest.Must(t, err)
+			// upgrade returns what describes the books that were spread before or after the upgrade.
+			upgrade := func(spreadBefore bool) (prints map[string]string, keys, where []string) {
+				database := c.Schema(t)
+				schema := pgtest.SchemaOf(database)
+				config, err := pgx.ParseConfig(database)
+				storetest.Must(t, err)
+				conn, err := pgx.ConnectConfig(t.Context(), config)
+				storetest.Must(t, err)
+				_, err = conn.PgConn().Exec(t.Context(), strings.ReplaceAll(string(dump), "public.", schema+".")).ReadAll()
+				storetest.Must(t, err)
+				if spreadBefore {
+					_, err := distribute(t.Context(), conn, func(string) error { return nil })
+					storetest.Must(t, err)
+				}
+				storetest.Must(t, conn.Close(t.Context()))
+				s, d := open(t, database)
+				distribution, err := d.Distribute(t.Context())
+				storetest.Must(t, err)
+				if spreadBefore && len(distribution.Spread) > 0 {
+					t.Errorf("after the upgrade it spread %v", distribution.Spread)
+				}
+				prints = fingerprints(t, s)
+				org, err := s.OrganizationBySlug(t.Context(), "acme")
+				storetest.Must(t, err)
+				before, err := s.Head(t.Context(), org.ID)
+				storetest.Must(t, err)
+				storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org.ID, storetest.Credit(5, "after the upgrade")))...))
+				after, err := s.Head(t.Context(), org.ID)
+				storetest.Must(t, err)
+				if after.Seq != before.Seq+1 || after.BalanceCents != before.BalanceCents+5 {
+					t.Errorf("a credit of 5 brought the head from %+v to %+v", before, after)
+				}
+				for _, key := range constraints(t, pgtest.Connect(t, database)) {
+					keys = append(keys, strings.ReplaceAll(key, schema+".", ""))
+				}
+				storetest.WantClean(t, s)
+				return prints, keys, whereabouts(t, d)
+			}
+			wantPrints, wantKeys, wantWhere := upgrade(false)
+			prints, keys, where := upgrade(true)
+			if diff := gocmp.Diff(wantKeys, keys); diff != "" {
+				t.Errorf("the keys and triggers are not those of books that were spread afterwards:\n%s", diff)
+			}
+			if diff := gocmp.Diff(wantWhere, where); diff != "" {
+				t.Errorf("the tables are not where those of books that were spread afterwards are:\n%s", diff)
+			}
+			if diff := gocmp.Diff(wantPrints, prints); diff != "" || len(prints) == 0 {
+				t.Errorf("the fingerprints are not those of books that were spread afterwards:\n%s", diff)
+			}
+		})
+	}
 }
 
 // shards returns the names of the shards of a table on a node.

@@ -103,6 +103,26 @@ func TestSearchPathToNothing(t *testing.T) {
 	}
 }
 
+// The coordinator of a Citus cluster cannot execute a statement that changes a distributed table in one call with others.
+func TestMigrationsSendOneStatementACall(t *testing.T) {
+	cluster := pgtest.Start(t, pgtest.NoSync) // whose superuser may make event triggers
+	raw := pgtest.Connect(t, cluster.URL("postgres"))
+	_, err := raw.Exec(`CREATE SCHEMA observer;
+		CREATE TABLE observer.statements (call TEXT NOT NULL);
+		CREATE FUNCTION observer.observe() RETURNS event_trigger LANGUAGE plpgsql AS $$
+			BEGIN INSERT INTO observer.statements VALUES (current_query()); END $$;
+		CREATE EVENT TRIGGER observe ON ddl_command_start EXECUTE FUNCTION observer.observe()`)
+	storetest.Must(t, err)
+	open(t, cluster.URL("postgres"))
+	calls := storetest.Column[string](t, raw, `SELECT call FROM observer.statements`)
+	if len(calls) < 20 {
+		t.Errorf("it observed only %q", calls)
+	}
+	for _, call := range storetest.Column[string](t, raw, `SELECT call FROM observer.statements GROUP BY call HAVING count(*) > 1`) {
+		t.Errorf("one call has several statements:\n%s", call)
+	}
+}
+
 func TestQualify(t *testing.T) {
 	q := newQualifier(`my "$1`)
 	for text, want := range map[string]string{
