@@ -43,6 +43,7 @@ func TestCitus(t *testing.T) {
 				{"DistributesUnderLoad", testCitusDistributesUnderLoad},
 				{"MovesShards", testCitusMovesShards},
 				{"WorkerIsDown", testCitusWorkerIsDown},
+				{"WorkerHangs", testCitusWorkerHangs},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.run(t, c) })
 			}
@@ -502,6 +503,21 @@ func testCitusMovesShards(t *testing.T, c *pgtest.Citus) {
 	}
 }
 
+// organizationsOfWorkers makes organizations, and tells which of them are on the first worker.
+func organizationsOfWorkers(t *testing.T, c *pgtest.Citus, s *store.Store, database string) (orgs []billing.ID, first map[billing.ID]bool) {
+	t.Helper()
+	raw := pgtest.Connect(t, database)
+	first = map[billing.ID]bool{}
+	for i := range 10 {
+		org := storetest.CreateOrganization(t, s, fmt.Sprintf("more-%d", i))
+		orgs = append(orgs, org)
+		node := storetest.Column[string](t, raw, `SELECT 'x' || nodename || ':' || nodeport FROM pg_dist_placement JOIN pg_dist_node USING (groupid)
+				WHERE shardid = get_shard_id_for_distribution_column('ledger_heads', $1::text::uuid)`, org.String())[0]
+		first[org] = strings.Contains(c.Workers(t)[0], node[1:]+"/")
+	}
+	return orgs, first
+}
+
 // While a worker is down, organizations of other workers are served. Its own are served within two seconds of its return.
 func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
 	if len(c.Workers(t)) < 2 {
@@ -512,17 +528,7 @@ func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
 	fillBooks(t, s)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
-	var orgs []billing.ID
-	for i := range 10 {
-		orgs = append(orgs, storetest.CreateOrganization(t, s, fmt.Sprintf("more-%d", i)))
-	}
-	raw := pgtest.Connect(t, database)
-	down := map[billing.ID]bool{}
-	for _, org := range orgs {
-		node := storetest.Column[string](t, raw, `SELECT 'x' || nodename || ':' || nodeport FROM pg_dist_placement JOIN pg_dist_node USING (groupid)
-				WHERE shardid = get_shard_id_for_distribution_column('ledger_heads', $1::text::uuid)`, org.String())[0]
-		down[org] = strings.Contains(c.Workers(t)[0], node[1:]+"/")
-	}
+	orgs, down := organizationsOfWorkers(t, c, s, database)
 	before := balances(t, s, orgs)
 	var mu sync.Mutex
 	failures := map[billing.ID]int{}
@@ -561,5 +567,62 @@ func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
 		t.Errorf("writes failed until %s after the return", late)
 	}
 	wantLoad(t, s, before, answered)
+	fingerprints(t, s)
+}
+
+// A coordinator that is a member of the cluster reads organizations and tokens itself. So a worker that keeps its connections and does not
+// answer holds up no organization of another worker.
+func testCitusWorkerHangs(t *testing.T, c *pgtest.Citus) {
+	if len(c.Workers(t)) < 2 {
+		t.Skip("there is one worker")
+	}
+	database := c.Schema(t)
+	if storetest.Column[int](t, pgtest.Connect(t, database), `SELECT count(*) FROM pg_dist_node WHERE groupid = 0`)[0] == 0 {
+		t.Skip("a worker reads organizations and tokens")
+	}
+	s, d := open(t, database)
+	fillBooks(t, s)
+	_, err := d.Distribute(t.Context())
+	storetest.Must(t, err)
+	orgs, first := organizationsOfWorkers(t, c, s, database)
+	worker := pgtest.Connect(t, c.Workers(t)[0])
+	var locked []string
+	for _, table := range allTables {
+		locked = append(locked, shards(t, worker, pgtest.SchemaOf(database), table)...)
+	}
+	hang, err := worker.Begin()
+	storetest.Must(t, err)
+	defer hang.Rollback()
+	_, err = hang.Exec(`SET LOCAL citus.enable_manual_changes_to_shards = on; LOCK TABLE ` + strings.Join(locked, `, `) + ` IN ACCESS EXCLUSIVE MODE`)
+	storetest.Must(t, err)
+	served := 0
+	for i, org := range orgs {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if first[org] {
+			ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+		}
+		_, err := s.Head(ctx, org)
+		switch {
+		case first[org] && err == nil:
+			t.Error("an organization on the worker that hangs is read")
+		case !first[org]:
+			slug := fmt.Sprintf("more-%d", i)
+			_, organizationErr := s.OrganizationBySlug(ctx, slug)
+			_, grantErr := s.Grant(ctx, billing.TokenHash{1}, slug)
+			writeErr := errors.Join(storetest.First(s.Write(ctx, org, storetest.Credit(1, "meanwhile")))...)
+			if err := errors.Join(err, organizationErr, grantErr, writeErr); err != nil {
+				t.Errorf("an organization on another worker: %v", err)
+			}
+			served++
+		}
+		cancel()
+	}
+	if served == 0 || served == len(orgs) {
+		t.Errorf("%d of %d organizations are on other workers", served, len(orgs))
+	}
+	storetest.Must(t, hang.Rollback())
+	for _, org := range orgs {
+		storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Credit(1, "afterwards")))...))
+	}
 	fingerprints(t, s)
 }
