@@ -99,6 +99,9 @@ func (c *Client) withOptions(opts []Option) (*Client, error) {
 	}
 	own := *c
 	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("an option is nil")
+		}
 		if err := opt(&own); err != nil {
 			return nil, err
 		}

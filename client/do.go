@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"reflect"
 	"strings"
 )
 
 // Do makes a call for which the package has no method: another path of the server, or one of a later version of the API. It has the token,
 // timeouts, retries, errors, log and options of all calls.
 //
-// The path begins below the base URL and may have a query, as in "api/v0/billing/balance/acme?x=1". The value in is sent as JSON, and a
+// The path begins below the base URL and may have a query, as in "api/v0/billing/balance/acme?x=1". Use [url.PathEscape] for a part of it
+// that comes from outside; a path with a part . or .. is refused, because it could lead elsewhere. The value in is sent as JSON, and a
 // []byte or [json.RawMessage] as it is; nil sends no body. A JSON answer is decoded into out, a pointer; a *[]byte or *[json.RawMessage]
 // receives the body of any type, and nil ignores it. Only encoding/json checks the answer.
 //
@@ -30,6 +33,9 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	}
 	call := *own
 	raw := rawBody(out)
+	if value := reflect.ValueOf(out); out != nil && (value.Kind() != reflect.Pointer || value.IsNil()) {
+		return fmt.Errorf("harmont-billing: a %T receives no answer; pass a pointer that is not nil", out)
+	}
 	call.anyContent = out == nil || raw != nil
 	if !call.mayRepeat(req) {
 		call.maxRetries = 0
@@ -79,6 +85,11 @@ func (c *Client) otherRequest(method, path string, in any) (*http.Request, error
 	// The path is appended to the base URL, so a scheme or a host in it would not take effect.
 	if path == "" || strings.HasPrefix(path, "/") || strings.Contains(path, "://") || strings.Contains(path, "#") {
 		return nil, errors.New("the path must begin below the base URL, such as api/v0/organizations, and have no fragment")
+	}
+	for part := range strings.SplitSeq(strings.SplitN(path, "?", 2)[0], "/") {
+		if plain, err := url.PathUnescape(part); err == nil && (plain == "." || plain == "..") {
+			return nil, fmt.Errorf("the path has a part %s, which could lead elsewhere", part)
+		}
 	}
 	body, isRaw := in.([]byte)
 	if text, ok := in.(json.RawMessage); ok {

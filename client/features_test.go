@@ -132,6 +132,9 @@ func TestDo(t *testing.T) {
 	if err := c.Do(t.Context(), "GET", "x", nil, &text); !errors.Is(err, client.ErrInvalidResponse) {
 		t.Errorf("got %v", err)
 	}
+	if err := c.Do(t.Context(), "GET", "x?path=a/../b", nil, nil); err != nil {
+		t.Error(err)
+	}
 	status = 204
 	if err := c.Do(t.Context(), "DELETE", "x", nil, nil); err != nil {
 		t.Error(err)
@@ -142,13 +145,36 @@ func TestDo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	n := len(got)
-	for _, path := range []string{"", "/", "//elsewhere.invalid/x", "https://elsewhere.invalid/x", "x#y", "\x00"} {
+	for _, path := range []string{"", "/", "//elsewhere.invalid/x", "https://elsewhere.invalid/x", "x#y", "\x00", "..", "api/../x", "api/v0/%2E%2e/x", "./x?y=1"} {
 		if err := c.Do(t.Context(), "GET", path, nil, nil); err == nil {
 			t.Errorf("the path %q is taken", path)
 		}
 	}
+	for _, out := range []any{out, map[string]any{}, (*string)(nil)} {
+		if err := c.Do(t.Context(), "POST", "x", nil, out); err == nil || errors.Is(err, client.ErrInvalidResponse) {
+			t.Errorf("a %T is taken for the answer: %v", out, err)
+		}
+	}
 	if err := c.Do(t.Context(), "GET", "x", func() {}, nil); err == nil || len(got) != n {
 		t.Errorf("a body that cannot be encoded is sent: %v", err)
+	}
+}
+
+// An option that is nil is an error wherever options are taken.
+func TestNilOption(t *testing.T) {
+	c := newClient(t, "https://billing.invalid", client.WithHTTPClient(&http.Client{Transport: failsWith(errRefused)}))
+	_, ofNew := client.New("https://billing.invalid", nil)
+	_, ofCall := c.GetBillingBalance(t.Context(), "acme", nil)
+	_, ofRecorder := client.NewRecorder(c, "acme", client.RecorderOptions{OnRejected: func(client.Lease, error) {}}, nil)
+	for name, err := range map[string]error{"New": ofNew, "a call": ofCall, "NewRecorder": ofRecorder, "Do": c.Do(t.Context(), "GET", "x", nil, nil, nil)} {
+		if err == nil || !strings.Contains(err.Error(), "an option is nil") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	for _, err := range c.UsageBreakdown(t.Context(), "acme", client.Window{}, nil) {
+		if err == nil || !strings.Contains(err.Error(), "an option is nil") {
+			t.Errorf("UsageBreakdown: got %v", err)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Option changes one setting: for all calls of a client if it is passed to [New], or for the call that it is passed to. If two options
-// change the same setting, the last one applies. The options of a call come after those of the client.
+// change the same setting, the last one applies. The options of a call come after those of the client. None may be nil.
 type Option func(*Client) error
 
 // TokenSource returns the token, hmt_…, for the next request. The client calls it for each attempt, also concurrently. It should cache a

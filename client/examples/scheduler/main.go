@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,5 +66,5 @@ func run(spool string, in io.Reader, out io.Writer) error {
 	}
 	closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return recorder.Close(closing) // leases that were not sent stay in the spool
+	return errors.Join(jobs.Err(), recorder.Close(closing)) // leases that were not sent stay in the spool
 }
