@@ -22,8 +22,9 @@ var ErrSpoolInUse = errors.New("another recorder uses this spool")
 // returns. When every lease has been given back the file is cut to nothing; when it has grown too long it is replaced by one of the
 // remaining leases.
 type spool struct {
-	path string
-	lock io.Closer
+	path    string
+	lock    io.Closer
+	damaged []byte // lines of the file that could not be moved
 
 	syncing sync.Mutex // held while the file is synced or replaced; locked before mu
 	synced  int64      // the last append that is on disk
@@ -86,23 +87,28 @@ func parseSpoolLine(text []byte) (line spoolLine, ok bool) {
 }
 
 // openSpool opens or makes a spool, and returns the leases in it that were not given back, in their order. Damaged lines are moved to a file
-// beside it. A last line without an end was never acknowledged, and is dropped. The error problem tells of damaged lines, and of a file that
+// beside it, or stay where they are if they cannot be. A last line without an end was never acknowledged, and is dropped. The error problem tells of damaged lines, and of a file that
 // could not be rewritten, as on a full disk; the spool works nevertheless.
 func openSpool(path string) (s *spool, leases []spooledLease, problem, err error) {
 	if path, err = spoolFile(path); err != nil {
 		return nil, nil, nil, err
 	}
-	lock, err := lockFile(path + ".lock")
-	if err != nil {
+	s = &spool{path: path, unfinished: map[int64]struct{}{}}
+	if s.lock, err = lockFile(path + ".lock"); err != nil {
 		return nil, nil, nil, err
 	}
+	opened := s
 	defer func() {
 		if err != nil {
-			lock.Close()
+			opened.file.Close() // which may be nil
+			opened.lock.Close()
 		}
 	}()
+	if err := s.open(); err != nil {
+		return nil, nil, nil, err
+	}
 	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	content := readSpool(text)
@@ -110,12 +116,13 @@ func openSpool(path string) (s *spool, leases []spooledLease, problem, err error
 		return nil, nil, nil, fmt.Errorf("%s is not a spool: none of its lines is valid", path)
 	}
 	if len(content.damaged) > 0 {
-		if err := keepDamaged(path+".damaged", content.damaged); err != nil {
-			return nil, nil, nil, err
-		}
 		problem = fmt.Errorf("harmont-billing: the spool: damaged lines were moved to %s.damaged, and their leases are not recorded", path)
+		if err := keepDamaged(path+".damaged", content.damaged); err != nil {
+			s.damaged = content.damaged
+			problem = fmt.Errorf("harmont-billing: the spool: damaged lines stay in it, since they cannot be moved, and their leases are not recorded: %w", err)
+		}
 	}
-	s = &spool{path: path, lock: lock, lastSeq: content.lastSeq, unfinished: map[int64]struct{}{}}
+	s.lastSeq = content.lastSeq
 	for _, l := range content.leases {
 		s.unfinished[l.Seq] = struct{}{}
 	}
@@ -193,7 +200,13 @@ func (s *spool) keepFile(leases []spooledLease) error {
 }
 
 func (s *spool) open() (err error) {
-	s.file, err = os.OpenFile(s.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	if s.file, err = os.OpenFile(s.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	// The lock beside the file is that of its path. This one is that of the file, which has several paths if it has hard links.
+	if err = lockOpened(s.file); err != nil {
+		s.file.Close()
+	}
 	return err
 }
 
@@ -381,7 +394,7 @@ func (s *spool) remove(batch []queuedLease) error {
 	switch {
 	case s.err != nil:
 		return s.err
-	case len(s.unfinished) == 0:
+	case len(s.unfinished) == 0 && s.damaged == nil:
 		if err := s.file.Truncate(0); err != nil {
 			return err
 		}
@@ -411,8 +424,14 @@ func (s *spool) remove(batch []queuedLease) error {
 // replace makes a new file of the leases, and puts it in the place of the old one. After an error the old one stays, or all of the new one is
 // in its place.
 func (s *spool) replace(leases []spooledLease) error {
-	var text []byte
+	text := slices.Clone(s.damaged)
 	var err error
+	if s.damaged != nil {
+		// A file of damaged lines alone would be taken for one of another program.
+		if text, err = appendSpoolLine(text, map[string][]int64{"finished": {}}); err != nil {
+			return err
+		}
+	}
 	for _, l := range leases {
 		if text, err = appendSpoolLine(text, l); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -103,6 +104,70 @@ func TestSpoolDamage(t *testing.T) {
 	s.close()
 	if kept, err := os.ReadFile(path + ".damaged"); err != nil || string(kept) != lines[1] {
 		t.Errorf("kept %q, %v", kept, err)
+	}
+}
+
+// Damaged lines that cannot be moved stay in the file until they can be, whatever happens to the leases.
+func TestSpoolKeepsDamage(t *testing.T) {
+	t.Parallel()
+	for _, fullDisk := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "spool")
+		s, _ := mustOpenSpool(t, path)
+		mustAppend(t, s, "acme", spoolLease(0))
+		s.close()
+		const damaged = "00000000 {\"number\":7}\n"
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append([]byte(damaged), whole...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(path+".damaged", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		unblock := func() {}
+		if fullDisk {
+			unblock = blockReplace(t, path)
+		}
+		reopen := func() []spooledLease {
+			t.Helper()
+			s, leases, problem, err := openSpool(path)
+			if err != nil || problem == nil || !strings.Contains(problem.Error(), "stay in it") {
+				t.Fatalf("%v, %v, %v", leases, problem, err)
+			}
+			for _, l := range leases {
+				if err := s.remove([]queuedLease{{seq: l.Seq}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !fullDisk { // and the file is replaced when it has grown
+				s.replaceAt = 1
+				if err := s.remove([]queuedLease{mustAppend(t, s, "acme", spoolLease(1))}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.close()
+			return leases
+		}
+		if leases := reopen(); len(leases) != 1 {
+			t.Fatalf("got %v", leases)
+		}
+		if leases := reopen(); len(leases) != 0 {
+			t.Fatalf("got %v", leases)
+		}
+		unblock()
+		if err := os.Remove(path + ".damaged"); err != nil {
+			t.Fatal(err)
+		}
+		s, leases, problem, err := openSpool(path)
+		if err != nil || problem == nil || len(leases) != 0 || s.bytes() != 0 {
+			t.Fatalf("%v, %v, %v, %d bytes", leases, problem, err, s.bytes())
+		}
+		s.close()
+		if kept, err := os.ReadFile(path + ".damaged"); err != nil || string(kept) != damaged {
+			t.Errorf("kept %q, %v", kept, err)
+		}
 	}
 }
 
@@ -300,6 +365,43 @@ func TestSpoolLinks(t *testing.T) {
 	s.close()
 	if info, err := os.Lstat(link); len(leases) != 1 || err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("got %v, %v, %v", leases, info, err)
+	}
+}
+
+// A second path to a file does not make a second recorder of it.
+func TestSpoolHardLinks(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the file itself has no lock")
+	}
+	path := filepath.Join(t.TempDir(), "spool")
+	link := path + "2"
+	s, _ := mustOpenSpool(t, path)
+	mustAppend(t, s, "acme", spoolLease(1))
+	s.close()
+	if err := os.Link(path, link); err != nil {
+		t.Skip(err)
+	}
+	unblock := blockReplace(t, path) // or the path would get a file of its own
+	s, leases, problem, err := openSpool(path)
+	if err != nil || problem == nil || len(leases) != 1 {
+		t.Fatal(leases, problem, err)
+	}
+	if _, _, _, err := openSpool(link); !errors.Is(err, ErrSpoolInUse) {
+		t.Errorf("got %v", err)
+	}
+	s.close()
+	unblock()
+	s, leases = mustOpenSpool(t, link)
+	defer s.close()
+	if len(leases) != 1 {
+		t.Errorf("got %v", leases)
+	}
+	// The two paths have files of their own now, each with the lease.
+	other, leases := mustOpenSpool(t, path)
+	other.close()
+	if len(leases) != 1 {
+		t.Errorf("got %v", leases)
 	}
 }
 

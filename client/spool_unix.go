@@ -15,14 +15,20 @@ func lockFile(path string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockOpened(f); err != nil {
 		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrSpoolInUse
-		}
 		return nil, err
 	}
 	return f, nil
+}
+
+// lockOpened holds the lock of a file until it is closed.
+func lockOpened(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrSpoolInUse
+	}
+	return err
 }
 
 // syncFolder writes to disk which files a folder has.

@@ -26,5 +26,8 @@ func lockFile(path string) (io.Closer, error) {
 	return os.NewFile(uintptr(h), path), nil
 }
 
+// lockOpened does nothing, since a lock would keep other programs from reading the file.
+func lockOpened(*os.File) error { return nil }
+
 // syncFolder does nothing: Windows writes the names of files to disk itself.
 func syncFolder(string) error { return nil }
