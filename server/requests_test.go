@@ -147,7 +147,9 @@ func TestRecordLeasesBodies(t *testing.T) {
 		{"other contents", leaseBody(`job_name:"other"`), "lease_conflict", "leases[0]"},
 		{"too many", `{"leases":[` + strings.Repeat(`{},`, 1000) + `{}]}`, "lease_invalid", "leases[0]"},
 		{"cpu_count too large", leaseBody(`cpu_count:10001`), "lease_invalid", "leases[0]: cpu_count must be 1 to 10000"},
-		{"cpu_count beyond what was ever recorded", leaseBody(`cpu_count:1000000001`), "lease_invalid", "leases[0].cpu_count: must be 1 to 1000000000"},
+		// The message has the maximum of a new lease.
+		{"cpu_count beyond what was ever recorded", leaseBody(`cpu_count:1000000001`), "lease_invalid", "leases[0].cpu_count: must be 1 to 10000\n"},
+		{"cpu_count too small", leaseBody(`cpu_count:0`), "lease_invalid", "leases[0].cpu_count: must be 1 to 10000\n"},
 		{"memory_gb too large", leaseBody(`memory_gb:100001`), "lease_invalid", "memory_gb"},
 		{"disk_gb too large", leaseBody(`disk_gb:10000001`), "lease_invalid", "disk_gb"},
 		{"duration in milliseconds", leaseBody(`duration_seconds:300000`), "lease_invalid", "duration_seconds"},
@@ -171,7 +173,7 @@ func TestRecordLeasesBodies(t *testing.T) {
 			default:
 				r.want(422, c.code)
 			}
-			if message := r.envelope().Error.Message; !strings.Contains(message, c.message) {
+			if message := r.envelope().Error.Message; !strings.Contains(message+"\n", c.message) {
 				t.Errorf("the message is %q, want it to name %q", message, c.message)
 			}
 		})

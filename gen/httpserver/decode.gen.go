@@ -49,11 +49,11 @@ var leasePipelineName = &wire.String{MinLength: 0, MaxLength: 1024}
 
 var leasePipelineSlug = &wire.String{MinLength: 0, MaxLength: 1024}
 
-var leaseCPUCount = &wire.Integer{Minimum: 1, Maximum: 1000000000}
+var leaseCPUCount = &wire.Integer{Minimum: 1, Maximum: 10000, RecordedMaximum: 1000000000}
 
-var leaseMemoryGB = &wire.Integer{Minimum: 1, Maximum: 1000000000}
+var leaseMemoryGB = &wire.Integer{Minimum: 1, Maximum: 100000, RecordedMaximum: 1000000000}
 
-var leaseDiskGB = &wire.Integer{Minimum: 1, Maximum: 1000000000}
+var leaseDiskGB = &wire.Integer{Minimum: 1, Maximum: 10000000, RecordedMaximum: 1000000000}
 
 var leaseDurationSeconds = &wire.Integer{Minimum: 0, Maximum: 31622400}
 

@@ -138,11 +138,11 @@ func (d *document) readCall(rules *source, rule string, p *openapi3.SchemaRef) f
 
 // integerRule leaves a maximum to the domain where a value that is recorded may be greater.
 func integerRule(s *openapi3.Schema) string {
-	maximum := integerOr(s.Max, "math.MaxInt64")
+	rule := fmt.Sprintf("wire.Integer{Minimum: %s, Maximum: %s", integerOr(s.Min, "math.MinInt64"), integerOr(s.Max, "math.MaxInt64"))
 	if recorded := s.Extensions["x-recorded-maximum"]; recorded != nil {
-		maximum = plain(recorded)
+		rule += ", RecordedMaximum: " + plain(recorded)
 	}
-	return fmt.Sprintf("wire.Integer{Minimum: %s, Maximum: %s}", integerOr(s.Min, "math.MinInt64"), maximum)
+	return rule + "}"
 }
 
 func stringRule(s *openapi3.Schema) string {

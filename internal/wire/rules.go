@@ -21,10 +21,13 @@ var (
 )
 
 // Integer has the rules of the contract for an integer. Bounds are inclusive.
-type Integer struct{ Minimum, Maximum int64 }
+type Integer struct {
+	Minimum, Maximum int64
+	RecordedMaximum  int64 // of values that are recorded already, which the domain tells from new ones; 0 for none
+}
 
 func (r *Integer) check(n int64) error {
-	if n < r.Minimum || n > r.Maximum {
+	if n < r.Minimum || n > r.Maximum && (r.RecordedMaximum == 0 || n > r.RecordedMaximum) {
 		return fmt.Errorf("must be %s", describeRange(r.Minimum, r.Maximum, ""))
 	}
 	return nil

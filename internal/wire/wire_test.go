@@ -28,7 +28,7 @@ type thing struct {
 var (
 	boxRequired   = []Required{{Key: "things"}}
 	thingRequired = []Required{{Key: "id"}, {Key: "count", Code: "count_invalid"}}
-	countRule     = &Integer{Minimum: 1, Maximum: 10}
+	countRule     = &Integer{Minimum: 1, Maximum: 10, RecordedMaximum: 20}
 	noteRule      = &String{MinLength: 1, MaxLength: 3, Pattern: regexp.MustCompile(`^[a-zé]+$`)}
 )
 
@@ -63,7 +63,7 @@ func decodeThing(d *Decoder, v *thing) error {
 func TestDecode(t *testing.T) {
 	const id = `"id":"01990000-0000-7000-8000-0000000000A1"`
 	for _, c := range []struct{ body, code, text string }{
-		{`{"things":[{` + id + `,"count":10,"at":"2026-06-06","big":true,"else":{"deep":[1]}}],"note":"éa"}`, "", ""},
+		{`{"things":[{` + id + `,"count":20,"at":"2026-06-06","big":true,"else":{"deep":[1]}}],"note":"éa"}`, "", ""},
 		{` {"note":null,"things":[{` + id + `,"count":1},{` + id + `,"c\u006funt":1,"at":null}]} `, "", ""},
 
 		{`null`, "body_invalid", "the body must not be null"},
@@ -84,7 +84,7 @@ func TestDecode(t *testing.T) {
 		{`{"things":[{"id":"x"}]}`, "thing_invalid", "things[0].id: is not a UUID"},
 		{`{"things":[{"id":1}]}`, "thing_invalid", "things[0].id: must not be a number"},
 		{`{"things":[{` + id + `,"count":0}]}`, "count_invalid", "things[0].count: must be 1 to 10"},
-		{`{"things":[{` + id + `,"count":11}]}`, "count_invalid", "things[0].count: must be 1 to 10"},
+		{`{"things":[{` + id + `,"count":21}]}`, "count_invalid", "things[0].count: must be 1 to 10"},
 		{`{"things":[{` + id + `,"count":1.0}]}`, "count_invalid", "things[0].count: must be an integer of at most 64 bits"},
 		{`{"things":[{` + id + `,"count":9223372036854775808}]}`, "count_invalid", "things[0].count: must be an integer of at most 64 bits"},
 		{`{"things":[{` + id + `,"count":null}]}`, "count_invalid", "things[0].count: must not be null"},
@@ -111,8 +111,8 @@ func TestDecode(t *testing.T) {
 }
 
 func TestParameterCheck(t *testing.T) {
-	limit := &Parameter{Name: "limit", Default: "50", Clamped: true, Integer: &Integer{math.MinInt64, math.MaxInt64}}
-	steps := &Parameter{Name: "steps", Required: true, Integer: &Integer{1, 10}}
+	limit := &Parameter{Name: "limit", Default: "50", Clamped: true, Integer: &Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}}
+	steps := &Parameter{Name: "steps", Required: true, Integer: &Integer{Minimum: 1, Maximum: 10}}
 	state := &Parameter{Name: "state", String: &String{MaxLength: math.MaxInt, Values: []string{"running", "billed"}}}
 	id := &Parameter{Name: "id", UUID: true}
 	whether := &Parameter{Name: "whether", Boolean: true}
