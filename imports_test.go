@@ -47,7 +47,7 @@ var arrows = map[string][]string{
 	"server": {
 		"gen", "gen/httpserver", "httpapi", "internal/billing", "internal/database", "internal/transfer", "internal/audit", "web",
 	},
-	"server/metrics":      {"server"},
+	"server/metrics":      {"server", "httpapi"},
 	"web":                 {},
 	"cmd/harmont-billing": {"client", "server", "server/metrics", "conformance", "internal/demo"},
 }

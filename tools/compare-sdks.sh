@@ -38,6 +38,6 @@ measure() { # NAME MODULE VERSION PACKAGE
 echo '| SDK | Modules to download | Size | Lines of go.sum | Modules in the graph |'
 echo '|---|---|---|---|---|'
 measure harmont-billing/client github.com/harmont-dev/harmont-billing/client "$own" github.com/harmont-dev/harmont-billing/client
-measure stripe-go github.com/stripe/stripe-go/v84 v84.4.1 github.com/stripe/stripe-go/v84
-measure go-github github.com/google/go-github/v70 v70.0.0 github.com/google/go-github/v70/github
+measure stripe-go github.com/stripe/stripe-go/v85 v85.0.0 github.com/stripe/stripe-go/v85
+measure go-github github.com/google/go-github/v90 v90.0.0 github.com/google/go-github/v90/github
 measure openai-go github.com/openai/openai-go/v3 v3.99.0 github.com/openai/openai-go/v3

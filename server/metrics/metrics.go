@@ -8,6 +8,8 @@
 //	m.Watch(s)
 //	prometheus.MustRegister(m)
 //
+// A server of httpapi.New or server.New is watched in the same way, with [Metrics.WatchAPI].
+//
 // The number of time series is bounded: labels are operations and statuses of the contract, never organizations, tokens or paths.
 package metrics
 
@@ -20,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -39,7 +42,13 @@ type Metrics struct {
 	cutOff   *prometheus.CounterVec
 	pushed   []prometheus.Collector // all of the above
 	pulled   []pulled
-	load     atomic.Pointer[func() server.Load]
+	watched  atomic.Pointer[watched]
+}
+
+// watched is how busy a server is.
+type watched struct {
+	load     func() server.Load
+	hasBooks bool // whether the load has that of the server's own books
 }
 
 var (
@@ -49,9 +58,10 @@ var (
 
 // pulled is a metric that is read when metrics are collected.
 type pulled struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	read func(l server.Load, add func(value float64, labels ...string))
+	desc    *prometheus.Desc
+	kind    prometheus.ValueType
+	read    func(l server.Load, add func(value float64, labels ...string))
+	ofBooks bool
 }
 
 // New returns metrics of a server that has answered nothing yet.
@@ -88,9 +98,9 @@ func New() *Metrics {
 				func(l server.Load) int64 { return l.Streams }),
 			ofServer(prometheus.CounterValue, "streams_refused_total", "Breakdowns that were refused because the token or the organization had too many under way.",
 				func(l server.Load) int64 { return l.StreamsRefused }),
-			ofServer(prometheus.CounterValue, "writes_total", "Calls that wrote. Those that come at the same time share a transaction, so that the quotient by committed transactions is the size of a batch.",
+			ofBooks(prometheus.CounterValue, "writes_total", "Calls that wrote. Those that come at the same time share a transaction, so that the quotient by committed transactions is the size of a batch.",
 				func(l server.Load) int64 { return l.Writes.Calls }),
-			ofServer(prometheus.GaugeValue, "writes_in_progress", "Calls that are queued to be written, or whose transaction runs.",
+			ofBooks(prometheus.GaugeValue, "writes_in_progress", "Calls that are queued to be written, or whose transaction runs.",
 				func(l server.Load) int64 { return l.Writes.InProgress }),
 			newPulled(prometheus.CounterValue, "write_transactions_total", "Write transactions, by outcome: committed, rolled_back if there was nothing to change, failed if the database could not commit.",
 				[]string{"outcome"}, func(l server.Load, add func(float64, ...string)) {
@@ -133,11 +143,17 @@ func New() *Metrics {
 func newPulled(
 	kind prometheus.ValueType, name, help string, labels []string, read func(server.Load, func(float64, ...string)),
 ) pulled {
-	return pulled{prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil), kind, read}
+	return pulled{prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil), kind, read, true}
+}
+
+func ofBooks(kind prometheus.ValueType, name, help string, of func(server.Load) int64) pulled {
+	return newPulled(kind, name, help, nil, func(l server.Load, add func(float64, ...string)) { add(float64(of(l))) })
 }
 
 func ofServer(kind prometheus.ValueType, name, help string, of func(server.Load) int64) pulled {
-	return newPulled(kind, name, help, nil, func(l server.Load, add func(float64, ...string)) { add(float64(of(l))) })
+	p := ofBooks(kind, name, help, of)
+	p.ofBooks = false
+	return p
 }
 
 func ofPools(kind prometheus.ValueType, name, help string, of func(server.Pool) float64) pulled {
@@ -156,10 +172,15 @@ func ofReplicas(name, help string, of func(server.Replica) float64) pulled {
 	})
 }
 
-// Watch adds how busy the server is to the metrics.
+// Watch adds how busy the server and its database are to the metrics.
 func (m *Metrics) Watch(s *server.Server) { m.watch(s.Load) }
 
-func (m *Metrics) watch(load func() server.Load) { m.load.Store(&load) }
+func (m *Metrics) watch(load func() server.Load) { m.watched.Store(&watched{load, true}) }
+
+// WatchAPI adds how busy a server of someone else's books is to the metrics. Those of the database are left out.
+func (m *Metrics) WatchAPI(s *httpapi.Server) {
+	m.watched.Store(&watched{func() server.Load { return server.Load{Load: s.Load()} }, false})
+}
 
 // Answered implements [server.Observer].
 func (m *Metrics) Answered(a server.Answer) {
@@ -192,12 +213,15 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	for _, c := range m.pushed {
 		c.Collect(metrics)
 	}
-	load := m.load.Load()
-	if load == nil {
+	watched := m.watched.Load()
+	if watched == nil {
 		return
 	}
-	now := (*load)()
+	now := watched.load()
 	for _, p := range m.pulled {
+		if p.ofBooks && !watched.hasBooks {
+			continue
+		}
 		seen := map[string]bool{} // a replica that was given twice has one time series
 		p.read(now, func(value float64, labels ...string) {
 			if key := strings.Join(labels, " "); !seen[key] {

@@ -229,6 +229,41 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// A server of someone else's books has the metrics of its requests and none of a database.
+func TestWatchAPI(t *testing.T) {
+	m := metrics.New()
+	api, err := httpapi.New(httpapi.Unimplemented{}, httpapi.Config{
+		Observer: m,
+		Authenticate: func(context.Context, string) (httpapi.Identity, error) {
+			return httpapi.Identity{Role: httpapi.RoleRead, Organizations: []string{"acme"}}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.WatchAPI(api)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	h := httptest.NewServer(api.Handler())
+	t.Cleanup(h.Close)
+	s := served{t, h.URL, "x", registry}
+	s.send(http.MethodGet, "/api/v0/billing/balance/acme", "")
+	s.want("harmont_billing_requests_total", `harmont_billing_requests_total{operation="getBillingBalance",status="404"} 1`+"\n")
+	s.want("harmont_billing_requests_in_flight", "harmont_billing_requests_in_flight 0\n")
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if name := f.GetName(); strings.Contains(name, "_write") || strings.Contains(name, "_pool") || strings.Contains(name, "_replica") {
+			t.Errorf("there is %s", name)
+		}
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Error(problems, err)
+	}
+}
+
 func TestLint(t *testing.T) {
 	s := serve(t, "")
 	s.send(http.MethodGet, "/api/v0/billing/balance/acme", "")
