@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -70,7 +71,9 @@ func generatedStructs(t *testing.T) map[string][]string {
 func TestAdaptersNameEveryField(t *testing.T) {
 	structs := generatedStructs(t)
 	made, read := map[string]bool{}, map[string]bool{}
-	for _, file := range parse(t, "server") {
+	files := parse(t, "server")
+	maps.Copy(files, parse(t, "internal/models"))
+	for _, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
@@ -93,7 +96,7 @@ func TestAdaptersNameEveryField(t *testing.T) {
 				}
 				for _, field := range structs[selector.Sel.Name] {
 					if !slices.Contains(named, field) {
-						t.Errorf("server makes a gen.%s without saying its %s; convert.go is the place to continue", selector.Sel.Name, field)
+						t.Errorf("the server makes a gen.%s without saying its %s; server/convert.go or internal/models is the place to continue", selector.Sel.Name, field)
 					}
 				}
 			}
@@ -108,7 +111,7 @@ func TestAdaptersNameEveryField(t *testing.T) {
 		requests++
 		for _, field := range fields {
 			if !read[field] {
-				t.Errorf("server never reads the %s of gen.%s; adapter.go and convert.go are the places to continue", field, name)
+				t.Errorf("the server never reads the %s of gen.%s; server/adapter.go, server/convert.go and internal/models are the places to continue", field, name)
 			}
 		}
 	}

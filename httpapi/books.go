@@ -3,6 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"cmp"
+	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/models"
 )
 
 // Rates are the prices of a lease, in micro-cents per unit and second. Its method Cost computes the cost of a lease in cents.
@@ -39,20 +42,75 @@ func PageSize(limit *int64) int {
 func CheckLeases(leases []gen.Lease, now time.Time) error {
 	converted := make([]billing.Lease, len(leases))
 	for i := range leases {
-		l := &leases[i]
-		converted[i] = billing.Lease{
-			ID: (*billing.ID)(l.LeaseID), JobID: (*billing.ID)(l.JobID), CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
-			StartedAt: billing.TimeOf(l.StartedAt), DurationSeconds: l.DurationSeconds,
-		}
-		if l.FinishedAt != nil {
-			converted[i].FinishedAt = new(billing.TimeOf(*l.FinishedAt))
-		}
+		converted[i] = models.FromLease(&leases[i])
 	}
 	err := cmp.Or(billing.NormalizeLeases(converted, billing.TimeOf(now)), billing.CheckNewCounts(converted))
 	for i := range leases {
 		leases[i].DurationSeconds = converted[i].DurationSeconds
 	}
 	return err
+}
+
+// RecordLease returns what a report makes of the lease that is stored under its job_id, or under its lease_id if it has no job; stored is nil
+// if there is none. A report adds what was not known of a running lease, and finishes it; any other change fails with the code
+// lease_conflict. The record is to be stored, and if the status is billed, an entry of its amount_cents is to be appended in the same
+// transaction, as with NextEntry. The report has passed CheckLeases.
+func RecordLease(stored *gen.LeaseRecord, report gen.Lease, rates Rates) (record gen.LeaseRecord, status gen.LeaseStatus, err error) {
+	var known *billing.Lease
+	if stored != nil {
+		known = new(models.FromLeaseRecord(stored))
+	}
+	l, result, err := billing.Record(known, models.FromLease(&report), rates)
+	if err != nil {
+		return record, "", err
+	}
+	record = models.ToLeaseRecord(&billing.LeaseRecord{Lease: l})
+	if stored != nil {
+		record.TransactionID = stored.TransactionID
+	}
+	return record, gen.LeaseStatus(result.Status), nil
+}
+
+// Leases returns the page of leases that listBillingLeases asks for. The leases are all of the organization, in any order. It fails with the
+// code cursor_invalid.
+func Leases(leases iter.Seq[*gen.LeaseRecord], org string, params gen.ListBillingLeasesParams) (list gen.LeaseList, err error) {
+	wanted := sorted(leases, func(l *gen.LeaseRecord) bool {
+		return (params.State == nil || string(*params.State) == string(l.State)) && (params.LeaseID == nil || *params.LeaseID == l.LeaseID) &&
+			(params.JobID == nil || l.JobID != nil && *params.JobID == *l.JobID)
+	})
+	slices.Reverse(wanted) // latest start first
+	list.Data, list.NextCursor, err = Page(wanted, "leases of "+org, params.Limit, params.Cursor, func(l *gen.LeaseRecord) string { return l.LeaseID.String() })
+	return list, err
+}
+
+// sorted returns the leases that are wanted, oldest start first.
+func sorted(leases iter.Seq[*gen.LeaseRecord], wanted func(*gen.LeaseRecord) bool) (list []gen.LeaseRecord) {
+	for l := range leases {
+		if wanted(l) {
+			list = append(list, *l)
+		}
+	}
+	slices.SortFunc(list, compareStarts)
+	return list
+}
+
+// within returns the leases that started in a window, oldest start first, and the window.
+func within(leases iter.Seq[*gen.LeaseRecord], from, to string) (w billing.Window, list []gen.LeaseRecord, err error) {
+	if w, err = billing.ParseWindow(from, to); err != nil {
+		return w, nil, err
+	}
+	return w, sorted(leases, func(l *gen.LeaseRecord) bool {
+		at := billing.TimeOf(l.StartedAt)
+		return at >= w.From && at < w.To
+	}), nil
+}
+
+// Organizations returns the page of organizations that listOrganizations asks for. The organizations are all that the token sees, in any
+// order. It fails with the code cursor_invalid.
+func Organizations(organizations []gen.Organization, params gen.ListOrganizationsParams) (list gen.OrganizationList, err error) {
+	bySlug := slices.SortedFunc(slices.Values(organizations), func(a, b gen.Organization) int { return cmp.Compare(a.Slug, b.Slug) })
+	list.Data, list.NextCursor, err = Page(bySlug, "organizations", params.Limit, params.Cursor, func(o *gen.Organization) string { return o.Slug })
+	return list, err
 }
 
 // Cursor makes the cursor of a page that begins at a place. The text list names the list with its organization and its filters, because
@@ -93,9 +151,18 @@ func Page[T any](items []T, list string, limit *int64, cursor *string, key func(
 	return items, next, nil
 }
 
-// Usage sums the usage of leases: count × duration of each resource, and the billed cents. Counters of resources that would leave the range
-// of an int64 stay at its end. It fails if the cents would.
-func Usage(leases []gen.LeaseRecord) (gen.UsageResponse, error) {
+// Usage returns the answer of getBillingUsage: count × duration of each resource, and the billed cents. The leases are all of the
+// organization, in any order. Counters of resources that would leave the range of an int64 stay at its end. It fails with the code
+// billing_usage_window_invalid, and if the cents would leave the range.
+func Usage(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageParams) (gen.UsageResponse, error) {
+	_, list, err := within(leases, params.From, params.To)
+	if err != nil {
+		return gen.UsageResponse{}, err
+	}
+	return sum(list)
+}
+
+func sum(leases []gen.LeaseRecord) (gen.UsageResponse, error) {
 	var sum billing.Usage
 	for i := range leases {
 		if l := &leases[i]; l.DurationSeconds != nil {
@@ -109,17 +176,21 @@ func Usage(leases []gen.LeaseRecord) (gen.UsageResponse, error) {
 	return gen.UsageResponse{CPUSeconds: sum.CPUSeconds, MemoryGBSeconds: sum.MemoryGBSeconds, DiskGBSeconds: sum.DiskGBSeconds, TotalCents: sum.Cents}, nil
 }
 
-// Series sums the usage of leases for each UTC day from that of start to that of end, both included. A lease counts on the day on which it
-// started.
-func Series(start, end time.Time, leases []gen.LeaseRecord) (series gen.UsageSeriesResponse, err error) {
+// Series returns the answer of getBillingUsageSeries: the usage for each UTC day from that of from to that of to, both included. A lease
+// counts on the day on which it started. It takes leases and fails as Usage does.
+func Series(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageSeriesParams) (series gen.UsageSeriesResponse, err error) {
 	const day = 24 * time.Hour
+	w, list, err := within(leases, params.From, params.To)
+	if err != nil {
+		return series, err
+	}
 	byDay := map[time.Time][]gen.LeaseRecord{}
-	for _, l := range leases {
+	for _, l := range list {
 		at := l.StartedAt.UTC().Truncate(day)
 		byDay[at] = append(byDay[at], l)
 	}
-	for at := start.UTC().Truncate(day); !at.After(end); at = at.Add(day) {
-		u, err := Usage(byDay[at])
+	for at := w.From.Std().Truncate(day); !at.After(w.To.Std()); at = at.Add(day) {
+		u, err := sum(byDay[at])
 		if err != nil {
 			return series, err
 		}
@@ -130,25 +201,24 @@ func Series(start, end time.Time, leases []gen.LeaseRecord) (series gen.UsageSer
 	return series, nil
 }
 
-// Breakdown sorts leases by build, and returns the answer of getBillingUsageBreakdown: builds newest first by their earliest start, jobs
-// oldest first, and all leases without a build as one group.
-func Breakdown(leases []gen.LeaseRecord) Streamed {
+// Breakdown returns the answer of getBillingUsageBreakdown: builds newest first by their earliest start, jobs oldest first, and all leases
+// without a build as one group. It takes leases and fails as Usage does.
+func Breakdown(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageBreakdownParams) (Streamed, error) {
+	_, list, err := within(leases, params.From, params.To)
+	if err != nil {
+		return nil, err
+	}
 	builds := map[uuid.UUID][]gen.LeaseRecord{}
-	for _, l := range leases {
+	for _, l := range list {
 		var id uuid.UUID
 		if l.BuildID != nil {
 			id = *l.BuildID
 		}
 		builds[id] = append(builds[id], l)
 	}
-	var sorted [][]gen.LeaseRecord
-	for _, jobs := range builds {
-		slices.SortFunc(jobs, compareStarts)
-		sorted = append(sorted, jobs)
-	}
-	slices.SortFunc(sorted, func(a, b []gen.LeaseRecord) int { return compareStarts(b[0], a[0]) })
+	newestFirst := slices.SortedFunc(maps.Values(builds), func(a, b []gen.LeaseRecord) int { return compareStarts(b[0], a[0]) })
 	return StreamBreakdown(func(yield func(*BreakdownRow, error) bool) {
-		for _, jobs := range sorted {
+		for _, jobs := range newestFirst {
 			build := buildOf(jobs)
 			for i := range jobs {
 				l := &jobs[i]
@@ -161,7 +231,7 @@ func Breakdown(leases []gen.LeaseRecord) Streamed {
 				build = nil
 			}
 		}
-	})
+	}), nil
 }
 
 func compareStarts(a, b gen.LeaseRecord) int {

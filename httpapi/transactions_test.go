@@ -13,9 +13,9 @@ import (
 // A cursor belongs to the filter, however its parameters are written, and to no other filter and no other ledger.
 func TestTransactionCursors(t *testing.T) {
 	ids := []uuid.UUID{{1}, {2}, {3}, {4}}
-	entries := make([]gen.Transaction, len(ids))
+	entries := make([]gen.TransactionDetail, len(ids))
 	for i, id := range ids {
-		entries[i] = gen.Transaction{ID: id, Source: "refund", CreatedAt: time.Date(2026, 1, 10-i, 0, 0, 0, 0, time.UTC)}
+		entries[i] = gen.TransactionDetail{ID: id, Source: "refund", CreatedAt: time.Date(2026, 1, 10-i, 0, 0, 0, 0, time.UTC)}
 	}
 	type params = gen.ListBillingTransactionsParams
 	asc, desc := gen.ListBillingTransactionsParamsOrderAsc, gen.ListBillingTransactionsParamsOrderDesc

@@ -8,6 +8,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/models"
 )
 
 // adapter implements the operations: each method converts, calls the service and converts back.
@@ -86,7 +87,7 @@ func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, _ string, params
 }
 
 func (a *adapter) RecordLeases(ctx context.Context, _ string, body gen.RecordLeasesRequest) (answer gen.RecordedLeaseList, err error) {
-	results, err := a.service.RecordLeases(ctx, orgOf(ctx), convertAll(body.Leases, fromAPILease))
+	results, err := a.service.RecordLeases(ctx, orgOf(ctx), convertAll(body.Leases, models.FromLease))
 	if err != nil {
 		return answer, err
 	}
@@ -98,7 +99,7 @@ func (a *adapter) ListBillingLeases(ctx context.Context, _ string, params gen.Li
 	if err != nil {
 		return answer, err
 	}
-	return gen.LeaseList{Data: convertAll(page.Items, toAPILeaseRecord), NextCursor: page.Next}, nil
+	return gen.LeaseList{Data: convertAll(page.Items, models.ToLeaseRecord), NextCursor: page.Next}, nil
 }
 
 func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCreditParams, body gen.PostCreditRequest) (answer httpapi.PostCreditResult, err error) {

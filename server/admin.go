@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/models"
 )
 
 // The errors of the methods below that callers can correct. Compare with errors.Is.
@@ -81,16 +82,8 @@ const tokenIDBytes = 6
 func toToken(t billing.Token) Token {
 	return Token{
 		ID: hex.EncodeToString(t.Hash[:tokenIDBytes]), Name: t.Name, Role: t.Role, Organizations: t.Organizations,
-		CreatedAt: t.CreatedAt.Std(), ExpiresAt: toStd(t.ExpiresAt), RevokedAt: toStd(t.RevokedAt),
+		CreatedAt: t.CreatedAt.Std(), ExpiresAt: models.ToTime(t.ExpiresAt), RevokedAt: models.ToTime(t.RevokedAt),
 	}
-}
-
-func toStd(t *billing.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	std := t.Std()
-	return &std
 }
 
 // TokenOptions describes a token to make.

@@ -10,6 +10,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/httpapi"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/models"
 )
 
 // convertAll converts a list. It is never nil, so that it is never null in an answer.
@@ -35,7 +36,7 @@ func toAPITransactionDetail(d *billing.EntryDetail) gen.TransactionDetail {
 		Lease: nil, Cost: nil,
 	}
 	if d.Lease != nil {
-		lease := toAPILeaseRecord(&billing.LeaseRecord{Lease: *d.Lease, EntryID: &d.Entry.ID})
+		lease := models.ToLeaseRecord(&billing.LeaseRecord{Lease: *d.Lease, EntryID: &d.Entry.ID})
 		detail.Lease = &lease
 	}
 	if d.Cost != nil {
@@ -49,38 +50,6 @@ func toAPITransactionDetail(d *billing.EntryDetail) gen.TransactionDetail {
 
 func toAPIResourceCost(c billing.ResourceCost) gen.ResourceCost {
 	return gen.ResourceCost{Count: c.Count, MicrocentsPerSecond: c.Rate, Microcents: c.MicroCents}
-}
-
-func toAPILeaseRecord(r *billing.LeaseRecord) gen.LeaseRecord {
-	l := &r.Lease
-	return gen.LeaseRecord{
-		LeaseID: uuid.UUID(*l.ID), State: gen.LeaseState(l.State()), JobID: (*uuid.UUID)(l.JobID), JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
-		BuildID: (*uuid.UUID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: toAPIExternalID(l.BuildExternalID),
-		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
-		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, StartedAt: l.StartedAt.Std(), FinishedAt: toStd(l.FinishedAt),
-		DurationSeconds: l.DurationSeconds, AmountCents: debit(l), TransactionID: (*uuid.UUID)(r.EntryID),
-	}
-}
-
-// debit returns the debit of a lease in cents, 0 while the lease runs.
-func debit(l *billing.Lease) int64 {
-	if l.AmountCents == nil {
-		return 0
-	}
-	return *l.AmountCents
-}
-
-// toAPIExternalID converts the id of a build in another system. Books of an earlier version may have texts there that are
-// no UUIDs; callers decode a UUID, so these are unknown to them.
-func toAPIExternalID(text *string) *uuid.UUID {
-	if text == nil {
-		return nil
-	}
-	id, err := billing.ParseID(*text)
-	if err != nil {
-		return nil
-	}
-	return (*uuid.UUID)(&id)
 }
 
 func toAPIUsage(u billing.Usage) gen.UsageResponse {
@@ -102,9 +71,9 @@ func toAPIBuild(row *billing.BreakdownRow) gen.UsageBreakdownBuild {
 		l = new(billing.Lease)
 	}
 	return gen.UsageBreakdownBuild{
-		BuildID: (*uuid.UUID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: toAPIExternalID(l.BuildExternalID),
+		BuildID: (*uuid.UUID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: models.ToExternalID(l.BuildExternalID),
 		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
-		TotalCents: row.Build.Cents, StartedAt: row.Build.StartedAt.Std(), FinishedAt: toStd(row.Build.FinishedAt),
+		TotalCents: row.Build.Cents, StartedAt: row.Build.StartedAt.Std(), FinishedAt: models.ToTime(row.Build.FinishedAt),
 		JobCount: row.Build.Jobs, Jobs: nil,
 	}
 }
@@ -140,7 +109,7 @@ func toAPIBreakdown(rows iter.Seq2[*billing.BreakdownRow, error]) iter.Seq2[*htt
 func toAPIJob(l *billing.Lease, finished *time.Time) gen.UsageBreakdownJob {
 	job := gen.UsageBreakdownJob{
 		JobID: (*uuid.UUID)(l.JobID), JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
-		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, DurationSeconds: l.DurationSeconds, AmountCents: debit(l),
+		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, DurationSeconds: l.DurationSeconds, AmountCents: models.Debit(l),
 		StartedAt: l.StartedAt.Std(), FinishedAt: nil,
 	}
 	if l.FinishedAt != nil {
@@ -156,32 +125,6 @@ func toAPIRecordedLease(r *billing.RecordedLease) gen.RecordedLease {
 
 func toAPIOrganization(o *billing.Organization) gen.Organization {
 	return gen.Organization{Slug: o.Slug, Name: o.Name, URL: nil, CreatedAt: o.CreatedAt.Std()}
-}
-
-func fromAPILease(l *gen.Lease) billing.Lease {
-	return billing.Lease{
-		ID: (*billing.ID)(l.LeaseID), JobID: (*billing.ID)(l.JobID),
-		JobName: l.JobName, StepKey: l.StepKey, VMHandle: l.VMHandle,
-		BuildID: (*billing.ID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: fromAPIExternalID(l.BuildExternalID),
-		PipelineID: (*billing.ID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
-		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
-		StartedAt: billing.TimeOf(l.StartedAt), FinishedAt: fromAPITime(l.FinishedAt),
-		DurationSeconds: l.DurationSeconds,
-	}
-}
-
-func fromAPIExternalID(id *uuid.UUID) *string {
-	if id == nil {
-		return nil
-	}
-	return new(billing.ID(*id).String())
-}
-
-func fromAPITime(t *time.Time) *billing.Time {
-	if t == nil {
-		return nil
-	}
-	return new(billing.TimeOf(*t))
 }
 
 func fromAPITransactionFilter(p gen.ListBillingTransactionsParams) (billing.EntryFilter, error) {

@@ -207,8 +207,11 @@ func (b *Book) nextTime() Time {
 	if b.Head.Seq == 0 {
 		return b.now
 	}
-	return max(b.now, min(b.Head.LastAt+1, maxTime))
+	return After(b.Head.LastAt, b.now)
 }
+
+// After returns the time of an entry that is made now and follows one of the time last: now, or later if the clock was ahead before.
+func After(last, now Time) Time { return max(now, min(last+1, maxTime)) }
 
 // append gives the entry its place at the end of the ledger. The book has the lease that the entry bills. It fails where the balance would overflow.
 func (b *Book) append(e Entry) (Entry, error) {

@@ -76,14 +76,10 @@ func atLease(i int, err error) error {
 	return err
 }
 
-// admit finds the stored lease that a report is about, and merges the report into it. If this changes nothing, the report is a
-// duplicate.
-func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
-	stored, known, err := b.findLease(report)
-	if err != nil {
-		return Lease{}, false, err
-	}
-	if !known {
+// Admit returns the lease that a report makes of the stored one, which is nil if the report is the first. If this changes nothing, the
+// report is a duplicate. It fails with ErrLeaseConflict.
+func Admit(stored *Lease, report Lease) (admitted Lease, duplicate bool, err error) {
+	if stored == nil {
 		if report.ID == nil {
 			id := NewID()
 			report.ID = &id
@@ -94,7 +90,50 @@ func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
 	if err != nil {
 		return Lease{}, false, err
 	}
-	return merged, merged == stored, nil
+	return merged, merged == *stored, nil
+}
+
+// admit admits a report to the books.
+func (b *Book) admit(report Lease) (admitted Lease, duplicate bool, err error) {
+	stored, known, err := b.findLease(report)
+	switch {
+	case err != nil:
+		return Lease{}, false, err
+	case !known:
+		return Admit(nil, report)
+	}
+	return Admit(&stored, report)
+}
+
+// Record returns the lease that a report makes of the stored one, which is nil if the report is the first, and the outcome. A lease that has
+// finished has its cost. It fails with ErrLeaseConflict and ErrLeaseInvalid.
+func Record(stored *Lease, report Lease, rates Rates) (Lease, RecordedLease, error) {
+	l, duplicate, err := Admit(stored, report)
+	if err != nil {
+		return Lease{}, RecordedLease{}, err
+	}
+	return bill(l, duplicate, rates)
+}
+
+// bill computes the cost of a lease that has been admitted.
+func bill(l Lease, duplicate bool, rates Rates) (Lease, RecordedLease, error) {
+	if duplicate {
+		result := RecordedLease{ID: *l.ID, Status: LeaseDuplicate}
+		if l.AmountCents != nil {
+			result.AmountCents = *l.AmountCents
+		}
+		return l, result, nil
+	}
+	if l.FinishedAt == nil {
+		return l, RecordedLease{ID: *l.ID, Status: LeaseRunning}, nil
+	}
+	cost, err := rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
+	if err != nil {
+		return Lease{}, RecordedLease{}, Faultf(ErrLeaseInvalid, "%w", err)
+	}
+	amount := -cost
+	l.AmountCents = &amount
+	return l, RecordedLease{ID: *l.ID, Status: LeaseBilled, AmountCents: amount}, nil
 }
 
 // checkSize checks that the counts of a lease are within the bounds of the contract, or are those with which it is recorded: an earlier
@@ -111,40 +150,30 @@ func (b *Book) checkSize(l Lease) error {
 	return err
 }
 
-func (b *Book) record(l Lease, rates Rates) (RecordedLease, error) {
-	l, duplicate, err := b.admit(l)
+func (b *Book) record(report Lease, rates Rates) (RecordedLease, error) {
+	l, duplicate, err := b.admit(report)
 	if err != nil {
 		return RecordedLease{}, err
 	}
-	if duplicate {
-		result := RecordedLease{ID: *l.ID, Status: LeaseDuplicate}
-		if l.AmountCents != nil {
-			result.AmountCents = *l.AmountCents
-		}
+	l, result, err := bill(l, duplicate, rates)
+	if err != nil || duplicate {
+		return result, err
+	}
+	b.putLease(l)
+	if result.Status == LeaseRunning {
 		return result, nil
 	}
-	if l.FinishedAt == nil {
-		b.putLease(l)
-		return RecordedLease{ID: *l.ID, Status: LeaseRunning}, nil
-	}
-	cost, err := rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
-	if err != nil {
-		return RecordedLease{}, Faultf(ErrLeaseInvalid, "%w", err)
-	}
-	amount := -cost
-	l.AmountCents = &amount
-	b.putLease(l)
 	if err := b.count(l); err != nil {
 		return RecordedLease{}, err
 	}
 	_, err = b.append(Entry{
-		ID: NewID(), AmountCents: amount, Source: SourceVMLeaseDebit, Description: l.Describe(), LeaseID: l.ID,
+		ID: NewID(), AmountCents: *l.AmountCents, Source: SourceVMLeaseDebit, Description: l.Describe(), LeaseID: l.ID,
 		CreatedAt: b.nextTime(),
 	})
 	if err != nil {
 		return RecordedLease{}, Faultf(ErrLeaseInvalid, "%w", err)
 	}
-	return RecordedLease{ID: *l.ID, Status: LeaseBilled, AmountCents: amount}, nil
+	return result, nil
 }
 
 // PostCredit appends one credit.

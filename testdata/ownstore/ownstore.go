@@ -1,14 +1,13 @@
-// Package ownstore is an example of a store of one's own behind package httpapi. This file has the operations of the API, which get requests
-// that httpapi has checked; books.go has the books, which are maps here.
+// Package ownstore is an example of a store of one's own behind package httpapi: all operations of the API over maps. They get requests that
+// httpapi has checked.
 package ownstore
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"reflect"
-	"slices"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,57 +16,79 @@ import (
 	"github.com/harmont-dev/harmont-billing/httpapi"
 )
 
-var _ httpapi.Backend = (*Store)(nil)
-
-func (s *Store) GetBillingHead(_ context.Context, org string) (head gen.LedgerHead, err error) {
-	entries := s.read(org).entries
-	if head.Seq = int64(len(entries)); head.Seq > 0 {
-		head.BalanceCents = entries[0].BalanceAfterCents
-	}
-	text, err := json.Marshal(entries)
-	head.Digest = fmt.Sprintf("%x", sha256.Sum256(text))
-	return head, err
+// Store has the books of organizations by their slugs. Stored books never change: a write puts changed copies in their place.
+type Store struct {
+	created time.Time
+	mu      sync.Mutex
+	orgs    map[string]books
 }
 
-func (s *Store) GetBillingBalance(ctx context.Context, org string) (gen.BalanceResponse, error) {
-	head, err := s.GetBillingHead(ctx, org)
+type books struct {
+	entries []gen.TransactionDetail        // newest first
+	leases  map[uuid.UUID]*gen.LeaseRecord // by the id of the job, or of the lease where there is no job
+	credits map[string]gen.Transaction     // by idempotency key
+}
+
+var _ httpapi.Backend = (*Store)(nil)
+
+// New returns a store with empty books.
+func New(slugs ...string) *Store {
+	s := &Store{created: time.Now(), orgs: map[string]books{}}
+	for _, slug := range slugs {
+		s.orgs[slug] = books{leases: map[uuid.UUID]*gen.LeaseRecord{}, credits: map[string]gen.Transaction{}}
+	}
+	return s
+}
+
+func (s *Store) read(org string) books {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.orgs[org]
+}
+
+// write changes a copy of the books, and stores the copy unless the change fails.
+func (s *Store) write(org string, change func(*books) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.orgs[org]
+	b = books{b.entries, maps.Clone(b.leases), maps.Clone(b.credits)}
+	err := change(&b)
+	if err == nil {
+		s.orgs[org] = b
+	}
+	return err
+}
+
+func (s *Store) GetBillingHead(_ context.Context, org string) (gen.LedgerHead, error) {
+	return httpapi.Head(s.read(org).entries)
+}
+
+func (s *Store) GetBillingBalance(_ context.Context, org string) (gen.BalanceResponse, error) {
+	head, err := httpapi.Head(s.read(org).entries)
 	return gen.BalanceResponse{BalanceCents: head.BalanceCents}, err
 }
 
 func (s *Store) ListBillingTransactions(_ context.Context, org string, p gen.ListBillingTransactionsParams) (gen.TransactionList, error) {
-	var entries []gen.Transaction
-	for _, e := range s.read(org).entries {
-		entries = append(entries, summary(e))
-	}
-	return httpapi.Transactions(entries, org, p)
-}
-
-func summary(e gen.TransactionDetail) gen.Transaction {
-	return gen.Transaction{ID: e.ID, AmountCents: e.AmountCents, Source: e.Source, Description: e.Description, CreatedAt: e.CreatedAt}
+	return httpapi.Transactions(s.read(org).entries, org, p)
 }
 
 func (s *Store) GetBillingTransaction(_ context.Context, org string, id uuid.UUID) (gen.TransactionDetail, error) {
-	for _, e := range s.read(org).entries {
-		if e.ID == id {
-			return e, nil
-		}
-	}
-	return gen.TransactionDetail{}, &httpapi.Error{Code: gen.CodeTransactionNotFound}
+	return httpapi.Transaction(s.read(org).entries, id)
 }
 
 func (s *Store) PostCredit(_ context.Context, org string, p gen.PostCreditParams, body gen.PostCreditRequest) (result httpapi.PostCreditResult, err error) {
 	err = s.write(org, func(b *books) error {
-		c, known := b.credits[p.IdempotencyKey]
-		switch {
-		case !known:
-			c = credit{body, b.append(gen.TransactionDetail{AmountCents: body.AmountCents, Source: gen.TransactionSource(body.Source), Description: body.Description})}
-			b.credits[p.IdempotencyKey] = c
-		case reflect.DeepEqual(c.request, body):
-			result.IdempotencyReplayed = new(true)
-		default:
-			return &httpapi.Error{Code: gen.CodeIdempotencyKeyReused, Message: "the key was used with another body"}
+		posted, known := b.credits[p.IdempotencyKey]
+		if known {
+			result = httpapi.PostCreditResult{Body: posted, IdempotencyReplayed: &known}
+			return httpapi.CheckReplay(posted, body)
 		}
-		result.Body = summary(c.entry)
+		entry := gen.TransactionDetail{AmountCents: body.AmountCents, Source: gen.TransactionSource(body.Source), Description: body.Description}
+		if b.entries, err = httpapi.Append(b.entries, entry, time.Now()); err != nil {
+			return err
+		}
+		result.Body = httpapi.Summary(b.entries[0])
+		b.credits[p.IdempotencyKey] = result.Body
 		return nil
 	})
 	return result, err
@@ -78,57 +99,44 @@ func (s *Store) RecordLeases(_ context.Context, org string, body gen.RecordLease
 		return list, err
 	}
 	err = s.write(org, func(b *books) error {
-		for i, l := range body.Leases {
-			recorded, err := b.record(l)
-			if err != nil {
-				return &httpapi.Error{Code: gen.CodeLeaseConflict, Message: fmt.Sprintf("leases[%d]: %v", i, err)}
+		for i, report := range body.Leases {
+			key := *cmp.Or(report.JobID, report.LeaseID)
+			l, status, err := httpapi.RecordLease(b.leases[key], report, httpapi.StandardRates)
+			if err == nil && status == gen.LeaseStatusBilled {
+				entry := gen.TransactionDetail{AmountCents: l.AmountCents, Source: gen.TransactionSourceVMLeaseDebit, Lease: &l}
+				b.entries, err = httpapi.Append(b.entries, entry, time.Now())
 			}
-			list.Data = append(list.Data, recorded)
+			if err != nil {
+				return &httpapi.Error{Code: httpapi.CodeOf(err), Message: fmt.Sprintf("leases[%d]: %v", i, err)}
+			}
+			b.leases[key] = &l
+			list.Data = append(list.Data, gen.RecordedLease{LeaseID: l.LeaseID, Status: status, AmountCents: l.AmountCents})
 		}
 		return nil
 	})
 	return list, err
 }
 
-func (s *Store) ListBillingLeases(_ context.Context, org string, p gen.ListBillingLeasesParams) (list gen.LeaseList, err error) {
-	leases := s.started(org, func(l *gen.LeaseRecord) bool {
-		return (p.State == nil || string(*p.State) == string(l.State)) && (p.LeaseID == nil || *p.LeaseID == l.LeaseID) &&
-			(p.JobID == nil || l.JobID != nil && *p.JobID == *l.JobID)
-	})
-	list.Data, list.NextCursor, err = httpapi.Page(leases, "leases of "+org, p.Limit, p.Cursor, func(l *gen.LeaseRecord) string { return l.LeaseID.String() })
-	return list, err
+func (s *Store) ListBillingLeases(_ context.Context, org string, p gen.ListBillingLeasesParams) (gen.LeaseList, error) {
+	return httpapi.Leases(maps.Values(s.read(org).leases), org, p)
 }
 
-func (s *Store) window(org, from, to string) (start, end time.Time, leases []gen.LeaseRecord, err error) {
-	start, end, err = httpapi.ParseWindow(from, to)
-	return start, end, s.started(org, func(l *gen.LeaseRecord) bool { return !l.StartedAt.Before(start) && l.StartedAt.Before(end) }), err
+func (s *Store) GetBillingUsage(_ context.Context, org string, p gen.GetBillingUsageParams) (gen.UsageResponse, error) {
+	return httpapi.Usage(maps.Values(s.read(org).leases), p)
 }
 
-func (s *Store) GetBillingUsage(_ context.Context, org string, p gen.GetBillingUsageParams) (sum gen.UsageResponse, err error) {
-	_, _, leases, err := s.window(org, p.From, p.To)
-	if err == nil {
-		sum, err = httpapi.Usage(leases)
-	}
-	return sum, err
-}
-
-func (s *Store) GetBillingUsageSeries(_ context.Context, org string, p gen.GetBillingUsageSeriesParams) (series gen.UsageSeriesResponse, err error) {
-	start, end, leases, err := s.window(org, p.From, p.To)
-	if err == nil {
-		series, err = httpapi.Series(start, end, leases)
-	}
-	return series, err
+func (s *Store) GetBillingUsageSeries(_ context.Context, org string, p gen.GetBillingUsageSeriesParams) (gen.UsageSeriesResponse, error) {
+	return httpapi.Series(maps.Values(s.read(org).leases), p)
 }
 
 func (s *Store) GetBillingUsageBreakdown(_ context.Context, org string, p gen.GetBillingUsageBreakdownParams) (httpapi.Streamed, error) {
-	_, _, leases, err := s.window(org, p.From, p.To)
-	return httpapi.Breakdown(leases), err
+	return httpapi.Breakdown(maps.Values(s.read(org).leases), p)
 }
 
-func (s *Store) ListOrganizations(ctx context.Context, p gen.ListOrganizationsParams) (list gen.OrganizationList, err error) {
-	for _, slug := range slices.Sorted(slices.Values(httpapi.IdentityOf(ctx).Organizations)) {
-		list.Data = append(list.Data, gen.Organization{Slug: slug, Name: slug, CreatedAt: s.created})
+func (s *Store) ListOrganizations(ctx context.Context, p gen.ListOrganizationsParams) (gen.OrganizationList, error) {
+	var organizations []gen.Organization
+	for _, slug := range httpapi.IdentityOf(ctx).Organizations {
+		organizations = append(organizations, gen.Organization{Slug: slug, Name: slug, CreatedAt: s.created})
 	}
-	list.Data, list.NextCursor, err = httpapi.Page(list.Data, "organizations", p.Limit, p.Cursor, func(o *gen.Organization) string { return o.Slug })
-	return list, err
+	return httpapi.Organizations(organizations, p)
 }
