@@ -47,6 +47,35 @@ func (o *organizationTransport) client(t *testing.T) *client.Client {
 	return newClient(t, "http://billing.invalid", client.WithHTTPClient(&http.Client{Transport: o}))
 }
 
+// A lease of no organization, or of a context that has ended, is not taken, and leaves no room taken and no line in the spool.
+func TestRecordForRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	var accepting organizationTransport
+	r, err := client.NewSharedRecorder(accepting.client(t), client.RecorderOptions{
+		Spool: path, OnRejected: func(_ client.Lease, err error) { t.Error("a lease was taken:", err) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, org := range []string{"", ".", ".."} {
+		if err := r.RecordFor(t.Context(), org, newLease(0)); err == nil || !strings.Contains(err.Error(), "slug") {
+			t.Errorf("%q: got %v", org, err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.RecordFor(ended, "acme", newLease(0)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if stats := r.Stats(); stats.Taken != 0 || stats.SpoolBytes != 0 {
+		t.Fatalf("got %+v", stats) // and Close could wait for ever
+	}
+	mustClose(t, r)
+	if err := r.RecordFor(t.Context(), "acme", newLease(0)); !errors.Is(err, client.ErrRecorderClosed) {
+		t.Errorf("after Close: got %v", err)
+	}
+}
+
 // An organization that fails holds up no other, and the callbacks know the organizations.
 func TestSharedRecorder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
