@@ -54,7 +54,8 @@ type RecorderOptions struct {
 	DropWhenFull bool
 	// Spool is the path of a file that keeps the leases that Record has taken until they are accepted or rejected, so that a crash of the
 	// process or of the machine loses none of them. NewRecorder takes over what is in the file. It belongs to one recorder at a time; a
-	// second one fails with [ErrSpoolInUse], also through a symbolic link. Beside it there may be files with .lock, .tmp and .damaged after
+	// second one fails with [ErrSpoolInUse], also through a link, but for a hard link on Windows. Recorders replace the file, so a hard link
+	// made before has the leases of that time, which are billed once nevertheless. Beside it there may be files with .lock, .tmp and .damaged after
 	// its name. NewRecorder fails if the path leads to something other than a regular file, or to one that is not empty and has no valid line.
 	// Empty means that leases are kept in memory only.
 	Spool string
