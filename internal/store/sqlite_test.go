@@ -558,6 +558,46 @@ func TestSQLiteGivenUpInTheTransaction(t *testing.T) {
 	storetest.WantBalance(t, s, org, 2, 2)
 }
 
+// A caller that gives up while the database refuses the batch is told so, and its write does not take place in the next batch.
+func TestSQLiteGivenUpBeforeTheRetry(t *testing.T) {
+	s := open(t, newFile(t))
+	holding, acme, globex := storetest.CreateOrganization(t, s, "holding"), storetest.CreateOrganization(t, s, "acme"), storetest.CreateOrganization(t, s, "globex")
+	storetest.Must(t, storetest.Post(t, s, globex, "taken"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var left *write
+	var waiting sync.WaitGroup
+	held(t, s, holding, func() {
+		waiting.Go(func() {
+			_, err := s.Write(ctx, acme, operation(func(b *billing.Book) error {
+				cancel()
+				waitUntil(func() bool {
+					s.queue.mu.Lock()
+					defer s.queue.mu.Unlock()
+					return left.left
+				})
+				return storetest.Credit(1, "left").Apply(b)
+			}))
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the caller that has left is told %v", err)
+			}
+		})
+		waitUntil(func() bool { return s.queue.length() == 1 })
+		s.queue.mu.Lock()
+		left = s.queue.lines[acme].writes[0]
+		s.queue.mu.Unlock()
+		waiting.Go(func() {
+			if errs, err := s.Write(t.Context(), globex, hidden(storetest.Credit(1, "taken"))); err == nil && errs[0] == nil {
+				t.Error("a key that is taken is taken again")
+			}
+		})
+		waitUntil(func() bool { return s.queue.length() == 2 })
+	})
+	waiting.Wait()
+	storetest.Must(t, storetest.Post(t, s, acme, "later"))
+	storetest.WantBalance(t, s, acme, 1, 1)
+}
+
 // Close waits for the queued writes, also if the database refuses one of them. Later writes fail.
 func TestSQLiteCloseWhileWriting(t *testing.T) {
 	s := open(t, newFile(t))
