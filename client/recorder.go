@@ -174,6 +174,8 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 	own, err := unlimited.withOptions(opts)
 	switch {
 	case err != nil:
+	case own.response != nil:
+		err = errors.New("WithResponse is for single calls, and a recorder makes several at the same time")
 	case options.OnOrganizationRejected == nil:
 		err = errors.New("a recorder needs OnRejected, or leases could be lost unnoticed")
 	case options.BatchSize < 1 || options.BatchSize > maxBatch:

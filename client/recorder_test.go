@@ -436,4 +436,8 @@ func TestNewRecorderRefuses(t *testing.T) {
 	if _, err := client.NewRecorder(c, "acme", client.RecorderOptions{OnRejected: keep}, client.WithTimeout(-1)); err == nil {
 		t.Error("a wrong option is taken")
 	}
+	var resp *http.Response
+	if _, err := client.NewRecorder(c, "acme", client.RecorderOptions{OnRejected: keep}, client.WithResponse(&resp)); err == nil || !strings.Contains(err.Error(), "WithResponse") {
+		t.Errorf("a place for one response is taken for many: %v", err)
+	}
 }
