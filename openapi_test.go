@@ -2,6 +2,7 @@ package harmontbilling
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -73,7 +74,7 @@ func TestContractSchemas(t *testing.T) {
 		if s.Description == "" {
 			t.Errorf("%s has no description", name)
 		}
-		if s.Type.Is("object") && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+		if more := s.AdditionalProperties; s.Type.Is("object") && more.Schema == nil && (more.Has == nil || *more.Has) {
 			t.Errorf("%s allows additional properties", name)
 		}
 		for key, property := range s.Properties {
@@ -94,5 +95,18 @@ func TestContractSchemas(t *testing.T) {
 				t.Errorf("%s.%s does not say its unit", name, key)
 			}
 		}
+	}
+}
+
+// A rate card names a label by the rules of labels.
+func TestContractLabels(t *testing.T) {
+	schemas := load(t, "openapi.yaml").Components.Schemas
+	labels, card := schemas["Labels"].Value, schemas["SetRateCardRequest"].Value.Properties
+	key, value, of := card["label_key"].Value, card["label_value"].Value, labels.AdditionalProperties.Schema.Value
+	if key.Pattern != labels.Extensions["x-key-pattern"] || fmt.Sprint(*key.MaxLength) != fmt.Sprint(labels.Extensions["x-key-max-length"]) {
+		t.Errorf("label_key has the pattern %s and %d characters; a key of labels has %v and %v", key.Pattern, *key.MaxLength, labels.Extensions["x-key-pattern"], labels.Extensions["x-key-max-length"])
+	}
+	if value.MinLength != of.MinLength || *value.MaxLength != *of.MaxLength {
+		t.Errorf("label_value has %d to %d characters, and a value of labels %d to %d", value.MinLength, *value.MaxLength, of.MinLength, *of.MaxLength)
 	}
 }

@@ -28,7 +28,7 @@ func decode[T any](body []byte) (*T, error) {
 type shape struct {
 	nullable bool
 	fields   []field // of an object
-	elem     *shape  // of an array's items
+	elem     *shape  // of an array's items, or of an object's values under keys of any name
 }
 
 type field struct {
@@ -44,7 +44,7 @@ var (
 	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 )
 
-// shapeOf reads the shape of a type, not recursive, from its generated tags: a pointer may be null, omitempty marks an
+// shapeOf reads the shape of a type, not recursive, from its generated tags: a pointer and a map may be null, omitempty marks an
 // optional key.
 func shapeOf(t reflect.Type) *shape {
 	known, _ := shapes.Load(t)
@@ -57,6 +57,8 @@ func shapeOf(t reflect.Type) *shape {
 		*s = *shapeOf(t.Elem())
 		s.nullable = true
 	case reflect.PointerTo(t).Implements(unmarshalerType):
+	case t.Kind() == reflect.Map:
+		s.elem, s.nullable = shapeOf(t.Elem()), true
 	case t.Kind() == reflect.Slice:
 		s.elem = shapeOf(t.Elem())
 	case t.Kind() == reflect.Struct:
@@ -135,6 +137,9 @@ func (s *scanner) checkObject(want *shape) string {
 			return ""
 		}
 		key, value := s.skipString(), &anyShape
+		if want.elem != nil {
+			value = want.elem
+		}
 		if i, ok := want.lookup(key); !ok {
 			return "." + string(key) + " is not how the field is spelled"
 		} else if i >= 0 {

@@ -18,12 +18,16 @@ func TestDecodeByTags(t *testing.T) {
 	type answer struct {
 		Items []item `json:"items"`
 		Inner *inner `json:"inner,omitempty"`
+		Map   Labels `json:"map,omitempty"`
 	}
 	tests := []struct{ json, problem string }{
 		{`{"items":[]}`, ""},
 		{`{"items":[{"at":"2026-06-06T10:00:00Z","nullable":1,"optional":2}]}`, ""},
 		{`{"items":[{"at":"2026-06-06T10:00:00Z","nullable":null}]}`, ""},
 		{`{"items":[{"at":"2026-06-06T10:00:00Z","nullable":null,"optional":null}],"inner":null}`, ""},
+		{`{"items":[],"map":null}`, ""},
+		{`{"items":[],"map":{"Items":"a","items":"b","\u0061":"c"}}`, ""},
+		{`{"items":[],"map":{"a":null}}`, "map.a is null"},
 		{`{"items":[{"at":null,"nullable":1}]}`, "items[0].at is null"},
 		{`{"items":[{"at":"2026-06-06T10:00:00Z","nullable":1},{"at":"2026-06-06T10:00:00Z"}]}`, "items[1].nullable is missing"},
 		{`{"items":[],"inner":{}}`, "inner.items is missing"},

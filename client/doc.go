@@ -14,7 +14,7 @@
 //	fmt.Println(client.FormatCents(balance.BalanceCents))
 //
 // A [Client] has one method for each operation of the API, named after its operationId. Other methods iterate over long lists:
-// [Client.Transactions], [Client.Leases] and [Client.Organizations] fetch pages, [Client.FilterTransactions] those of a part of the ledger,
+// [Client.Transactions], [Client.Leases], [Client.RateCards] and [Client.Organizations] fetch pages, [Client.FilterTransactions] those of a part of the ledger,
 // [Client.TransactionsSince] continues after a known entry, and [Client.UsageBreakdown] decodes one build at a time. [Client.Do] calls what
 // has no method. A [Recorder] records single leases in batches, and keeps them in a file if it is given one.
 //
@@ -44,8 +44,8 @@
 //     [context.DeadlineExceeded], [context.Canceled] or [io.ErrUnexpectedEOF].
 //   - Any other error concerns an argument, a token source or a middleware. No request was sent.
 //
-// After an error of the second or the third kind, a write may have taken place. Repeating it is safe: see [Client.RecordLeases] and
-// [Client.PostCredit].
+// After an error of the second or the third kind, a write may have taken place. Repeating it is safe: see [Client.RecordLeases],
+// [Client.PostCredit] and [Client.SetRateCard].
 //
 // # Retries
 //

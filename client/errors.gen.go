@@ -42,6 +42,8 @@ const (
 	CodeLeaseInvalid Code = "lease_invalid"
 	// CodeAmountInvalid comes with the status 422. The amount is out of bounds. No credit was posted.
 	CodeAmountInvalid Code = "amount_invalid"
+	// CodeRateCardInvalid comes with the status 422. A value of the rate card is missing or out of bounds, or the card would change prices of the past. Nothing was changed.
+	CodeRateCardInvalid Code = "rate_card_invalid"
 	// CodeBodyInvalid comes with the status 422. The body or a header does not have the form that the call takes. Nothing was changed.
 	CodeBodyInvalid Code = "body_invalid"
 	// CodeRateLimited comes with the status 429. The token has sent more requests than the server allows it, or too many requests with invalid tokens came from the same address.
@@ -73,6 +75,7 @@ var (
 	ErrLeaseFilterInvalid        error = codeError(CodeLeaseFilterInvalid)        // 422 Unprocessable Entity
 	ErrLeaseInvalid              error = codeError(CodeLeaseInvalid)              // 422 Unprocessable Entity
 	ErrAmountInvalid             error = codeError(CodeAmountInvalid)             // 422 Unprocessable Entity
+	ErrRateCardInvalid           error = codeError(CodeRateCardInvalid)           // 422 Unprocessable Entity
 	ErrBodyInvalid               error = codeError(CodeBodyInvalid)               // 422 Unprocessable Entity
 	ErrRateLimited               error = codeError(CodeRateLimited)               // 429 Too Many Requests
 	ErrInternal                  error = codeError(CodeInternal)                  // 500 Internal Server Error

@@ -283,6 +283,40 @@ func ExampleClient_PostCredit() {
 	// $50.00 admin_grant posted before: false
 }
 
+func ExampleClient_ListBillingRateCards() {
+	c, stop := startBilling()
+	defer stop()
+
+	cards, err := c.ListBillingRateCards(context.Background(), "acme", client.ListOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, card := range cards.Data {
+		fmt.Println(card.Name, "from", card.EffectiveFrom.Format(time.DateOnly), "CPU:", client.Value(card.CPUMicrocents), "micro-cents a second")
+	}
+	// Output:
+	// Large machines from 2026-07-01 CPU: 9000 micro-cents a second
+}
+
+func ExampleClient_SetRateCard() {
+	c, stop := startBilling()
+	defer stop()
+
+	// Leases of this shape that start in July or later have these prices.
+	card := client.SetRateCardRequest{
+		Name: "Large machines", CPUCount: new(int64(16)), MemoryGB: new(int64(64)), DiskGB: new(int64(200)),
+		CPUMicrocents: new(int64(9000)), MemoryGBMicrocents: new(int64(4500)), DiskGBMicrocents: new(int64(100)),
+		EffectiveFrom: new(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)),
+	}
+	added, err := c.SetRateCard(context.Background(), "acme", "large-machines-2026-07", card)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(added.Name, "added before:", added.Replayed)
+	// Output:
+	// Large machines added before: false
+}
+
 func ExampleClient_RecordLeases() {
 	c, stop := startBilling()
 	defer stop()

@@ -613,13 +613,34 @@ func TestRequests(t *testing.T) {
 			"POST https://billing.example.com/api/v0/billing/credits/acme", `{"amount_cents":5,"source":"refund"}`,
 		},
 		{
+			"rate card", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				card := client.SetRateCardRequest{
+					Name: "GPUs", LabelKey: new("gpu"), LabelValue: new("l4"), CPUMicrocents: new(int64(3)), MemoryGBMicrocents: new(int64(2)), DiskGBMicrocents: new(int64(0)),
+					EffectiveFrom: &window.From,
+				}
+				_, err := c.SetRateCard(ctx, "acme", "invoice 42, again", card)
+				return err
+			},
+			"POST https://billing.example.com/api/v0/billing/rate-cards/acme",
+			`{"name":"GPUs","label_key":"gpu","label_value":"l4","cpu_microcents":3,"memory_gb_microcents":2,"disk_gb_microcents":0,"effective_from":"2026-05-31T23:02:03.999999Z"}`,
+		},
+		{
+			"rate cards", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.ListBillingRateCards(ctx, "acme", client.ListOptions{Limit: 5, Cursor: "a b"})
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/rate-cards/acme?limit=5&cursor=a+b", "",
+		},
+		{
 			"leases", "https://billing.example.com",
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.RecordLeases(ctx, "acme", []client.Lease{{LeaseID: &client.UUID{15: 1}, JobName: new("x"), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: window.From}})
+				_, err := c.RecordLeases(ctx, "acme", []client.Lease{{LeaseID: &client.UUID{15: 1}, JobName: new("x"), Labels: client.Labels{"team": "web", "gpu": "l4"}, CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: window.From}})
 				return err
 			},
 			"POST https://billing.example.com/api/v0/billing/leases/acme",
-			`{"leases":[{"lease_id":"00000000-0000-0000-0000-000000000001","job_name":"x","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-05-31T23:02:03.999999Z"}]}`,
+			`{"leases":[{"lease_id":"00000000-0000-0000-0000-000000000001","job_name":"x","labels":{"gpu":"l4","team":"web"},"cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-05-31T23:02:03.999999Z"}]}`,
 		},
 	}
 	for _, test := range tests {
@@ -638,7 +659,7 @@ func TestRequests(t *testing.T) {
 			if test.body != "" {
 				want.Set("Content-Type", "application/json")
 			}
-			if test.name == "credit" {
+			if test.name == "credit" || test.name == "rate card" {
 				want.Set("Idempotency-Key", "invoice 42, again")
 			}
 			transport.setRequestID(t)
@@ -679,6 +700,14 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 			_, err := c.PostCredit(ctx, org, "key", client.PostCreditRequest{})
 			return err
 		},
+		"ListBillingRateCards": func(org string) error {
+			_, err := c.ListBillingRateCards(ctx, org, client.ListOptions{})
+			return err
+		},
+		"SetRateCard": func(org string) error {
+			_, err := c.SetRateCard(ctx, org, "key", client.SetRateCardRequest{})
+			return err
+		},
 		"Transactions": func(org string) error {
 			for _, err := range c.Transactions(ctx, org) {
 				return err
@@ -697,6 +726,9 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 	for _, key := range []string{" ", "a ", " a", "a\n", "clé"} {
 		if _, err := c.PostCredit(ctx, "acme", key, client.PostCreditRequest{}); err == nil {
 			t.Errorf("the key %q gives no error", key)
+		}
+		if _, err := c.SetRateCard(ctx, "acme", key, client.SetRateCardRequest{}); err == nil {
+			t.Errorf("the key %q of a card gives no error", key)
 		}
 	}
 	if _, err := c.RecordLeases(ctx, "acme", []client.Lease{{StartedAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}}); err == nil {

@@ -90,6 +90,18 @@ func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opt
 	}))
 }
 
+// RateCards walks the rate cards that leases of an organization may be billed by, the one that was added last first. It reads pages as
+// [Client.Transactions] does.
+func (c *Client) RateCards(ctx context.Context, org string, opts ...Option) iter.Seq2[RateCard, error] {
+	return items(pages(func(page ListOptions) ([]RateCard, *string, error) {
+		list, err := c.ListBillingRateCards(ctx, org, page, opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Data, list.NextCursor, nil
+	}))
+}
+
 // Organizations walks all organizations that the token can see, in the order of their slugs. It reads pages as [Client.Transactions] does.
 func (c *Client) Organizations(ctx context.Context, opts ...Option) iter.Seq2[Organization, error] {
 	return items(pages(func(page ListOptions) ([]Organization, *string, error) {

@@ -132,9 +132,11 @@ type TransactionDetail struct {
 	BalanceAfterCents int64 `json:"balance_after_cents"`
 	// The lease that a debit bills; nil for a credit, and for a debit that was taken over from another system.
 	Lease *LeaseRecord `json:"lease"`
-	// How the amount of a debit was computed; nil for an entry without a lease, and for a lease whose amount the prices
-	// of the server do not give, since it was billed at others.
+	// How the amount of a debit was computed; nil for an entry without a lease, and for a lease that was billed at prices
+	// which are not in the books.
 	Cost *LeaseCost `json:"cost"`
+	// The rate card with the prices of the calculation; nil where Cost is nil.
+	RateCard *RateCard `json:"rate_card"`
 }
 
 // transactionDetailJSON is TransactionDetail as the API writes it.
@@ -147,6 +149,7 @@ type transactionDetailJSON struct {
 	BalanceAfterCents int64             `json:"balance_after_cents"`
 	Lease             *LeaseRecord      `json:"lease"`
 	Cost              *LeaseCost        `json:"cost"`
+	RateCard          *RateCard         `json:"rate_card"`
 }
 
 func (m TransactionDetail) encoded() transactionDetailJSON {
@@ -159,11 +162,174 @@ func (m TransactionDetail) encoded() transactionDetailJSON {
 		m.BalanceAfterCents,
 		m.Lease,
 		m.Cost,
+		m.RateCard,
 	}
 }
 
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m TransactionDetail) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// RateCardList is a page of rate cards.
+type RateCardList struct {
+	// The rate cards of this page, the one that was added last first.
+	Data []RateCard `json:"data"`
+	// The cursor of the next page; nil when nothing is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// rateCardListJSON is RateCardList as the API writes it.
+type rateCardListJSON struct {
+	Data       []RateCard `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+func (m RateCardList) encoded() rateCardListJSON {
+	return rateCardListJSON{
+		notNull(m.Data),
+		m.NextCursor,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m RateCardList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// RateCard is the prices of leases that start at EffectiveFrom or later. Of the cards in force when a lease started,
+// the most specific one bills it: one of the organization before one for all, then one for a label, then one for a
+// shape. Cards are added and never change, and a lease that is billed keeps its card.
+type RateCard struct {
+	// The card's id, which is made of its contents.
+	ID UUID `json:"id"`
+	// A name for people.
+	Name string `json:"name"`
+	// The slug of the organization that the card is for; nil for all organizations.
+	Organization *string `json:"organization"`
+	// The number of CPUs of the machines that the card is for; nil, like the memory and the disk, for every shape. It is
+	// at least 1.
+	CPUCount *int64 `json:"cpu_count"`
+	// The memory of the machines that the card is for, in gigabytes; nil for every shape. It is at least 1.
+	MemoryGB *int64 `json:"memory_gb"`
+	// The disk of the machines that the card is for, in gigabytes; nil for every shape. It is at least 1.
+	DiskGB *int64 `json:"disk_gb"`
+	// The key of a label of the leases that the card is for; nil for any labels.
+	LabelKey *string `json:"label_key"`
+	// The value of the label; nil for any labels.
+	LabelValue *string `json:"label_value"`
+	// The price of one CPU for one second, in millionths of a cent; nil, like the other prices, for a card that ends the
+	// cards before it for the same leases, which are then billed by a less specific card. It is at least 0.
+	CPUMicrocents *int64 `json:"cpu_microcents"`
+	// The price of one gigabyte of memory for one second, in millionths of a cent; nil for a card without prices. It is
+	// at least 0.
+	MemoryGBMicrocents *int64 `json:"memory_gb_microcents"`
+	// The price of one gigabyte of disk for one second, in millionths of a cent; nil for a card without prices. It is at
+	// least 0.
+	DiskGBMicrocents *int64 `json:"disk_gb_microcents"`
+	// The card is for leases that start at this time or later.
+	EffectiveFrom time.Time `json:"effective_from"`
+	// When the card was added.
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// rateCardJSON is RateCard as the API writes it.
+type rateCardJSON struct {
+	ID                 UUID     `json:"id"`
+	Name               string   `json:"name"`
+	Organization       *string  `json:"organization"`
+	CPUCount           *int64   `json:"cpu_count"`
+	MemoryGB           *int64   `json:"memory_gb"`
+	DiskGB             *int64   `json:"disk_gb"`
+	LabelKey           *string  `json:"label_key"`
+	LabelValue         *string  `json:"label_value"`
+	CPUMicrocents      *int64   `json:"cpu_microcents"`
+	MemoryGBMicrocents *int64   `json:"memory_gb_microcents"`
+	DiskGBMicrocents   *int64   `json:"disk_gb_microcents"`
+	EffectiveFrom      wireTime `json:"effective_from"`
+	CreatedAt          wireTime `json:"created_at"`
+}
+
+func (m RateCard) encoded() rateCardJSON {
+	return rateCardJSON{
+		m.ID,
+		m.Name,
+		m.Organization,
+		m.CPUCount,
+		m.MemoryGB,
+		m.DiskGB,
+		m.LabelKey,
+		m.LabelValue,
+		m.CPUMicrocents,
+		m.MemoryGBMicrocents,
+		m.DiskGBMicrocents,
+		wireTime(m.EffectiveFrom),
+		wireTime(m.CreatedAt),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m RateCard) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// SetRateCardRequest is a rate card of the organization. The three prices are given together or not at all, and so
+// are the three counts of a shape, and the key and the value of a label.
+type SetRateCardRequest struct {
+	// A name for people, 1 to 255 characters.
+	Name string `json:"name"`
+	// The number of CPUs of the machines that the card is for; absent or nil for every shape. It is between 1 and 10 000.
+	CPUCount *int64 `json:"cpu_count,omitempty"`
+	// The memory of the machines that the card is for, in gigabytes; absent or nil for every shape. It is between 1 and
+	// 100 000.
+	MemoryGB *int64 `json:"memory_gb,omitempty"`
+	// The disk of the machines that the card is for, in gigabytes; absent or nil for every shape. It is between 1 and 10
+	// 000 000.
+	DiskGB *int64 `json:"disk_gb,omitempty"`
+	// The key of a label of the leases that the card is for; absent or nil for any labels. It has letters, digits and
+	// characters of "._/-", and begins with a letter or a digit.
+	LabelKey *string `json:"label_key,omitempty"`
+	// The value of the label, 1 to 255 characters; absent or nil for any labels.
+	LabelValue *string `json:"label_value,omitempty"`
+	// The price of one CPU for one second, in millionths of a cent. A card without prices ends the cards before it for
+	// the same leases. It is between 0 and 100 000 000. It is nil where there is none.
+	CPUMicrocents *int64 `json:"cpu_microcents,omitempty"`
+	// The price of one gigabyte of memory for one second, in millionths of a cent. It is between 0 and 100 000 000. It is
+	// nil where there is none.
+	MemoryGBMicrocents *int64 `json:"memory_gb_microcents,omitempty"`
+	// The price of one gigabyte of disk for one second, in millionths of a cent. It is between 0 and 100 000 000. It is
+	// nil where there is none.
+	DiskGBMicrocents *int64 `json:"disk_gb_microcents,omitempty"`
+	// From when on the card is in force: RFC 3339 with any offset, or a bare date, which means midnight UTC, and not in
+	// the past. Absent or nil: from now on.
+	EffectiveFrom *time.Time `json:"effective_from,omitempty"`
+}
+
+// setRateCardRequestJSON is SetRateCardRequest as the API writes it.
+type setRateCardRequestJSON struct {
+	Name               string    `json:"name"`
+	CPUCount           *int64    `json:"cpu_count,omitempty"`
+	MemoryGB           *int64    `json:"memory_gb,omitempty"`
+	DiskGB             *int64    `json:"disk_gb,omitempty"`
+	LabelKey           *string   `json:"label_key,omitempty"`
+	LabelValue         *string   `json:"label_value,omitempty"`
+	CPUMicrocents      *int64    `json:"cpu_microcents,omitempty"`
+	MemoryGBMicrocents *int64    `json:"memory_gb_microcents,omitempty"`
+	DiskGBMicrocents   *int64    `json:"disk_gb_microcents,omitempty"`
+	EffectiveFrom      *wireTime `json:"effective_from,omitempty"`
+}
+
+func (m SetRateCardRequest) encoded() setRateCardRequestJSON {
+	return setRateCardRequestJSON{
+		m.Name,
+		m.CPUCount,
+		m.MemoryGB,
+		m.DiskGB,
+		m.LabelKey,
+		m.LabelValue,
+		m.CPUMicrocents,
+		m.MemoryGBMicrocents,
+		m.DiskGBMicrocents,
+		(*wireTime)(m.EffectiveFrom),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m SetRateCardRequest) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
 // LeaseCost is the arithmetic of the cost of one lease. Each resource costs count × price × seconds; the sum is
 // rounded down to whole cents once.
@@ -263,6 +429,13 @@ type LeaseRecord struct {
 	AmountCents int64 `json:"amount_cents"`
 	// The ledger entry that bills the lease; nil while it runs.
 	TransactionID *UUID `json:"transaction_id"`
+	// The labels of the lease; nil where there are none.
+	Labels Labels `json:"labels"`
+	// Who caused the job to run; nil when unknown.
+	Author *string `json:"author"`
+	// The rate card that gave the amount; nil while the lease runs, and for a lease that was billed at prices which are
+	// not in the books.
+	RateCardID *UUID `json:"rate_card_id"`
 }
 
 // leaseRecordJSON is LeaseRecord as the API writes it.
@@ -287,6 +460,9 @@ type leaseRecordJSON struct {
 	DurationSeconds *int64     `json:"duration_seconds"`
 	AmountCents     int64      `json:"amount_cents"`
 	TransactionID   *UUID      `json:"transaction_id"`
+	Labels          Labels     `json:"labels"`
+	Author          *string    `json:"author"`
+	RateCardID      *UUID      `json:"rate_card_id"`
 }
 
 func (m LeaseRecord) encoded() leaseRecordJSON {
@@ -311,11 +487,19 @@ func (m LeaseRecord) encoded() leaseRecordJSON {
 		m.DurationSeconds,
 		m.AmountCents,
 		m.TransactionID,
+		m.Labels,
+		m.Author,
+		m.RateCardID,
 	}
 }
 
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m LeaseRecord) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// Labels is a map of up to 16 texts of one's own choice, such as "gpu" to "l4". A key has up to 63 letters, digits
+// and characters of "._/-", and begins with a letter or a digit; a value has 1 to 255 characters. Keys are
+// case-sensitive.
+type Labels map[string]string
 
 // LeaseState is the state of a lease: "running", recorded and not yet finished; "billed", finished and debited. Later
 // versions may have more states.
@@ -573,6 +757,11 @@ type Lease struct {
 	PipelineName *string `json:"pipeline_name,omitempty"`
 	// The pipeline's slug. It is nil where there is none.
 	PipelineSlug *string `json:"pipeline_slug,omitempty"`
+	// What the machine or the job is labelled with, such as the model of its GPU. A rate card may be for leases with one
+	// label. An empty object is taken for no labels. It is nil where there is none.
+	Labels Labels `json:"labels,omitempty"`
+	// Who caused the job to run, such as the author of a commit. It is nil where there is none.
+	Author *string `json:"author,omitempty"`
 	// The number of CPUs of the machine. A running lease that an earlier version recorded with more CPUs, memory or disk
 	// than the bounds is finished with the numbers that are recorded. It is between 1 and 10 000.
 	CPUCount int64 `json:"cpu_count"`
@@ -605,6 +794,8 @@ type leaseJSON struct {
 	PipelineID      *UUID     `json:"pipeline_id,omitempty"`
 	PipelineName    *string   `json:"pipeline_name,omitempty"`
 	PipelineSlug    *string   `json:"pipeline_slug,omitempty"`
+	Labels          Labels    `json:"labels,omitempty"`
+	Author          *string   `json:"author,omitempty"`
 	CPUCount        int64     `json:"cpu_count"`
 	MemoryGB        int64     `json:"memory_gb"`
 	DiskGB          int64     `json:"disk_gb"`
@@ -626,6 +817,8 @@ func (m Lease) encoded() leaseJSON {
 		m.PipelineID,
 		m.PipelineName,
 		m.PipelineSlug,
+		m.Labels,
+		m.Author,
 		m.CPUCount,
 		m.MemoryGB,
 		m.DiskGB,

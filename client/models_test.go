@@ -21,6 +21,8 @@ func TestModelsEncodeAsTheAPI(t *testing.T) {
 		"GET /api/v0/billing/usage/{org}/breakdown":   &client.UsageBreakdownResponse{},
 		"GET /api/v0/billing/leases/{org}":            &client.LeaseList{},
 		"POST /api/v0/billing/credits/{org}":          &client.Transaction{},
+		"GET /api/v0/billing/rate-cards/{org}":        &client.RateCardList{},
+		"POST /api/v0/billing/rate-cards/{org}":       &client.RateCard{},
 		"GET /api/v0/organizations":                   &client.OrganizationList{},
 	} {
 		want := contractAnswers[pattern].body
@@ -63,6 +65,13 @@ func TestEncodedModels(t *testing.T) {
 		{
 			client.PostedCredit{Transaction: client.Transaction{AmountCents: 5, CreatedAt: start}, IdempotencyKey: "k", Replayed: true},
 			`{"id":"00000000-0000-0000-0000-000000000000","amount_cents":5,"source":"","description":null,"created_at":"2026-05-31T23:02:03.999999Z","idempotency_key":"k","replayed":true}`,
+		},
+		{client.Lease{Labels: client.Labels{"b": "<", "a": "é"}, CPUCount: 1, MemoryGB: 2, DiskGB: 3, StartedAt: start},
+			`{"labels":{"a":"é","b":"\u003c"},"cpu_count":1,"memory_gb":2,"disk_gb":3,"started_at":"2026-05-31T23:02:03.999999Z"}`},
+		{
+			client.AddedRateCard{RateCard: client.RateCard{Name: "July", EffectiveFrom: start, CreatedAt: start}, IdempotencyKey: "k", Replayed: true},
+			`{"id":"00000000-0000-0000-0000-000000000000","name":"July","organization":null,"cpu_count":null,"memory_gb":null,"disk_gb":null,"label_key":null,"label_value":null,` +
+				`"cpu_microcents":null,"memory_gb_microcents":null,"disk_gb_microcents":null,"effective_from":"2026-05-31T23:02:03.999999Z","created_at":"2026-05-31T23:02:03.999999Z","idempotency_key":"k","replayed":true}`,
 		},
 		{client.Date{Time: start}, `"2026-06-01"`},
 		{map[client.Date]int{{Time: start}: 1}, `{"2026-06-01":1}`},

@@ -198,7 +198,7 @@ func (c *Client) ListOrganizations(ctx context.Context, page ListOptions, opts .
 // A lease is known by its JobID, or by its LeaseID where it has no job. One that has neither is sent with a new LeaseID,
 // which the result tells; leases stays as it is. A program that will send the lease again, be it to finish it or because
 // the call failed, gives it one of the two. Sending a lease again unchanged does nothing, so that a call that failed can be
-// repeated until it succeeds. While a lease runs, texts and ids that were not known may be filled in; its start and
+// repeated until it succeeds. While a lease runs, texts, ids and labels that were not known may be filled in; its start and
 // its counts stay as first recorded. Other contents, and any change of a billed lease, are refused with [ErrLeaseConflict]. [Recorder] does all this for leases that come one by one.
 //
 // The token needs the role write.
@@ -273,4 +273,53 @@ func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, cre
 		return nil, err
 	}
 	return &PostedCredit{Transaction: *out, IdempotencyKey: idempotencyKey, Replayed: header.Get("Idempotency-Replayed") == "true"}, nil
+}
+
+// ListBillingRateCards reads one page of the rate cards that leases of an organization may be billed by: its own and those for all
+// organizations, the one that was added last first. NextCursor is nil on the last page. [Client.RateCards] walks all pages.
+func (c *Client) ListBillingRateCards(ctx context.Context, org string, page ListOptions, opts ...Option) (*RateCardList, error) {
+	var params listBillingRateCardsParams
+	params.Limit, params.Cursor = page.params()
+	req, err := newListBillingRateCardsRequest(c.baseURL, org, &params)
+	return do[RateCardList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
+// AddedRateCard is a rate card that was set.
+type AddedRateCard struct {
+	RateCard
+	// IdempotencyKey is the key that the card was set under.
+	IdempotencyKey string `json:"idempotency_key"`
+	// Replayed tells that an earlier call with the same key added the card, and this one nothing.
+	Replayed bool `json:"replayed"`
+}
+
+// MarshalJSON writes the card as the API does, with the two values beside its fields.
+func (a AddedRateCard) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		rateCardJSON
+		IdempotencyKey string `json:"idempotency_key"`
+		Replayed       bool   `json:"replayed"`
+	}{a.encoded(), a.IdempotencyKey, a.Replayed})
+}
+
+// SetRateCard adds a rate card to an organization. It is for leases that start at EffectiveFrom or later, or from now on if that is nil.
+// Leases that are billed already keep their prices, so a time in the past is [ErrRateCardInvalid], and so are a part of the three prices,
+// of the three counts of a shape, or of a label. Once it returns without an error, every server of the same books bills by the card.
+//
+// The idempotency key names this card within the organization, as in [Client.PostCredit]: however often a call is repeated with the same
+// key and card, there is one card, and the same key with another card is [ErrIdempotencyKeyReused]. With an empty key, SetRateCard makes
+// one that its own retries share and that the result tells.
+//
+// The token needs the role admin.
+func (c *Client) SetRateCard(ctx context.Context, org, idempotencyKey string, card SetRateCardRequest, opts ...Option) (*AddedRateCard, error) {
+	if idempotencyKey == "" {
+		idempotencyKey = newUUID().String()
+	}
+	params := setRateCardParams{IdempotencyKey: idempotencyKey}
+	req, err := newSetRateCardRequest(c.baseURL, org, &params, card)
+	out, header, err := doWithHeader[RateCard](ctx, c, opts, req, errors.Join(err, checkOrg(org), checkKey(idempotencyKey)))
+	if err != nil {
+		return nil, err
+	}
+	return &AddedRateCard{RateCard: *out, IdempotencyKey: idempotencyKey, Replayed: header.Get("Idempotency-Replayed") == "true"}, nil
 }

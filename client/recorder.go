@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -217,7 +218,7 @@ func newRecorder(c *Client, org string, options RecorderOptions, opts []Option) 
 }
 
 // Record takes a lease, to be recorded soon, and waits while the recorder is full, unless DropWhenFull is set. A lease with
-// neither JobID nor LeaseID gets a LeaseID. Record copies what the pointers of the lease lead to, so that the caller may change it
+// neither JobID nor LeaseID gets a LeaseID. Record copies the labels and what the pointers of the lease lead to, so that the caller may change it
 // afterwards. An error means that the lease was not taken: [ErrRecorderFull],
 // [ErrRecorderClosed], the context's, or one of the spool. After an error of the spool, the lease may still be in it and be recorded by the
 // next recorder; a lease with a JobID or a LeaseID is then recorded once, however often it is taken. A recorder of [NewSharedRecorder] takes
@@ -260,7 +261,7 @@ func (r *Recorder) RecordFor(ctx context.Context, org string, lease Lease) error
 	return nil
 }
 
-// cloneLease returns a lease with copies of the values that pointers of it lead to.
+// cloneLease returns a lease with copies of its labels and of the values that pointers of it lead to.
 func cloneLease(lease Lease) Lease {
 	fields := reflect.ValueOf(&lease).Elem()
 	for _, field := range fields.Fields() {
@@ -270,6 +271,7 @@ func cloneLease(lease Lease) Lease {
 			field.Set(value)
 		}
 	}
+	lease.Labels = maps.Clone(lease.Labels)
 	return lease
 }
 

@@ -180,13 +180,15 @@ func TestRecorderCopiesLeases(t *testing.T) {
 				field.Set(reflect.New(field.Type().Elem()))
 			}
 		}
+		lease.Labels = client.Labels{"gpu": "l4"}
 		want, err := json.Marshal(lease)
 		if err != nil {
 			t.Fatal(err)
 		}
 		mustRecord(t, r, lease)
+		lease.Labels["gpu"] = "h100"
 		*lease.LeaseID, *lease.JobID, *lease.BuildID, *lease.BuildExternalID, *lease.PipelineID = uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New()
-		*lease.JobName, *lease.StepKey, *lease.VMHandle, *lease.PipelineName, *lease.PipelineSlug = "a", "b", "c", "d", "e"
+		*lease.JobName, *lease.StepKey, *lease.VMHandle, *lease.PipelineName, *lease.PipelineSlug, *lease.Author = "a", "b", "c", "d", "e", "f"
 		*lease.BuildNumber, *lease.DurationSeconds, *lease.FinishedAt = 9, 9, time.Now()
 		mustClose(t, r)
 		if got, err := json.Marshal(sent[0]); string(got) != string(want) || err != nil {

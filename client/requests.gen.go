@@ -150,6 +150,36 @@ func newPostCreditRequest(base string, org string, params *postCreditParams, bod
 	return newRequest(http.MethodPost, base+"api/v0/billing/credits/"+url.PathEscape(org), nil, header, body)
 }
 
+// listBillingRateCardsParams are the parameters of listBillingRateCards.
+type listBillingRateCardsParams struct {
+	Limit  *int64
+	Cursor *string
+}
+
+// newListBillingRateCardsRequest builds GET /api/v0/billing/rate-cards/{org}. The base ends with a slash.
+func newListBillingRateCardsRequest(base string, org string, params *listBillingRateCardsParams) (*http.Request, error) {
+	var query []string
+	if params.Limit != nil {
+		query = append(query, "limit="+url.QueryEscape(strconv.FormatInt(*params.Limit, 10)))
+	}
+	if params.Cursor != nil {
+		query = append(query, "cursor="+url.QueryEscape(*params.Cursor))
+	}
+	return newRequest(http.MethodGet, base+"api/v0/billing/rate-cards/"+url.PathEscape(org), query, nil, nil)
+}
+
+// setRateCardParams are the parameters of setRateCard.
+type setRateCardParams struct {
+	IdempotencyKey string
+}
+
+// newSetRateCardRequest builds POST /api/v0/billing/rate-cards/{org}. The base ends with a slash.
+func newSetRateCardRequest(base string, org string, params *setRateCardParams, body SetRateCardRequest) (*http.Request, error) {
+	header := http.Header{}
+	header.Set("Idempotency-Key", params.IdempotencyKey)
+	return newRequest(http.MethodPost, base+"api/v0/billing/rate-cards/"+url.PathEscape(org), nil, header, body)
+}
+
 // listOrganizationsParams are the parameters of listOrganizations.
 type listOrganizationsParams struct {
 	Limit  *int64

@@ -261,6 +261,28 @@ func TestRetriedWritesKeepTheirKey(t *testing.T) {
 			})
 		}
 	})
+	t.Run("SetRateCard", func(t *testing.T) {
+		for _, key := range []string{"", "prices of July"} {
+			synctest.Test(t, func(t *testing.T) {
+				s := flaky(contractAnswers["POST /api/v0/billing/rate-cards/{org}"].body)
+				added, err := s.client(t).SetRateCard(t.Context(), "acme", key, client.SetRateCardRequest{Name: "July"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := uuid.Parse(added.IdempotencyKey); (err != nil || key != "") && added.IdempotencyKey != key {
+					t.Errorf("the key is %q", added.IdempotencyKey)
+				}
+				for i, header := range s.headers {
+					if got := header.Get("Idempotency-Key"); got != added.IdempotencyKey || s.bodies[i] != `{"name":"July"}` {
+						t.Errorf("attempt %d has the key %q and the body %s", i, got, s.bodies[i])
+					}
+				}
+				if len(s.headers) != 3 {
+					t.Errorf("%d attempts", len(s.headers))
+				}
+			})
+		}
+	})
 	t.Run("RecordLeases", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			result := `{"lease_id":"01994f0b-7c1e-7d6f-9a53-3f6f1c2b8a10","status":"running","amount_cents":0}`

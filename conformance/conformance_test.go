@@ -107,7 +107,19 @@ func open(t *testing.T, database string) service {
 		}
 		return token
 	}
-	return service{s.Handler(), token(server.RoleWrite, "acme", "globex"), token(server.RoleRead, "acme"), token(server.RoleAdmin, "acme")}
+	admin := token(server.RoleAdmin, "acme", "globex")
+	for _, org := range []string{"acme", "globex"} {
+		for i := range 9 { // two small pages
+			body := fmt.Sprintf(`{"name":"Card %d","cpu_count":16,"memory_gb":64,"disk_gb":%d,"cpu_microcents":9000,"memory_gb_microcents":4500,"disk_gb_microcents":100}`, i, 100+i)
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v0/billing/rate-cards/"+org, strings.NewReader(body))
+			req.Header = http.Header{"Authorization": {"Bearer " + admin}, "Content-Type": {"application/json"}, "Idempotency-Key": {strconv.Itoa(i)}}
+			answer := httptest.NewRecorder()
+			if s.Handler().ServeHTTP(answer, req); answer.Code != http.StatusCreated {
+				t.Fatal(answer.Body)
+			}
+		}
+	}
+	return service{s.Handler(), token(server.RoleWrite, "acme", "globex"), token(server.RoleRead, "acme"), admin}
 }
 
 // openScratch opens a server with an organization that has no entry.
@@ -323,6 +335,17 @@ func onEntry(change func(r *http.Request, a *answer)) func(*http.Request, *answe
 		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") && a.status == http.StatusOK {
 			change(r, a)
 		}
+	}
+}
+
+// editCard changes the rate card of an entry.
+func editCard(change func(card map[string]any)) func(*http.Request, *answer) {
+	return func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if card, ok := body["rate_card"].(map[string]any); ok {
+				change(card)
+			}
+		})
 	}
 }
 
@@ -703,6 +726,50 @@ var faults = []fault{
 			}
 		})
 	})},
+	{rule: "prices.entries", name: "another price", answer: onEntry(editCard(func(card map[string]any) { bump(card, "cpu_microcents", 1) }))},
+	{rule: "prices.entries", name: "no price", answer: onEntry(editCard(func(card map[string]any) { card["disk_gb_microcents"] = nil }))},
+	{rule: "prices.entries", name: "a card of later leases", answer: onEntry(editCard(func(card map[string]any) {
+		card["effective_from"] = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	}))},
+	{rule: "prices.entries", name: "another shape", answer: onEntry(editCard(func(card map[string]any) {
+		card["cpu_count"], card["memory_gb"], card["disk_gb"] = 2, 4, 21
+	}))},
+	{rule: "prices.entries", name: "another label", answer: onEntry(editCard(func(card map[string]any) { card["label_key"], card["label_value"] = "gpu", "l4" }))},
+	{rule: "prices.entries", name: "another organization's", answer: onEntry(editCard(func(card map[string]any) { card["organization"] = "globex" }))},
+	{rule: "prices.entries", name: "another card than the lease's", answer: onEntry(editCard(func(card map[string]any) { card["id"] = id(9, 9) }))},
+	{rule: "prices.entries", name: "a cost without a card", answer: onEntry(func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["rate_card"] = nil })
+	})},
+	{rule: "prices.list", name: "oldest first", answer: on("/billing/rate-cards/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
+	})},
+	{rule: "prices.list", name: "one comes twice", answer: on("/billing/rate-cards/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["data"] = append(list(body)[:1:1], list(body)...) })
+	})},
+	{rule: "prices.list", name: "small pages skip one", answer: on("/billing/rate-cards/acme", func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("limit") == "7" && r.URL.Query().Has("cursor") {
+			a.edit(func(body map[string]any) { body["data"] = list(body)[1:] })
+		}
+	})},
+	{rule: "prices.list", name: "small pages end early", answer: on("/billing/rate-cards/acme", func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("limit") == "7" {
+			a.edit(func(body map[string]any) { body["next_cursor"] = nil })
+		}
+	})},
+	{rule: "prices.list", name: "no cursor is followed", ask: func(r *http.Request) {
+		if is(r, "/rate-cards/acme") {
+			query(r, func(q map[string][]string) { delete(q, "cursor") })
+		}
+	}},
+	{rule: "prices.list", name: "no limit", ask: func(r *http.Request) {
+		if is(r, "/rate-cards/acme") {
+			query(r, func(q map[string][]string) { q["limit"] = []string{"100"} })
+		}
+	}},
+	{rule: "prices.cards", name: "a part of a shape", answer: on("/billing/rate-cards/acme", func(_ *http.Request, a *answer) { a.replace(`"memory_gb":64`, `"memory_gb":null`) })},
+	{rule: "prices.cards", name: "a part of a label", answer: on("/billing/rate-cards/acme", func(_ *http.Request, a *answer) { a.replace(`"label_key":null`, `"label_key":"gpu"`) })},
+	{rule: "prices.cards", name: "a part of the prices", answer: on("/billing/rate-cards/acme", func(_ *http.Request, a *answer) { a.replace(`"disk_gb_microcents":100`, `"disk_gb_microcents":null`) })},
+	{rule: "prices.cards", name: "another organization's", answer: on("/billing/rate-cards/acme", func(_ *http.Request, a *answer) { a.replace(`"organization":"acme"`, `"organization":"globex"`) })},
 	{rule: "leases.list", name: "oldest first", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
 	})},
@@ -950,11 +1017,11 @@ func TestPlantedFaults(t *testing.T) {
 func TestMissingCalls(t *testing.T) {
 	s := open(t, sqlite(t))
 	missing := fault{answer: func(r *http.Request, a *answer) {
-		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") {
+		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") || is(r, "/billing/rate-cards/acme") {
 			a.fail(http.StatusNotFound, "not_found", "route_not_found")
 		}
 	}}
-	for _, rule := range []string{"ledger.entry", "leases.list"} {
+	for _, rule := range []string{"ledger.entry", "leases.list", "prices.list", "prices.cards", "prices.entries"} {
 		for _, r := range check(t, missing.wrap(s.handler), s.token, "acme", rule).Rules {
 			if r.Rule == rule && (r.Status != conformance.Skipped || r.Reason != "the server does not have this call") {
 				t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)

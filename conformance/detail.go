@@ -19,17 +19,20 @@ type entryDetail struct {
 	BalanceAfterCents int64        `json:"balance_after_cents"`
 	Lease             *leaseRecord `json:"lease"`
 	Cost              *cost        `json:"cost"`
+	RateCard          *rateCard    `json:"rate_card"`
 }
 
 // leaseRecord is a lease as listBillingLeases and getBillingTransaction show it.
 type leaseRecord struct {
-	LeaseID       string  `json:"lease_id"`
-	State         string  `json:"state"`
-	JobID         *string `json:"job_id"`
-	StartedAt     string  `json:"started_at"`
-	FinishedAt    *string `json:"finished_at"`
-	AmountCents   int64   `json:"amount_cents"`
-	TransactionID *string `json:"transaction_id"`
+	LeaseID       string            `json:"lease_id"`
+	State         string            `json:"state"`
+	JobID         *string           `json:"job_id"`
+	StartedAt     string            `json:"started_at"`
+	FinishedAt    *string           `json:"finished_at"`
+	AmountCents   int64             `json:"amount_cents"`
+	TransactionID *string           `json:"transaction_id"`
+	Labels        map[string]string `json:"labels"`
+	RateCardID    *string           `json:"rate_card_id"`
 }
 
 type resourceCost struct {

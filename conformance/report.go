@@ -30,9 +30,10 @@ type Options struct {
 	UserAgent string
 	// Organization is the slug of the one to check. Empty means the first few that the token sees.
 	Organization string
-	// Write lets the check report leases and post credits, which cannot be removed again. Organization must be set, and the check must be
-	// its only writer. All rules can be checked then, also in an organization that was empty. Token must have the role admin: with the role
-	// write, the rules about credits are skipped, and with the role read, Run fails.
+	// Write lets the check report leases, post credits and set rate cards, which cannot be removed again. Organization must be set, and the
+	// check must be its only writer. All rules can be checked then, also in an organization that was empty. The rate cards are for labels and
+	// for a shape of machines that the check alone uses. Token must have the role admin: with the role write, the rules about credits and
+	// rate cards are skipped, and with the role read, Run fails.
 	Write bool
 	// Hidden is the slug of an organization that exists and that the token may not see; empty where none is known.
 	Hidden string

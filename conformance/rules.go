@@ -106,6 +106,11 @@ func init() {
 			{id: "cursors.invalid", statement: "A cursor that the server did not make is 422 cursor_invalid.", checkOrganization: cursorInvalid},
 			{id: "cursors.foreign", statement: "A cursor of another organization is 422 cursor_invalid.", checkOrganization: cursorForeign},
 		}},
+		{"Prices", []rule{
+			{id: "prices.list", statement: "Rate cards come with the one that was added last first, each once, on pages of any size.", checkOrganization: cardsListed},
+			{id: "prices.cards", statement: "A rate card has all counts of a shape or none, and so a label and the prices.", checkOrganization: cardsComplete},
+			{id: "prices.entries", statement: "An entry has a rate card where it has a cost: with the prices of the cost, and for its lease.", checkOrganization: entriesPriced},
+		}},
 		{"Windows", []rule{
 			{id: "windows.required", statement: "A window without from or to is 422 billing_usage_window_invalid.", checkOrganization: windowRequired},
 			{id: "windows.readable", statement: "A from or to that is no RFC 3339 timestamp and no date is the same error.", checkOrganization: windowReadable},
@@ -137,6 +142,10 @@ func init() {
 			{id: "writes.invalid", statement: "A lease that cannot be is 422 lease_invalid, and nothing of its request is recorded.", checkOrganization: writtenInvalid, writes: true},
 			{id: "writes.credits", statement: "A credit is an entry, and is posted once for each Idempotency-Key.", checkOrganization: writtenCredits, writes: true},
 			{id: "writes.keys", statement: "An Idempotency-Key with another body is 409 idempotency_key_reused, and nothing changes.", checkOrganization: writtenKeys, writes: true},
+			{id: "writes.labels", statement: "The labels of a lease come back, stay as they are, and keep the bounds of the contract.", checkOrganization: writtenLabels, writes: true},
+			{id: "writes.rate-cards", statement: "A rate card bills the leases that it is for once it is in force, and is set once for each Idempotency-Key.", checkOrganization: writtenCards, writes: true},
+			{id: "writes.rate-card-keys", statement: "The Idempotency-Key of a rate card with another card is 409 idempotency_key_reused.", checkOrganization: writtenCardKeys, writes: true},
+			{id: "writes.rate-cards-invalid", statement: "A rate card for the past, or with a part of what belongs together, is 422 rate_card_invalid.", checkOrganization: writtenCardsInvalid, writes: true},
 		}},
 	}
 }

@@ -23,6 +23,7 @@ const (
 	CodeLeaseFilterInvalid        ErrorCode = "lease_filter_invalid"         // 422
 	CodeLeaseInvalid              ErrorCode = "lease_invalid"                // 422
 	CodeAmountInvalid             ErrorCode = "amount_invalid"               // 422
+	CodeRateCardInvalid           ErrorCode = "rate_card_invalid"            // 422
 	CodeBodyInvalid               ErrorCode = "body_invalid"                 // 422
 	CodeRateLimited               ErrorCode = "rate_limited"                 // 429
 	CodeInternal                  ErrorCode = "internal"                     // 500
@@ -205,6 +206,15 @@ var Errors = []ErrorInfo{
 		},
 	},
 	{
+		Code: CodeRateCardInvalid, Type: "validation_failed", Status: 422,
+		What: "A value of the rate card is missing or out of bounds, or the card would change prices of the past. Nothing was changed.",
+		Fix: []string{
+			"The message names the field.",
+			"The three prices are given together, and so are the three counts of a shape, and the key and the value of a label.",
+			"Leave `effective_from` out for a card that is in force from now on. Leases that are billed keep their prices.",
+		},
+	},
+	{
 		Code: CodeBodyInvalid, Type: "validation_failed", Status: 422,
 		What: "The body or a header does not have the form that the call takes. Nothing was changed.",
 		Fix: []string{
@@ -285,14 +295,16 @@ func ErrorInfoOf(code ErrorCode) *ErrorInfo {
 		return &Errors[17]
 	case CodeAmountInvalid:
 		return &Errors[18]
-	case CodeBodyInvalid:
+	case CodeRateCardInvalid:
 		return &Errors[19]
-	case CodeRateLimited:
+	case CodeBodyInvalid:
 		return &Errors[20]
-	case CodeInternal:
+	case CodeRateLimited:
 		return &Errors[21]
-	case CodeUnavailable:
+	case CodeInternal:
 		return &Errors[22]
+	case CodeUnavailable:
+		return &Errors[23]
 	}
 	return nil
 }

@@ -231,10 +231,17 @@ type ErrorDetail struct {
 // ErrorType The kind of failure, which decides how a program should react.
 type ErrorType string
 
+// Labels A map of up to 16 texts of one's own choice, such as `gpu` to `l4`. A key has up to 63 letters, digits and characters of
+// `._/-`, and begins with a letter or a digit; a value has 1 to 255 characters. Keys are case-sensitive.
+type Labels map[string]string
+
 // Lease One virtual machine held by one job. `job_id` or `lease_id` is required: the lease is known by its `job_id`, or by
 // its `lease_id` where it has no job. An optional field is absent or null where its value is unknown. Texts hold at most
 // 1 024 characters.
 type Lease struct {
+	// Author Who caused the job to run, such as the author of a commit.
+	Author *string `json:"author,omitempty"`
+
 	// BuildExternalID The build's id in the system that asked for it.
 	BuildExternalID *openapi_types.UUID `json:"build_external_id,omitempty"`
 
@@ -268,6 +275,10 @@ type Lease struct {
 
 	// JobName The job's name.
 	JobName *string `json:"job_name,omitempty"`
+
+	// Labels What the machine or the job is labelled with, such as the model of its GPU. A rate card may be for leases with one
+	// label. An empty object is taken for no labels.
+	Labels *Labels `json:"labels,omitempty"`
 
 	// LeaseID The lease's id; made by the server where absent.
 	LeaseID *openapi_types.UUID `json:"lease_id,omitempty"`
@@ -337,6 +348,9 @@ type LeaseRecord struct {
 	// AmountCents The lease's debit in cents, negative or 0; 0 while it runs.
 	AmountCents int64 `json:"amount_cents"`
 
+	// Author Who caused the job to run; null when unknown.
+	Author *string `json:"author"`
+
 	// BuildExternalID The build's id in the system that asked for it; null when unknown.
 	BuildExternalID *openapi_types.UUID `json:"build_external_id"`
 
@@ -364,6 +378,9 @@ type LeaseRecord struct {
 	// JobName The job's name; null when unknown.
 	JobName *string `json:"job_name"`
 
+	// Labels The labels of the lease; null where there are none.
+	Labels *Labels `json:"labels"`
+
 	// LeaseID The lease's id.
 	LeaseID openapi_types.UUID `json:"lease_id"`
 
@@ -378,6 +395,10 @@ type LeaseRecord struct {
 
 	// PipelineSlug The pipeline's slug; null when unknown.
 	PipelineSlug *string `json:"pipeline_slug"`
+
+	// RateCardID The rate card that gave the amount; null while the lease runs, and for a lease that was billed at prices which are
+	// not in the books.
+	RateCardID *openapi_types.UUID `json:"rate_card_id"`
 
 	// StartedAt When the lease started.
 	StartedAt time.Time `json:"started_at"`
@@ -452,6 +473,60 @@ type PostCreditRequest struct {
 	Source CreditSource `json:"source"`
 }
 
+// RateCard The prices of leases that start at `effective_from` or later. Of the cards in force when a lease started, the most
+// specific one bills it: one of the organization before one for all, then one for a label, then one for a shape. Cards
+// are added and never change, and a lease that is billed keeps its card.
+type RateCard struct {
+	// CPUCount The number of CPUs of the machines that the card is for; null, like the memory and the disk, for every shape.
+	CPUCount *int64 `json:"cpu_count"`
+
+	// CPUMicrocents The price of one CPU for one second, in millionths of a cent; null, like the other prices, for a card that ends the
+	// cards before it for the same leases, which are then billed by a less specific card.
+	CPUMicrocents *int64 `json:"cpu_microcents"`
+
+	// CreatedAt When the card was added.
+	CreatedAt time.Time `json:"created_at"`
+
+	// DiskGB The disk of the machines that the card is for, in gigabytes; null for every shape.
+	DiskGB *int64 `json:"disk_gb"`
+
+	// DiskGBMicrocents The price of one gigabyte of disk for one second, in millionths of a cent; null for a card without prices.
+	DiskGBMicrocents *int64 `json:"disk_gb_microcents"`
+
+	// EffectiveFrom The card is for leases that start at this time or later.
+	EffectiveFrom time.Time `json:"effective_from"`
+
+	// ID The card's id, which is made of its contents.
+	ID openapi_types.UUID `json:"id"`
+
+	// LabelKey The key of a label of the leases that the card is for; null for any labels.
+	LabelKey *string `json:"label_key"`
+
+	// LabelValue The value of the label; null for any labels.
+	LabelValue *string `json:"label_value"`
+
+	// MemoryGB The memory of the machines that the card is for, in gigabytes; null for every shape.
+	MemoryGB *int64 `json:"memory_gb"`
+
+	// MemoryGBMicrocents The price of one gigabyte of memory for one second, in millionths of a cent; null for a card without prices.
+	MemoryGBMicrocents *int64 `json:"memory_gb_microcents"`
+
+	// Name A name for people.
+	Name string `json:"name"`
+
+	// Organization The slug of the organization that the card is for; null for all organizations.
+	Organization *string `json:"organization"`
+}
+
+// RateCardList A page of rate cards.
+type RateCardList struct {
+	// Data The rate cards of this page, the one that was added last first.
+	Data []RateCard `json:"data"`
+
+	// NextCursor The cursor of the next page; null when nothing is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // RecordLeasesRequest A list of leases that is recorded as a whole or not at all.
 type RecordLeasesRequest struct {
 	// Leases The leases, 1 to 1 000. The same lease may stand in the list more than once and is taken in order.
@@ -490,6 +565,46 @@ type ResourceCost struct {
 	MicrocentsPerSecond int64 `json:"microcents_per_second"`
 }
 
+// SetRateCardRequest A rate card of the organization. The three prices are given together or not at all, and so are the three counts of a
+// shape, and the key and the value of a label.
+type SetRateCardRequest struct {
+	// CPUCount The number of CPUs of the machines that the card is for; absent or null for every shape.
+	CPUCount *int64 `json:"cpu_count,omitempty"`
+
+	// CPUMicrocents The price of one CPU for one second, in millionths of a cent. A card without prices ends the cards before it for the
+	// same leases.
+	CPUMicrocents *int64 `json:"cpu_microcents,omitempty"`
+
+	// DiskGB The disk of the machines that the card is for, in gigabytes; absent or null for every shape.
+	DiskGB *int64 `json:"disk_gb,omitempty"`
+
+	// DiskGBMicrocents The price of one gigabyte of disk for one second, in millionths of a cent.
+	DiskGBMicrocents *int64 `json:"disk_gb_microcents,omitempty"`
+
+	// EffectiveFrom From when on the card is in force: RFC 3339 with any offset, or a bare date, which means midnight UTC, and not in the
+	// past. Absent or null: from now on.
+	//
+	//
+	// Example: 2026-07-01T00:00:00Z
+	EffectiveFrom *time.Time `json:"effective_from,omitempty"`
+
+	// LabelKey The key of a label of the leases that the card is for; absent or null for any labels. It has letters, digits and
+	// characters of `._/-`, and begins with a letter or a digit.
+	LabelKey *string `json:"label_key,omitempty"`
+
+	// LabelValue The value of the label, 1 to 255 characters; absent or null for any labels.
+	LabelValue *string `json:"label_value,omitempty"`
+
+	// MemoryGB The memory of the machines that the card is for, in gigabytes; absent or null for every shape.
+	MemoryGB *int64 `json:"memory_gb,omitempty"`
+
+	// MemoryGBMicrocents The price of one gigabyte of memory for one second, in millionths of a cent.
+	MemoryGBMicrocents *int64 `json:"memory_gb_microcents,omitempty"`
+
+	// Name A name for people, 1 to 255 characters.
+	Name string `json:"name"`
+}
+
 // Transaction One entry of the ledger. Entries are never changed and never removed.
 type Transaction struct {
 	// AmountCents The amount in cents. Positive for a credit, negative or 0 for a debit.
@@ -518,8 +633,8 @@ type TransactionDetail struct {
 	// BalanceAfterCents The sum in cents of this entry and all entries before it.
 	BalanceAfterCents int64 `json:"balance_after_cents"`
 
-	// Cost How the amount of a debit was computed; null for an entry without a lease, and for a lease whose amount the
-	// prices of the server do not give, since it was billed at others.
+	// Cost How the amount of a debit was computed; null for an entry without a lease, and for a lease that was billed at
+	// prices which are not in the books.
 	Cost *LeaseCost `json:"cost"`
 
 	// CreatedAt When the entry was appended.
@@ -533,6 +648,9 @@ type TransactionDetail struct {
 
 	// Lease The lease that a debit bills; null for a credit, and for a debit that was taken over from another system.
 	Lease *LeaseRecord `json:"lease"`
+
+	// RateCard The rate card with the prices of the calculation; null where `cost` is null.
+	RateCard *RateCard `json:"rate_card"`
 
 	// Source Where an entry comes from: `stripe_topup`, a payment; `coupon_redemption`, a coupon; `admin_grant`, a credit given
 	// by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
@@ -738,6 +856,21 @@ type ListBillingLeasesParams struct {
 // ListBillingLeasesParamsState defines parameters for ListBillingLeases.
 type ListBillingLeasesParamsState string
 
+// ListBillingRateCardsParams defines parameters for ListBillingRateCards.
+type ListBillingRateCardsParams struct {
+	// Limit How many items a page holds, 1 to 100. An integer outside that range is moved to its nearer end.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Left out for the first page. Its contents are the server's own.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// SetRateCardParams defines parameters for SetRateCard.
+type SetRateCardParams struct {
+	// IdempotencyKey A name for this card, chosen by the caller and unique within the organization, 1 to 255 characters.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
 // ListBillingTransactionsParams defines parameters for ListBillingTransactions.
 type ListBillingTransactionsParams struct {
 	// Order Whether the newest entry comes first, `desc`, or the oldest, `asc`. Left out, it is `desc`.
@@ -814,3 +947,6 @@ type PostCreditJSONRequestBody = PostCreditRequest
 
 // RecordLeasesJSONRequestBody defines body for RecordLeases for application/json ContentType.
 type RecordLeasesJSONRequestBody = RecordLeasesRequest
+
+// SetRateCardJSONRequestBody defines body for SetRateCard for application/json ContentType.
+type SetRateCardJSONRequestBody = SetRateCardRequest

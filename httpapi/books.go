@@ -38,10 +38,14 @@ func PageSize(limit *int64) int {
 }
 
 // CheckLeases checks the rules for reported leases that no schema expresses, such as that a lease does not finish before it starts or in
-// the future of now. It sets the duration_seconds of finished leases that lack it. It fails with the code lease_invalid.
+// the future of now. It sets the duration_seconds of finished leases that lack it, and labels without a key to nil. It fails with the code
+// lease_invalid.
 func CheckLeases(leases []gen.Lease, now time.Time) error {
 	converted := make([]billing.Lease, len(leases))
 	for i := range leases {
+		if labels := leases[i].Labels; labels != nil && len(*labels) == 0 {
+			leases[i].Labels = nil
+		}
 		converted[i] = models.FromLease(&leases[i])
 	}
 	err := cmp.Or(billing.NormalizeLeases(converted, billing.TimeOf(now)), billing.CheckNewCounts(converted))

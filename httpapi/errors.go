@@ -29,6 +29,7 @@ var kinds = []struct {
 	{billing.ErrEntryFilterInvalid, gen.CodeTransactionFilterInvalid},
 	{billing.ErrLeaseInvalid, gen.CodeLeaseInvalid},
 	{billing.ErrAmountInvalid, gen.CodeAmountInvalid},
+	{billing.ErrRateCardInvalid, gen.CodeRateCardInvalid},
 	{billing.ErrInvalid, gen.CodeBodyInvalid},
 	{billing.ErrLeaseConflict, gen.CodeLeaseConflict},
 	{billing.ErrKeyReused, gen.CodeIdempotencyKeyReused},

@@ -41,7 +41,9 @@ type Unimplemented = httpserver.Unimplemented
 // The results of operations that are no models: one with a header, and one that is streamed.
 type (
 	PostCreditResult = httpserver.PostCreditResult
-	Streamed         = httpserver.Streamed
+	// SetRateCardResult is the answer of setRateCard.
+	SetRateCardResult = httpserver.SetRateCardResult
+	Streamed          = httpserver.Streamed
 )
 
 // Config has the settings of a Server. Either Authenticate or Admit is required.

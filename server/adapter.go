@@ -46,12 +46,12 @@ func (a *adapter) ListBillingTransactions(ctx context.Context, _ string, params 
 	return gen.TransactionList{Data: convertAll(page.Items, toAPITransaction), NextCursor: page.Next}, nil
 }
 
-func (a *adapter) GetBillingTransaction(ctx context.Context, _ string, id uuid.UUID) (answer gen.TransactionDetail, err error) {
+func (a *adapter) GetBillingTransaction(ctx context.Context, org string, id uuid.UUID) (answer gen.TransactionDetail, err error) {
 	detail, err := a.service.Transaction(ctx, orgOf(ctx), billing.ID(id))
 	if err != nil {
 		return answer, err
 	}
-	return toAPITransactionDetail(&detail), nil
+	return toAPITransactionDetail(&detail, org), nil
 }
 
 func (a *adapter) GetBillingUsage(ctx context.Context, _ string, params gen.GetBillingUsageParams) (answer gen.UsageResponse, err error) {
@@ -110,6 +110,29 @@ func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCredi
 	answer.Body = toAPITransaction(&credit.Entry)
 	if credit.Replayed {
 		answer.IdempotencyReplayed = &credit.Replayed
+	}
+	return answer, nil
+}
+
+func (a *adapter) ListBillingRateCards(ctx context.Context, org string, params gen.ListBillingRateCardsParams) (answer gen.RateCardList, err error) {
+	page, err := a.service.OrganizationRateCards(ctx, orgOf(ctx), params.Limit, params.Cursor)
+	if err != nil {
+		return answer, err
+	}
+	return gen.RateCardList{
+		Data:       convertAll(page.Items, func(c *billing.RateCard) gen.RateCard { return toAPIRateCard(c, org) }),
+		NextCursor: page.Next,
+	}, nil
+}
+
+func (a *adapter) SetRateCard(ctx context.Context, org string, params gen.SetRateCardParams, body gen.SetRateCardRequest) (answer httpapi.SetRateCardResult, err error) {
+	card, known, err := a.service.SetRateCard(ctx, fromAPIRateCard(orgOf(ctx), params.IdempotencyKey, &body))
+	if err != nil {
+		return answer, err
+	}
+	answer.Body = toAPIRateCard(&card, org)
+	if known {
+		answer.IdempotencyReplayed = &known
 	}
 	return answer, nil
 }

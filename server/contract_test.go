@@ -28,6 +28,8 @@ import (
 // books is a small ledger with fixed ids and times.
 const books = `
 {"type":"organization","slug":"acme","name":"Acme","id":"01990000-0000-7000-8000-000000000001","created_at":"2026-06-01T08:00:00Z"}
+{"type":"rate_card","org":null,"name":"Standard","effective_from":"1970-01-01","cpu_microcents":10000,"memory_gb_microcents":5000,"disk_gb_microcents":100,"created_at":"2026-05-01T00:00:00Z"}
+{"type":"rate_card","org":"acme","name":"Macs","cpu_count":8,"memory_gb":16,"disk_gb":100,"label_key":"os","label_value":"mac","effective_from":"2026-07-01","cpu_microcents":40000,"memory_gb_microcents":5000,"disk_gb_microcents":100,"created_at":"2026-05-02T00:00:00Z"}
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a1","job_id":"01990000-0000-7000-8000-0000000000b1","job_name":"Integration","step_key":"integration","vm_handle":"vm-406d5a5b","build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","duration_seconds":300,"amount_cents":-12}
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a2","job_id":"01990000-0000-7000-8000-0000000000b2","job_name":"Lint","step_key":"lint","vm_handle":null,"build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:01.5Z"}
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a3","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-07T00:00:00Z","finished_at":"2026-06-07T00:00:01Z","amount_cents":0}
@@ -38,7 +40,7 @@ const books = `
 
 // The answers byte for byte: keys, nulls, order and the form of numbers, times and text.
 func TestWire(t *testing.T) {
-	s := start(t, server.Config{DocURL: "https://docs.example.com/errors/"})
+	s := start(t, server.Config{DocURL: "https://docs.example.com/errors/", WithoutRateCard: true})
 	s.importText(books)
 	token := s.token(server.RoleRead, "acme")
 	for name, path := range map[string]string{
@@ -54,6 +56,8 @@ func TestWire(t *testing.T) {
 		"credit":            "/billing/transactions/acme/" + exampleID(s, token, "stripe_topup"),
 		"leases":            "/billing/leases/acme?limit=2",
 		"leases-running":    "/billing/leases/acme?state=running",
+		"rate-cards":        "/billing/rate-cards/acme",
+		"rate-cards-page":   "/billing/rate-cards/acme?limit=1",
 		"error":             "/billing/balance/globex",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -240,6 +244,8 @@ func TestErrors(t *testing.T) {
 		{"two states", request{path: "/billing/leases/acme?state=running&state=billed", token: read}, 422, "validation_failed", "lease_filter_invalid", "more than once"},
 		{"no integer", request{path: "/billing/transactions/acme?limit=ten", token: read}, 422, "validation_failed", "limit_invalid", "limit"},
 		{"lease out of bounds", request{method: "POST", path: "/billing/leases/acme", token: write, body: lease(`,"duration_seconds":1`)}, 422, "validation_failed", "lease_invalid", "leases[0]: duration_seconds"},
+		{"price out of bounds", request{method: "POST", path: "/billing/rate-cards/acme", token: admin, header: map[string]string{"Idempotency-Key": "c"},
+			body: `{"name":"x","cpu_microcents":100000001,"memory_gb_microcents":1,"disk_gb_microcents":1}`}, 422, "validation_failed", "rate_card_invalid", "cpu_microcents"},
 		{"amount out of bounds", credit("k", `{"amount_cents":0,"source":"refund"}`), 422, "validation_failed", "amount_invalid", "amount_cents"},
 		{"unknown key", credit("k", `{"amount_cents":1,"source":"refund","more":1}`), 422, "validation_failed", "body_invalid", "more"},
 	} {

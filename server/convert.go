@@ -29,11 +29,11 @@ func toAPITransaction(e *billing.Entry) gen.Transaction {
 	}
 }
 
-func toAPITransactionDetail(d *billing.EntryDetail) gen.TransactionDetail {
+func toAPITransactionDetail(d *billing.EntryDetail, org string) gen.TransactionDetail {
 	detail := gen.TransactionDetail{
 		ID: uuid.UUID(d.Entry.ID), AmountCents: d.Entry.AmountCents, Source: gen.TransactionSource(d.Entry.Source),
 		Description: d.Entry.Description, CreatedAt: d.Entry.CreatedAt.Std(), BalanceAfterCents: d.Entry.BalanceAfterCents,
-		Lease: nil, Cost: nil,
+		Lease: nil, Cost: nil, RateCard: nil,
 	}
 	if d.Lease != nil {
 		lease := models.ToLeaseRecord(&billing.LeaseRecord{Lease: *d.Lease, EntryID: &d.Entry.ID})
@@ -45,7 +45,34 @@ func toAPITransactionDetail(d *billing.EntryDetail) gen.TransactionDetail {
 			DiskGB: toAPIResourceCost(d.Cost.DiskGB), Microcents: d.Cost.MicroCents, Cents: d.Cost.Cents,
 		}
 	}
+	if d.Card != nil {
+		detail.RateCard = new(toAPIRateCard(d.Card, org))
+	}
 	return detail
+}
+
+// toAPIRateCard converts a card that is for all organizations or for the one with the slug.
+func toAPIRateCard(c *billing.RateCard, org string) gen.RateCard {
+	card := gen.RateCard{
+		ID: uuid.UUID(c.ID), Name: c.Name, Organization: nil, CPUCount: c.CPUCount, MemoryGB: c.MemoryGB, DiskGB: c.DiskGB,
+		LabelKey: c.LabelKey, LabelValue: c.LabelValue, CPUMicrocents: c.CPUMicrocents, MemoryGBMicrocents: c.MemoryGBMicrocents,
+		DiskGBMicrocents: c.DiskGBMicrocents, EffectiveFrom: c.EffectiveFrom.Std(), CreatedAt: c.CreatedAt.Std(),
+	}
+	if c.OrgID != nil {
+		card.Organization = &org
+	}
+	return card
+}
+
+func fromAPIRateCard(org billing.ID, key string, body *gen.SetRateCardRequest) billing.NewCard {
+	return billing.NewCard{
+		Card: billing.RateCard{
+			OrgID: &org, Name: body.Name, CPUCount: body.CPUCount, MemoryGB: body.MemoryGB, DiskGB: body.DiskGB,
+			LabelKey: body.LabelKey, LabelValue: body.LabelValue, CPUMicrocents: body.CPUMicrocents,
+			MemoryGBMicrocents: body.MemoryGBMicrocents, DiskGBMicrocents: body.DiskGBMicrocents, IdempotencyKey: &key,
+		},
+		EffectiveFrom: models.FromTime(body.EffectiveFrom), Backdated: false,
+	}
 }
 
 func toAPIResourceCost(c billing.ResourceCost) gen.ResourceCost {

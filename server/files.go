@@ -14,8 +14,11 @@ type ImportSummary = transfer.Summary
 type ImportOptions = transfer.Options
 
 // Import reads NDJSON records, as Export writes them, into the database. A bad line is left out. Records that are in the database with the
-// same contents change nothing, so a file may be imported again. The error returned is one that stopped the import.
+// same contents change nothing, so a file may be imported again. Rates that the options do not give are those of the Config. The error returned is one that stopped the import.
 func (s *Server) Import(ctx context.Context, r io.Reader, options ImportOptions) (ImportSummary, error) {
+	if options.Rates == nil {
+		options.Rates = s.rates
+	}
 	return transfer.Import(ctx, s.service, r, options)
 }
 

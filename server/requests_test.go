@@ -69,6 +69,8 @@ func TestReportedValuesComeBack(t *testing.T) {
 			sent[name] = fmt.Sprintf("01990000-0000-7000-8000-%012d", i)
 		case strings.HasSuffix(of.Field(i).Type.String(), "int64"):
 			sent[name] = float64(i + 1)
+		case strings.HasSuffix(of.Field(i).Type.String(), "Labels"):
+			sent[name] = map[string]any{"a/b": "wéb", "B": "\""}
 		default:
 			sent[name] = "the " + name
 		}
@@ -78,19 +80,34 @@ func TestReportedValuesComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.send(requestOf(token, string(body))).want(200, "")
-	var answer struct{ Data []map[string]any }
-	answered := s.send(request{path: "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-07", token: token}).want(200, "").body
-	if err := json.Unmarshal(answered, &answer); err != nil {
-		t.Fatal(err)
+	read := func(path string) map[string]any {
+		var answer struct{ Data []map[string]any }
+		if err := json.Unmarshal(s.send(request{path: path, token: token}).want(200, "").body, &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer.Data[0]
 	}
-	build := answer.Data[0]
+	lease, build := read("/billing/leases/acme"), read("/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-07")
 	job := build["jobs"].([]any)[0].(map[string]any)
-	delete(sent, "lease_id")
 	for name, value := range sent {
-		if job[name] != value && build[name] != value {
-			t.Errorf("%s is %v and comes back as %v or %v", name, value, job[name], build[name])
+		if !reflect.DeepEqual(lease[name], value) {
+			t.Errorf("%s is %v and comes back as %v", name, value, lease[name])
+		}
+		inJob, ofJob := job[name]
+		inBuild, ofBuild := build[name]
+		if (ofJob || ofBuild) && inJob != value && inBuild != value {
+			t.Errorf("%s is %v and comes back in a breakdown as %v or %v", name, value, inJob, inBuild)
 		}
 	}
+}
+
+// labelPairs writes pairs of labels, with a comma after each.
+func labelPairs(n int) string {
+	var pairs strings.Builder
+	for i := range n {
+		fmt.Fprintf(&pairs, `"k%d":"v",`, i)
+	}
+	return pairs.String()
 }
 
 func TestRecordLeasesBodies(t *testing.T) {
@@ -136,6 +153,17 @@ func TestRecordLeasesBodies(t *testing.T) {
 		{"started_at unreadable", leaseBody(`started_at:"yesterday"`), "lease_invalid", "leases[0].started_at"},
 		{"started_at before 1970", leaseBody(`started_at:"1969-12-31T23:59:59Z"`), "lease_invalid", "1970"},
 		{"finished before started", leaseBody(`finished_at:"2026-06-06T09:59:59.999999Z"`), "lease_invalid", "finished_at"},
+		{"labels", leaseBody(`job_id:`, `lease_id:"01990000-0000-7000-8000-0000000000ab"`, `labels:{"gpu":"l4","a/b.c_d-1":"wéb"}`), "", ""},
+		{"labels null", leaseBody(`job_id:`, `lease_id:"01990000-0000-7000-8000-0000000000ab"`, `labels:null`), "", ""},
+		{"no labels", leaseBody(`job_id:`, `lease_id:"01990000-0000-7000-8000-0000000000ab"`, `labels:{}`), "", ""},
+		{"other labels", leaseBody(`job_id:`, `lease_id:"01990000-0000-7000-8000-0000000000ab"`, `labels:{"gpu":"l4"}`), "lease_conflict", "labels"},
+		{"labels a list", leaseBody(`labels:[]`), "lease_invalid", "leases[0].labels: must not be an array"},
+		{"a label's key without a letter", leaseBody(`labels:{"-k":"v"}`), "lease_invalid", "leases[0].labels.-k: the key must match"},
+		{"a label's key too long", leaseBody(`labels:{"` + strings.Repeat("k", 64) + `":"v"}`), "lease_invalid", "the key must have at most 63 characters"},
+		{"a label without a value", leaseBody(`labels:{"a/b":""}`), "lease_invalid", "leases[0].labels.a/b: must have 1 to 255 characters"},
+		{"a label's value a number", leaseBody(`labels:{"k":1}`), "lease_invalid", "leases[0].labels.k: must not be a number"},
+		{"a label twice", leaseBody(`labels:{"k":"v","k":"v"}`), "body_invalid", "leases[0].labels.k: comes twice"},
+		{"too many labels", leaseBody(`labels:{` + strings.TrimSuffix(labelPairs(17), ",") + `}`), "lease_invalid", "leases[0].labels: must have at most 16 keys"},
 		{"duration while running", leaseBody(`finished_at:`, `duration_seconds:1`), "lease_invalid", "duration_seconds"},
 		{"duration negative", leaseBody(`duration_seconds:-1`), "lease_invalid", "duration_seconds"},
 		{"duration huge", leaseBody(`duration_seconds:9223372036854775807`), "lease_invalid", "duration_seconds"},
@@ -178,8 +206,8 @@ func TestRecordLeasesBodies(t *testing.T) {
 			}
 		})
 	}
-	if all := s.ledger(token, "acme"); len(all) != 3 {
-		t.Errorf("the ledger has %d entries, want those of the three leases", len(all))
+	if all := s.ledger(token, "acme"); len(all) != 4 {
+		t.Errorf("the ledger has %d entries, want those of the four leases", len(all))
 	}
 }
 

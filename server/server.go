@@ -50,8 +50,12 @@ type Config struct {
 	ReadOnly bool
 	// BesideOtherTables lets the books be made in a database, or a schema of PostgreSQL, that has tables of another program.
 	BesideOtherTables bool
-	// Rates are the prices of leases that finish from now on. Leases that are billed already keep their cost. Nil means StandardRates.
+	// Rates are the prices of the first rate card, which Open adds to books that have none. It is for all leases. Nil means StandardRates. If
+	// the books have rate cards, and these do not agree with Rates that are given, Open fails with ErrInvalid.
 	Rates *Rates
+	// WithoutRateCard leaves books without a rate card as they are until Import, or another Open, adds the first one. No lease can be billed
+	// before.
+	WithoutRateCard bool
 	// Authenticate returns the identity that belongs to a token, as in httpapi.Config, but for Value, which has no effect. Organizations
 	// that the database does not have are ignored. Nil means that the tokens of the database are valid, and no others.
 	Authenticate func(ctx context.Context, token string) (httpapi.Identity, error)
@@ -88,20 +92,14 @@ type Config struct {
 type Server struct {
 	store   *database.Database
 	service *billing.Service
+	rates   *Rates // of the configuration
 	api     *httpapi.Server
 }
 
 // Open opens the database, and makes the books or brings their schema up to date as needed. It fails with ErrInvalid where there are no
 // books and none may be made, and with ErrUnavailable where they cannot be written. The caller must Close the server.
 func Open(ctx context.Context, config Config) (*Server, error) {
-	rates := StandardRates
-	if config.Rates != nil {
-		rates = *config.Rates
-	}
-	if min(rates.CPU, rates.MemoryGB, rates.DiskGB) < 0 {
-		return nil, billing.Faultf(ErrInvalid, "a rate is negative")
-	}
-	s := &Server{}
+	s := &Server{rates: config.Rates}
 	api := s.apiConfig(config)
 	if err := api.Validate(); err != nil { // before books are made
 		return nil, err
@@ -121,7 +119,7 @@ func Open(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.serve(ctx, config, rates, api); err != nil {
+	if err := s.serve(ctx, config, api); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -141,12 +139,12 @@ func (s *Server) apiConfig(config Config) httpapi.Config {
 }
 
 // serve makes the API of an open database.
-func (s *Server) serve(ctx context.Context, config Config, rates Rates, api httpapi.Config) (err error) {
+func (s *Server) serve(ctx context.Context, config Config, api httpapi.Config) (err error) {
 	var ports billing.Store = s.store
 	if config.TracerProvider != nil {
 		ports = tracedStore{s.store, config.TracerProvider.Tracer(tracerName)}
 	}
-	s.service = billing.NewService(ports, rates)
+	s.service = billing.NewService(ports)
 	if config.Clock != nil {
 		s.store.SetClock(config.Clock)
 		s.service.SetClock(config.Clock)
@@ -165,6 +163,11 @@ func (s *Server) serve(ctx context.Context, config Config, rates Rates, api http
 		}
 		if err := s.store.QuickCheck(ctx); err != nil {
 			return err
+		}
+		if !config.WithoutRateCard {
+			if err := s.service.EnsureRateCard(ctx, config.Rates); err != nil {
+				return err
+			}
 		}
 	}
 	log := config.Logger

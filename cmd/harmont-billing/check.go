@@ -31,10 +31,10 @@ years and traced to its jobs on the newest days that have some. A server that
 is in use may change meanwhile; that is no breach. A rule that could not be
 checked is skipped, and the report says why.
 
-With --write it also reports leases and posts credits in the organization of
---org, with a token of the role admin. They stay there for good, so this takes
-an organization that nobody is billed for. An empty one gets books on which all
-rules can be checked.
+With --write it also reports leases, posts credits and sets prices in the
+organization of --org, with a token of the role admin. They stay there for
+good, so this takes an organization that nobody is billed for. An empty one
+gets books on which all rules can be checked.
 
 The exit status is 1 where a rule is broken or the server does not answer.`,
 		Example: `  harmont-billing check http://127.0.0.1:8080
@@ -47,7 +47,7 @@ The exit status is 1 where a rule is broken or the server does not answer.`,
 	flags := cmd.Flags()
 	org := flags.String("org", "", "the `ORG` to check; without it, the first three that the token sees")
 	hidden := flags.String("hidden-org", "", "an `ORG` that exists and that the token may not see, to check that nobody can tell")
-	write := flags.Bool("write", false, "also report leases and post credits in the organization of --org, which stay")
+	write := flags.Bool("write", false, "also report leases, post credits and set prices in the organization of --org, which stay")
 	timeout := flags.Duration("timeout", 5*time.Minute, "how long all of it may take")
 	connect := &connectionFlags{cmd: cmd}
 	connect.tokenFlags(cmd)

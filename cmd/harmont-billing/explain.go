@@ -17,8 +17,7 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var rates *server.Rates
-	var pricesGiven func() bool
+	var rates func() *server.Rates
 	cmd := askAbout(&cobra.Command{
 		Use:   "explain [ORG] TRANSACTION_ID",
 		Short: "Trace a ledger entry to its source",
@@ -41,18 +40,14 @@ those of the flags, and says whether they give the amount charged.`,
 		}
 		e := &explanation{entry: entry}
 		switch {
-		case entry.Cost != nil && !pricesGiven():
+		case rates() != nil && entry.Lease != nil && entry.Lease.DurationSeconds != nil:
+			e.cost = newLeaseCost(entry.Lease, *rates())
+		case entry.Cost != nil:
 			e.cost = costOf(entry)
-		case entry.Lease != nil && entry.Lease.DurationSeconds != nil:
-			e.cost = newLeaseCost(entry.Lease, *rates)
 		}
 		return e.write(q.out)
 	})
 	rates = ratesFlags(cmd)
-	pricesGiven = func() bool {
-		flags := cmd.Flags()
-		return flags.Changed("price-cpu") || flags.Changed("price-memory-gb") || flags.Changed("price-disk-gb")
-	}
 	known := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := known(cmd, args); err != nil {

@@ -60,7 +60,7 @@ imported again.`,
 	rates := ratesFlags(cmd)
 	tokens := cmd.Flags().Bool("tokens", false, "take over tokens, which then give access")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside, Rates: rates}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside, Rates: rates(), WithoutRateCard: true}, func(s *server.Server) error {
 			bad := 0
 			for _, name := range args {
 				input, size, err := openInput(name, cmd.InOrStdin())
@@ -112,21 +112,22 @@ func importFrom(
 		_ = bar.Clear() // so that the report begins on an empty line
 		_, _ = fmt.Fprintf(stderr, "%s:%d: %s\n", name, line, printable(text))
 	}
-	others := 0
+	elsewhere := 0
 	return s.Import(ctx, &reader, server.ImportOptions{
-		Tokens:     tokens,
-		Bad:        func(line int, err error) { report(line, err.Error()) },
-		AboutToken: report,
-		OtherAmount: func(line int, text string) {
-			if others++; others <= namedOtherAmounts {
+		Tokens:        tokens,
+		Bad:           func(line int, err error) { report(line, err.Error()) },
+		AboutToken:    report,
+		AboutRateCard: report,
+		PricedElsewhere: func(line int, text string) {
+			if elsewhere++; elsewhere <= namedPricedElsewhere {
 				report(line, text)
 			}
 		},
 	})
 }
 
-// namedOtherAmounts is the maximum number of leases per file that are named because their amount differs from their cost.
-const namedOtherAmounts = 20
+// namedPricedElsewhere is the maximum number of leases per file that are named because no rate card gives their amount.
+const namedPricedElsewhere = 20
 
 // newBar returns a progress bar, which is invisible unless w is a terminal. A negative size means that the size is unknown.
 func newBar(w io.Writer, size int64, what string) *progressbar.ProgressBar {
@@ -147,7 +148,7 @@ func describeImport(name string, s server.ImportSummary) string {
 		one, many string
 		records   struct{ New, Known int }
 	}{
-		{"organization", "organizations", s.Organizations}, {"token", "tokens", s.Tokens}, {"lease", "leases", s.Leases},
+		{"organization", "organizations", s.Organizations}, {"token", "tokens", s.Tokens}, {"rate card", "rate cards", s.RateCards}, {"lease", "leases", s.Leases},
 		{"credit", "credits", s.Credits}, {"ledger entry", "ledger entries", s.Entries},
 	} {
 		if p.records.New+p.records.Known == 0 {
@@ -166,8 +167,8 @@ func describeImport(name string, s server.ImportSummary) string {
 	if len(s.Created) > 0 {
 		text += "; created " + strings.Join(s.Created, ", ")
 	}
-	if s.OtherAmounts > 0 {
-		text += "; " + count(int64(s.OtherAmounts), "lease was billed at another amount than its cost", "leases were billed at other amounts than their costs")
+	if s.PricedElsewhere > 0 {
+		text += "; " + count(int64(s.PricedElsewhere), "lease was", "leases were") + " priced elsewhere"
 	}
 	if s.Bad > 0 {
 		text += "; left out " + count(int64(s.Bad), "bad line", "bad lines")

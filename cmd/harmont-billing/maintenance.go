@@ -148,7 +148,7 @@ with status 1 if that is not where they should be.`,
 	distribute := cmd.Flags().Bool("distribute", false, "spread the tables with Citus")
 	database, beside := databaseFlag(cmd), besideFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside, WithoutRateCard: true}, func(s *server.Server) error {
 			out := newOutput(cmd.OutOrStdout(), formatTable)
 			out.text("The schema is up to date.\n")
 			if !*distribute {

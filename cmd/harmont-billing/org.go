@@ -25,7 +25,7 @@ func orgCommand() *cobra.Command {
 	name := create.Flags().String("name", "", "the name for people; the slug where absent")
 	database, beside := databaseFlag(create), besideFlag(create)
 	create.RunE = func(cmd *cobra.Command, args []string) error {
-		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside}, func(s *server.Server) error {
+		return withServer(cmd.Context(), server.Config{Database: *database, BesideOtherTables: *beside, WithoutRateCard: true}, func(s *server.Server) error {
 			org, err := s.CreateOrganization(cmd.Context(), args[0], *name)
 			if err != nil {
 				return err

@@ -67,7 +67,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT names.`,
 		defer stop()
 		logger := newLogger(cmd.ErrOrStderr(), *logFormat, *logLevel)
 		config := server.Config{
-			Database: *database, BesideOtherTables: *beside, ReadDatabases: *readDatabases, Rates: rates, Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
+			Database: *database, BesideOtherTables: *beside, ReadDatabases: *readDatabases, Rates: rates(), Logger: logger, DocURL: *docURL, BasePath: *basePath, CORSOrigins: *corsOrigins,
 			RequestsPerSecond: int(rateLimit),
 		}
 		observed := metrics.New()
@@ -121,8 +121,8 @@ func collectLessOften() {
 	}
 }
 
-// ratesFlags adds the prices of leases.
-func ratesFlags(cmd *cobra.Command) *server.Rates {
+// ratesFlags adds the prices of the first rate card. The function returns them, or nil if no flag is given.
+func ratesFlags(cmd *cobra.Command) func() *server.Rates {
 	rates := server.StandardRates
 	for _, price := range []struct {
 		name, of string
@@ -131,10 +131,15 @@ func ratesFlags(cmd *cobra.Command) *server.Rates {
 		{"price-cpu", "one CPU", &rates.CPU}, {"price-memory-gb", "one gigabyte of memory", &rates.MemoryGB},
 		{"price-disk-gb", "one gigabyte of disk", &rates.DiskGB},
 	} {
-		cmd.Flags().Func(price.name, fmt.Sprintf("`MICROCENTS` for %s for one second (default %d)", price.of, *price.rate),
+		cmd.Flags().Func(price.name, fmt.Sprintf("first price, in `MICROCENTS` for %s for one second (default %d)", price.of, *price.rate),
 			parseInto(price.rate, atLeast(0)))
 	}
-	return &rates
+	return func() *server.Rates {
+		if flags := cmd.Flags(); flags.Changed("price-cpu") || flags.Changed("price-memory-gb") || flags.Changed("price-disk-gb") {
+			return &rates
+		}
+		return nil
+	}
 }
 
 // newLogger takes the words of --log-format and --log-level.

@@ -5,6 +5,7 @@ package httpserver
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,9 +22,67 @@ func DecodeBody(body []byte, into any) error {
 		return wire.Decode(body, "body_invalid", into, decodeRecordLeasesRequest)
 	case *PostCreditRequest:
 		return wire.Decode(body, "body_invalid", into, decodePostCreditRequest)
+	case *SetRateCardRequest:
+		return wire.Decode(body, "body_invalid", into, decodeSetRateCardRequest)
 	}
 	return fmt.Errorf("%T is not the type of a body", into)
 }
+
+var setRateCardRequestName = &wire.String{MinLength: 1, MaxLength: 255}
+
+var setRateCardRequestCPUCount = &wire.Integer{Minimum: 1, Maximum: 10000}
+
+var setRateCardRequestMemoryGB = &wire.Integer{Minimum: 1, Maximum: 100000}
+
+var setRateCardRequestDiskGB = &wire.Integer{Minimum: 1, Maximum: 10000000}
+
+var setRateCardRequestLabelKey = &wire.String{MinLength: 1, MaxLength: 63, Pattern: regexp.MustCompile("^[A-Za-z0-9][A-Za-z0-9._/-]*$")}
+
+var setRateCardRequestLabelValue = &wire.String{MinLength: 1, MaxLength: 255}
+
+var setRateCardRequestCPUMicrocents = &wire.Integer{Minimum: 0, Maximum: 100000000}
+
+var setRateCardRequestMemoryGBMicrocents = &wire.Integer{Minimum: 0, Maximum: 100000000}
+
+var setRateCardRequestDiskGBMicrocents = &wire.Integer{Minimum: 0, Maximum: 100000000}
+
+var setRateCardRequestRequired = []wire.Required{{Key: "name"}}
+
+func decodeSetRateCardRequest(d *wire.Decoder, v *SetRateCardRequest) error {
+	return d.Object("rate_card_invalid", setRateCardRequestRequired, false, func(key []byte) (known bool, err error) {
+		switch string(key) {
+		case "name":
+			return true, wire.Text(d, &v.Name, setRateCardRequestName)
+		case "cpu_count":
+			return true, wire.Nullable(d, &v.CPUCount, func(into *int64) error { return d.Integer(into, setRateCardRequestCPUCount) })
+		case "memory_gb":
+			return true, wire.Nullable(d, &v.MemoryGB, func(into *int64) error { return d.Integer(into, setRateCardRequestMemoryGB) })
+		case "disk_gb":
+			return true, wire.Nullable(d, &v.DiskGB, func(into *int64) error { return d.Integer(into, setRateCardRequestDiskGB) })
+		case "label_key":
+			return true, wire.Nullable(d, &v.LabelKey, func(into *string) error { return wire.Text(d, into, setRateCardRequestLabelKey) })
+		case "label_value":
+			return true, wire.Nullable(d, &v.LabelValue, func(into *string) error { return wire.Text(d, into, setRateCardRequestLabelValue) })
+		case "cpu_microcents":
+			return true, wire.Nullable(d, &v.CPUMicrocents, func(into *int64) error { return d.Integer(into, setRateCardRequestCPUMicrocents) })
+		case "memory_gb_microcents":
+			return true, wire.Nullable(d, &v.MemoryGBMicrocents, func(into *int64) error { return d.Integer(into, setRateCardRequestMemoryGBMicrocents) })
+		case "disk_gb_microcents":
+			return true, wire.Nullable(d, &v.DiskGBMicrocents, func(into *int64) error { return d.Integer(into, setRateCardRequestDiskGBMicrocents) })
+		case "effective_from":
+			return true, wire.Nullable(d, &v.EffectiveFrom, func(into *time.Time) error { return d.Time(into) })
+		}
+		return false, nil
+	})
+}
+
+var labelsRule = &wire.StringMap{
+	MaxProperties: 16,
+	Key:           wire.String{MinLength: 0, MaxLength: 63, Pattern: regexp.MustCompile("^[A-Za-z0-9][A-Za-z0-9._/-]*$")},
+	Value:         wire.String{MinLength: 1, MaxLength: 255},
+}
+
+func decodeLabels(d *wire.Decoder, v *Labels) error { return wire.Map(d, v, labelsRule) }
 
 var recordLeasesRequestRequired = []wire.Required{{Key: "leases"}}
 
@@ -48,6 +107,8 @@ var leaseBuildNumber = &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxIn
 var leasePipelineName = &wire.String{MinLength: 0, MaxLength: 1024}
 
 var leasePipelineSlug = &wire.String{MinLength: 0, MaxLength: 1024}
+
+var leaseAuthor = &wire.String{MinLength: 0, MaxLength: 1024}
 
 var leaseCPUCount = &wire.Integer{Minimum: 1, Maximum: 10000, RecordedMaximum: 1000000000}
 
@@ -84,6 +145,10 @@ func decodeLease(d *wire.Decoder, v *Lease) error {
 			return true, wire.Nullable(d, &v.PipelineName, func(into *string) error { return wire.Text(d, into, leasePipelineName) })
 		case "pipeline_slug":
 			return true, wire.Nullable(d, &v.PipelineSlug, func(into *string) error { return wire.Text(d, into, leasePipelineSlug) })
+		case "labels":
+			return true, wire.Nullable(d, &v.Labels, func(into *Labels) error { return decodeLabels(d, into) })
+		case "author":
+			return true, wire.Nullable(d, &v.Author, func(into *string) error { return wire.Text(d, into, leaseAuthor) })
 		case "cpu_count":
 			return true, d.Integer(&v.CPUCount, leaseCPUCount)
 		case "memory_gb":

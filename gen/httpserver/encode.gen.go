@@ -67,6 +67,48 @@ func AppendTransactionDetail(b []byte, v *TransactionDetail) []byte {
 	b = wire.AppendNullableObject(b, v.Lease, AppendLeaseRecord)
 	b = append(b, ",\"cost\":"...)
 	b = wire.AppendNullableObject(b, v.Cost, AppendLeaseCost)
+	b = append(b, ",\"rate_card\":"...)
+	b = wire.AppendNullableObject(b, v.RateCard, AppendRateCard)
+	return append(b, '}')
+}
+
+// AppendRateCardList appends the value as JSON.
+func AppendRateCardList(b []byte, v *RateCardList) []byte {
+	b = append(b, "{\"data\":"...)
+	b = wire.AppendList(b, v.Data, AppendRateCard)
+	b = append(b, ",\"next_cursor\":"...)
+	b = wire.AppendNullable(b, v.NextCursor, wire.AppendString)
+	return append(b, '}')
+}
+
+// AppendRateCard appends the value as JSON.
+func AppendRateCard(b []byte, v *RateCard) []byte {
+	b = append(b, "{\"id\":"...)
+	b = wire.AppendUUID(b, v.ID)
+	b = append(b, ",\"name\":"...)
+	b = wire.AppendString(b, v.Name)
+	b = append(b, ",\"organization\":"...)
+	b = wire.AppendNullable(b, v.Organization, wire.AppendString)
+	b = append(b, ",\"cpu_count\":"...)
+	b = wire.AppendNullable(b, v.CPUCount, wire.AppendInteger)
+	b = append(b, ",\"memory_gb\":"...)
+	b = wire.AppendNullable(b, v.MemoryGB, wire.AppendInteger)
+	b = append(b, ",\"disk_gb\":"...)
+	b = wire.AppendNullable(b, v.DiskGB, wire.AppendInteger)
+	b = append(b, ",\"label_key\":"...)
+	b = wire.AppendNullable(b, v.LabelKey, wire.AppendString)
+	b = append(b, ",\"label_value\":"...)
+	b = wire.AppendNullable(b, v.LabelValue, wire.AppendString)
+	b = append(b, ",\"cpu_microcents\":"...)
+	b = wire.AppendNullable(b, v.CPUMicrocents, wire.AppendInteger)
+	b = append(b, ",\"memory_gb_microcents\":"...)
+	b = wire.AppendNullable(b, v.MemoryGBMicrocents, wire.AppendInteger)
+	b = append(b, ",\"disk_gb_microcents\":"...)
+	b = wire.AppendNullable(b, v.DiskGBMicrocents, wire.AppendInteger)
+	b = append(b, ",\"effective_from\":"...)
+	b = wire.AppendTime(b, v.EffectiveFrom)
+	b = append(b, ",\"created_at\":"...)
+	b = wire.AppendTime(b, v.CreatedAt)
 	return append(b, '}')
 }
 
@@ -149,8 +191,17 @@ func AppendLeaseRecord(b []byte, v *LeaseRecord) []byte {
 	b = wire.AppendInteger(b, v.AmountCents)
 	b = append(b, ",\"transaction_id\":"...)
 	b = wire.AppendNullable(b, v.TransactionID, wire.AppendUUID)
+	b = append(b, ",\"labels\":"...)
+	b = wire.AppendNullableObject(b, v.Labels, AppendLabels)
+	b = append(b, ",\"author\":"...)
+	b = wire.AppendNullable(b, v.Author, wire.AppendString)
+	b = append(b, ",\"rate_card_id\":"...)
+	b = wire.AppendNullable(b, v.RateCardID, wire.AppendUUID)
 	return append(b, '}')
 }
+
+// AppendLabels appends the value as JSON, with its keys sorted.
+func AppendLabels(b []byte, v *Labels) []byte { return wire.AppendMap(b, *v) }
 
 // AppendUsageResponse appends the value as JSON.
 func AppendUsageResponse(b []byte, v *UsageResponse) []byte {

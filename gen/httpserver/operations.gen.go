@@ -97,6 +97,24 @@ var Operations = map[string]*wire.Operation{
 		MaxBodyBytes: 1048576,
 		Errors:       []string{"bad_request", "unauthorized", "forbidden", "organization_not_found", "request_timeout", "body_too_large", "unsupported_media_type", "idempotency_key_reused", "amount_invalid", "body_invalid", "rate_limited", "internal", "unavailable"},
 	},
+	"listBillingRateCards": {
+		ID: "listBillingRateCards", Method: "GET", Path: "/api/v0/billing/rate-cards/{org}", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
+			{Name: "cursor", Code: "cursor_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "limit_invalid", "cursor_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"setRateCard": {
+		ID: "setRateCard", Method: "POST", Path: "/api/v0/billing/rate-cards/{org}", Role: "admin",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "Idempotency-Key", Header: true, Required: true, Code: "body_invalid", String: &wire.String{MinLength: 1, MaxLength: 255}},
+		},
+		MaxBodyBytes: 1048576,
+		Errors:       []string{"bad_request", "unauthorized", "forbidden", "organization_not_found", "request_timeout", "body_too_large", "unsupported_media_type", "idempotency_key_reused", "rate_card_invalid", "body_invalid", "rate_limited", "internal", "unavailable"},
+	},
 	"listOrganizations": {
 		ID: "listOrganizations", Method: "GET", Path: "/api/v0/organizations", Role: "read",
 		Parameters: []wire.Parameter{

@@ -39,6 +39,12 @@ type ServerInterface interface {
 	// RecordLeases Record leases and bill those that finished
 	// (POST /api/v0/billing/leases/{org})
 	RecordLeases(ctx echo.Context, org string) error
+	// ListBillingRateCards List the prices of leases
+	// (GET /api/v0/billing/rate-cards/{org})
+	ListBillingRateCards(ctx echo.Context, org string, params ListBillingRateCardsParams) error
+	// SetRateCard Set prices of an organization
+	// (POST /api/v0/billing/rate-cards/{org})
+	SetRateCard(ctx echo.Context, org string, params SetRateCardParams) error
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
 	ListBillingTransactions(ctx echo.Context, org string, params ListBillingTransactionsParams) error
@@ -200,6 +206,76 @@ func (w *ServerInterfaceWrapper) RecordLeases(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RecordLeases(ctx, org)
+	return err
+}
+
+// ListBillingRateCards converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBillingRateCards(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBillingRateCardsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBillingRateCards(ctx, org, params)
+	return err
+}
+
+// SetRateCard converts echo context to params.
+func (w *ServerInterfaceWrapper) SetRateCard(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetRateCardParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetRateCard(ctx, org, params)
 	return err
 }
 
@@ -472,6 +548,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v0/billing/leases/:org", wrapper.ListBillingLeases, options.OperationMiddlewares["listBillingLeases"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/leases/:org", wrapper.RecordLeases, options.OperationMiddlewares["recordLeases"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/credits/:org", wrapper.PostCredit, options.OperationMiddlewares["postCredit"]...)
+	router.GET(options.BaseURL+"/api/v0/billing/rate-cards/:org", wrapper.ListBillingRateCards, options.OperationMiddlewares["listBillingRateCards"]...)
+	router.POST(options.BaseURL+"/api/v0/billing/rate-cards/:org", wrapper.SetRateCard, options.OperationMiddlewares["setRateCard"]...)
 	router.GET(options.BaseURL+"/api/v0/organizations", wrapper.ListOrganizations, options.OperationMiddlewares["listOrganizations"]...)
 
 }
@@ -602,6 +680,12 @@ type PostCreditResult struct {
 	IdempotencyReplayed *bool // the header Idempotency-Replayed; nil leaves it out
 }
 
+// SetRateCardResult is the answer of SetRateCard, with its headers.
+type SetRateCardResult struct {
+	Body                RateCard
+	IdempotencyReplayed *bool // the header Idempotency-Replayed; nil leaves it out
+}
+
 // Streamed is an answer that is written while it is read from the books. Package httpapi has one for each operation that needs it.
 type Streamed interface {
 	// Write writes all of the answer. It returns an error as long as nothing was written.
@@ -626,6 +710,12 @@ type Backend interface {
 	// RecordLeases Record leases and bill those that finished
 	// (POST /api/v0/billing/leases/{org})
 	RecordLeases(ctx context.Context, org string, body RecordLeasesRequest) (RecordedLeaseList, error)
+	// ListBillingRateCards List the prices of leases
+	// (GET /api/v0/billing/rate-cards/{org})
+	ListBillingRateCards(ctx context.Context, org string, params ListBillingRateCardsParams) (RateCardList, error)
+	// SetRateCard Set prices of an organization
+	// (POST /api/v0/billing/rate-cards/{org})
+	SetRateCard(ctx context.Context, org string, params SetRateCardParams, body SetRateCardRequest) (SetRateCardResult, error)
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
 	ListBillingTransactions(ctx context.Context, org string, params ListBillingTransactionsParams) (TransactionList, error)
@@ -674,6 +764,16 @@ func (Unimplemented) ListBillingLeases(context.Context, string, ListBillingLease
 
 // RecordLeases fails with echo.ErrNotFound.
 func (Unimplemented) RecordLeases(context.Context, string, RecordLeasesRequest) (answer RecordedLeaseList, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// ListBillingRateCards fails with echo.ErrNotFound.
+func (Unimplemented) ListBillingRateCards(context.Context, string, ListBillingRateCardsParams) (answer RateCardList, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// SetRateCard fails with echo.ErrNotFound.
+func (Unimplemented) SetRateCard(context.Context, string, SetRateCardParams, SetRateCardRequest) (answer SetRateCardResult, err error) {
 	return answer, echo.ErrNotFound
 }
 
@@ -768,6 +868,31 @@ func (h handler) RecordLeases(c echo.Context, org string) error {
 	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendRecordedLeaseList(b, &answer) })
 }
 
+// ListBillingRateCards calls the backend.
+func (h handler) ListBillingRateCards(c echo.Context, org string, params ListBillingRateCardsParams) error {
+	answer, err := h.backend.ListBillingRateCards(c.Request().Context(), org, params)
+	if err != nil {
+		return err
+	}
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendRateCardList(b, &answer) })
+}
+
+// SetRateCard calls the backend.
+func (h handler) SetRateCard(c echo.Context, org string, params SetRateCardParams) error {
+	var body SetRateCardRequest
+	if err := c.Bind(&body); err != nil {
+		return err
+	}
+	answer, err := h.backend.SetRateCard(c.Request().Context(), org, params, body)
+	if err != nil {
+		return err
+	}
+	if answer.IdempotencyReplayed != nil {
+		c.Response().Header().Set("Idempotency-Replayed", fmt.Sprint(*answer.IdempotencyReplayed))
+	}
+	return wire.Write(c.Response(), 201, func(b []byte) []byte { return AppendRateCard(b, &answer.Body) })
+}
+
 // ListBillingTransactions calls the backend.
 func (h handler) ListBillingTransactions(c echo.Context, org string, params ListBillingTransactionsParams) error {
 	answer, err := h.backend.ListBillingTransactions(c.Request().Context(), org, params)
@@ -827,222 +952,255 @@ func (h handler) ListOrganizations(c echo.Context, params ListOrganizationsParam
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39chs3lij+KijO71dOsiRNUqIkU3X/kD3JjmeTOBXL66oNU2qwGyQRdQOcBloUk3LVfYv7BvcV7gPs",
-	"m9wnuYVzADS62fwSZY+d0dZOxWp24+Pg4Hx//NGKZbaQggmtWqM/WnNGE5bDP18nLFtIzUS8+pktUrpi",
-	"iXmcMBXnfKG5FK1R66ecKSZ0myy5nhM9Z+SOpgUjOi9YmyznTMBDKtSS5YQroudUEzklVBBG85SznMQ0",
-	"TcvvFc0YuWWrbqvdUvGcZdTMqlcL1hq1JlKmjIrWhw/t1s/sHwVT+vVf11f1I82YmYorkuNbhONCFMvv",
-	"WP5MkVTOuuR6zmB2eCKXgkT3HftBhyeRWeegR7Qkg16PLHIuNJ2kjFy9ffX6NYnnNKexZrkiXI0Fi+eS",
-	"JZdE6jnLl1yxYD6S0VumiBSsOxatdsvMwXMDT4BTsM+M3n/PxEzPW6NBr9duZVyUf7cdGJTOuZhZKOh8",
-	"dTXVLF8HAzwmc7kkGRUrolgsRaJgXQ4sGV2RiVmm0ITOKBfdrcubyjyjujVqcaHPTluwPp4VWWvU94vj",
-	"QrMZy2F179+/vyr0nAnNY6pZwxLTJV0pEr1kNGd5tH12JsxMv7Tw5dav6/D4YD5XCykUAxx+SROLJuav",
-	"WArNBPyTLhapWRKX4vlvyizljxa7p9kihUWyPJc5fpIA3tHkxoKs1W4lMr4p8rQ1as21XqjR8+dzmmdS",
-	"6G7C7p4nMlbPYQD1vPpdxpSiMzOeOYKJTFbmRgipzaXhCfn72zc/jkgh2P2CxZolhInE4CAXi0JbyDCl",
-	"b3jSGrV6/RcvTqe9Sec87rPOeXI27bygw5POyfRs2o8Hkwva77WCQ4Ep/GIMpErA/n85m7ZGrb88L4nB",
-	"c/xVPf8WQAGgrR7ddYBGXJGMpgY7WEK+ioJtR1+bMw3ISnjDNs1tX39eXnGY/6VMVtdSfk/zGTvyPGWy",
-	"utFS3qQw1kFHWv+0+VTh19yQO0H6vdOL4fkZmaw0U5/1ObrVyztYOyMpz7huE6oI12RJFVIKmZNCLGh8",
-	"i6ddgchjHvgrKaYpj4+8vLxkZDe3bHWTs0Kx5KBD3zhEePhckYBndv6DrQBi5k1kb1QAcwAoH4cGsQPM",
-	"I5z/FclZLPOEJSRlVLHymGHRuGQLfUW+iuClG7eC6Ou2QQcqSAAjw7/XtzwWX0XNgIy+7pIfpZ5zMYPZ",
-	"4zkVM5Ygs3wcVPpO5hOeJEwch0tTP8wh6BN+VSUXWt4yQebUcmWZmrtIk0sUXkAyEowlitAk4+I4pClX",
-	"8UhUAxevGMPVy3xGBf8dYNkmk0ITrhXuyQh+UpJULslXkV/HY5KK10KzXND0SFLhRjmIOJQfVQ/XCn9T",
-	"ylOWGDHSisGhYHrckeIMN8ye0qOcanXVX0Vue+aSvtYgOXuEjWmhGClEYtmFlweSxzvZH6X+ThYiOe5k",
-	"Q+S8EVLfTGHMQ8554xDlqQtJVBHPK1fhuBMu53mk4w2XRhLJUABl91wBXy+JklENzE+KMcP8v4qa9x99",
-	"fYkfLSWJqTBfTMwQaTIWdEFz3SVvcqAEKUuMSGRwR0jChM5XpdrHDarpnApF4/oEj8kHfqaafW+EGnYk",
-	"QuVUs5vUjnQIGtU+DEiGlKio2c0dKSpW5nlUij93AsLaikEWWHuKp2xFVxzD8LaMkWkus1Lrp0mSM6WM",
-	"nBAuvgEBQOvteLV3+/l7BflD+yjMwT+vecZkcaRI6o5V28EOwp+1bxs0kIQncHlpnvM7BtYPnrHPX/do",
-	"Xjf5KqrteoPE2CZUJMiZpBAMKIkRPuJUKvaIPOmdoIWey5z/fiwZKcKRDkGD2oclDlBrTZiAlcReWStw",
-	"gF3lKCSoTPs4GJAzNIPgUoGEcDApFOJWyKVoE3a/MCs3v+TsTqLaGa7EMKHlnBvOOzXHr5izrCi6Jou8",
-	"f/++U7dKbTv7uhHrODLyTtA7ylM6SdnRmOMHOhBxgu/WJVYeo7xuFLWc5jxdkeonn5m8mlBNJ0ZvLaWP",
-	"nNF4bqgBV2RSqBWglCKyANOzWtCYta2wkzNCc1byLLBhGFrEmTKvKJ0zmrHEyu5qLFDaXdIV4qADjKFI",
-	"V2SZc81AdJK5l6Dm9I4RTc09XKQ0ZpckZwtGtSFeiOmKTtlnweTeeePjcciZMT2XCQhxNE3l8kDi1vh5",
-	"zdayoHpeCrBetfIM5ZkiOMxnx/WuxMqaVYySVeSs7d0TRgxi4o6lcsEek12pYrGQuWbJDyzh9Bq2dhzx",
-	"8SPeZGbIGwDXYXRowxBVkvQK19gxayZZoeCCr632cxRsQgN/VF9xBATISNKURG6P34pYJlzMIoseYD2e",
-	"/c4XQMASw4E0mNGaYfe4mtJ/GpjAgr8DU8CRFneeplzMbgpztDdLLhK5vLGAP8z+vn2gUJ1CdEk5IxQ8",
-	"YUbbOA5T7jxMbtA+8jgG2AXNacbMEmVOKJlyliZWkvFYlHGlDMOQueNjE6MdqxGJtoEkapMoLnIl8/LJ",
-	"WESgWoXvhKr3lKea5eGvaPPd9Dx4QDNZiHJgs1r0D7gn6HS1p0QEOGq5fjy89cdh/X8pFTH72foEAW+T",
-	"hJtd0vSnXC5YrjlTrdGUpoqt0+mKteSZIhMcz1DmRfD1Hy37w03sHOkNdrUiM6fG7li+crYQMIIA9YcP",
-	"u+RHNqPaaD7gOs9kjub4hE2MJowEIc5ZYv4yq1hzyDY4YUuH6i+1dZYeVDn5jcXaCA+vYPS3ssjjBn/t",
-	"+/kK1St4y+DljN8x0SURGKhvZjkVOmqTyYpQQQyEqJb5JYlyNi2EQZFMCrbCr8iExrdmF86xG4wB99R8",
-	"0uDmbbe+ddTlgNM0Z+BYa3kQVm6QhVY8YWRwf79+uJ6W7bzef2Wa8nQN6jhAE7Thq1dAItdBTbWzwrJ7",
-	"Gut0ZfBjSQxFVc5zT5OEJZeEkkUuZznNyJSmqQLIEi1JBHyBTA3VEGDH8xKT0a26rU3AtTs5HMTBE4jz",
-	"cDLOOlhju+2dUAX4fAiYxB8NFHTGCJ0Yyojaf8Ia9+bZw/oQihneFjMA1oLJRcq65DWGSKB5gVAjZ67A",
-	"JHHpAK7ITBp0j8ycUeOkIcNpogyIg89ULfykcSxtRbedQAMZr46IVsICyJfAKCFbWetGfHXi4/pObjlG",
-	"LHi5FpXyhMXc4OxcLgNMVXNZpAkoazqkAnVxrF03koTutNAO772i7QZG3a5bbCu6aBOR+d4wtwNvwBvB",
-	"yB3PdUFTktF4zgUjc8PNJyu4gL/JSZdEv8nJjeOOloUmUWijGaHzHdyxXMFVFWYIrpX/GgTIyWos4GE5",
-	"zBItKtoZ2mFKw8oWuAcrXnBF6MR580WRpv5DZWO4SgtMl1yze23OL03MJcik0mPRJ73BaRAGhUy8xhcL",
-	"niY37B5dSBtvALz2TBGeeE1opTTLMFyMqluWwLXkusL0igJkPrN6tKdgxNDaSeIqtk6OM5mZf5MTMmGp",
-	"FDNFtDxiPlFkk6awrHDD+A4YyLkA2C/4gqVcsEbuvmFmz+3brXhR3MRGBmue184np+TVT++UkzEtpnbJ",
-	"FckLIYyYibiH4C9D9e5Yrgxh9xEDYNkHMcWM1yYZy2QOxo+Eq9uxAIEFxVgjrBqcmnLB1dx9q/2ibGwg",
-	"zZkfHjFqPeiM3tugs17PBsltCkJDYwiO1ql+B/9nuApXtzezSTO8zI81KIG4NuMzCuE83d0LfIw1FjkS",
-	"MxvDt0HCdAF+khiVoO2uKjk5OyMJXakueY8WrwkGbZpdLecyLT+dML1kTJBIaQraJdUR2NQjd2zmSZdc",
-	"jYXKIHLSoZQhU2yhL4HMwUka4TBnVDtFFh8KzfI7mpLcIARLSLFAwjctFEu65I1IV6ACWSRBPMzoaizA",
-	"jOZjKDcD/aR/NhicVoDe2+fqBDtsksZsKCsuyL3rLTdmOQZRQsC1CdojpxIJsoGjeQL3BUFihHwuCs0U",
-	"oUafsbg2Fj5QNU5lfHu5Tqt5yoL15IWw9Nfr4K1Bb3DW6Zn/v+73Rr3hqNf7r53UyyDjTHbsQyPpdK/R",
-	"c3TfMX8pTbMFfvqh3UJW1IyNho7CkQP/C8nMQ0iqmcloixvnMsSUZjB4EETb7w1O9xjdcc/m0eFX4E6X",
-	"JKMJM5w4iO9YBnfqQXtDormRBjmaeiQVOpYGOca0EUzuhZKVImc9kpn6eTcfv3vlKBzw86i0mO2cx7z0",
-	"sHlKArGTythXR+Tn716Rk5OTFy6ozmDDVDGNsXdkYphmQrUXuDNGhSIZTwSfzTV5d/0KVBlrjLQUqf/i",
-	"vDcW+xMlUqVJXfIObDggbahg1XD4XIGatIMm9SxNOoYGKc0WN7dstUEjYf7mhKen2eJhp3eX3cypSNIN",
-	"mGjQz81X0wMeMl9NfSuFu5BolCJMBbnW1DcDPtB2OtYmW7HeeY3nlcRo+QP1fppzPc+Y5rHbf2xEDzkF",
-	"gQCm6pJvaTwnOVNgXYIXFOIP+e//RRY5j5n5hxVGMK5IFRkICFZcSIwmpCWKLWMBdiwiRcyatI8t1jhY",
-	"nLO7uWvDlZ8ynK+ZugayRaMYvktL/9mCAeBdlUMP+uww0dCQ5qXhV0ZC3GBD3L61Crc6ZKUZj3O5y0B6",
-	"5514+LECRpfxNOVS6LlCm1JcZ7X7LL12mdYAh6e26WYFq2+3NptP4Qp9zw++QtaEJad4VdS6uSyhmm6R",
-	"T5QR56XT2SwdIClVmkx5rgBcXLNM7To22MHPIAuUBqcWzXO6Mn8Ldq9v0KOw4WbBb44ImNdha5couFpL",
-	"Jtq3hSxtHCmbwhoPo4gAlOqiNp6K3dOh52KZmgpFvjlVpQ7MXfqbUd+Vppr5KCR0h1jNBxMoyntXPV7r",
-	"OdlyP5wYCs6AgHYJ5zOQOeldkp5VDrhGrWCraNh4wx/daHPpDUzCm5Q+sR3HLsGsR8gH6iCPYdbZBYpP",
-	"ZOnZSjv7TdN9DDPJ9gmPYmyXW/TkXYzj45gKKitqupxGgO/YMM299OGDNe/gElCX7MP1HPzJH1kv34D3",
-	"j6aZNy3+kynaW/H4EfTmxyBeh6vRDz2ywxXph850uCq98cI1ja3ZXrLSW22jQh+qiT50+2HMxuYbUgYa",
-	"IIIZ+hio6zvJ0r4I9nDN+GH7r0mCnlC4o/M0MiBSwRmFCw4kixqXbxKGqle6frPq+N8+TGuv8pZ2k5ZS",
-	"kRTXsGCj+PtWN2bgAxMFoRU0KwDjiETWDxS1SznXWYpWTAdMLUJ+G7VLm7150UasdMn34ACwjiMVWPLB",
-	"4AQzO8u19f/aqQ3sYejNzlmzpWKDYCALHcuMhczu8baFFuAyi+9yLKKkwIA4FrUJTXNGk1XNT+YjPF02",
-	"bZsoiZdSBLkMifdxbISIwQs72wbomFv/N0aTB1hySmxYi39CavKg8Cf7ig3FQ9VwyZRei4HaJ6rJXJ6Z",
-	"reqwPtXbv111BsOz0pgQzuR1MxyhdM/AElK5ZHknNhxjzu5pwmKe0dS8y7Xqkpf4Mjh8jFLtF6+d7ciO",
-	"agldCL6a/e/stFLdw/y5zoPYP3YJ9/Xtdcm3QuecKXCk4ntGD8tlRvpe2pvRBSIfLpymgIeM52iN65Ke",
-	"g0ttq8caXcyO2jV08YfZRLrehJmUR4XvkSWYRyBIEhIDNijiMfgsdwgV1YGpIvar/eWLzWIYcMogCKlR",
-	"OtkoWsHXXEB4vGoTg8odxYTimt81j9UYUlVPFX2myJJNQkvOceza8kbLMjH2KID8LlQ4ysIW7usgQ1vl",
-	"QwhydG6gvSxrFVz+6KY18fHNaj9JpTFeNKiyc9CR2DhSLclCoo3yUKuYNbE5n4ONS93GTBrcmzt9oxW/",
-	"STXIuVUP6F4PLdTmpMobXQZmrIVQPcyj6IN1t2FfJbC3fuA1mdKO2HTmaEUF8Us99NRTjiwSDdc+WqQU",
-	"yRShNjAFVF4NkZdpuo4fOMJ2s3jfoFef9Ho9DD4HEczHlRhxR3gLJqysdIVKkFgERMthAhc3TCVBGWh/",
-	"czoYH+j9a/yg7zDO/V0nBU2qjdpyGix5SKxiKCXLqYU+pBg4h93IpebbnDdwktXM4GD9njPIV6mYuDEX",
-	"l2tlr2iTg+4zMnrva2hq+xJIGU3YXmYn5dWUvWwJhdql3BZrauBO3HgAwwzwQ1UR5DAX1RsB7rwiRRrI",
-	"aDy3188SbatEgQBu8OWwC1a9Ah923CVYYjO0Am/l4YAKnd3ewV1q1ImPBv7K7BCDJc2/yoBJ81fC1e3X",
-	"I+s9D9iaHxHCH8yrY4HucnwARkO4dc4g3ugOb/YW/M0VCMRVyaBk4DF2z23u3o0+/8fz9oYLuFmw3BpQ",
-	"NtgjYRn2+F799M4Awe3dJ0/gAB/NH+1NRI3LrsCzCX+vSzPQA2LWUTW22Ga1/KomyQzBt2UW0GYCT3KW",
-	"ybuH+TOt5FYmP/0kUUuxNhuU5Wqk3v4G7GBPU8FeCp0tR2Mkj8WCiYQlEDGFm5xJZlNqQI+mwtlTpRfE",
-	"91f8DpMVQ2VLl7US0AmwUzLcxM5g+fv7TfYTMAMM3CBlwujNomYVLjt1wWCuB2UqXYkmlC/NdFVrFdco",
-	"OaIQUlJ1NJy4Ylj2kStAQtO4SKnLgwKSbZjEw8SgT3VXnGUG9r0rm9GtBoHIVWBgo0YfteTDW9j2va+O",
-	"A6fpm2lr9MseYhOGGP3abuBsuqIjWmigyUZmi0J7x+wUyxiWdalkod1Boyxb8ZuCMcnHdzDLj1U1VpIk",
-	"EtSXGb9jbaK4QamKkGwUG8j1tgx7w40uEf+hxOzPTJ5Sr/zsjzEuwOnX9iZp34axWIQBr1nFf+6uXIkZ",
-	"+CZGIlCnMIIR2rINzOrHKJnuPqf9zyW8zeTAwdte1B3U+chQOO+85IeFxNlP2s42flgIXChLffwQOJkm",
-	"3kP7sS1266jSREVyVlJCVP8MAo9IZCZfsBstF8UiahNKFnSVMaEvSRTLYiHFTc4SlsFQ8Ds+vaynh7vb",
-	"g3ngY7GWLn6X3aDOC3cqajcHFG/NK6940MKFA+bWFmuuRyX5vLqA7dnoEAf/Mmf0NpFL8bLgafIAERyD",
-	"PpzNxJrGrFkKazpg/c3yPR84AhmdKKdjDKjFPEzb8+4o5Wxi3bG4StOK+Q2DTYxEK6SdAlOaBCOzXBaL",
-	"tmV526c3SPtJ8kA/YUhhQPXNigAagfXy2AiqzyuqcGtkG/BGqpGgmveMAGSwBkO9FJhPg0g354cwErIb",
-	"+LiQt10mDFiFQURcyQPMFmaEjcFsqg3U+mCGUqUQf5eTNbbSbt13XK0xn9qyM3TMYUYND1AcwZt6LHr+",
-	"q8WNXYd0E15sRvL9JWotNU33qAzjJnhm1QpVBkVcOukSnPYVJe9gU3e9IsxHjHwKd741yqm82vYCNsku",
-	"65focCbr7c50rUyDkUGgWMIRXgq5FPt6KvaJSd7qsHiK/36K/97IqL7ASO9/SnD2x40g/rThwP/kANwD",
-	"om13R8TuDnvdyE12s44HloMrYwqQgaBSZvgGcMpDzBPwwUOtE03q5h7i5L6OUBj+CBBhgF0AoS65ciKO",
-	"o9ZySl4MBicn54PeydnF8PT8fHjRO7dp60DKsQSRzCEYo9GZuSg2cwZgeaFXURVZxpIyIrRaX8SzR7vg",
-	"w32NFnM3r+jfHZEyUwG7/JTL85dszwVaYvspl7hVSn7vMmOaJgvZflVkjqVCiXkhy/jHo3y0AdI1QXUd",
-	"Eaob23jf3rKcM/WyiG+ZPubOBTCq5AFLAZacd9evSEIh2hrKHYa2pYZLOhaf8pY+5NptTGmwO13j1o0u",
-	"j2Mu7z/jNn6065XQ1TNve/x018oezEe+XY/J08iC5Q6/9o2BmsDtLmOg4CKG5qR2JT7/MHmgQkAeGAQF",
-	"GQdxkXO9emvGtqZb6CNxVej5+raiK1uXEYS1EcHOnGSe6Zv/+z//d2SIiu8/AZWTXCyNJRnViGqwKmNJ",
-	"7FymkK7DaILVS7Fa679/e90eiwiq7EdESxuT5jCWGqRN07Z1N0Qurth6G/wLvq4nNpaAeWMqsHUA9JdA",
-	"WgYQhurV2HHUQ2yu9QJLOXMxlRsuVC19hsglU96KXJPALT3NKdp1X7221kazMqwvBSgTM3Rjcx34Zbpj",
-	"MRZX5JtvAArffAOtDvapQwkKDvdZT8pmg1jPtBQxG8FqwO8yYTYQUNg4iLHg67kQzxSsI5mx/JtvgrIq",
-	"6IfuSJGuuuSVO42cBcEXz5Steu7cfRBy8c031gcJ+xoLXdrLghgDAMFf/vIX8oMUbDUW32JtXxs0oaA9",
-	"IdKewC5i7TPgjivlGgw7zqHeK1x4xWeCJeTstIN2HRimsomxcISwjaBRFaPP7yyX5iagGglFb8YimqZS",
-	"5l995VUhQ977PdLr9ci/EU/7zNOhfWiJH77Y+9r8t64mkf/+PxjpbP73dWTDM6iNUIBIZ5onJKeaqXa1",
-	"pg6EOhuqVoaxYPCTeaaKzIP4mmdsLK5dHSbwUdnmGHCivlYVF8CFIaZG8XsyzdHxGORTVUfx/aLM1YQc",
-	"wbLSlVnQWBQL8FCB06k+Wtscly1/xeNcOpCYNWFlwqBQFkZ943WslMlyu4RCt8pj0lqVaBLTHKJb1to2",
-	"tEkEH0d4eytlpt1HtN5qGulNymNmGRRaWlo/vL626TFlZXy5YAKd912Zz57bj55nHAk/11Bp629YP5+8",
-	"xOLwRgPHHMzWqNXr9rs987IZii54a9Q66fa6J4aZUT0Hsv+cLvjzu56rt//cXsPnf8h89sG8MGN6j0Ln",
-	"1q3dSClcnCFWJtuUcgZQtNWu3bUyvBG9xVyK10lrZFZjd2prvsNebFl9BTEhOxOcVFrMmjKmyvJlNAaz",
-	"BjcDGEi5DCboL7i1d3XddvJrrVP1oNc7rMFCLeXy9KLfH+zdi6BeF39TBwsXBYfSIbTiskoGIvTjtSg5",
-	"xf03feHh9Dxo5w2f9Hd/UunUBR+d7v7It5w0Hwxe7P4g7Cr4od0a7rMZ37EUPjjZayu+CxMc15QWqd7n",
-	"O9/TB0S8IstovmqNWj8zmoTRjka+oTMFXiFLNX6tJj/hb3RLbe6NTTJr1beDpqlhd6lfXfcic4s6RgqE",
-	"bnkUl16nSVasK2nSQjblBF+B8IGiS5lwtoUg+SyhqNbQOaolckNzDsf83E9jUQktRVIGrXyhkG445M9s",
-	"kdIV1PvOCxZdrjdNtjKZrY8Lv4/FpjbKXfIfbFVyPDT/KwKRHT5IFUKquIKa4JYtBRp9GT4IUiQIHcic",
-	"qvR24VP/PnNC216PYfQJtthk2cbxxXOpmHC1XWMsbmxOrBD8HwVzYRfrnY4hv2wwHNby+MrN9CYXF9PJ",
-	"9LTD2MlZ5/TF4LxD2UXcOWGT/vl5csbOz164zSJ5LLdbQ8CtWw8yBwfDYSW9vN9g9qhlNYZtWlrIn+CO",
-	"v5TJ6jDWVPWXDiHbraYfsRTSzmKHQS7QsRKFtTc7W89D3cDQcL7LIP/yB/7SXNS/v33zo1NXoOESdH2Q",
-	"2SJnCk6zDvVtwDO/ZvS+Yx52sOn/qN87vRien31YY/v942EbxgQ3VVjtYpLrf7V2HkPYEums05sMaed8",
-	"0h90LqYnrDNM+tMXcY+dn/f7Rx9ZJcSy+bAqomNZeSKQN5pI6S65I/jGf3Jcz7xPJ7rsISSUfe4fJOz0",
-	"LvYQdqqNcOGzPWSkV647h/mgv8dWDOG5lvJ7ms8YfjTcB2gNre5AjBvs/nit5dmfW/4zZNOH4j6G8Bc2",
-	"ZtksCK71LwbiqaW8geabMOyG1oDNck/pHC4pcI0gHyB9+t88pa/Lo0DwGgVSQyH20JCtDapWiaahmkvZ",
-	"z3hDQhJ+GRgzShOWlfTQZFKm54zGYjmXYNkRUqPRL6YC4jpzssglNh8DAZSKFZYlKnsYVJotg7Qa2U59",
-	"HQsEcsdyPl2RTofOKBdKR03yY6mvQ5Wif0Flvaxh1HoxvThLehf9i4vT+Dw5G76ggymjtBcPhzTp9Yf0",
-	"ZDI9nfYng0lvcjEYxEl/mJzF/eGkN+31aO+iZUsFne7NfoMCURu4LxR+f1L8/9yKf1jdH+nFF2cDQNfP",
-	"HkQ3dIuDa9OVG9lROBvTXGz3N2xqQN4D4St7bsm8bOrFNdEsTZWhs5aMugi8sGo0enawLnSZF1olkilX",
-	"jkpiwZUvTdeGbj4h4GnOwiJ84A1MV+EBmDcqJfdcJb6uW+M/CpavykW6ao/lsg4qJNjYE6Ha6bS1YWNl",
-	"bKA1/XCXsti0zrCGh1/qztzGR1mey8+10c1Nq/PRex99bT5XA5zb7nLNJQTEYa2eXg+sU85l59wuzkWK",
-	"9dug7oB5Hf1t4HhmIqng9rC34SwMDaps1hNV88muJGWz9Til2aLSKid46mNOG6AUdt5tAI+5wlGQxhf5",
-	"KFEDJhTEnKVibsk42CIR8KpLvmdTDT2CnTyIFkjzPWaQufKT6LusdHaRS4GEqAlqNq9wCwVY22219XDr",
-	"eEkKwyt+qRtCOkaeakgyaw3Yyeng5CLpTCbTuHM66LHO5LT/onM+ZH3a650mJ4NJWP911Er6J2ww6Z12",
-	"+qfDXud02Bt2Lk7osBOzSXw2HL6g7OKkniwx6lfi8QdBuPyg1xTKfmLQpRJF3tSuKzDcuHjvVpzQ/vn5",
-	"JO6cDBPWOR3Ew85kOBl0TnrnZ9PzuH8yOJuEQbijlpE3ZriAVljnqHXx4qJ/chYPOyeD3knnND5jHXpC",
-	"TzsnSTx40e+dTQeD80qE7ui0lpPUejG5uBi+iE8656yfdE4vLk46F/3+tMMoPTsZvDh5MZmerCWKjFp/",
-	"pZqStysRryWNQJQW7Sj8LQzP3mHZsvWaywqpZfg13lsPgXrZ5H17gAfx1a27rHPaO0uGdDgBpK6kBIsi",
-	"TQ+QxF11pgZB/I1gDX1B/vSC95Oppi6xGwQpZcfUCYMfT1Svsql2nZC3m7n9I4j47Q1OvGt6y1RQy8+X",
-	"96NpallkRlyBfB9ts6N5LtnSO3csXPPc9zYqr9ID0znmUMa0nrumN5AgjWzWelCNXU4J2tDHYj3fHSrL",
-	"uLIatluVIr0uecsE1GDzJWhmlAtSCFeayfX3nnMxgyBN6uJqXM0S9PktzQ5TCI6jgiieLdIVBsAtwJtg",
-	"l+C7ec6pIhPpnJ+YF2ltUzYXuKyL0yXvIcuJBllXbSgdorDhHE8CfQByT2yAxxRjz7holwpSuYGU0Tum",
-	"QLZRmq4gng+AfFkW1zAra/s/gSG3xwJqu+AjG7M8tdqXQ5Cak9VhhespbaN5lMRwMt8SHDZtI+bs3r1f",
-	"dSxqjlUXppizba7VPKiw+SUYxh7oJXSlO3/54/MV3HZKaI8qmn3GgtZ/bROoNgtGe0tBTVVlNxgmEW8C",
-	"H+7Zp3Pinp2fnw/6DV7cR9RiDhfQXX1RJ/seDPewRmgD1N9jgZDYJhCWBTzbZWBfUpajtxThS5RUnxys",
-	"Tw7WR7WzV7ITRAKSQmjtdAzmi/C+ViWi0pbwSZyukPPR6AEI9Pl9/ACNMX/NBcNIIVKmFImAvkVEGZkT",
-	"pMglh6KAa46B72SayiUXs7GoGvEKoXlqNQIQeFdYNCmMkgaMYPdQXsS53lDSdiXDynrktgx5m8zl0owx",
-	"FmBTNaKlq/kHYX1QbqBL3lTSjHRZIa0Uw9c/I1PYDcTEX0v7Fwj1BmRtQtUt2BgRPP+DqjhCiz04qYNY",
-	"SV46magP6/Z18ha5jJlSLulmowskCBn64hwh760raK0bjU3jwXOJzEeomwJXhUNrk8hAtrTrunYz+PYm",
-	"gz6cSaNbhKrYRoLt4xAJrWX7+R0qmAXxZWXPn7K6pnOXjDxMIDNM1TLiHBzsj5WE+bGwaVwTzBRpqOha",
-	"1qa3jQRQXwVLOVEsZbEmXG82ecPKj/KKHAk/8FTaAL9KZ3WzIYjZ6PqMG9sNHvJb1hJbmtuw9697gYTf",
-	"BIFpLrODTP6PuWGfEWI37aT7FJJoAKsis8Do4UA43wcIWn4iEEChUNiuzfDZ5PR0xTvXr/dHLXV4zEaf",
-	"HH8fx/GHyheUod3XBTgWoQ+Q/HlcgNtCoYfbQqH/8wdrq9xT5z7EceQjpWs3zeDAY8ZzG7nyMWK4j/Jn",
-	"1Wv/7vBqbYztfvJs/Qt5tj5R/FnIrjY9X/No7fSEfYyotnWd9vkfPNms2G7o4bElfPg7yxmaexp4b4UN",
-	"8uWu8HDbVytDT44vxOZmojnX84xpHtu2Bxuj28oQ4DAZ5AtT7Grl6skb5y+DOviaUPLu3eu/uu6gqAgL",
-	"WTbTDLLE9mMmDZvgydY9HKOxlLfkeL7dFLHT1G7i9MXFRdkFwj4E5r4ogjZGg2qLobOyk19j2x9o9let",
-	"Y+kG6jWNtG2gDxtDeipFDO34p4ctdIjrDD/pD/CjD48h4Mgp+U1OyD7OKh8Nu10IOUQWKns1PMVvPcVv",
-	"fR7xW9sk9MOlXtuPaFtS41P2xJcssV7nNGbeDF62AjOyjrfLfHoh9mOIoVD3bIdPxTVO7PiCO9bPxRLX",
-	"HsrVVmqqTGg9yHOaTjtywYQrsBb9Ms1l1iZafh11x+IqbMrDFVGap6mLviI0SRTpbRcyoUzalyheIkCg",
-	"ODDENnERp0XCklFZasmWjXDFkqwN1Fc7cmYjDEeqWETJFYn+LcIaTmNhay1lBRT8wk6nVJHo/x+8tFl8",
-	"x9iQ94bDemQGHuEN4OMNAmSHKc1DjYmkTdg9wsxHLGBzk6k3H7/W60Zl6PDtwkxOyNlZjyR0pZoBsb8d",
-	"+WOB4WgBvVKs83wAZRvqpTHN415jCcv+6an5pVJosj/s781Cq3WHN7BPVWQNpWafzEb/cmajt0UGSLBW",
-	"mfOj8t6tF/Cjs+DnE1f0e+9Ex0O4bBtbG7HElzSH+GHbBi+e03zGXJlMbWSghGg5FqXY0yVQjFyh07cS",
-	"SGGr6mxqrMLzxoZXbWy4EnqEL8dCu560kxxqi05WYHm5sg1v7L5zmiSprc9nN6vmcqkw4bDSYgt8TC6l",
-	"HpPn7RdYSXMsbMy07QTvCqtjLVwhGAhj1t+dSjOo2eiqXlfJjsLNnAbbU6YZFu/0lZjcEhnJZGa4L0cb",
-	"Ws5ixu/wYzqBzpSKTKnSrq4Tum+65PW03qBdS7KkvHQF+aGmMh+Lste9Xkpf+tmIA2kKYgSf2gaVRDCW",
-	"WINeuWdp6wZrOsGAQE0MKivXtho6oSh2x3KaQncDNcIaWdBpX05tKXxnPuS5dWcpTVfVZmaISAgWW1qR",
-	"xnOHqN5KCRzC/IoFVLmyHePGAisc4AAAKNciSU6Dlv8D0ju9QLzDEG+Pkxk3GIVWzXbtQOPCbGZqsNDD",
-	"15z7WGjIW4AwIhi/f0b+g78k1MI6+LisTuuq5mZ05YYjF0QV8bystKlLByB6xqHtqpHhwpqzNjqCm3kv",
-	"ybTIIRbCF9r0iKHMjQ0FeOsWdIjpo+IDQhbtIW/7NgVPgveT4P0keO/yaP9zLaCH2jOttbTvmuZtcMl/",
-	"GXbVqpX0IMPlwWkRn68VtqK9dfoDc8UbkBIjDUqUC/92CIXPNp5l78Xa5Hvi1PBgY/3ZVqzasJJyXyXO",
-	"4N/7oUrvYguq4EABhkCMRR0x8K3asdce4nnjwwOWUjvoYf+ApJEN3ZQ2FRFGAe9JaX9S2tFy3qi2G00i",
-	"UAXg8n/Bmnxz/61tur2CBh5bAzzqDURsjxsXNGor23vZKlDO8KmWRrKSRlESTipb7z8C/QrUWJhpjNTl",
-	"m5LAasNGBoUwKsRcppCZ4BrImH/avg/e/oCqNa5fEZokpFj4pAYtxyKq6Q0++BEUHGcNgGxmCwVssMES",
-	"F0LqCgkxsqC5drEnZj3rvY526y3YTuVJaXlSWp6Ull1KS5PbAH35pQjSehxXQm2yhpnOm2ZqnqU+Q+9Q",
-	"EajWVmqHy8L1fHqSfZ4cFk2txP4sjotKS6+9MzEDMznaPpe0bBnWRqMweiaQw66lXjZmDr6prGUHN3/K",
-	"Tzk6P+XA4nPriSdfQtpJcwhmv0nLtsu/QpHPmmasAAhNnZza//B8ixDF90m4qFy6L5AXPbGWzSkUWwkq",
-	"lHliYWxalVIfzGw+QWJE0JES7eNBL8pffjUXB6nHJuXMukEtJLgiiYwL8KtiLV6aYAdF32PtORAKC6D6",
-	"iLZrVjtMrvDsHLtalgDtltffsfNmmtpwaLR6ZN2Kihgc2QeAXSyhsx82doVCLt8VusjZtUxZbhb8dlOX",
-	"2blckinNCQ3rQHt6HKcyvvVpIRldWa+9zG3Zijb6dl0rViisBfHtH9qt9yBi/EDv/0pXDTNDNKAUUL3e",
-	"GYBw5whQ2y4JfJ0wjVGlyjlOzs56H0qar4KAcod+oz9aU35vkPgtg5oEgRU5ItBkFF39aw0hwZwSFJqz",
-	"/+saTHWldk4HA8987zy1uZkiuWm3lnPgDuZ8yy6UskCPt5HJVJf8KF03KqiCIJVmSddQhPDWldvwRbsz",
-	"pgyMRmBfAQMNqOtg9ohlkSaQeAKl3ChIHd+qmC4YAZ6K5c+gja/X5F2LRa5qOnyrjcCjttEVRib8/e2b",
-	"H20VNWjx+F3nouxc++O77yt9kEKY9cJOwAC1gLgEEHPl3tY2g+1IF1TP23Y30nXJMsJiasQjB8NtAm8N",
-	"N8AkZm1mUL8CDGVUlRaTr6Im+0X0NcEGWzbdPHwr+nqLGaXVbn3PNMxDUs4qZoRRGLFijTcKIxt80T1r",
-	"n8DHVrS0h2w+NgdrFAx/sOWBPgyFnf1tDUYG7FwpKDUYUxEcVZtAy7WyccSEzbhQYGtSC4CID7kIjCVw",
-	"dGEVmfKorkvUhw5eyoqXLIX9Q+czX8ykEFDVr42hSHrJDdmWOUn4dMry0mJqxD+Dq88gyqNYLCxZTyW2",
-	"61QMhrOVAduAjHwmZM5gUrOmq59em99ZzkTMbACPtxlhUAaxYuRD4Q8oDkY6lL58kUfskupn8xwfyCdE",
-	"nhgygz08gs4dJZjLuj+1OzGFghxlUJa5+PZeXlq6aHPaMql0dWP9k/3uubu5ZXy4kRUM6kJfLiwPP3UF",
-	"3oxC4WrgfliTNsrl/0SVqisqwlaKtBX4Gb8zh8ngymCnY3OaVwQ/IBNmeBOETtXZuk10lEHZs7IMJpYV",
-	"saZno39eYslKM7UhjlriNSBUsOVDkcGu0eYX+vqcWDQC5R3fahsemoUAyMoCUbtulZHCnDyAoojbZDCf",
-	"RTPBGHakx2pXBtVcBCKEPvnxbNvuNrA685rryl2+gW27L8tu33YMbAQOZ6RuietfkxciDH7DdofOfIAl",
-	"ZoxeLusXr1fiZ1gzK4AxjqGYXX4VASaFxpg8s2R/Ey2ptj0FaZoCyDc0LArgL23FVd+Iaa1MK0mx3z4T",
-	"Sb3z5IxyEDS/C+qbun6GGb1lhBLBluSWrdo2fAyaq1ORyAwSU2uAeeEBE1T5CuDS0A+TKgJFU32BinoH",
-	"yy2CTln1q0p8giqCuMdLAySZa1UWwsam7RaDcFKzTyDXik4Zdoc3kDUAej213qiVapMZt0TTzcHhRm9A",
-	"KwCRvSJWcnX4BrfTfGoPC86+JHUOrsNA8MFPb0BsrcK2Mig6zGJaYA1jjm3hUzlrk0IkLK8tH6BZK8+2",
-	"646jWG9rIC9SGjPfa49j9camIr5VQQSjQcEPCAGb1Jay8qWqL2vVccv7YuvnGsRP0y4J7wGetcV45yVc",
-	"unJhIKJacxOerF7Kso++be2C9esssAzRKis/w/GDNd4s31qdriU+z6RgKzKh8S3SqeBa+s6vEOxsaNK0",
-	"EEl0wBWqJzH5gt5QWhMrOcM0rngxmspKHl6tsFlpKBOgQK2EQV0TgkxLUIF8JxZoYGP7rCCHC4piw5+u",
-	"uw1VQDfUQ7jXlWWRvkaBDQG2F7ouQCKTM6ciAmERmfWHevHB47C9HTBxK0+6swL2Vu7fAMqDpk0iH4hk",
-	"/vBOJvOH9UJZ+JWhOdFlvUy4sjoOiMrhm2Ydr2SeszioH411qB2ZRB22QiwfdjS2XnoJE5LS+NawCwCJ",
-	"7dXDnHSDamSjVivYbjytmI5qCEqdSh4o4r0eLAClqQg+j7AWXqhkDR+kpLvhAokqtAzAgjOm5zIBlwpN",
-	"jXIQrvqdYiTYNb67Fvf/TJHoynwbOSneQBkvUi4LzbyH19OS4X5ytFGIsW6kQunEE9mQL+GyYDcb3ETl",
-	"jl7NWXyLxC4tZg4rzDyjZiUJ9SpQbDlUmq+YHo0gNSKRkecavUQHSXZIPJ1iXBfPatxaSJR7wldaIYhP",
-	"PYhDd1kJ3JwhXqwP48s0lv4qA3Ive3N9iT8vJdbXdIH0NOW3SMIqBtIS+u9dVD64wMSqDMzH/UY/M52v",
-	"OldYZdMikwLRpkIbalSh3fqO6XiOdrfcKvUoR4EKmIOPABJitLUH4uwZtFgQ2HzkdagVgGgCmNkmSssF",
-	"KZRhU1yXOQy+zCe8hi0NrCQIciNUBHWqS4IGqRUgVV3wkhLX47IXwnMclGy3ZnVek+rnToYAnuJTITAH",
-	"pkQ5uOYKUj3MOdcntwknuHkcWSEb97YFkNNpkmD18Q/rtXd3Sb3e/gbHY4Rpjso4nEgljwMQ1Ro0XG6O",
-	"AWoqlw3yKygPCUfbGs1zI/iYO87RTeUvx8UBenyN5DeM7hpJerpoIb2khqHglUE4GWrYTJdktnB+Q6B6",
-	"XiirWGEuQQFTVtnGxBVLeIDUvGRzDoxmkcv7VZvEltzZdcHIuHBVza8yNLzTmVDFOualiKBHRsHKGwkP",
-	"UvaNFH4X+QkTuWxTD18F1KwA4LWlfFVd9rOFjI3sB+V6jThji866qr12w1C2CK2IQSvaCIXfyNmC4dRt",
-	"khYlwUI87tZshhWzqkEHpWm2UF47bTa0tq2hNaGaqa4bExPpIFKrHB+5+EONK7aQfQ5iT5OsGhbmOkBi",
-	"hd+C9VWLl9YPcTtL5kmNl24uGhahjBEWfAaZ0o8VMrSRP+u6AcwV6GvEcF0p3nUAajcX4kZMbygUDFCq",
-	"uCAb6KdlhtGVfctu7CX4DSNbwhrjSDwXczIkWqhdU+NM30QhrCxtQMmwZPmxXHCj5mLPIHJ6XvF+7CPV",
-	"CLbE8UbrrZStGxACDqIa/KnlqOgTLRmyDxgMD6PvD6PmxG1yu2DILfpzqlKX5eIjW4Ha2/69uZ3dL8zc",
-	"BttzdidvWQK9gOK5vUeKuQugaHmk3he8iyPaa3OoXIT6HJgfwY8pc/hPaUCnZougFV5aMwSKMcBD6ZSh",
-	"NaT5FL2V0FprAlONM5GAxm3odvTcEIrV79EGoxKPAT6aZQuZ05ynKxKA57ICEJvaiR47A5yKxelkD4uT",
-	"y9pdc7TFc+juTRWZFGqFlmQpQXB0RM5qfWoBMLOScMCs3BGFogs23XJ5I8q3JUUMM/plRbxG280SzUq2",
-	"S/lcpg5rGpsUbCEJr9Ca0rleLdiI1IN9InTKGWyAVl/u7W9FLBPfrBZE62j2O1/UzD794QGiklMVEhan",
-	"FDQCZXvXIGxdyxonDqM1aAkJ0RTy3c0Kuq0PHz78vwAAAP//",
+	"7L3rkts2tij8KijN/iqXLclSq9UXdX0/2p54xjNJnIrt7aoZ5TQhEpKQJgENAbZaSbnqvMV5g/MK5wH2",
+	"m5wnOYW1ABCkqFur7cSZ3rWn4qZIXBYW1v3yayuW2UIKJrRqjX5tzRlNWA7/fJWwbCE1E/HqR7ZI6Yol",
+	"5nHCVJzzheZStEatH3KmmNBtsuR6TvSckTuaFozovGBtspwzAQ+pUEuWE66InlNN5JRQQRjNU85yEtM0",
+	"Lb9XNGPklq26rXZLxXOWUTOrXi1Ya9SaSJkyKlofPrRbP7J/FUzpV39eX9X3NGNmKq5Ijm8RjgtRLL9j",
+	"+ReKpHLWJW/nDGaHJ3IpSHTfsR90eBKZdZ70iJbkpNcji5wLTScpI9dvXrx6ReI5zWmsWa4IV2PB4rlk",
+	"yRWRes7yJVcsmI9k9JYpIgXrjkWr3TJz8NzAE+AU7DOj998yMdPz1uik12u3Mi7Kv9sODErnXMwsFHS+",
+	"up5qlq+DAR6TuVySjIoVUSyWIlGwLgeWjK7IxCxTaEJnlIvu1uVNZZ5R3Rq1uNBnpy1YH8+KrDXq+8Vx",
+	"odmM5bC69+/fXxd6zoTmMdWsYYnpkq4UiZ4zmrM82j47E2amf7bw5dZP6/D4YD5XCykUAxx+ThOLJuav",
+	"WArNBPyTLhapWRKX4tnPyizl1xa7p9kihUWyPJc5fpIA3tHkxoKs1W4lMr4p8rQ1as21XqjRs2dzmmdS",
+	"6G7C7p4lMlbPYAD1rPpdxpSiMzOeOYKJTFbmRgipzaXhCfnbm9ffj0gh2P2CxZolhInE4CAXi0JbyDCl",
+	"b3jSGrV6/cvL02lv0jmP+6xznpxNO5d0OOgMpmfTfnwyuaD9Xis4FJjCL8ZAqgTsf+Rs2hq1/vSsJAbP",
+	"8Ff17BsABYC2enRvAzTiimQ0NdjBEvJlFGw7+sqcaUBWwhu2aW77+rPyisP8z2WyeivltzSfsSPPUyar",
+	"Gy3lTQpjHXSk9U+bTxV+zQ25E6TfO70Ynp+RyUoz9bs+R7d6eQdrZyTlGddtQhXhmiypQkohc1KIBY1v",
+	"8bQrEHnMA38hxTTl8ZGXl5eM7OaWrW5yViiWHHToG4cID58rEvDMzt/ZCiBm3kT2RgUwB4DycWgQO8A8",
+	"wvlfk5zFMk9YQlJGFSuPGRaNS7bQV+TLCF66cSuIvmobdKCCBDAy/Ht9y2PxZdQMyOirLvle6jkXM5g9",
+	"nlMxYwkyy8dBpZcyn/AkYeI4XJr6YQ5Bn/CrKrnQ8pYJMqeWK8vU3EWaXKHwApKRYCxRhCYZF8chTbmK",
+	"R6IauHjFGK5e5jMq+C8AyzaZFJpwrXBPRvCTkqRySb6M/Doek1S8EprlgqZHkgo3ykHEofyoerhW+JtS",
+	"nrLEiJFWDA4F0+OOFGe4YfaUHuVUq6v+MnLbM5f0lQbJ2SNsTAvFSCESyy68PJA83sl+L/VLWYjkuJMN",
+	"kfNGSH0zhTEPOeeNQ5SnLiRRRTyvXIXjTric55GON1waSSRDAZTdcwV8vSRKRjUwPynGDPP/Mmref/TV",
+	"FX60lCSmwnwxMUOkyVjQBc11l7zOgRKkLDEikcEdIQkTOl+Vah83qKZzKhSN6xM8Jh/4kWr2rRFq2JEI",
+	"lVPNblI70iFoVPswIBlSoqJmN3ekqFiZ51Ep/twJCGsrBllg7SmeshVdcQzD2zJGprnMSq2fJknOlDJy",
+	"Qrj4BgQArbfj1d7t5+8V5A/tozAH/3zLMyaLI0VSd6zaDnYQ/qx926CBJDyBy0vznN8xsH7wjP3+dY/m",
+	"dZMvo9quN0iMbUJFgpxJCsGAkhjhI06lYo/Ik94JWui5zPkvx5KRIhzpEDSofVjiALXWhAlYSeyVtQIH",
+	"2FWOQoLKtI+DATlDMwguFUgIB5NCIW6FXIo2YfcLs3LzS87uJKqd4UoME1rOueG8U3P8ijnLiqJrssj7",
+	"9+87davUtrOvG7GOIyPvBL2jPKWTlB2NOX6gAxEn+G5dYuUxyutGUctpztMVqX7yO5NXE6rpxOitpfSR",
+	"MxrPDTXgikwKtQKUUkQWYHpWCxqzthV2ckZozkqeBTYMQ4s4U+YVpXNGM5ZY2V2NBUq7S7pCHHSAMRTp",
+	"mixzrhmITjL3EtSc3jGiqbmHi5TG7IrkbMGoNsQLMV3RKftdMLl33vh4HHJmTM9lAkIcTVO5PJC4NX5e",
+	"s7UsqJ6XAqxXrTxD+UIRHOZ3x/WuxcqaVYySVeSs7d0TRgxi4o6lcsEek12pYrGQuWbJdyzh9C1s7Tji",
+	"40e8ycyQNwCuw+jQhiGqJOkFrrFj1kyyQsEFX1vt71GwCQ38UX3FERAgI0lTErk9fiNimXAxiyx6gPV4",
+	"9gtfAAFLDAfSYEZrht3jakr/ZWACC34JpoAjLe48TbmY3RTmaG+WXCRyeWMBf5j9fftAoTqF6JJyRih4",
+	"woy2cRym3HmY3KB95HEMsAua04yZJcqcUDLlLE2sJOOxKONKGYYhc8fHJkY7ViMSbQNJ1CZRXORK5uWT",
+	"sYhAtQrfCVXvKU81y8Nf0ea76XnwgGayEJWBQZOLaZ74h2YL6DRwT9ATa4+OCPDecv14yOzPyDoFUypi",
+	"9qN1FAIyJwk3W6fpD7lcsFxzplqjKU0VWyfeFRPKF4pMcDxDrhfB17+27A83sfOuNxjbiswcJbtj+coZ",
+	"SMAyAiwBPuyS79mMaqMOgT89kzna6BM2MeoxUok4Z4n5y6xizUvb4Jktvaz/rK2zdKvKyc8s1kaieAGj",
+	"v5FFHjc4cd/PV6hzwVsGWWf8jokuicBqfTPLqdBRm0xWhApiIES1zK9IlLNpIQyWZFKwFX5FJjS+Nbtw",
+	"3t5gDLi85pMG32+79Y0jOQecpjkDx2/Lg7DChCy04gkjJ/f364frCdzOO/9npilP16COAzRBG756AXRz",
+	"HdRUO9Msu6exTlcGP5bEkFnl3Pk0SVhyRShZ5HKW04xMaZoqgCzRkkTALMjUkBIBxj0vRhmFq9vaBFy7",
+	"k8NBHDyB4A8n+KyDNbbb3glVgM+HgHP82kBWZ4zQiSGXaBJIWOPePM9YH0Ixw/BiBsBaMLlIWZe8wrgJ",
+	"tDkQaoTPFdgprhzAFZlJg+6RmTNqnDTkQk2UAXHwC1WLSWkcS1t5bifQQPCrI6IVuwDyJTBKyFbWuhFf",
+	"nUy5vpNbjmEMXthFTT1hMTc4O5fLAFPVXBZpAhqcDqlAXUZr1y0noY8tNM57V2m7gXu362bcioLaRGS+",
+	"pROWqs1XoBrCMxxWQnj6DQPWMS6jCwOsYmFuav+MaHavlXkiBbNRSvFccqPBgquBKhLNFkUEFzs9jYwW",
+	"estWIFriIGcDkjKtWa7aJOEzrhVYyYL4JTkdi6h786wToQFtwmZcWLMttR+jaALfG8qCYV5mkj4ESA2H",
+	"wYBd8ne2UqBYx1SxjmJCccPBkKVn9D4EWf+sjlNGhb1lq05G7zuphd3ZwD1dULMeA63/8c/rzj9o55de",
+	"5/Kn8p9mIz99/R9wWkY+OZBevRaM3PFcFzQlGY3nXDAyNwLZZAXk8mc56ZLoZzm5cbKMlYKSKDSzjTB+",
+	"AjzqXAFhFWYIA373NegAk9VYwMNymCUaxbTzlcCURvBY4B6shMgVoRMXkCGKNPUfKns+pRGtS94CIs1l",
+	"mhiSlUmlx6JPeien4cHB+VQpMt6yJlYk0f+HBtef5cQgQl6IEjEh9A8+R6ofyyzjcK2DS9LvnZy2W2b5",
+	"aBPDqK+1ezIpeJrcsHt0Rm4km/DaF4rwxOvUK6VZhoGHVN2yBGg5LsNLSkUB2sOeq9g6Oc7kQDJhqRQz",
+	"RbQ8Yj5RZJOmAL9ww/gO3FkuAAUWfMFSLlijSLhhZi8itlvxoriJjTTfPK+dT07Jix/eKaet2AtjiFBe",
+	"CGEUFrwCCP4y6POO5cpIAz72BIgNyLZmvDbJWCZzMKMlXN2OBUi5qBAZtceg9pQLrubuW+0XZaNMDflx",
+	"wyNir4cv0nsbvtjr2XDLTeGMaFbD0TrV7+D/DCnn6vZmNmmGl/mxBiWQ8Wd8RiEwrLt7gY+xxiJHDmij",
+	"QTeoJS5UVBKjXLYdxSCDszOS0JXqkvdoO51g+K/Z1XIu0/LTCdNLxgSJlKZgp6A6AuYSuWMzT7rkeixU",
+	"BjG4DqUMtWQLfQXUFk7SaBQ5o9qZRPCh0Cy/oynJDUKwxHA7oL9TQ5O65LVIV6BMWyRBPMzoaizAIOuj",
+	"cTcDfdA/Ozk5rQC9t8/VCXbYRDdtUDQuyL3rbYBmOQZRQsC1CVq2pxL5goGjeQL3BUFiNEMuCs0UoUYJ",
+	"trg2Fj7kOU5lfHu1zjJ4yoL15IWwbMBbc1onvZOzTs/8/9t+b9Qbjnq9f+ykXgYZZ7JjHxrxuPsWfZD3",
+	"HfOX0jRb4Kcf2i3kiM3YCKzFHDmw4ZDMPISkmpkEzdjGuQwxpRl7GJtKS/kwTV9PW6N/bhfLrTz54ad2",
+	"k6YX7NUFZxhgQHzphKWppX1VjpvJhKUQN6wV+csP74AYU21ksTxxKqLhgXDgVsyTgo0FDAqSBssWekVQ",
+	"HANvEHgvzEdC4twWSTYApFQOnFTTDG74Fdj1FclowoyEFIROLQMi86DDRi6ykSg7JnMkWT6WKDtOvRFM",
+	"7oVStkBR40jpws+7+T64V466FH4elRaznfOYlx42T0kxd5Jd++qI/PjyBRkMBpcuXtVgw1QxjWGtZGKk",
+	"iIRqr7ZmjApFMp4IPptr8u7tCzAIWDu/JdH9y/PeWOxPpUmVSHfJO7CEgvilglXD4ZvraKjpdiLds0T6",
+	"GKKsNFvc3LLVBr2e+ZsTnp5mi4ed3l12M6ciSTdgokE/N19NP3vIfDUjSCnthkSjlOkqyPVTk8IKNoOO",
+	"dXdUDONeE30hMRHlQOsZzbmeZ0zz2O0/NrIY2gQQM7rkGxrPSc4U2GjhBYX4Q/77f5FFzmNm/mGlMwzZ",
+	"U0UGEpOVnxKjoWqJctxYgDWYSBGzJq1wi00bFues1+7acOWnDOdrpq6BsNWol+yydf1owQDwrgrmB312",
+	"mKxsSPPS8CsjMm+wxG/fWoVbHbLSjMe53OVmuPP+cfxYAaPLeJpyKfRcWR29zmr3WXrtMq0BDk9t080K",
+	"Vt9ubXZCwBX6lh98hawhWE6twLNudE6oplvkE2X0G+mUWEsHSEqVJlOeKwAX1yxTu44NdvAjyAKl2bZF",
+	"85yuzN+C3esbdNZtuFnwmyMC5nXY2hVK8tYfgF4iI6Y521PKprDGwygiAKW6qI2nYvd06LlYpqZCkW9O",
+	"VWkU4C6z1IiyShsh1gX4oafRqoKYm1Teu5oFC52SW+6HE0PBpRbQLuE8bzInvSvSs9oS16gmbRUNG2/4",
+	"wca0K2/YE96U1/otzGUbFvIpLWh2CaiFPFD7ewyD2i5QfCIb21Yi3W+a7mMYqLZPeBQHvdpiodjFoT6O",
+	"kaayoiYqYDSFjg213ssScbDNI7gE1CXscT2HmJCPbBF5KC16NJsIkGr40SEqAOAqdH6UMZ2ORjyaiaIJ",
+	"uJ/M4rD1nj2CAeExiOvh9oSHotThFoWHzhTEL22AbWlbA+DOINrXSyhbiBg6W8ObjBTQizJG3wfVTVkt",
+	"iuZsDEHO3PlC5K2qWbH3PazDjSUbKV3T2JrtJQ2/0Tak/qG2hoeeaxjwtvnqlwFZeDbmXFQD5dnED/Y9",
+	"jIfbPh62/5qs7ymgOzrPnALuEJxRuOBApKuJV01SaJVW1UlG/WK3D7PLVJl6u0kPregCa1jgeZWX1GsE",
+	"YKMG9EY31jcB8Qb0FlCuAc4jElnfaNQuVR1nLFwxHYgbERKCqF36scyLNvSvS74Fp5h1pqrAuwU2R5jZ",
+	"eXNsII2d2hwODN0c5eK2VGwQ2WShY5mxkHg93rbQCVDmSF+NRZQUGG7Mojahac5osqr5jn38vKtV0CZK",
+	"4q0VQaZY4v1+GyFiEMfOtgE6hiz8ldHkAca8EhvWAkmR3DwojtS+YgOd0TqwZEqvBZPuEx5qbtfM1sxZ",
+	"n+rNX687J8Oz0p4UzuTVcxyhdFnCElK5ZHknNixlzu5pwmKe0dQGJXXJc3wZnKA8DxavnfnQjmopYQi+",
+	"mgn47LQSeGX+XGdS7F+71K769rrkG6FzzjC2Cd8zGnIuM9L3cviMLhD5cOE0BTxkPEeDbJf0HFxqWz3W",
+	"7mZ21K6hiz/MJtL1OsxTPyoOmizBQgYh6JB2tcEWE4Mff4fUUR2YKmK/2l8A2SyAAisNojkbxZeNQiV8",
+	"zQUkH6l2PbqtaazG2NR6Iv4XiizZJDTmHcfPLfO0PBWDOAPI70KFo4ys4b4OsrVWPoRocecJ3Mu4WsHl",
+	"j25dFR/fsvqDVBoD74MaZgcdiQ3I15IsJJqpDzWMWiurczvZAP9tzKTBw73TPV5xnVVTSNZCZNdjtLU5",
+	"qfJGl8FKa9GND3Mq+6yHbdhXyZCoH3hN6LQjNp35j1SzFzR/iGBhFUXv5gi8FQYiEZtOWWzI1I1hVxC5",
+	"mhrpsUte29OleaLM4U5lHttkE1rVANs2wETpsVALFvMpj8EJiXoR1yP4q4E/O45nfgahMU1hMFE+QdPO",
+	"2lM1pwvWJQYqaiwM34X0BpQsmRFCMBAftemKJu35ELllbKHAiGt22ejQPMIUq0qzCtgBuDJrR8LRJim/",
+	"RU5vbT+liKRu27BJzDrBje4y/uxnVN7lEESHsPUgv/jhnU8GQU1po2dwbU+YqIi417YnVtpCmK03ORaI",
+	"XGUE29SGM4HE7rxs3siBOGDPbrKCU1WKeJQrD/FII/Be4gjsx4ghgHj7CyGHmtub0ahqHAzMdI+LNXax",
+	"h2GOW5b5GzZ0EBqF6OJkZ8SkRzDvV8ndBo5fQrmZaPpgm5Ja7n36m4xKZlIwJwehERD6ZiP2nPq6l7UZ",
+	"SOZOs5klrRWj+TaahQcD1RAg0m9vI/8NpB00rwUzEtwSzNsPn+whRvbf9Hb5BT/8ftlN/X5uWLOOdb2X",
+	"hiVrimeDnSQtZo2CxC60TdN1FeQw+RxNtqg71Sq57TZHljeyeifW+PIGpGikxGvkbKc65wTJo1Q579k4",
+	"SI8rv8Lzg1odRj6DoxSBlwMFuQcE0ngx+fH1PKvfocHwY6t4GDcD1lb1UCUv5WgRC6k6D2JooMQE5maA",
+	"bw8YG03T9SPFEbYHQkG2X5/0ej1M2i/lN4gsV9pIt9Y7BSsrg18lGChFUsaTc0HMGvPDAqiAntL7V/hB",
+	"3ymY7u86RjS5OtSW02DJQ7IGQ6O4uTkwFNRrcCGaI1fn0BYQAt5fC3yCeKc5A5m6EtSEyg2kboIu2Zio",
+	"9/sJc9rXo9729aSNBLSXxKO8V2Iv32Khdjm7ijW30E7ceABRDfBDVRHksKDE1wICOIsUVShG47m9fpae",
+	"WZ8JCAYGXw67YNUr8GHHXYIlNkMriE89HFBheLMPaS4daInPifnS7BDzBc2/ypxB85fho1+NbLx0YMXy",
+	"I0LAu3l1LFDqwgfgWEfV0/oNG+0FzbaCv7puC7gqGfRfOCbAY5vUuDHK+/Hie8MF3CxYbh2qe9oWZF4K",
+	"snuKr8d6QryM1rjsCjyb8PcN007EeChbLqNCmrxVwDv1PGfebkdzZgugaDlDDlBh18gBlHTmEfu1TREx",
+	"gBsL0FbKGphG+3P/9tqX1QU/lQmslm24l2a1JSn3t7V+dcl1ky7lzVxkg5VrLAIz116pyLWd9w6w4Dyy",
+	"uenoA3zAGX5SW1T345zGLvvTy1xmqGxIUTkDZ4B/jNS0to+/QJF8LBZUGTSuHOoIHdhCLokUzWll551e",
+	"/20vSCt7zNzfxzdiNSBtYGEir7CyRkNVlLGolEUhB1RF8bVNvg0qllSLv9SBtm8lk8cxt7WbSrXsglV1",
+	"Sw0FbX5DW93xpOl3b8b7SMRpT9NdI8bsRontphGYe3cG5VrdQLPut2W43gOq+mCEkqcfEGxVDegJ3Imh",
+	"gzFnmbx7WGaRdaCXxfx+kBgs4kyz4DeuqeD2N1DT94zY2suRZXsuUEXoYsFEwhKghbjJmWS2RBxwAypc",
+	"3Kv0drIDXF8HuexD05suC4JvDd/f7WiB5e8fuL+fnz/AwA3Ofhi92eNfhctOG24w14Mq712LJpQvoyWr",
+	"QYNco1aCxqFS28b4NdfxxT5yVfZpGhcpdXX9QJU2yvvDzFOf6q64ADnY967qnG413pZdxjnSNIW/DPnw",
+	"Mv++99VZRvbLiPHZ4+tJMX+VyzAhEg4OzxAi52S2KLTPXELuHjRfMVqMPeh90hGspSTIRyDN6Qg7k24e",
+	"SrD+yCQo9Ybn/bHCpRM3J0sFtbcsUkCkTtU7aK9Vefr4pj99NNZDvK9lDRj1gamie6VYeW6+/+5KH0/j",
+	"1kr7iqdnZQRUjTZVEsQic/WgVJ95uNfqf1vW0EywHLZYUhKCeAcvOTKF3qfE8MNS6e0nbRdQfZjHL5T8",
+	"Pn7qvEwTn/fzsX2A62jTRA9zVtJtdCKYqzgikZl8wW60XBQLo6iSBV1lEAAQxbJYSHGTs4RlMBT8jk+v",
+	"6sWZHR1AI+RYrBVrvstu0HMC1CFqNxci2VrVuZJ2ES4csLi2WHNVKqWfqwvYXgsa6uc8zxm9TeRSPC94",
+	"mjxAYcAcSed5sxYHy+uwzDq2xCvf83mWUKFTWWOtLN0zWP/Q5zCowCp4naYVqwbmZhr5W0g7BdaGMxpl",
+	"LotF2wbdb58eqFyDPPY5VwgI+JdZEUAj8IEfmxD9+yoSsDVRHVOiNRJU856RAw3WYOa2Aid8kLjugteN",
+	"PO8GPi6DfZcjDFZhEBFX8gDnlxlhY266agO1PpihVCnE3+Rkja20W/cd1/7H2yp3Zlo7zKjhAQpWeFOP",
+	"Rc8/Ypr1tmzktyHdtLGZTUi+v26gpabpHn0Z3ARfWO1KlZl0V05Ohkyvikp6cMBEvR/DR8ynDXe+NXe2",
+	"vNr2AjbJLuuX6HAm66MX6FrZbYj8/llOjinpI5di33iXfUqMbA17eSrn8lTOZSOj+gwLt/wmtUw+bl2K",
+	"T1tk4jcu63BADYfdgc27iyls5Ca7WccDmzGVkanIQFApM3wDOOUh5gn44KHWiSZ1cw9xct9wOhj+CBBh",
+	"VnYAoS65diKOo9ZySi5PTgaD85Pe4OxieHp+PrzonduYAiDl1qOcQ0jvpvihjZwBWF4Ym6aKLGNJWUag",
+	"Wqjds0e74MMj1lwQycYV/cURKR8x8imXV7qS91ugJbafcolbpWRfn7xpspDtV0XmWCqUmBeyTJo/KtIv",
+	"QLomqK4jQnVjG+/bG5Zzpp4X8S3Tx9y5erCKqx8qMcn13dsXJKFQogOajYW2pYZLOhaf8pY+5NptrINj",
+	"d7rGrbekTj7s8v4Wt/GjXa+Err7wtsdPd63swXzk2/WYPI0sWO7wa99I+gnc7jKSHi5iaE5qV4q6HCYP",
+	"VAjIA0PpoUxNXORcr96Ysa3pFlq7Xxd6vr6t6Np2RQNhbUSeYxv4eaZv/u///N/QHsy3hIe0UxeJZElG",
+	"NXkOrMrYpTaXKdR4YjSJglirv3zztj0WETS+hiZkmNngMJYapE3TtnU3RK4YhfU2+Bd8Vz3s9Y4dyqjA",
+	"bt7Q8h1pGUAYGsrCvkraMdd6gd1VuZjKDReqVnOJyCVT3opck8AtPc0p2nVfvLLWRrMy9CQCysQMne5c",
+	"B36Z7liMxTX5+muAwtdfQ/fxffqKgYLDfaksZUsIWf+7FDEb2SRhKK5k00mEjdoYC75eQOcLBetIZiz/",
+	"+usg5xg96h0p0lWXvHCnkbMgVOQLZfP7nbsPAkS+/tr6I2FfY6FLe1kQEQEg+NOf/kS+k4KtxuIb7Kxp",
+	"QzwMYhFLewK7iLXPgDuulGsweS2Hbotw4RWfCZaQs9MO2nVgmMomxsIRwjaCRlWMPr+wXJqbgGokFMsf",
+	"i2iaSpl/+aVXhQx57/dIr9cj/0k87TNPh/ahJX74Yu8r89+6mkT++/9gvpz531eRDSZB4j4WkC9H8wTc",
+	"2apdrcUPCXOGqpVBNxiqZZ6pIvMgfsszNhZvXWAt+Khsv3o4UR9IzAVwYfCYK35Ppjk6HoMiXNVRbDYR",
+	"dhaFwnJlGDLGy2KPQQFOp/pobXNcNjaZx7l0IDFrwhZPQRQz5g7iday013C7hDaTymPSWo9WEtMcYnHW",
+	"Oqm3SQQf20DeSpNX9xEV9U6bQG9SHjPLoNDS0vru1VtbU6lsVi0XTKAjvyvz2TP70bOMI+HnGkKp/4ot",
+	"rclz7NdsNHAs3NcatXrdfrcHmdELJuiCt0atQbfXHbQgSngOZP8ZXfBndz3XAvuZvYbPfpX57IN5Ycb0",
+	"Hm2GrVu7kVK4qEjsaLKpThlA0TYSctfK8Eb0FnMpXiWtkVmN3antuAx7sZ2uFcR/7KyKpdJi1lRmq4xP",
+	"pzGYNbgZwEDKpW6PWjKftUImixaTsll33Xbyk3kZ5REA90mvd1jP81qdvtOLfv9k7/bg9a7Um5rKu5g9",
+	"lA6xNgUqGYjQ3UdrAH+K+2/6wsPp2XPqM6Tgk/7uT96FjVvho9PdH30v9Uvo6Go+OLnc/cGPVLNvbV/X",
+	"D+3WcJ/NvBLoWMEPBntt5Y5ytMjBcU1pkep9vmP3CxZr10C+yDKar1qj1o+MJmFsppFv6EyBV8hSjZ+q",
+	"odL4G93SGTe8Ujdha9xa71vudg8j+H391LZIZG5Rx0iBrVHLSIGw9DpNsmJdSZMWsqmQ5DUIHyi6lFXK",
+	"thAkn2sevUpYtpCaiXjV+TtbRbXqn9Av3zE/99NYVAJhkZTFRlqBjoThkD+yRUpX0L81L1h05ZJvUBDC",
+	"bvw6aDQIv49FxMsxbm7Z6iZn5tcoaIVrOB6a/xWByA4fUgshVVxB5zXLlgKNvgyEBCkShA5kTlV6u/D1",
+	"4n7nhLa9JfEAQmxdRGI8l4oJ1xMuxi6R5sQKwf9VMBd2UUebjWkL5WZ6k4uL6WR62mFscNY5vTw571B2",
+	"EXcGbNI/P0/O2PnZpdssksdyuzUE3Lr1A5tB13IgDLaV6Q8/+Ubcz2WyOow1Vf2lQ0gZqelHLIXiBbHD",
+	"IBf0WInC2pudrRcv3MDQcL6roGjfd/y5uah/e/P6e6euzH7hC+y5LrNFzhScZh3q24Bnfs3ofcc87IAV",
+	"pzXq904vhudnH9bYfv942IbRzU2d2bqYt/OP1s5jMGy71etfXp5OzRCTIe2cT/onnYvpgHWGSX96GffY",
+	"+Xm/f/SRVUIsmw+rIjqW5YoDeaOJlO6SO4Jv/Ccf2p+H6LKHkPDSd6Z/kLDTu9hD2MF9GN1NFnY7e8hI",
+	"L1xvfPNBf4+tGMLzVspvaT5j+NFwH6CpYrGQuWbJdyzh9K2heiDGnez++L98z/6X2LL/jy3/GbLpQ3Ef",
+	"Q/ibeuTbJgji1zfa4k8biaeW8iaFozbD+kO8ycwp3gDzMvSpSe4pncMlBa4R5AOkT/+bp/R1eRQIXqNA",
+	"aijEHhqytUHVypc3lAAvyytsSJ/CLwNjRmnCspIemkzKZKLRWCznEiw7Qmo0+sVUYMFBssjlHfNVgahY",
+	"YWmqssgApPlgzqLtlhbN0dLQsUAgdyzn0xXpdOiMcqF01CQ/lvo6lLb/N1TWy8L3rcvpxVnSu+hfXJzG",
+	"58nZ8JKeTBmlvXg4pEmvP6SDyfR02p+cTHqTi5OTOOkPk7O4P5z0pr0e7V20bH35073Zb9BVYAP3hYax",
+	"T4r/H1vxD7sCI7347GwA6PrZg+iGbnFwbbqidTsabmKaywysYBSbIZP3QPhcbS8obx1h/FNkiKRmaaoM",
+	"nbVk1EXghd0m0bOD/STLLNYqkUy5clQSy/Z9brr2a5GuKoCnOQs7t4A3MF2FB2DeqPRpce1bum6N/ypY",
+	"vioX6XoIlcs6qPtMYy/lKU81y4NiAI0bK2MDremHu+TLpnWGleD8UndmaT7K8lw2sY1ublqdj9776Gvz",
+	"uRrg3HaXay4hIA4rPvZ6YJ1yLjvndnEuUmz6AVUSzOvobwPHMxNJBbeHvQ1nYWhQZbOeqJpPdqVUm63H",
+	"Kc0WlRb7wVMfc9oAJTP1FvCYKxwFaXyRjxI1YEJBzFkq5paMgy0SAa+65Fs21QZmXh5EC6T5HjPIXNFn",
+	"9F1WOsLLpa3J0wQ1m1e4hQKs7RY/qZmVjpGkMLzin3VDSMfIU67fbSujOW1MYBi1Ttjg9GRwkXQmk2nc",
+	"OT3psc7ktH/ZOR+yPu31TpPBySTsMjZqJf0BO5n0Tjv902GvczrsDTsXAzrsxGwSnw2Hl5RdDOrJE6N+",
+	"JT7/JAifP+k1hbYPDPpUosrrhpxh1ZDj4r9bcUL75+eTuDMYJqxzehIPO5Ph5KQz6J2fTc/j/uDkbBIG",
+	"5Y5aRv6Y5a7IcNkvc7YoDH4CvjOatUatJZtUC2y2Li4v+oOzeNgZnPQGndP4jHXogJ52Bkl8ctnvnU1P",
+	"Ts4rQb2j01oaU+tycnExvIwHnXPWTzqnFxeDzkW/P+0wSs8GJ5eDy8l0sJZbMmr9mWpK3qxEvJZnAoFd",
+	"tKPwt2oLxVYvvpie0eFJ57KfnHcuWO+0Mzmjw87J9DI5jfvsfDK4qEYT7zKh2XaDZf+uMs4bCYQHbb3r",
+	"n7OsTTrncZ91zpOzaeeSDgedwfRs2o9PJhe036uESo9ad1nntHeWDOlwArenknssijQ9QOR3xUQbJP7X",
+	"gjU0Lv/DS/hPNqG6amAQpBRSUyd1fjydoMoP23WO0W4WKx5Bl2hv8Ba+pbdMBaWnfTVqKPYOvDgjrnGt",
+	"D+vhikDeBJmsQCBx6gDIuO5ZqTBgTBeH0nBjIaQNyLLhf1HACSLnAURh1roIm95AgjSy6fFBM1E5JWis",
+	"H4v1xHoouLP03UekwmCMLnnDBJQM9pV5ZpQLUghXsSqRTLna5RANSl0Aj80Ut87FpdlhClF4VBDFs0W6",
+	"wki7Bbgt7BJ8rfY5VWQinZcVEzCtEcwmHZflgrrkPaRT0UqjW83utWqPBU8wpNB2cfbqBSS72IiSKQa7",
+	"cdEuNbJyIymjd0yBMKU0XUEAIQD7qqxLYlbYdn+OBbB8LJpo3/DF8Za2WjoiSs2r67AjtmbyyNdghfi1",
+	"lbW64eZtiJ6FwbUYi2ZProuLhF5IG325eVAY/nOwxD3QLekqzhvh8XORFHeKhJ9aFvwNJbtdMto/tsli",
+	"m2WqvQWopv4JG4yniGqBn/ns0zmaz87Pz0/6DZ7mR9S0DtcIXCV9JzYfDPewGn4D1N9jEZPYJjmWperb",
+	"ZfBhUvZZtUTkcxRyn5zAT07gR/UFVDIoRALCRWiRdTzos/AQV4Uo/+DTOIYhL6XRS2Gm6UDB9j08FUFP",
+	"IziAatJjJafESrG+eSG2pjDiJcrM5hAbG1VVGySNRVOHpAbPx3Ynhaui99n5KZ5s0kfbpA+0O5M1s/Pn",
+	"YHQOJPX+2Xr7h8uDw/FKWb/X3IkAzrBe3r+pTn4wKshlQ9ZLhpOzaWdAjRw+GcSdS3o66Jwlp9Npb3o2",
+	"6cX9Sgc5sCbWar3jo0Dmh1b3jXXJT4dmpfbQgF373LZ6Zzt7lY8zZ1Z6zu2waFZbyz1ZNf89rZq6oW/1",
+	"b2va/Gg2zOskgSxaX7Y2aDq7sc3lPt27v6358l2t5tSsZzUWt4wtzPDctWk+Npmi0tWomkoxFsfnUpDN",
+	"qRSb0iOwvXSQHuGC9Kh2HSGwx55dtN2bvFW2cTlYg5skKVU2gvrskyponnzMlIrBtD89mQ7izhnts84p",
+	"HQ46l7Q/6ZxOzycXSX86iIfDP1JKxV6CxyNKE/9oPQLb35uXN3RA22BY8xTtc87heJIiH1OKPFRg3Ila",
+	"T0kmT/bFJ/viY4neb5gOpO5aTZTPO+lkvWvUb5V3EkQa7WNgbEx7bu6ZQAqRMqVIBO6TiCi6snValhy6",
+	"uKzFRr+UaSqXXMzGomozKoTmqZXBwQW/wrrxYaEIlKLvocKyyz5AvcR1TSgbe9t+3m0yl0szxliACc+o",
+	"Ja6BC4juUHG1S15XKi3psklEqc2sf0amsBsoC/JW2r8g3MCArE2obf2I4Pn/qYojDFqGPJ1Aw+FlnD31",
+	"lS1805OFYYBKubpDGw2sQdbkZ2djfW+j4es5Tq6SEZ5LZD7CqBlQC+DQ2iQykC1NjG2LRvj2JtMhnElj",
+	"ZDhVsU2G3ScmPIzj2y/0uoJZkGKLeVtBm6EgYnzkYQLFsVStKJiDg/2xUjN0LGwlqwkWy2lowVU2ebct",
+	"flGThmBholjKYu310SYowsqPCgw/En6QrGHFYaQJXNmUJG+XcEWHbLdSKPGzVtunodXoWV3paYIAiMuH",
+	"GKAfc8O+KI7dtNNwUqgjBFgVgZXm4UA43wcIWn4iEEDXJ9iuLXK0Ke/D9TJav94ftdvLMRt98jN9nNwH",
+	"jO2AnmL7ZkGMxXZ31GebBbHNcDDcVg3iv76zUZR7hvQcEtLui0XUbprBgccsaYGmhuPLWBzlmqq3P9vh",
+	"ndpY3uLJO/Vv5p36BCm4Ibva9Hwt1v7jO7L20mmf/cqTzYrthqbLWyoovLScobkJrY+ftnUOuOu91vYN",
+	"G8YCaxPaXhRuJppzPc+Y5rHtU7sxwbesghDWw/nMFLta71Hy2kXyQ1NTTSh59+7Vn81fpSIsJH5SK5S1",
+	"HzNp2ARPtu7hGI2lvCXH8+0Gdt3YH/j08uKibNvrjPgn4CvAGV20eGg8Pyv7s7uHNwuW2yxD28G92srH",
+	"DdRrGmnbQB82ZjFW+rjY8U8PW+gQ11nxYJzgRx8eQ8CRU/KznJB9wuV9QYDtQsghslDZePcphfUphfXf",
+	"LIW11p05wDAU3evO0H5vkz4w3OC39GiKA+7vDu1fnvc6vf42d+ieR3GgO7T2oLJUVIcsAr2xBbzXXKFO",
+	"PdmoZR2uufyZacrTrbX5nooAfc5ax9ucxsy7MpxHAk1K3rb26RWRj6FKQPuOHX6xHxluuuPrxttUCJbY",
+	"Mvq+RUBTgx0bxjSn6bQjF0y4PiHRPw11aRMtv4q6Y3EddsnniijN09Tl9hKaJIr0tisK0O3jc1QRECDQ",
+	"4w4yZrmI0yJhyajsGGAj9lzNf2vH9kX7nekP4/EqVm1yTaL/jLAVwVjYlgFZAX0riGJCE6pI9P+dPLfF",
+	"6I7xA+wNh/UIIzzCG8DHGwTIDnOohxoTSZuwe4SZT2rDHt1T7wJ4pdcdA21obWqjpQbk7KxHErpSzYDY",
+	"3xfwscBwtJJV6Tl1XomJqjzuNXZi6p+eml8q/ZL6w/7eLLTaPm8D+1RF1tAx7cn09+8XHVNkgARrDaY+",
+	"Ku/degE/Ogt+NnG9K/eu13cIl21jh35Ih3MGOzDnQYxKPIegQtvtSRsZKCFajkUp9nQJ9NRU6LivBMPY",
+	"SOZN/cG5D7K3C8XltbFveOjVvxoLzW1lhkkOLbImK7CeXdu+7XbfOU2S1LaZsZtVc7lUWDfPLNrPCH5C",
+	"VxkWa8DaL7AhlC8SAdEzhg9jf1Bs6SYEi8tcgDiVZlCz0VW9qIQdhZs5DbanTDPsQeUj5t0SGclkZrgv",
+	"RztozmLG7/BjOpEFsOUpVdq1J0AXXJe8mgZ/QkkQLcmS8tKd54eaynwsMvSRU0H0UvoOhkYcSFMQI/gU",
+	"o5YUEcwgEqaj+T1L2/5O0wnmjGtiUFnZqRQ09FbsjuU0hSa9aoS5ACnHyr3Y0dWZgHluXZJKU1fdsJLD",
+	"gGCxHYJoPHeI6i3NwCHMr9gHjAO7gEPEQr04AACKWoyRU1KC4YT0Ti8Q77BwiMfJjBuMQst0u3agcWE2",
+	"MzVY6OGL+aEaquJAKBiM3z8jf+fPCbWwDj4um6y55m8ZXbnhyAVRRTwvG0bp0omL0Q1mzyDDNaS5cjPv",
+	"FZkWOcSz+H5RHjGUubGhAG9duw4xfdZHQMiiPeRt3233SfB+EryfBO9dUQm/rdX6UBu0S8WAv9TGsIrP",
+	"wxZeNVsfZBM+uHLO76z+T7CZivbW6Z+YK96AlGh4LVEu/NshFD7beJa9y7XJ98Sp4cEOlrOtWLVhJeW+",
+	"SpxZs0BvQZXexRZUwYECDAFDdB0x8K3asdce4nnjwwOWUjvoYf+AukJVzr6zFx4KeE9K+5PSjpbzRrXd",
+	"aBKBKgCX/zPW5M0PTk1EcWOXbq+gD/XWIJ16H2zbqt0F/toGrV62CpQzfKqlkaykUZSEk8rW22hD2101",
+	"FmYaI3X53tqw2rAfbyGMCjGXKWSXuD7o5p+2fbG3P6BqjeuHcjmkWPjEFC3HIqrpDVElCdxZA6BWpoUC",
+	"9olmiQsDdvXwGVnQXLv4IbOe9Zb9u/UW7Ar+pLQ8KS1PSss+tX3qbgMMkyhFkNbjuBJqkzXMdN40U/Ms",
+	"9Rl6h4pASCT2dVkAyU7o6kn2eXJYVCSfBQNG+0dxXFSq5e2dTRuYydH2uaSKZDQB2ttGozB6JpDDrqXP",
+	"NmZ/vq6sZQc3f8oxeqpltxe/awyj7Tdp2Xb51yjyWdOMFQCLPC3V/ofnzIQovk/STOXSfYa86Im1bE6D",
+	"2UpQoYkAC2PTqpT6YGbzCZJbzDZZXORcr9A+DtT0utDz1uifP5mLg9Rjk3Jm3aAWElyRRMYF+FWxpRxN",
+	"QHnuuuvYegaEwgKoPuJzzDhohwkynp1LUYV/t7z+jp0309SGQ6PVI+tWVMTgyD4A7GIplKYgwv7agjpz",
+	"Lwtd5OytTFluFvzGSbz16edySaY0JzRsZ+jpcZzK+Nan9mR0Zb32MreVjdvo28XB2y0bpXsGuQbf0fuy",
+	"qG3jxMBqg4q9dQDCjHN6Z12b/hPXf6KpOG+5ij6mPLwHSec7ev9numpYBwQlSgG9YJ0dCg8Az9VWzAOX",
+	"K+zWaHTlJIOzs96HkvWoIDfB3YLRr60pvzd36Q2D8haBMTsy2jK1EQe2ta2cYtBkG606QTcV+7+uuTCu",
+	"KPzpyYmXAe480buZItVrt5ZzYFIGzXBi8IcX6Hg3oqHqku+lbWSMBTWk0izpGsIUXv5yG74FZsaUgdEI",
+	"zDxgJwKrAVhfYlmkCeQwQb8SCsLPNyqmC0aAtWNvD3VFaGlQsOYIiLComBJabQQetZUOEVf+9ub197ZF",
+	"CBfk3duXnYu2t1V9/+7bSgm8EGagWjq5CaAW0LgAYq6XydpmRiDZLaiet+1upKuTaGTW1EhpDobb5O4a",
+	"boBlzpruoBQK2OuoKg03X0ZNZpToKzDgKFe5IHwr+mqLNafVbn3LNMxDUs4q1oxRGDhjbUgKAyx8Zxlr",
+	"JsHHVsK1h2w+NgdrKxfhwZYH+jAUdmbANRgZsHOloJ9OTEVwVG2zLhW0YZ6wGRcKTF5qARDxkR+BzQaO",
+	"LixIVB7V2xL1oXSjslIuS2H/f2eroC5OIaBlTRsjovSSG+4hc5Lw6ZTlpeHWSKEGV7+AYJNisbDcJZVL",
+	"loM1EYazBTjbgIx8JmTOYFKzpusfXpnfWc5EzGwckTddYWwIsdLsQ+EPKA62QhQCfScjINPlbF7wAPIJ",
+	"ATCGzGBH7KAPdgnmspxU7U5MobZLGRtmLr69l1eWLtr0yEwqXd1Yf7DfPXc3twxTNyKLQV2okIjNVqeu",
+	"FUlZEBaWXxN6yuX/QJWq60vCtkGy/WwZvzOHyeDKJFCgyZzmNcEPyIQZ3gQRXHXmaHNmZdCgo+z1hBVq",
+	"rAXcqMFX2I/JTG2Io5Z4DQgVbPlQZLBrtKmqvgkV1h9Bscup7/jQLARAVtYd23WrjDDoxBKUiNwmg/ks",
+	"mgnGsEo19mUwqOYCISECy48XQbOBqA2szryG3C98AyoaRFe2wNZfvnlrx4gMSQF+dK1uiesGnxcijMFD",
+	"ycRZMbBaEdUwco0PlfgZlmILYIxjKGaXX0WASaExNNAs2d9ES6pdMdk0BZBvqMQWwF/atmKEemmg1ouM",
+	"pFLptmHNSb308IxykHdfBs27cJQ2yegtI5QItiS3bNW2UWxYZFkkMoMc5xpgLj1ggn4UAVwaCiJTRaA2",
+	"sa91Uq9hvEXQKQvIVYlP0O8G93hlgCRzHdTBBox0GISTmn0CuVZ0as7QQtYA6NXUOsVWqk1m3BJNNweH",
+	"G70BrQBE9opYydXhG9xO86k9LDj7ktQ5uA4DwQc/vQGxtQrbyqDot4tpgY36uECSImdtUoiE5bXld8uM",
+	"UX9wu+44ahe20d8ipTFzThckGO1WU6e6qiCCQangjoS4UWqrovl+jFe11m/lfbHN4Qzip2mXhPcAz9pi",
+	"vHNWLl3lORBRrdULT1Yvpa+56hqlY1lECyxDtMr2hnD84BSwnUeAk0t8nknBVmRC41ukU8G19KW/Ieba",
+	"0KRpIZLogCtUz6XyXSuhCRS2K4Rp7E22FruSh1d7QVXaswcoUKuGUdeEIJcWVCDf1xzawduu5cjhgs6P",
+	"8KfrFU8V0A31EO51bVmkL3dhI5Htha4LkMjkzKmIQFhEZv2h3ibnOGxvB0zcypPurIC9lfs3gPKgaZPI",
+	"x0OZP7yvy/xhnWEWfmWEUHRV74WprI4DonL4plnHC5nnLA6aI2KTRUcmUYetEMuHHY1tClrChKQ0vjXs",
+	"AkBiO98zJ92gGtmo1Qq2G08rFqwaglKnkgeKeK8HC0BpKoLPIyyrGCpZwwcp6W64QKIKLQNdbCKo5zIB",
+	"zw5NjXIQrvqdYiTYNb67ln7whSLRtfk2clK8gTJepFwWmnlHs6clw/3kaKMQYwlShdKJJ7IhX8JlwW42",
+	"eKvKHb2Ys/gWiV1azBxWmHlGzUoS6lWg2HJop1qxgBpBakQiI881OqsOkuyQeDrFuC6e1bi1kCj31Er4",
+	"liA+9SAOvXYlcHOGeLE+jK/4WbrNDMi97M31Ff68lFiq1cXz05TfIglbL8e7t7oLUuo8Z75BiJkCaaWW",
+	"M6ie6duxOocPvm/5NThC1ZwugjJAID/Zf/sesBS70aLRAq7fWrMN63Wi2PrCcTcuzNOY4T0Wckmk2NiP",
+	"Y70Nx4OomF+1DuujB3YKIGMhxfLHCC8uweRkZZOyCDRiv9KbtemKyb08xfcuzwOcqmJVpnrgeUY/Mp2v",
+	"OtdYe9fSBQVSaoXM1wh8u/WS6XiOJtTc2mdc6+DcPFpQTKBR2lqYcfYMLLcCm6W/ChU8ODCAbZsoLRek",
+	"AHBxXWbF+OK/8Bq2YLZCPagAUCfYaaEJ2hZXQB/qMrSU1gpt82HCK3lSSlA1P8aagjZ34iCIBz65BrOq",
+	"SuoBFFtB8pA56/rkNoUJN48jK5TIvJkIVC6aJNiX4cN6de5dCow3pcLxGL2Io10FTqSSGQQ0x9qmXLaX",
+	"AWoqlw2qCOiBCUczKc1zI8Macs3R8enp3MUBJpka924YfY65TyWLs5BeUiMbIPVDOBnG1sxiZLZwhAkY",
+	"mJevKwa1K9CllbWbYCqU5SHANZ6zOQeZYZHL+1WbxJZz2XXByLhwVc3YM+y405lQxTrmpYigj0/Byht5",
+	"CDLpjcx6FycJUwNtE3JfG9isAOC1pahdXYy35c2NGA9FvI1kaktRu1redsNQzAwNwlAzw0r4qMdEzqwP",
+	"p27T/igJFuJxt2b+rVjIDTooTbOF8oaGZpt529rME6qZ6roxMTUTYv/K8VEge6idzHbPzUGCbVI7wnJ9",
+	"Bygf8FuwvmpJ4/ohbpeueFITizaXEoxQXAzLwIN64McKZZORP+u6LdOV7WzEcF0p6XcAajeX50dMbygf",
+	"DlCqOLUb6KdlhtG1fctu7Dl4oiNb2B4jkzwXc+oAOhssuZhn+iYKYWVpAwr5pfQWywVnyZVhaWblp+e1",
+	"Xk67BVTBljjeiERzmmdS6I49UedYhhCWqAZ/ajkqetlLhuxDUMPDKLs41cICmjxoGMSNrrmqAG25+MjW",
+	"pfduHO85YfcLM7fB9pzdyVuWdMl7gC7eI8XcBVC0PFIfXbCLI9prc6hchKo5WJLBIS1z+E/pC6Fmi6Dg",
+	"X1mLEooxwEPplKFhq/kUvcHXGt4Cq5uzdoHxBFrOPYMGcr9EG+yDPAb4aJYtZE5znq5IAJ6rCkCsZx2d",
+	"rwY4FePhYA/jocsDX/OZxnOWtAG9J4VaoVNAShAcHZGz4rBaAMysNBwwK3dEoegC3/qqCFZGNtsFDDMy",
+	"dkVTQjPcEi2EXEN8xVymDmsa25hsIQkv0DDWebtasBGph49Fpapitubf/kbEMuFihiwIROto9gtf1Cx4",
+	"/eEBopLT+hIWpxSUO2W7eiFsXTMvJw6jYW8JKfYUKiiYFXRbHz58+H8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -25,8 +25,10 @@ type Report struct {
 	Hours        int64 // in which leases started that have finished
 	BalanceCents int64
 	Findings     int64
-	Notices      int64
-	Head         State // of the newest entry
+	// PricedElsewhere is the number of billed leases that name no rate card, and whose amount none of the books gives.
+	PricedElsewhere int64
+	Notices         int64
+	Head            State // of the newest entry
 	// Fingerprint is a digest of the organization's leases and entries. It is the same for the same books in every database.
 	Fingerprint string
 }
@@ -50,7 +52,7 @@ func Verify(ctx context.Context, books billing.Archive, finding func(organizatio
 }
 
 // Verify recomputes the sequence numbers, the running balances, the head, and the sums of days, hours and minutes from the leases and
-// entries, and the digests, and checks that each finished lease has one debit of its amount. It reads a snapshot, so it can run beside writers, and
+// entries, and the digests, and checks that each finished lease has the cost that its rate card gives and one debit of its amount. It reads a snapshot, so it can run beside writers, and
 // has at most the sums of one day in memory. Before that, the database checks its tables and indexes.
 func (audit Audit) Verify(ctx context.Context, books billing.Archive) error {
 	if audit.Notice == nil {
@@ -79,6 +81,7 @@ type auditor struct {
 	broken  int64              // the first entry whose stored digest is wrong; 0 if all are right
 	digests billing.Digest     // of the entries so far, computed without the stored digests
 
+	cards    *billing.RateCards
 	current  *Report
 	head     *billing.Head
 	org      billing.Organization
@@ -151,6 +154,19 @@ func (a *auditor) Damage(what string) error {
 	return nil
 }
 
+func (a *auditor) RateCards(cards *billing.RateCards) error {
+	a.cards = cards
+	for i, card := range cards.All() {
+		if card.Identify() != card.ID {
+			a.Finding("", fmt.Sprintf("rate_cards, card_id %s: its contents are not those that the id is made of", card.ID))
+		}
+		if card.Seq != int64(i)+1 {
+			a.Finding("", fmt.Sprintf("rate_cards, card_id %s: it has seq %d, and is card %d", card.ID, card.Seq, i+1))
+		}
+	}
+	return nil
+}
+
 func (a *auditor) Organization(o billing.Organization, head *billing.Head) error {
 	a.finish()
 	a.current = &Report{Organization: o.Slug}
@@ -185,6 +201,12 @@ func (a *auditor) Lease(l *billing.Lease, debits int64) error {
 		a.notice("leases, lease_id %s: it was billed for %d seconds, which is less than its interval of %s", l.ID, *l.DurationSeconds, time.Duration(length)*time.Microsecond)
 	} else if *l.DurationSeconds > int64(length.Ceil(billing.Second)/billing.Second) {
 		a.notice("leases, lease_id %s: it was billed for %d seconds, which is more than its interval of %s", l.ID, *l.DurationSeconds, time.Duration(length)*time.Microsecond)
+	}
+	if err := a.cards.CheckPrice(a.org.ID, l); err != nil {
+		a.off("leases, lease_id %s: %v", l.ID, err)
+	} else if len(a.cards.All()) > 0 && a.cards.In(a.org.ID, l) == nil {
+		a.current.PricedElsewhere++
+		a.notice("leases, lease_id %s: its %d cents are not what a rate card of the books gives; it was priced elsewhere", l.ID, *l.AmountCents)
 	}
 	used := sumsOfLease(l)
 	for _, span := range billing.Spans {
@@ -302,8 +324,13 @@ func (a *auditor) finish() {
 func digest[T any](a *auditor, fields []billing.Field[T], v *T) {
 	a.buf = a.buf[:0]
 	for i := range fields {
-		if f := &fields[i]; !f.Computed {
-			a.buf = appendValue(a.buf, f.Known(v))
+		f := &fields[i]
+		switch value := f.Known(v); {
+		case f.Computed || f.Later && value == nil:
+		case f.Later:
+			a.buf = appendValue(appendBytes(a.buf, []byte(f.Name)), value)
+		default:
+			a.buf = appendValue(a.buf, value)
 		}
 	}
 	a.digest.Write(a.buf)

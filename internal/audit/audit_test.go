@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -130,6 +131,7 @@ func lease(id billing.ID, start billing.Time, seconds int64) billing.Lease {
 		BuildID: new(billing.ID{0xfe}), BuildNumber: new(int64(7)), BuildExternalID: new("00000000-0000-4000-8000-0000000000e1"),
 		PipelineID: new(billing.ID{0xfd}), PipelineName: new("pipeline"), PipelineSlug: new("slug"),
 		CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: start, FinishedAt: new(start + billing.Time(seconds)*billing.Second),
+		Labels: new(`{"os":"linux"}`), Author: new("mara"),
 	}
 }
 
@@ -137,7 +139,8 @@ func lease(id billing.ID, start billing.Time, seconds int64) billing.Lease {
 // 6 that of a lease of 12 cents in a third hour.
 func (b *books) fill() {
 	b.Helper()
-	service := billing.NewService(b.store, billing.StandardRates)
+	service := billing.NewService(b.store)
+	b.must(service.EnsureRateCard(b.Context(), nil))
 	for id, slug := range map[billing.ID]string{acme: "acme", globex: "globex"} {
 		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: id, Slug: slug, Name: "Name of " + slug, CreatedAt: 5}))
 		credit := func(cents int64, key string) {
@@ -330,7 +333,7 @@ func TestTampering(t *testing.T) {
 		}, false},
 		{"a debit of another organization's lease", func(b *books) {
 			b.exec(entry(`lease_id = $2`, 2), id(acme), id(billing.ID{0x77}))
-			b.record(billing.NewService(b.store, billing.StandardRates), globex, lease(billing.ID{0x77}, billing.Hour, 300))
+			b.record(billing.NewService(b.store), globex, lease(billing.ID{0x77}, billing.Hour, 300))
 		}, []string{
 			"ledger_entries, seq 2: lease " + billing.ID{0x77}.String() + " does not exist or is not billed",
 			"lease_id " + first.String() + ": it is finished and has 0 debits",
@@ -344,6 +347,7 @@ func TestTampering(t *testing.T) {
 		}, nil, false},
 		{"amount_cents of a lease", run(`UPDATE leases SET amount_cents = amount_cents - 1 WHERE org_id = $1 AND duration_seconds = 3600`), []string{
 			"ledger_entries, seq 3: it debits -151 cents, lease " + second.String() + " was billed -152", anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums",
+			"leases, lease_id " + second.String() + ": the rate card",
 		}, false},
 		{"a lease that is only half finished", run(`UPDATE leases SET amount_cents = NULL WHERE org_id = $1 AND duration_seconds = 3600`), []string{
 			"leases, lease_id " + second.String() + ": finished_at, duration_seconds and amount_cents",
@@ -355,7 +359,14 @@ func TestTampering(t *testing.T) {
 		{"numbers beyond all bounds", func(b *books) {
 			b.exec(`UPDATE leases SET cpu_count = 9223372036854775807, memory_gb = 4611686018427387904 WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first))
 			b.exec(hour(`cpu_seconds = cpu_seconds - 900`), id(acme)) // as if the product had overflowed
-		}, []string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums"}, false},
+		}, []string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums", "leases, lease_id " + first.String() + ": the rate card"}, false},
+
+		{"the card of a lease", func(b *books) {
+			b.exec(`UPDATE leases SET card_id = $1 WHERE org_id = $2 AND lease_id = $3`, id(billing.ID{0x99}), id(acme), id(first))
+		}, []string{"leases, lease_id " + first.String() + ": the books have no rate card " + billing.ID{0x99}.String()}, false},
+		{"no card of a lease", func(b *books) {
+			b.exec(`UPDATE leases SET card_id = NULL WHERE org_id = $1 AND lease_id = $2`, id(acme), id(first))
+		}, nil, false},
 	}
 	for _, sum := range []string{"cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"} {
 		cases = append(cases,
@@ -365,7 +376,7 @@ func TestTampering(t *testing.T) {
 	for _, count := range []string{"cpu_count", "memory_gb", "disk_gb", "duration_seconds"} {
 		cases = append(cases, tampering{
 			count + " of a lease", run(`UPDATE leases SET ` + count + ` = ` + count + ` + 1 WHERE org_id = $1 AND amount_cents = -151`),
-			[]string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums"}, false,
+			[]string{anHour, itsDay, itsMinute, "ledger_heads: the lifetime sums"}, true,
 		})
 	}
 	onEach(t, func(b *books) {
@@ -406,6 +417,54 @@ func TestTampering(t *testing.T) {
 				}
 				b.restoreTables()
 			})
+		}
+	})
+}
+
+// Every change of a rate card is found.
+func TestTamperingWithRateCards(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		service := billing.NewService(b.store)
+		card := billing.RateCard{
+			OrgID: &acme, Name: "mac", CPUCount: new(int64(8)), MemoryGB: new(int64(16)), DiskGB: new(int64(100)), LabelKey: new("os"),
+			LabelValue: new("mac"), IdempotencyKey: new("key"),
+		}
+		card.SetRates(billing.Rates{CPU: 1, MemoryGB: 2, DiskGB: 3})
+		_, _, err := service.SetRateCard(b.Context(), billing.NewCard{Card: card})
+		b.must(err)
+		b.copyTables()
+		cards, err := b.store.RateCards(b.Context())
+		b.must(err)
+		added := "rate_cards, card_id " + cards.All()[1].ID.String()
+		verify := func() (findings []string) {
+			b.must(audit.Verify(b.Context(), b.store, func(org, what string) { findings = append(findings, org+": "+what) }, func(audit.Report) {}))
+			return findings
+		}
+		for column, value := range columnsOf(billing.RateCardFields) {
+			if column == "imported_at" { // it says how the card came into these books
+				continue
+			}
+			if b.exec(fmt.Sprintf(`UPDATE rate_cards SET %s = $1 WHERE seq = 2`, column), value) != 1 {
+				b.Fatalf("%s was not changed", column)
+			}
+			want := ": " + added
+			if column == "card_id" {
+				want = ": rate_cards, card_id " + billing.ID(bytes.Repeat([]byte{0x77}, len(billing.ID{}))).String()
+			}
+			if findings := verify(); len(findings) != 1 || !strings.HasPrefix(findings[0], want) {
+				b.Errorf("of another %s it finds %q", column, findings)
+			}
+			b.restoreTables()
+		}
+		b.exec(`DELETE FROM rate_cards WHERE seq = 1`)
+		if findings := verify(); !slices.Contains(findings, "acme: leases, lease_id "+first.String()+": the books have no rate card "+cards.All()[0].ID.String()) ||
+			!slices.Contains(findings, ": "+added+": it has seq 2, and is card 1") {
+			b.Errorf("of a card that was removed it finds %q", findings)
+		}
+		b.restoreTables()
+		if findings := verify(); len(findings) > 0 {
+			b.Errorf("put back, the books have %q", findings)
 		}
 	})
 }
@@ -587,7 +646,11 @@ func TestStatesAreRead(t *testing.T) {
 func TestDurationsUnlikeIntervals(t *testing.T) {
 	onEach(t, func(b *books) {
 		b.fill()
-		service := billing.NewService(b.store, billing.StandardRates)
+		service := billing.NewService(b.store)
+		free := billing.RateCard{Name: "free"}
+		free.SetRates(billing.Rates{})
+		_, _, err := service.SetRateCard(b.Context(), billing.NewCard{Card: free, EffectiveFrom: new(billing.Time(0)), Backdated: true})
+		b.must(err)
 		var ops []billing.Imported
 		var want []string
 		for i, c := range []struct {
@@ -627,6 +690,83 @@ func TestDurationsUnlikeIntervals(t *testing.T) {
 	})
 }
 
+// The leases with wrong costs are named, and no others.
+func TestWrongCosts(t *testing.T) {
+	const leases, wrong = 2_000, 37
+	onEach(t, func(b *books) {
+		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: acme, Slug: "acme", Name: "Acme", CreatedAt: 5}))
+		service := billing.NewService(b.store)
+		b.must(service.EnsureRateCard(b.Context(), nil))
+		dear := billing.RateCard{Name: "dear", OrgID: &acme, LabelKey: new("os"), LabelValue: new("mac")}
+		dear.SetRates(billing.Rates{CPU: 99_999, MemoryGB: 5_000, DiskGB: 100})
+		_, _, err := service.SetRateCard(b.Context(), billing.NewCard{Card: dear, EffectiveFrom: new(500 * billing.Minute), Backdated: true})
+		b.must(err)
+		var batch []billing.Lease
+		for i := range leases {
+			l := lease(billing.ID{0x31, byte(i >> 8), byte(i)}, billing.Time(i)*billing.Minute, int64(i%5000))
+			l.JobID = nil
+			if i%3 == 0 {
+				l.Labels = new(`{"os":"mac"}`)
+			}
+			batch = append(batch, l)
+			if len(batch) == 500 {
+				_, err := service.RecordLeases(b.Context(), acme, batch)
+				b.must(err)
+				batch = nil
+			}
+		}
+		costs := regexp.MustCompile(`^leases, lease_id ([-0-9a-f]{36}): the rate card .* gives another amount`)
+		var want []string
+		for i := range wrong {
+			id := billing.ID{0x31, byte(i * 53 >> 8), byte(i * 53)}
+			want = append(want, id.String())
+			b.exec(`UPDATE leases SET amount_cents = amount_cents - 1 WHERE org_id = $1 AND lease_id = $2`, acme[:], id[:])
+			b.exec(`UPDATE ledger_entries SET amount_cents = amount_cents - 1 WHERE org_id = $1 AND lease_id = $2`, acme[:], id[:])
+		}
+		var got []string
+		b.must(audit.Verify(b.Context(), b.store, func(_, what string) {
+			if m := costs.FindStringSubmatch(what); m != nil {
+				got = append(got, m[1])
+			}
+		}, func(audit.Report) {}))
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			b.Errorf("it names %d leases, want %d:\n%q\n%q", len(got), len(want), got, want)
+		}
+	})
+}
+
+// A lease that names no rate card was priced elsewhere, unless the card in force gives its amount.
+func TestPricedElsewhere(t *testing.T) {
+	onEach(t, func(b *books) {
+		b.fill()
+		service := billing.NewService(b.store)
+		var ops []billing.Imported
+		for i, cents := range []int64{-12, -13} {
+			l := lease(billing.ID{0x60, byte(i)}, 5*billing.Hour, 300)
+			l.JobID, l.AmountCents = nil, &cents
+			ops = append(ops, &billing.ImportLease{Lease: l}, &billing.ImportEntry{Entry: billing.Entry{
+				ID: billing.ID{0x61, byte(i)}, Source: billing.SourceVMLeaseDebit, AmountCents: cents, LeaseID: l.ID, CreatedAt: billing.TimeOf(time.Now()) + billing.Minute,
+			}})
+		}
+		errs, err := service.Import(b.Context(), acme, ops)
+		b.must(errors.Join(append(errs, err)...))
+		var notices []string
+		b.must(audit.Audit{
+			Finding: func(org, what string) { b.Errorf("%s: %s", org, what) }, Notice: func(_, what string) { notices = append(notices, what) },
+			Report: func(r audit.Report) {
+				if r.Organization == "acme" && r.PricedElsewhere != 1 {
+					b.Errorf("%d leases are reported as priced elsewhere", r.PricedElsewhere)
+				}
+			},
+		}.Verify(b.Context(), b.store))
+		if want := "leases, lease_id " + (billing.ID{0x60, 1}).String() + ": its -13 cents"; len(notices) != 1 || !strings.HasPrefix(notices[0], want) {
+			b.Errorf("it notes %q, want %q", notices, want)
+		}
+	})
+}
+
 // nullable reports whether a value that is unknown is stored in the column as NULL.
 func nullable(table, column string) bool {
 	switch table {
@@ -634,12 +774,12 @@ func nullable(table, column string) bool {
 		return slices.Contains([]string{"description", "lease_id", "digest"}, column)
 	case "leases":
 		return slices.Contains([]string{"job_id", "job_name", "step_key", "vm_handle", "build_id", "build_number", "build_external_id",
-			"pipeline_id", "pipeline_name", "pipeline_slug"}, column)
+			"pipeline_id", "pipeline_name", "pipeline_slug", "labels", "author", "card_id"}, column)
 	}
 	return false
 }
 
-var tables = []string{"organizations", "leases", "ledger_entries", "ledger_heads", "usage_sums"}
+var tables = []string{"organizations", "leases", "ledger_entries", "ledger_heads", "usage_sums", "rate_cards"}
 
 func (b *books) copyTables() {
 	b.Helper()
@@ -668,7 +808,7 @@ func TestFingerprint(t *testing.T) {
 	original.must(transfer.Export(t.Context(), original.store, &export))
 
 	onEach(t, func(b *books) {
-		_, err := transfer.Import(b.Context(), billing.NewService(b.store, billing.StandardRates), strings.NewReader(export.String()),
+		_, err := transfer.Import(b.Context(), billing.NewService(b.store), strings.NewReader(export.String()),
 			transfer.Options{Tokens: true, Bad: func(line int, err error) { b.Errorf("line %d: %v", line, err) }})
 		b.must(err)
 		findings, got := b.verify()
@@ -743,7 +883,7 @@ func TestFingerprint(t *testing.T) {
 func TestVerifyWhileWritersWrite(t *testing.T) {
 	onEach(t, func(b *books) {
 		b.fill()
-		service := billing.NewService(b.store, billing.StandardRates)
+		service := billing.NewService(b.store)
 		ctx, stop := context.WithCancel(b.Context())
 		var writing sync.WaitGroup
 		// The books grow by a bounded number of leases in each run. Otherwise a machine on which a run is slow has so many more in the

@@ -78,8 +78,11 @@ type booksOf struct {
 }
 
 func (b *booksOf) fill() {
-	service := billing.NewService(b.store, billing.StandardRates)
+	service := billing.NewService(b.store)
 	if err := b.store.CreateOrganization(b.Context(), billing.Organization{ID: acme, Slug: "acme", Name: "Acme", CreatedAt: 5}); err != nil {
+		b.Fatal(err)
+	}
+	if err := service.EnsureRateCard(b.Context(), nil); err != nil {
 		b.Fatal(err)
 	}
 	for i := range 40 {
@@ -156,7 +159,8 @@ func (b *booksOf) compare(file, want string) (different, reported bool) {
 func TestLeaseAtMidnight(t *testing.T) {
 	onEach(t, func(b *books) {
 		b.must(b.store.CreateOrganization(b.Context(), billing.Organization{ID: acme, Slug: "acme", Name: "Acme", CreatedAt: 5}))
-		service := billing.NewService(b.store, billing.StandardRates)
+		service := billing.NewService(b.store)
+		b.must(service.EnsureRateCard(b.Context(), nil))
 		for i, start := range []billing.Time{billing.Day - 1, billing.Day, billing.Day + 1} {
 			b.record(service, acme, lease(billing.ID{0x31 + byte(i)}, start, 300))
 		}

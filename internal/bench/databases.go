@@ -252,12 +252,15 @@ func (b *bench) fill(ctx context.Context, d databases, name string) error {
 
 // recordHistory records a history through the store, which also writes entries and sums.
 func recordHistory(ctx context.Context, books *database.Database, h history) error {
+	if err := billing.NewService(books).EnsureRateCard(ctx, nil); err != nil {
+		return err
+	}
 	const leasesPerBatch, writers = 1000, 4 // a few wait while others are committed
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writers)
 	for first := 0; first < h.n; first += leasesPerBatch {
 		group.Go(func() error {
-			op := &billing.RecordLeases{Leases: h.leases(first, min(first+leasesPerBatch, h.n)), Rates: billing.StandardRates}
+			op := &billing.RecordLeases{Leases: h.leases(first, min(first+leasesPerBatch, h.n))}
 			errs, err := books.Write(ctx, orgIDs[h.org], op)
 			if err != nil {
 				return err

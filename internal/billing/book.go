@@ -41,6 +41,7 @@ type Book struct {
 
 	org     ID
 	now     Time
+	cards   *RateCards
 	leases  map[ID]Lease
 	jobs    map[ID]ID // job id to lease id
 	entries map[ID]Entry
@@ -54,14 +55,18 @@ type Book struct {
 	undo     []func()
 }
 
-// NewBook opens the book of an organization at its head. New entries are dated now, or a microsecond after the newest entry where that is later.
+// NewBook opens the book of an organization at its head. New entries are dated now, or a microsecond after the newest entry where that is
+// later. LoadRateCards follows.
 func NewBook(org ID, head Head, now Time) *Book {
 	return &Book{
-		Head: head, org: org, now: now,
+		Head: head, org: org, now: now, cards: NewRateCards(nil),
 		leases: map[ID]Lease{}, jobs: map[ID]ID{}, entries: map[ID]Entry{}, debits: map[ID]ID{}, keys: map[string]ID{},
 		stored: map[ID]bool{}, sums: map[Period]Usage{},
 	}
 }
+
+// LoadRateCards tells the book about the rate cards of the database, by which leases are billed.
+func (b *Book) LoadRateCards(cards *RateCards) { b.cards = cards }
 
 // LoadLease tells the book about a stored lease.
 func (b *Book) LoadLease(l Lease) {

@@ -12,8 +12,9 @@ import (
 // EntryDetail is an entry of the ledger with its source.
 type EntryDetail struct {
 	Entry Entry
-	Lease *Lease // the lease that a debit bills; nil if the entry names no lease
-	Cost  *Cost  // nil without a lease, and if the rates of the service do not give the amount of the entry
+	Lease *Lease    // the lease that a debit bills; nil if the entry names no lease
+	Cost  *Cost     // nil without a lease, and if the lease was priced elsewhere
+	Card  *RateCard // with the prices of the Cost
 }
 
 // Cost is the arithmetic of the cost of one lease.
@@ -77,8 +78,17 @@ func (s *Service) Transaction(ctx context.Context, org, id ID) (EntryDetail, err
 		return EntryDetail{}, err
 	}
 	detail := EntryDetail{Entry: entry, Lease: lease}
-	if lease != nil {
-		detail.Cost = s.rates.explain(lease)
+	if lease == nil {
+		return detail, nil
+	}
+	cards, err := s.directory.RateCards(ctx)
+	if err != nil {
+		return EntryDetail{}, err
+	}
+	if card := cards.In(org, lease); card != nil && card.Rates() != nil {
+		if detail.Cost = card.Rates().explain(lease); detail.Cost != nil {
+			detail.Card, lease.CardID = card, &card.ID
+		}
 	}
 	return detail, nil
 }
@@ -107,7 +117,8 @@ type LeaseFilter struct {
 	JobID   *ID
 }
 
-// LeaseRecord is a stored lease, and the entry that bills it, nil while the lease runs.
+// LeaseRecord is a stored lease, and the entry that bills it, nil while the lease runs. In a list of a Service, the lease names the card that
+// gave its amount also if it was billed before the books had cards.
 type LeaseRecord struct {
 	Lease   Lease
 	EntryID *ID
@@ -142,6 +153,15 @@ func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit 
 	leases, err := s.ledger.RecordedLeases(ctx, org, filter, before, size+1)
 	if err != nil {
 		return Page[LeaseRecord]{}, err
+	}
+	cards, err := s.directory.RateCards(ctx)
+	if err != nil {
+		return Page[LeaseRecord]{}, err
+	}
+	for i := range leases {
+		if card := cards.In(org, &leases[i].Lease); card != nil {
+			leases[i].Lease.CardID = &card.ID
+		}
 	}
 	page := Page[LeaseRecord]{Items: leases}
 	if len(leases) > size {

@@ -37,6 +37,7 @@ const (
 	formOrganization = 'O'
 	formLease        = 'L'
 	formEntry        = 'E'
+	formRateCard     = 'C'
 )
 
 // Digest returns the digest before the first entry of the organization's ledger.

@@ -19,6 +19,7 @@ var (
 	ErrLeaseInvalid         = errors.New("lease invalid")
 	ErrAmountInvalid        = errors.New("amount invalid")
 	ErrInvalid              = errors.New("invalid")
+	ErrRateCardInvalid      = errors.New("rate card invalid")
 	ErrLeaseConflict        = errors.New("lease conflict")
 	ErrEntryConflict        = errors.New("entry conflict")
 	ErrKeyReused            = errors.New("idempotency key reused")

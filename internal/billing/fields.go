@@ -12,8 +12,10 @@ type Field[T any] struct {
 	Key        string // in an export, if it differs from the name
 	Unexported bool   // an export does not have it, because an import computes it
 	Computed   bool   // it follows from other values, so a fingerprint does not include it
+	Later      bool   // a fingerprint includes it only if it is known, so that books without it keep theirs
 	OmitNull   bool   // an export has it only if it is known
 
+	JSON      bool // the value is the JSON that FormatLabels returns, which an export has as an object
 	Fill      bool // a report about a running lease may add it if it is unknown
 	MaxLength int  // of a text, in characters; 0 if it is checked elsewhere
 }
@@ -78,6 +80,9 @@ var LeaseFields = []Field[Lease]{
 	{Name: "finished_at", Of: func(l *Lease) any { return &l.FinishedAt }},
 	{Name: "duration_seconds", Of: func(l *Lease) any { return &l.DurationSeconds }},
 	{Name: "amount_cents", Of: func(l *Lease) any { return &l.AmountCents }, OmitNull: true},
+	{Name: "labels", Of: func(l *Lease) any { return &l.Labels }, OmitNull: true, Later: true, JSON: true, Fill: true},
+	{Name: "author", Of: func(l *Lease) any { return &l.Author }, OmitNull: true, Later: true, Fill: true, MaxLength: LeaseAuthorMaxLength},
+	{Name: "card_id", Of: func(l *Lease) any { return &l.CardID }, OmitNull: true, Later: true},
 }
 
 // EntryFields are the fields of a ledger entry. Their order is that of an entry in digests, so new fields are added at the end.
@@ -112,6 +117,27 @@ var TokenFields = []Field[Token]{
 	{Name: "created_at", Of: func(t *Token) any { return &t.CreatedAt }},
 	{Name: "expires_at", Of: func(t *Token) any { return &t.ExpiresAt }},
 	{Name: "revoked_at", Of: func(t *Token) any { return &t.RevokedAt }},
+}
+
+// RateCardFields are the fields of a rate card. Those after the first three are, in this order, what the id of a card is made of, so new
+// fields are added at the end.
+var RateCardFields = []Field[RateCard]{
+	{Name: "card_id", Of: func(c *RateCard) any { return &c.ID }, Key: "id"},
+	{Name: "seq", Of: func(c *RateCard) any { return &c.Seq }, Unexported: true},
+	{Name: "imported_at", Of: func(c *RateCard) any { return &c.ImportedAt }, OmitNull: true},
+	{Name: "org_id", Of: func(c *RateCard) any { return &c.OrgID }, Unexported: true},
+	{Name: "cpu_count", Of: func(c *RateCard) any { return &c.CPUCount }, OmitNull: true},
+	{Name: "memory_gb", Of: func(c *RateCard) any { return &c.MemoryGB }, OmitNull: true},
+	{Name: "disk_gb", Of: func(c *RateCard) any { return &c.DiskGB }, OmitNull: true},
+	{Name: "label_key", Of: func(c *RateCard) any { return &c.LabelKey }, OmitNull: true},
+	{Name: "label_value", Of: func(c *RateCard) any { return &c.LabelValue }, OmitNull: true},
+	{Name: "effective_from", Of: func(c *RateCard) any { return &c.EffectiveFrom }},
+	{Name: "cpu_microcents", Of: func(c *RateCard) any { return &c.CPUMicrocents }},
+	{Name: "memory_gb_microcents", Of: func(c *RateCard) any { return &c.MemoryGBMicrocents }},
+	{Name: "disk_gb_microcents", Of: func(c *RateCard) any { return &c.DiskGBMicrocents }},
+	{Name: "name", Of: func(c *RateCard) any { return &c.Name }},
+	{Name: "created_at", Of: func(c *RateCard) any { return &c.CreatedAt }},
+	{Name: "idempotency_key", Of: func(c *RateCard) any { return &c.IdempotencyKey }, OmitNull: true},
 }
 
 // UsageFields are the fields of a sum of usage.

@@ -35,9 +35,12 @@ type Lease struct {
 	MemoryGB        int64
 	DiskGB          int64
 	StartedAt       Time
-	FinishedAt      *Time  // nil while the lease runs
-	DurationSeconds *int64 // the time that is billed; nil while the lease runs
-	AmountCents     *int64 // the debit, negative or 0; nil until the lease is billed
+	FinishedAt      *Time   // nil while the lease runs
+	DurationSeconds *int64  // the time that is billed; nil while the lease runs
+	AmountCents     *int64  // the debit, negative or 0; nil until the lease is billed
+	Labels          *string // see FormatLabels
+	Author          *string // who caused the job to run
+	CardID          *ID     // the rate card that gave the amount; nil until the lease is billed, and for a lease that was priced elsewhere
 }
 
 // normalize checks a lease that is to be recorded or billed at the given time, and computes a missing duration. Counts are checked against
@@ -139,6 +142,9 @@ func (l *Lease) checkFields() error {
 				return Faultf(ErrLeaseInvalid, "%w", err)
 			}
 		}
+	}
+	if err := checkLabels(l.Labels); err != nil {
+		return Faultf(ErrLeaseInvalid, "%w", err)
 	}
 	if err := l.checkCounts(LeaseCPUCountRecordedMaximum, LeaseMemoryGBRecordedMaximum, LeaseDiskGBRecordedMaximum); err != nil {
 		return err

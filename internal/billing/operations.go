@@ -27,7 +27,6 @@ type RecordedLease struct {
 // RecordLeases records leases and bills the finished ones.
 type RecordLeases struct {
 	Leases []Lease // normalized
-	Rates  Rates
 
 	Results []RecordedLease // one for each lease, once applied
 }
@@ -59,7 +58,7 @@ func (op *RecordLeases) Apply(b *Book) error {
 	}
 	op.Results = make([]RecordedLease, 0, len(op.Leases))
 	for i, l := range op.Leases {
-		result, err := b.record(l, op.Rates)
+		result, err := b.record(l)
 		if err != nil {
 			return atLease(i, err)
 		}
@@ -150,10 +149,22 @@ func (b *Book) checkSize(l Lease) error {
 	return err
 }
 
-func (b *Book) record(report Lease, rates Rates) (RecordedLease, error) {
+// errNoRateCard is the failure of a lease in books that no server has given their first card.
+var errNoRateCard = errors.New("the books have no rate card for all leases")
+
+// record records one lease. A lease that has finished is billed by its rate card.
+func (b *Book) record(report Lease) (RecordedLease, error) {
 	l, duplicate, err := b.admit(report)
 	if err != nil {
 		return RecordedLease{}, err
+	}
+	var rates Rates
+	if l.FinishedAt != nil && !duplicate {
+		card := b.cards.For(b.org, &l)
+		if card == nil {
+			return RecordedLease{}, errNoRateCard
+		}
+		rates, l.CardID = *card.Rates(), &card.ID
 	}
 	l, result, err := bill(l, duplicate, rates)
 	if err != nil || duplicate {
@@ -247,23 +258,9 @@ func (e Entry) sameCredit(other Entry) bool {
 // recorded as by RecordLeases.
 type ImportLease struct {
 	Lease Lease
-	Rates Rates
 
-	Duplicate bool // whether nothing was done, once applied
-}
-
-// OtherCost returns the cost in cents of a lease that was billed at another amount than the rates give. The cost is nil if it exceeds an
-// int64.
-func (op *ImportLease) OtherCost() (cost *int64, other bool) {
-	l := &op.Lease
-	if l.AmountCents == nil {
-		return nil, false
-	}
-	c, err := op.Rates.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, *l.DurationSeconds)
-	if err != nil {
-		return nil, true
-	}
-	return &c, c != -*l.AmountCents
+	Duplicate       bool // whether nothing was done, once applied
+	PricedElsewhere bool // whether the lease is new, and no rate card of the books gives its amount, once applied
 }
 
 // Validate checks the lease independently of the books, and computes a missing duration. It fails with ErrLeaseInvalid.
@@ -276,6 +273,9 @@ func (op *ImportLease) Validate() error {
 			return Faultf(ErrLeaseInvalid, "amount_cents of a lease is a debit and must be -%d to 0", billedMaxCents)
 		}
 		return op.Lease.normalizeBilled(TimeOf(time.Now()))
+	}
+	if op.Lease.CardID != nil {
+		return Faultf(ErrLeaseInvalid, "card_id is given, but amount_cents is not")
 	}
 	if err := op.Lease.normalize(TimeOf(time.Now())); err != nil || op.Lease.FinishedAt == nil { // other books may have larger leases that are running
 		return err
@@ -291,8 +291,9 @@ func (op *ImportLease) Needs() (needs Needs) {
 
 // Apply implements Operation.
 func (op *ImportLease) Apply(b *Book) error {
+	op.PricedElsewhere = false
 	if op.Lease.AmountCents == nil {
-		result, err := b.record(op.Lease, op.Rates)
+		result, err := b.record(op.Lease)
 		op.Duplicate = result.Status == LeaseDuplicate
 		return err
 	}
@@ -302,12 +303,19 @@ func (op *ImportLease) Apply(b *Book) error {
 		return err
 	}
 	if duplicate {
-		if *l.AmountCents != *op.Lease.AmountCents {
+		switch {
+		case *l.AmountCents != *op.Lease.AmountCents:
 			return Faultf(ErrLeaseConflict, "lease %s was billed %d cents, not %d", l.ID, *l.AmountCents, *op.Lease.AmountCents)
+		case !equalIDs(l.CardID, op.Lease.CardID):
+			return Faultf(ErrLeaseConflict, "lease %s was billed by another rate card", l.ID)
 		}
 		return nil
 	}
-	l.AmountCents = op.Lease.AmountCents
+	l.AmountCents, l.CardID = op.Lease.AmountCents, op.Lease.CardID
+	if err := b.cards.CheckPrice(b.org, &l); err != nil {
+		return err
+	}
+	op.PricedElsewhere = b.cards.In(b.org, &l) == nil
 	b.putLease(l)
 	return b.count(l)
 }

@@ -25,9 +25,9 @@ func TestOperationsAppliedAgain(t *testing.T) {
 	importLease := &ImportLease{Lease: billed}
 	sent := fresh
 	sent.ID = nil
-	record := &RecordLeases{Leases: []Lease{sent}, Rates: StandardRates}
+	record := &RecordLeases{Leases: []Lease{sent}}
 	for _, known := range []bool{false, true, false, true, true, false} {
-		b := NewBook(ID{}, Head{}, 100)
+		b := newBook(ID{}, Head{}, 100)
 		if known {
 			b.LoadEntry(entry)
 			b.LoadLease(stored)
@@ -38,7 +38,7 @@ func TestOperationsAppliedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b = NewBook(ID{}, Head{}, 100)
+		b = newBook(ID{}, Head{}, 100)
 		if known {
 			b.LoadEntry(entry)
 			b.LoadLease(stored)

@@ -15,13 +15,12 @@ type Service struct {
 	directory Directory
 	ledger    Ledger
 	meter     Meter
-	rates     Rates
 	clock     func() time.Time
 }
 
-// NewService returns a service on a store. The rates are the prices of leases that finish from now on.
-func NewService(store Store, rates Rates) *Service {
-	return &Service{directory: store, ledger: store, meter: store, rates: rates, clock: time.Now}
+// NewService returns a service on a store.
+func NewService(store Store) *Service {
+	return &Service{directory: store, ledger: store, meter: store, clock: time.Now}
 }
 
 // SetClock replaces the clock. It is called before the first use.
@@ -201,7 +200,7 @@ func (s *Service) RecordLeases(ctx context.Context, org ID, leases []Lease) ([]R
 	if err := NormalizeLeases(leases, s.Now()); err != nil {
 		return nil, err
 	}
-	op := &RecordLeases{Leases: leases, Rates: s.rates}
+	op := &RecordLeases{Leases: leases}
 	if err := s.write(ctx, org, op); err != nil {
 		return nil, err
 	}
@@ -225,15 +224,12 @@ type Imported interface {
 }
 
 // Import applies operations, one after another, each as a whole or not at all. It returns the same as Ledger.Write. A lease that is not
-// billed yet is billed with the rates of the service.
+// billed yet is billed by its rate card.
 func (s *Service) Import(ctx context.Context, org ID, imported []Imported) ([]error, error) {
 	ops := make([]Operation, len(imported))
 	for i, op := range imported {
 		if err := op.Validate(); err != nil {
 			return nil, err
-		}
-		if lease, ok := op.(*ImportLease); ok {
-			lease.Rates = s.rates
 		}
 		ops[i] = op
 	}

@@ -35,7 +35,11 @@ func openService(t *testing.T, slugs ...string) (*billing.Service, []billing.Org
 		}
 		orgs = append(orgs, org)
 	}
-	return billing.NewService(books, billing.StandardRates), orgs
+	service := billing.NewService(books)
+	if err := service.EnsureRateCard(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return service, orgs
 }
 
 func postCredits(t *testing.T, s *billing.Service, org billing.ID, n int) {

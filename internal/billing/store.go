@@ -25,6 +25,13 @@ type Directory interface {
 	Tokens(context.Context) ([]Token, error)
 	// RevokeToken sets the time of revocation if the token is not revoked yet. It fails with ErrTokenNotFound.
 	RevokeToken(ctx context.Context, hash TokenHash, at Time) error
+	// RateCards returns all rate cards, in the order in which they were added.
+	RateCards(context.Context) (*RateCards, error)
+	// AddRateCard adds the card that the function makes, of the cards so far and of the time, and returns it. All leases that are billed
+	// after AddRateCard has returned are billed by the new cards, and none that are billed before. If the card is known already, nothing is
+	// added. AddRateCard fails with the error of the function.
+	AddRateCard(ctx context.Context, add func(cards *RateCards, now Time) (card RateCard, known bool, err error)) (card RateCard, known bool, err error)
+
 	// Grant returns the access of a token to the organization with the slug. It fails with ErrUnauthorized if the token is unknown. The
 	// caller checks whether the token has expired or is revoked.
 	Grant(ctx context.Context, hash TokenHash, slug string) (Grant, error)
@@ -51,6 +58,8 @@ type Ledger interface {
 	// Entry returns the entry with the id, and the lease that it bills, nil if it names no lease. It fails with ErrEntryNotFound if the
 	// organization's ledger has no such entry.
 	Entry(ctx context.Context, org, id ID) (Entry, *Lease, error)
+	// HasLeases reports whether any organization has a lease.
+	HasLeases(context.Context) (bool, error)
 	// RecordedLeases lists at most limit leases that the filter selects and that are before the place, latest start first and then by
 	// descending id.
 	RecordedLeases(ctx context.Context, org ID, filter LeaseFilter, before LeasePlace, limit int) ([]LeaseRecord, error)
@@ -70,11 +79,11 @@ type Meter interface {
 
 // Archive reads the whole database.
 type Archive interface {
-	// Export hands everything to the sink, as of one moment: organizations, tokens, then the leases of each organization,
+	// Export hands everything to the sink, as of one moment: organizations, tokens, rate cards, then the leases of each organization,
 	// its entries in order of Seq, and its head. It stops at the sink's first error and returns it.
 	Export(ctx context.Context, sink ExportSink) error
 
-	// Audit hands the raw rows to the sink, as of one moment: for each organization its head, day by day the leases that
+	// Audit hands the raw rows to the sink, as of one moment: the rate cards, then for each organization its head, day by day the leases that
 	// started on it, in order of their start, and the sums of the periods in it, and then its entries in order of Seq. It
 	// stops at the sink's first error and returns it.
 	Audit(ctx context.Context, sink AuditSink) error
@@ -97,6 +106,8 @@ type Store interface {
 type ExportSink interface {
 	Organization(Organization) error
 	Token(Token) error
+	// RateCard receives a card, and the organization that it is for, nil for all.
+	RateCard(c *RateCard, org *Organization) error
 	Lease(org Organization, l *Lease) error
 	Entry(org Organization, e *Entry) error
 	Head(org Organization, h *Head) error
@@ -106,6 +117,8 @@ type ExportSink interface {
 type AuditSink interface {
 	// Damage receives a damage that the database has found in its tables and indexes. It is called before all other methods.
 	Damage(what string) error
+	// RateCards receives all rate cards, before any organization.
+	RateCards(*RateCards) error
 	// Organization receives an organization and its head, nil if it has none.
 	Organization(o Organization, head *Head) error
 	// Lease receives a lease and the number of entries that debit it.

@@ -77,6 +77,7 @@ func TestDocumentation(t *testing.T) {
 globex does not exist, or the token does not allow to see it
 posted: 700 cents, already posted before: false
 lease: billed -12
+rate card: GPUs 40000 micro-cents for a CPU and a second
 not billed: 01234567-89ab-7def-8123-456789abcdef 00000000-0000-0000-0000-000000000000 harmont-billing: 422 lease_invalid: .*
 usage: 720 CPU-seconds for 14 cents
 entry: -2 vm_lease_debit

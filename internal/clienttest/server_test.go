@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -201,6 +202,105 @@ func TestOperations(t *testing.T) {
 	}
 	if len(orgs.Data) != 1 || orgs.Data[0].Slug != "acme" || orgs.Data[0].Name != "ACME" || orgs.NextCursor != nil {
 		t.Errorf("organizations %+v", orgs)
+	}
+}
+
+// Leases are billed by the most specific card in force, and have their labels and their card in answers.
+func TestRateCards(t *testing.T) {
+	ctx := t.Context()
+	c := newBilling(t, "acme").client(t, server.RoleAdmin, "acme")
+	first, err := c.ListBillingRateCards(ctx, "acme", client.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(first.Data) != 1 || first.NextCursor != nil || first.Data[0].Organization != nil || client.Value(first.Data[0].CPUMicrocents) != 10_000 {
+		t.Errorf("the first prices are %s", asJSON(t, first))
+	}
+
+	gpu := client.SetRateCardRequest{
+		Name: "GPUs", LabelKey: new("gpu"), LabelValue: new("l4"),
+		CPUMicrocents: new(int64(1_000_000)), MemoryGBMicrocents: new(int64(0)), DiskGBMicrocents: new(int64(0)),
+	}
+	added, err := c.SetRateCard(ctx, "acme", "", gpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if added.Replayed || added.IdempotencyKey == "" || client.Value(added.Organization) != "acme" || client.Value(added.LabelValue) != "l4" || !added.EffectiveFrom.Equal(added.CreatedAt) {
+		t.Errorf("added %s", asJSON(t, added))
+	}
+	again, err := c.SetRateCard(ctx, "acme", added.IdempotencyKey, gpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.Replayed || !reflect.DeepEqual(again.RateCard, added.RateCard) {
+		t.Errorf("again %s, first %s", asJSON(t, again), asJSON(t, added))
+	}
+	other := gpu
+	other.CPUMicrocents = new(int64(1))
+	_, err = c.SetRateCard(ctx, "acme", added.IdempotencyKey, other)
+	wantError(t, err, 409, client.ErrorTypeConflict, client.CodeIdempotencyKeyReused)
+	other.EffectiveFrom = new(time.Now().Add(-time.Hour))
+	_, err = c.SetRateCard(ctx, "acme", "", other)
+	wantError(t, err, 422, client.ErrorTypeValidationFailed, client.CodeRateCardInvalid)
+
+	// The label comes while the lease runs, and decides its price.
+	lease := client.Lease{JobID: new(uuid.New()), Author: new("mara"), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: added.EffectiveFrom}
+	var recorded []client.RecordedLease
+	record := func(l client.Lease) {
+		t.Helper()
+		if recorded, err = c.RecordLeases(ctx, "acme", []client.Lease{l}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(lease)
+	lease.Labels = client.Labels{"gpu": "l4", "team/a": "wéb"}
+	record(lease)
+	relabelled := lease
+	relabelled.Labels = client.Labels{"gpu": "h100", "team/a": "wéb"}
+	_, err = c.RecordLeases(ctx, "acme", []client.Lease{relabelled})
+	wantError(t, err, 409, client.ErrorTypeConflict, client.CodeLeaseConflict)
+	lease.Labels = client.Labels{"-": "x"}
+	_, err = c.RecordLeases(ctx, "acme", []client.Lease{lease})
+	wantError(t, err, 422, client.ErrorTypeValidationFailed, client.CodeLeaseInvalid)
+	lease.Labels, lease.FinishedAt = nil, new(lease.StartedAt.Add(5*time.Second))
+	record(lease)
+	wantRecorded(t, recorded, "billed -10")
+
+	leases, err := c.ListBillingLeases(ctx, "acme", client.LeaseFilter{JobID: *lease.JobID}, client.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := leases.Data[0]; !maps.Equal(l.Labels, client.Labels{"gpu": "l4", "team/a": "wéb"}) || client.Value(l.Author) != "mara" || client.Value(l.RateCardID) != added.ID {
+		t.Errorf("recorded %s", asJSON(t, l))
+	}
+	detail, err := c.GetBillingTransaction(ctx, "acme", *leases.Data[0].TransactionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if detail.RateCard == nil || !reflect.DeepEqual(*detail.RateCard, added.RateCard) || detail.Cost.CPU.MicrocentsPerSecond != 1_000_000 {
+		t.Errorf("the entry is %s", asJSON(t, detail))
+	}
+
+	// Three pages of cards.
+	want := []client.UUID{added.ID, first.Data[0].ID}
+	for i := range 200 {
+		later := gpu
+		later.Name, later.EffectiveFrom = fmt.Sprint("Card ", i), new(time.Now().AddDate(0, 0, i+1))
+		added, err := c.SetRateCard(ctx, "acme", "", later)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = slices.Insert(want, 0, added.ID)
+	}
+	var got []client.UUID
+	for card, err := range c.RateCards(ctx, "acme") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, card.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d cards, want %d", len(got), len(want))
 	}
 }
 

@@ -70,13 +70,15 @@ func clientModels(d *document) []byte {
 				body.line("%s%s%s", goType, goName(fmt.Sprint(value)), map[bool]string{true: ":", false: ","}[i == len(schema.Enum)-1])
 			}
 			body.line("return true\n}\nreturn false\n}\n")
+		case isMap(schema):
+			body.line("%s\ntype %s map[string]string\n", d.typeComment(goType, schema.Description), goType)
 		default:
 			body.line("%s\ntype %s struct {", d.typeComment(goType, schema.Description), goType)
 			for _, key := range d.properties[name] {
 				property := schema.Properties[key]
 				goType := fieldType(property, !slices.Contains(schema.Required, key))
 				description := oneLine(property.Value.Description) + bounds(property.Value)
-				if strings.HasPrefix(goType, "*") && !nullWord.MatchString(description) && !strings.Contains(description, "absent") {
+				if (strings.HasPrefix(goType, "*") || isMap(property.Value)) && !nullWord.MatchString(description) && !strings.Contains(description, "absent") {
 					description += " It is null where there is none."
 				}
 				body.line("%s", d.comment(description))
@@ -93,11 +95,13 @@ func clientModels(d *document) []byte {
 	return s.Bytes()
 }
 
-// fieldType is the type of a property in Go: a pointer where the value may be null or absent.
+// fieldType is the type of a property in Go: a pointer where the value may be null or absent, but for a map, which may be nil itself.
 func fieldType(p *openapi3.SchemaRef, optional bool) string {
 	s := p.Value
 	var name string
 	switch {
+	case isMap(s):
+		return clientName(refName(p))
 	case refName(p) != "":
 		name = clientName(refName(p))
 	case s.Type.Is("array"):

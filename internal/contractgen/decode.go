@@ -47,6 +47,13 @@ func (d *document) decodeBodies(s *source) {
 }
 
 func (d *document) decoder(s *source, name string, schema *openapi3.Schema) {
+	if isMap(schema) {
+		rule := lowerFirst(name) + "Rule"
+		s.line("var %s = &wire.StringMap{\nMaxProperties: %s,\nKey: %s,\nValue: %s,\n}\n", rule, lengthOr(schema.MaxProps),
+			stringRule(keySchema(schema)), stringRule(schema.AdditionalProperties.Schema.Value))
+		s.line("func decode%s(d *wire.Decoder, v *%s) error { return wire.Map(d, v, %s) }\n", name, name, rule)
+		return
+	}
 	var rules source
 	var cases source
 	for _, key := range d.properties[name] {

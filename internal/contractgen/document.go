@@ -335,8 +335,12 @@ func (d *document) checkSchemas() (problems []error) {
 			problems = append(problems, fmt.Errorf("%s: %s", name, problem))
 		}
 		for _, key := range d.properties[name] {
-			for _, problem := range unsupported(s.Properties[key].Value) {
+			p := s.Properties[key]
+			for _, problem := range unsupported(p.Value) {
 				problems = append(problems, fmt.Errorf("%s.%s: %s", name, key, problem))
+			}
+			if isMap(p.Value) && refName(p) == "" {
+				problems = append(problems, fmt.Errorf("%s.%s: a map needs a named schema", name, key))
 			}
 		}
 		for _, key := range s.Required {
@@ -354,12 +358,14 @@ func (d *document) checkSchemas() (problems []error) {
 // unsupported names the parts of a schema that the generated code would ignore.
 func unsupported(s *openapi3.Schema) (problems []string) {
 	for feature, found := range map[string]bool{
-		"oneOf, anyOf, allOf and not":            len(s.OneOf)+len(s.AnyOf)+len(s.AllOf) > 0 || s.Not != nil,
-		"exclusiveMinimum and exclusiveMaximum":  s.ExclusiveMin.IsSet() || s.ExclusiveMax.IsSet(),
-		"multipleOf":                             s.MultipleOf != nil,
-		"uniqueItems":                            s.UniqueItems,
-		"minProperties and maxProperties":        s.MinProps > 0 || s.MaxProps != nil,
-		"numbers that are not integers of int64": s.Type.Is("number") || s.Type.Is("integer") && s.Format != "int64",
+		"oneOf, anyOf, allOf and not":           len(s.OneOf)+len(s.AnyOf)+len(s.AllOf) > 0 || s.Not != nil,
+		"exclusiveMinimum and exclusiveMaximum": s.ExclusiveMin.IsSet() || s.ExclusiveMax.IsSet(),
+		"multipleOf":                            s.MultipleOf != nil,
+		"uniqueItems":                           s.UniqueItems,
+		"minProperties, and maxProperties without additionalProperties": s.MinProps > 0 || s.MaxProps != nil && !isMap(s),
+		"maps of other values than strings, and maps with properties":   isMap(s) && (!isPlainString(s.AdditionalProperties.Schema) || len(s.Properties) > 0),
+		"x-key-pattern and x-key-max-length of what is no map":          !isMap(s) && (s.Extensions[keyPattern] != nil || s.Extensions[keyMaxLength] != nil),
+		"numbers that are not integers of int64":                        s.Type.Is("number") || s.Type.Is("integer") && s.Format != "int64",
 	} {
 		if found {
 			problems = append(problems, feature+" are not supported")
@@ -375,6 +381,28 @@ func unsupported(s *openapi3.Schema) (problems []string) {
 	}
 	slices.Sort(problems)
 	return problems
+}
+
+// OpenAPI 3.0 has no rules for the keys of a map, so these extensions of its schema say them.
+const (
+	keyPattern   = "x-key-pattern"
+	keyMaxLength = "x-key-max-length"
+)
+
+// isMap reports whether a schema is that of an object with keys of any name.
+func isMap(s *openapi3.Schema) bool { return s.AdditionalProperties.Schema != nil }
+
+func isPlainString(s *openapi3.SchemaRef) bool {
+	return s.Ref == "" && s.Value.Type.Is("string") && s.Value.Format == "" && !s.Value.Nullable && !isTimestamp(s.Value) && len(unsupported(s.Value)) == 0
+}
+
+// keySchema has the rules for the keys of a map.
+func keySchema(s *openapi3.Schema) *openapi3.Schema {
+	key := &openapi3.Schema{Pattern: extension(s.Extensions, keyPattern)}
+	if length, err := strconv.ParseUint(plain(s.Extensions[keyMaxLength]), 10, 31); err == nil {
+		key.MaxLength = &length
+	}
+	return key
 }
 
 // canBeRefused reports whether a string can be refused.

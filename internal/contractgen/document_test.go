@@ -14,6 +14,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	const transaction = "      operationId: getBillingTransaction\n"
+	const mapValue = "      additionalProperties:\n        type: string\n"
 	tests := []struct {
 		name     string
 		old, new string // the first old after the operation getBillingTransaction, or after the start where atStart is set
@@ -43,8 +44,15 @@ func TestRefusals(t *testing.T) {
 		{"no name", transaction, "", true, "has no operationId"},
 		{"an answer without a name", "              schema: { $ref: '#/components/schemas/TransactionDetail' }\n", "              schema: { type: object }\n", false,
 			"getBillingTransaction: the answer 200 must be application/json with a named schema"},
-		{"a required key that is no property", "      required: [id, amount_cents, source, description, created_at, balance_after_cents, lease, cost]\n",
-			"      required: [id, amount_cents, source, description, created_at, balance_after_cents, lease, cost, team]\n", true, "TransactionDetail: team is required, and no property"},
+		{"a required key that is no property", "      required: [id, amount_cents, source, description, created_at, balance_after_cents, lease, cost, rate_card]\n",
+			"      required: [id, amount_cents, source, description, created_at, balance_after_cents, lease, cost, rate_card, team]\n", true, "TransactionDetail: team is required, and no property"},
+		{"a map of integers", mapValue, "      additionalProperties:\n        type: integer\n        format: int64\n", true, "Labels: maps of other values than strings"},
+		{"a map of times", mapValue, mapValue + "        format: date-time\n", true, "Labels: maps of other values than strings"},
+		{"a map of values that may be null", mapValue, mapValue + "        nullable: true\n", true, "Labels: maps of other values than strings"},
+		{"a map with a property", mapValue, "      properties: { team: { type: string } }\n" + mapValue, true, "Labels: maps of other values than strings, and maps with properties"},
+		{"a map that must have a key", mapValue, "      minProperties: 1\n" + mapValue, true, "Labels: minProperties"},
+		{"a map without a name", "            - $ref: '#/components/schemas/Labels'\n", "            - { type: object, additionalProperties: { type: string } }\n", true, "LeaseRecord.labels: oneOf, anyOf, allOf and not"},
+		{"a rule for keys of what is no map", "      required: [leases]\n", "      required: [leases]\n      x-key-max-length: 5\n", true, "RecordLeasesRequest: x-key-pattern and x-key-max-length of what is no map"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

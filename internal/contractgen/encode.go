@@ -22,6 +22,11 @@ func encoders(d *document) []byte {
 }
 
 func (d *document) encoder(s *source, name string, schema *openapi3.Schema) {
+	if isMap(schema) {
+		s.line("// Append%s appends the value as JSON, with its keys sorted.", name)
+		s.line("func Append%s(b []byte, v *%s) []byte { return wire.AppendMap(b, *v) }\n", name, name)
+		return
+	}
 	keys := d.properties[name]
 	streamed := slices.IndexFunc(keys, func(key string) bool { return isTrue(schema.Properties[key].Value.Extensions, "x-streamed") })
 	if streamed < 0 {

@@ -188,11 +188,23 @@ func mutations(doc *yaml.Node) (all []mutation) {
 		job++
 		add(mutation{"minimum of " + name, setScalar(incremented(minimum), property(name, "minimum")...), record(lease(job, map[string]any{name: json.Number(minimum)})), leaseRecorded, refused("lease_invalid")})
 	}
-	for _, name := range []string{"job_name", "step_key", "vm_handle", "pipeline_name", "pipeline_slug"} {
+	for _, name := range []string{"job_name", "step_key", "vm_handle", "pipeline_name", "pipeline_slug", "author"} {
 		longest := nodeAt(doc, property(name, "maxLength")...).Value
 		job++
 		add(mutation{"maxLength of " + name, setScalar(decremented(longest), property(name, "maxLength")...), record(lease(job, map[string]any{name: strings.Repeat("é", number(longest))})), leaseRecorded, refused("lease_invalid")})
 	}
+	labelled := func(key, value string) apiRequest {
+		job++
+		return record(lease(job, map[string]any{"labels": map[string]string{key: value}}))
+	}
+	labels := func(path ...string) []string { return append(schema("Labels"), path...) }
+	longestKey := nodeAt(doc, labels("x-key-max-length")...).Value
+	add(mutation{"x-key-max-length of labels", setScalar(decremented(longestKey), labels("x-key-max-length")...), labelled(strings.Repeat("g", number(longestKey)), "v"), leaseRecorded, refused("lease_invalid")})
+	add(mutation{"x-key-pattern of labels", setScalar("^g", labels("x-key-pattern")...), labelled("team", "v"), leaseRecorded, refused("lease_invalid")})
+	longestValue := nodeAt(doc, labels("additionalProperties", "maxLength")...).Value
+	add(mutation{"maxLength of labels", setScalar(decremented(longestValue), labels("additionalProperties", "maxLength")...), labelled("gpu", strings.Repeat("é", number(longestValue))), leaseRecorded, refused("lease_invalid")})
+	add(mutation{"minLength of labels", setScalar("2", labels("additionalProperties", "minLength")...), labelled("gpu", "v"), leaseRecorded, refused("lease_invalid")})
+	add(mutation{"maxProperties of labels", setScalar("0", labels("maxProperties")...), labelled("gpu", "l4"), leaseRecorded, refused("lease_invalid")})
 	for _, name := range []string{"job_id", "job_name", "build_number", "finished_at"} {
 		job++
 		without := lease(job, nil)
@@ -475,7 +487,7 @@ func place(m mutation) string {
 var separate = []string{
 	"role of recordLeases", "role of postCredit", "minItems of leases", "required job_id", "required job_name", "required build_number",
 	"required finished_at", "required description", "sources of a credit", "error code of a lease", "additionalProperties of a lease",
-	"error code of amount_cents", "minimum of limit", "role of getBillingBalance", "bytes of a body of leases",
+	"maxProperties of labels", "error code of amount_cents", "minimum of limit", "role of getBillingBalance", "bytes of a body of leases",
 }
 
 // groups makes groups of changes that do not get into one another's way.

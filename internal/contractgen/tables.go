@@ -151,8 +151,11 @@ func boundConstants(d *document) []byte {
 	s.line("// Bounds of the properties of requests.\nconst (")
 	for _, schema := range d.schemas {
 		if d.requests[schema] {
+			constants(s, schema, d.Components.Schemas[schema].Value)
 			for _, key := range d.properties[schema] {
-				constants(s, schema+goName(key), d.Components.Schemas[schema].Value.Properties[key].Value)
+				if p := d.Components.Schemas[schema].Value.Properties[key]; !isMap(p.Value) { // which has constants of its own
+					constants(s, schema+goName(key), p.Value)
+				}
 			}
 		}
 	}
@@ -190,6 +193,16 @@ func constants(s *source, name string, schema *openapi3.Schema) {
 	}
 	if schema.MaxItems != nil {
 		s.line("%sMaxItems = %d", name, *schema.MaxItems)
+	}
+	if isMap(schema) {
+		if schema.MaxProps != nil {
+			s.line("%sMaxProperties = %d", name, *schema.MaxProps)
+		}
+		if key := keySchema(schema); key.Pattern != "" {
+			s.line("%sKeyPattern = %q", name, key.Pattern)
+		}
+		constants(s, name+"Key", keySchema(schema))
+		constants(s, name+"Value", schema.AdditionalProperties.Schema.Value)
 	}
 }
 

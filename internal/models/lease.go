@@ -18,8 +18,8 @@ func FromLease(l *gen.Lease) billing.Lease {
 		BuildID: (*billing.ID)(l.BuildID), BuildNumber: l.BuildNumber, BuildExternalID: fromExternalID(l.BuildExternalID),
 		PipelineID: (*billing.ID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
 		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB,
-		StartedAt: billing.TimeOf(l.StartedAt), FinishedAt: fromTime(l.FinishedAt),
-		DurationSeconds: l.DurationSeconds,
+		StartedAt: billing.TimeOf(l.StartedAt), FinishedAt: FromTime(l.FinishedAt),
+		DurationSeconds: l.DurationSeconds, Labels: fromLabels(l.Labels), Author: l.Author,
 	}
 }
 
@@ -32,6 +32,7 @@ func ToLeaseRecord(r *billing.LeaseRecord) gen.LeaseRecord {
 		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
 		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, StartedAt: l.StartedAt.Std(), FinishedAt: ToTime(l.FinishedAt),
 		DurationSeconds: l.DurationSeconds, AmountCents: Debit(l), TransactionID: (*uuid.UUID)(r.EntryID),
+		Labels: toLabels(l.Labels), Author: l.Author, RateCardID: (*uuid.UUID)(l.CardID),
 	}
 }
 
@@ -41,11 +42,29 @@ func FromLeaseRecord(r *gen.LeaseRecord) billing.Lease {
 		LeaseID: &r.LeaseID, JobID: r.JobID, JobName: r.JobName, StepKey: r.StepKey, VMHandle: r.VMHandle, BuildID: r.BuildID, BuildNumber: r.BuildNumber,
 		BuildExternalID: r.BuildExternalID, PipelineID: r.PipelineID, PipelineName: r.PipelineName, PipelineSlug: r.PipelineSlug, CPUCount: r.CPUCount,
 		MemoryGB: r.MemoryGB, DiskGB: r.DiskGB, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, DurationSeconds: r.DurationSeconds,
+		Labels: r.Labels, Author: r.Author,
 	})
+	l.CardID = (*billing.ID)(r.RateCardID)
 	if r.State != gen.LeaseStateRunning {
 		l.AmountCents = &r.AmountCents
 	}
 	return l
+}
+
+func fromLabels(labels *gen.Labels) *string {
+	if labels == nil {
+		return nil
+	}
+	return billing.FormatLabels(*labels)
+}
+
+// toLabels converts stored labels. Damaged ones are unknown; verify finds them.
+func toLabels(text *string) *gen.Labels {
+	labels, err := billing.ParseLabels(text)
+	if err != nil || labels == nil {
+		return nil
+	}
+	return new(gen.Labels(labels))
 }
 
 // Debit returns the debit of a lease in cents, 0 while the lease runs.
@@ -84,7 +103,8 @@ func ToTime(t *billing.Time) *time.Time {
 	return new(t.Std())
 }
 
-func fromTime(t *time.Time) *billing.Time {
+// FromTime converts a time that may be missing.
+func FromTime(t *time.Time) *billing.Time {
 	if t == nil {
 		return nil
 	}

@@ -25,6 +25,8 @@ func TestLeaseComesBack(t *testing.T) {
 			*v = uuid.MustParse("0199f4c2-8a1e-7d6f-9a53-3f6f1c2b8a10")
 		case *string:
 			*v = "value of " + field.Name
+		case *gen.Labels:
+			*v = gen.Labels{"key": "value of " + field.Name}
 		case *int64:
 			*v = int64(len(field.Name))
 		case *time.Time:
@@ -34,7 +36,7 @@ func TestLeaseComesBack(t *testing.T) {
 		}
 	}
 	lease := FromLease(&report)
-	lease.AmountCents = new(int64(-7))
+	lease.AmountCents, lease.CardID = new(int64(-7)), new(billing.NewID())
 	record := ToLeaseRecord(&billing.LeaseRecord{Lease: lease, EntryID: new(billing.NewID())})
 	if got := FromLeaseRecord(&record); !reflect.DeepEqual(got, lease) {
 		t.Errorf("got %+v, want %+v", got, lease)
@@ -52,12 +54,12 @@ func TestLeaseComesBack(t *testing.T) {
 		}
 	}
 	for key, want := range values[0] {
-		if got := values[1][key]; got != want {
+		if got := values[1][key]; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %v, want %v", key, got, want)
 		}
 	}
 
-	lease.FinishedAt, lease.DurationSeconds, lease.AmountCents = nil, nil, nil
+	lease.FinishedAt, lease.DurationSeconds, lease.AmountCents, lease.CardID = nil, nil, nil, nil
 	record = ToLeaseRecord(&billing.LeaseRecord{Lease: lease})
 	if got := FromLeaseRecord(&record); !reflect.DeepEqual(got, lease) || record.TransactionID != nil {
 		t.Errorf("a running lease: got %+v, want %+v", got, lease)

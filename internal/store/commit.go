@@ -212,9 +212,20 @@ func (s *Store) load(ctx context.Context, tx driver.Tx, b *batch) (map[billing.I
 			return err
 		})
 	}
+	// The heads are locked by now, so no transaction that holds the cards waits for another one.
+	var newest billing.ID
+	s.lockCards(tx, false, &newest)
 	s.loadRows(tx, b, orgs, books)
 	if err := tx.Run(ctx); err != nil {
 		return nil, err
+	}
+	cards, err := s.cardsAt(ctx, tx, newest)
+	if err != nil {
+		return nil, err
+	}
+	s.cards.Store(cards)
+	for _, book := range books {
+		book.LoadRateCards(cards)
 	}
 	for _, share := range b.shares {
 		share.retry = books[share.line.org] == nil

@@ -14,7 +14,7 @@ import (
 func TestLargerLeases(t *testing.T) {
 	onEachKind(t, func(t *testing.T, database string, raw *sql.DB) {
 		s := open(t, database)
-		service := billing.NewService(s, billing.StandardRates)
+		service := billing.NewService(s)
 		org := storetest.CreateOrganization(t, s, "acme")
 		other := storetest.CreateOrganization(t, s, "other")
 		of := func(id byte, cpus int64, finished bool) billing.Lease {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 	"github.com/harmont-dev/harmont-billing/internal/store/postgres"
@@ -43,8 +44,16 @@ func openStore(ctx context.Context, database string) (*Store, error) {
 	return Open(ctx, db)
 }
 
-// open opens a database that is closed when the test ends.
+// open opens a database with the standard prices, which is closed when the test ends.
 func open(t *testing.T, database string) *Store {
+	t.Helper()
+	s := openWithoutPrices(t, database)
+	storetest.Must(t, billing.NewService(s).EnsureRateCard(t.Context(), nil))
+	return s
+}
+
+// openWithoutPrices opens a database as it is.
+func openWithoutPrices(t *testing.T, database string) *Store {
 	t.Helper()
 	s, err := openStore(t.Context(), database)
 	storetest.Must(t, err)

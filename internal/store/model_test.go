@@ -49,6 +49,9 @@ func TestModel(t *testing.T) {
 		for range 2 {
 			d.stores = append(d.stores, open(t, database))
 		}
+		cards, err := d.stores[0].RateCards(t.Context())
+		storetest.Must(t, err)
+		d.cards = slices.Clone(cards.All())
 		// Breakdowns of one have parts of all kinds, however few leases there are.
 		d.stores[0].parts = partSize{leases: 3, builds: 2, listed: 3}
 		begun := time.Now()
@@ -66,7 +69,7 @@ func TestModel(t *testing.T) {
 var modelKinds = []error{
 	billing.ErrUnauthorized, billing.ErrOrganizationNotFound, billing.ErrTokenNotFound, billing.ErrExists, billing.ErrCursorInvalid,
 	billing.ErrLeaseInvalid, billing.ErrAmountInvalid, billing.ErrInvalid, billing.ErrLeaseConflict, billing.ErrEntryConflict,
-	billing.ErrKeyReused, context.Canceled,
+	billing.ErrKeyReused, billing.ErrRateCardInvalid, context.Canceled,
 }
 
 // modelOrg is an organization and its books.
@@ -76,6 +79,7 @@ type modelOrg struct {
 	// the id of a lease that has a job_id.
 	leases  []billing.Lease
 	entries []billing.Entry
+	cards   *[]billing.RateCard // of the whole database
 }
 
 // modelToken is a token, and when its revocation was there for all to see.
@@ -102,7 +106,7 @@ func sameLease(a, b billing.Lease) bool {
 		same(a.BuildID, b.BuildID) && same(a.BuildNumber, b.BuildNumber) && same(a.BuildExternalID, b.BuildExternalID) &&
 		same(a.PipelineID, b.PipelineID) && same(a.PipelineName, b.PipelineName) && same(a.PipelineSlug, b.PipelineSlug) &&
 		a.CPUCount == b.CPUCount && a.MemoryGB == b.MemoryGB && a.DiskGB == b.DiskGB && a.StartedAt == b.StartedAt &&
-		same(a.FinishedAt, b.FinishedAt) && same(a.DurationSeconds, b.DurationSeconds)
+		same(a.FinishedAt, b.FinishedAt) && same(a.DurationSeconds, b.DurationSeconds) && same(a.Labels, b.Labels) && same(a.Author, b.Author)
 }
 
 // larger reports whether the lease has more than the contract allows. Only leases that are recorded so, or taken over, may be larger.
@@ -123,7 +127,7 @@ func settled(l billing.Lease) (billing.Lease, bool) {
 		l.StartedAt > latest, l.FinishedAt != nil && *l.FinishedAt > latest,
 		!billed && l.BuildExternalID != nil && !strings.HasPrefix(*l.BuildExternalID, "00000000-"),
 		l.FinishedAt == nil && l.DurationSeconds != nil,
-		l.FinishedAt == nil && l.AmountCents != nil,
+		l.FinishedAt == nil && l.AmountCents != nil, l.AmountCents == nil && l.CardID != nil,
 		l.AmountCents != nil && (*l.AmountCents > 0 || *l.AmountCents < -modelMaxCents),
 		l.FinishedAt != nil && *l.FinishedAt < l.StartedAt:
 		return l, false
@@ -150,12 +154,55 @@ func filled[T comparable](known **T, reported *T, running bool) bool {
 	return same(*known, reported)
 }
 
-func modelCost(l billing.Lease) *big.Int {
+func modelCost(l billing.Lease, card billing.RateCard) *big.Int {
 	perSecond := new(big.Int)
-	for _, part := range [][2]int64{{l.CPUCount, 10_000}, {l.MemoryGB, 5_000}, {l.DiskGB, 100}} {
+	for _, part := range [][2]int64{{l.CPUCount, *card.CPUMicrocents}, {l.MemoryGB, *card.MemoryGBMicrocents}, {l.DiskGB, *card.DiskGBMicrocents}} {
 		perSecond.Add(perSecond, new(big.Int).Mul(big.NewInt(part[0]), big.NewInt(part[1])))
 	}
 	return perSecond.Div(perSecond.Mul(perSecond, big.NewInt(*l.DurationSeconds)), big.NewInt(1_000_000))
+}
+
+// isFor reports whether the card is for the lease.
+func (o *modelOrg) isFor(card billing.RateCard, l billing.Lease) bool {
+	return (card.OrgID == nil || *card.OrgID == o.ID) && card.EffectiveFrom <= l.StartedAt &&
+		(card.CPUCount == nil || *card.CPUCount == l.CPUCount && *card.MemoryGB == l.MemoryGB && *card.DiskGB == l.DiskGB) &&
+		(card.LabelKey == nil || l.Labels != nil && strings.Contains(*l.Labels, fmt.Sprintf("%q:%q", *card.LabelKey, *card.LabelValue)))
+}
+
+// card returns the rate card of a lease: of the latest card for each kind of leases the most specific one that has prices.
+func (o *modelOrg) card(l billing.Lease) (found billing.RateCard) {
+	rank := func(c billing.RateCard) (rank int) {
+		for weight, given := range map[int]bool{4: c.OrgID != nil, 2: c.LabelKey != nil, 1: c.CPUCount != nil} {
+			if given {
+				rank += weight
+			}
+		}
+		return rank
+	}
+	text := func(c billing.RateCard) string { return fmt.Sprint(rank(c), value(c.LabelKey), value(c.LabelValue)) }
+	before := func(a, b billing.RateCard) bool {
+		return a.EffectiveFrom < b.EffectiveFrom || a.EffectiveFrom == b.EffectiveFrom && a.Seq < b.Seq
+	}
+	latest := map[string]billing.RateCard{}
+	for _, c := range *o.cards {
+		if other, ok := latest[text(c)]; o.isFor(c, l) && (!ok || before(other, c)) {
+			latest[text(c)] = c
+		}
+	}
+	best := -1
+	for _, c := range latest {
+		if c.CPUMicrocents != nil && (rank(c) > best || rank(c) == best && before(found, c)) {
+			found, best = c, rank(c)
+		}
+	}
+	return found
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
 }
 
 // sum adds up the finished leases that started in the window; it is not ok where a sum is more than can be stored.
@@ -244,6 +291,7 @@ func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 		for _, text := range [][2]**string{
 			{&merged.JobName, &l.JobName}, {&merged.StepKey, &l.StepKey}, {&merged.VMHandle, &l.VMHandle},
 			{&merged.BuildExternalID, &l.BuildExternalID}, {&merged.PipelineName, &l.PipelineName}, {&merged.PipelineSlug, &l.PipelineSlug},
+			{&merged.Labels, &l.Labels}, {&merged.Author, &l.Author},
 		} {
 			agree = filled(text[0], *text[1], running) && agree
 		}
@@ -257,12 +305,12 @@ func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 			return 0, false, verdict{billing.ErrLeaseConflict}
 		}
 		if sameLease(stored, merged) {
-			if l.AmountCents != nil && !same(stored.AmountCents, l.AmountCents) {
+			if l.AmountCents != nil && (!same(stored.AmountCents, l.AmountCents) || !same(stored.CardID, l.CardID)) {
 				return 0, false, verdict{billing.ErrLeaseConflict}
 			}
 			return at, true, nil
 		}
-		merged.AmountCents = l.AmountCents
+		merged.AmountCents, merged.CardID = l.AmountCents, l.CardID
 		l = merged
 	} else {
 		at = len(o.leases)
@@ -270,11 +318,18 @@ func (o *modelOrg) record(l billing.Lease) (at int, duplicate bool, v verdict) {
 	}
 	billed := l.AmountCents != nil
 	if l.FinishedAt != nil && !billed {
-		cost := modelCost(l)
+		card := o.card(l)
+		cost := modelCost(l, card)
 		if !cost.IsInt64() {
 			return 0, false, verdict{billing.ErrLeaseInvalid}
 		}
-		l.AmountCents = new(-cost.Int64())
+		l.AmountCents, l.CardID = new(-cost.Int64()), &card.ID
+	} else if l.CardID != nil {
+		named := slices.IndexFunc(*o.cards, func(c billing.RateCard) bool { return c.ID == *l.CardID })
+		if named < 0 || !o.isFor((*o.cards)[named], l) || (*o.cards)[named].CPUMicrocents == nil ||
+			modelCost(l, (*o.cards)[named]).Cmp(big.NewInt(-*l.AmountCents)) != 0 {
+			return 0, false, verdict{billing.ErrLeaseInvalid}
+		}
 	}
 	o.leases[at] = l
 	if _, ok := o.sum(func(billing.Time) bool { return true }); !ok {
@@ -416,6 +471,8 @@ type duel struct {
 	database string
 	stores   []*Store
 
+	cards []billing.RateCard // of all histories
+
 	steps, histories int
 	taken            map[string]int
 	kinds            map[error]int
@@ -465,6 +522,7 @@ func (d *duel) actions() []action {
 		{"authenticate", 2, d.authenticate},
 		{"list tokens", 1, d.listTokens},
 		{"list organizations", 1, d.listOrganizations},
+		{"set a rate card", 2, d.setRateCard},
 		{"record leases", 6, d.recordLeases},
 		{"post a credit", 3, d.postCredit},
 		{"write", 5, d.write},
@@ -518,7 +576,7 @@ func (d *duel) often(what string, n int) bool { return rapid.IntRange(1, n).Draw
 func (d *duel) store() *Store { return pick(d, "store", d.stores) }
 
 func (d *duel) service() *billing.Service {
-	return billing.NewService(d.store(), billing.StandardRates)
+	return billing.NewService(d.store())
 }
 
 func (d *duel) org() *modelOrg { return pick(d, "organization", d.orgs) }
@@ -599,7 +657,55 @@ func (d *duel) newOrganization(name string) {
 		return
 	}
 	d.ended("create an organization", err, nil)
-	d.orgs = append(d.orgs, &modelOrg{Organization: org})
+	d.orgs = append(d.orgs, &modelOrg{Organization: org, cards: &d.cards})
+}
+
+func (d *duel) setRateCard() {
+	card := billing.RateCard{Name: d.prefix}
+	if d.often("for an organization", 3) {
+		card.OrgID = &d.org().ID
+	}
+	if !d.often("for every shape", 2) {
+		card.CPUCount, card.MemoryGB, card.DiskGB = new(draw[int64](d, "cpu_count", 1, 2)), new(int64(4)), new(int64(20))
+	}
+	if !d.often("for any labels", 2) {
+		card.LabelKey, card.LabelValue = new(draw(d, "key", "os", "size")), new(draw(d, "value", "mac", "big"))
+	}
+	if d.often("with prices", 4) {
+		card.SetRates(billing.Rates{CPU: draw[int64](d, "price", 0, 10_000, 77_000, 100_000_000), MemoryGB: 5_000, DiskGB: 100})
+	}
+	if d.often("with a key", 2) {
+		card.IdempotencyKey = new(draw(d, "key", d.prefix+"1", d.prefix+"2"))
+	}
+	from := rapid.SampledFrom(append(modelMoments, 0)).Draw(d.T, "effective_from")
+	add := billing.NewCard{Card: card, EffectiveFrom: &from, Backdated: d.often("backdated", 10)}
+	got, known, err := d.service().SetRateCard(d.ctx(), add)
+	for _, old := range d.cards {
+		if same(old.OrgID, card.OrgID) && card.IdempotencyKey != nil && same(old.IdempotencyKey, card.IdempotencyKey) {
+			if !same(old.CPUCount, card.CPUCount) || !same(old.LabelKey, card.LabelKey) || !same(old.LabelValue, card.LabelValue) ||
+				!same(old.CPUMicrocents, card.CPUMicrocents) || old.EffectiveFrom != from {
+				d.ended("set a rate card", err, verdict{billing.ErrKeyReused})
+				return
+			}
+			d.ended("set a rate card", err, nil)
+			d.equal("the card that is known", old, got)
+			d.equal("whether it is known", true, known)
+			return
+		}
+	}
+	general := card.OrgID == nil && card.CPUCount == nil && card.LabelKey == nil
+	if !add.Backdated || card.CPUMicrocents == nil && general {
+		d.ended("set a rate card", err, verdict{billing.ErrRateCardInvalid})
+		return
+	}
+	d.ended("set a rate card", err, nil)
+	want := card
+	want.ID, want.Seq, want.EffectiveFrom, want.CreatedAt = got.ID, int64(len(d.cards))+1, from, got.CreatedAt
+	d.equal("the card", want, got)
+	if last := d.cards[len(d.cards)-1]; got.CreatedAt <= last.CreatedAt || got.ID == last.ID {
+		d.Fatalf("a card follows %+v: %+v", last, got)
+	}
+	d.cards = append(d.cards, got)
 }
 
 func (d *duel) createOrganization() { d.newOrganization(draw(d, "name", "a", "b", "c", "A")) }
@@ -748,6 +854,7 @@ func (d *duel) lease() billing.Lease {
 	l := billing.Lease{
 		JobName: draw(d, "job_name", nil, new("test"), new("")), CPUCount: draw[int64](d, "cpu_count", 1, 2), MemoryGB: 4, DiskGB: 20,
 		StartedAt: rapid.SampledFrom(modelMoments).Draw(d.T, "started_at"),
+		Labels:    draw(d, "labels", nil, nil, new(`{"os":"mac"}`), new(`{"os":"mac","size":"big"}`)), Author: draw(d, "author", nil, nil, new("mara")),
 	}
 	if d.often("job_id is given", 3) {
 		l.JobID = smallID(1, rapid.IntRange(1, 8).Draw(d.T, "job_id"))
@@ -801,7 +908,7 @@ func (d *duel) lease() billing.Lease {
 // again draws a lease that was recorded, as it is or finished.
 func (d *duel) again(org *modelOrg) billing.Lease {
 	l := pick(d, "recorded lease", org.leases)
-	l.AmountCents = nil
+	l.AmountCents, l.CardID = nil, nil
 	if l.JobID != nil && d.often("lease_id is left out", 2) {
 		l.ID = nil
 	}
@@ -1106,14 +1213,21 @@ func (d *duel) recordPart(org *modelOrg, _ int) (part, bool) {
 		}
 	}
 	outcomes, v := org.recordAll(leases)
-	op := &billing.RecordLeases{Leases: leases, Rates: billing.StandardRates}
+	op := &billing.RecordLeases{Leases: leases}
 	return part{op, v, func() { d.results(d.find(org.Slug), outcomes, op.Results) }}, true
 }
 
 func (d *duel) importLeasePart(org *modelOrg, _ int) (part, bool) {
-	op := &billing.ImportLease{Lease: d.anyLease(org), Rates: billing.StandardRates}
+	op := &billing.ImportLease{Lease: d.anyLease(org)}
 	if op.Lease.FinishedAt != nil && d.often("it is billed already", 4) {
 		op.Lease.AmountCents = draw(d, "amount_cents", new(int64(-12)), new(int64(-1)), new(int64(0)), new(int64(1)), new(int64(math.MinInt64)), new(int64(-modelMaxCents)))
+		if !d.often("without a card", 3) {
+			card := pick(d, "card", d.cards)
+			op.Lease.CardID = &card.ID
+			if l, ok := settled(op.Lease); ok && card.CPUMicrocents != nil && modelCost(l, card).IsInt64() && d.often("of the right amount", 5) {
+				op.Lease.AmountCents = new(-modelCost(l, card).Int64())
+			}
+		}
 	}
 	l, ok := settled(op.Lease)
 	if !ok || larger(l) && l.FinishedAt != nil && l.AmountCents == nil {

@@ -199,7 +199,7 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 // Keys and references of tables that are split over the nodes of a cluster hold only within an organization.
 func TestKeysBeginWithTheOrganization(t *testing.T) {
 	// Tables that are on every node.
-	whole := []string{"goose_db_version", "organizations", "tokens", "token_organizations"}
+	whole := []string{"goose_db_version", "organizations", "tokens", "token_organizations", "rate_cards"}
 	split := []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	for _, d := range []struct {
 		name string
@@ -298,11 +298,11 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 	raw := pgtest.Connect(t, database)
 	dump := func() []string {
 		return append(storetest.Column[string](t, raw, `SELECT CAST(l AS TEXT) FROM leases l ORDER BY lease_id`),
-			storetest.Column[string](t, raw, `SELECT CAST(e AS TEXT) FROM ledger_entries e ORDER BY seq`)...)
+			storetest.Column[string](t, raw, `SELECT CAST(e AS TEXT) FROM ledger_entries e UNION ALL SELECT CAST(c AS TEXT) FROM rate_cards c ORDER BY 1`)...)
 	}
 	before := dump()
-	if len(before) != 4 {
-		t.Fatalf("there are %d rows; want 4", len(before))
+	if len(before) != 5 {
+		t.Fatalf("there are %d rows; want 5", len(before))
 	}
 	const (
 		entries = `org_id, seq, entry_id, amount_cents, balance_after_cents, source, created_at, digest`
@@ -332,6 +332,14 @@ func TestPostgreSQLRefusesToChangeHistory(t *testing.T) {
 		{`DELETE FROM leases WHERE finished_at IS NOT NULL`, keep},
 		{`DELETE FROM leases WHERE finished_at IS NULL`, keep},
 		{`TRUNCATE leases, ledger_entries`, ""},
+		{`UPDATE rate_cards SET cpu_microcents = 1`, refuse},
+		{`UPDATE rate_cards SET name = 'x'`, refuse},
+		{`DELETE FROM rate_cards`, refuse},
+		{`TRUNCATE rate_cards`, refuse},
+		{`INSERT INTO rate_cards (card_id, seq, effective_from, name, created_at) SELECT card_id, 9, 0, 'x', 0 FROM rate_cards
+			ON CONFLICT (card_id) DO UPDATE SET name = 'x'`, refuse},
+		// A program of an earlier version does not know the card of a lease.
+		{`INSERT INTO leases (org_id, lease_id, cpu_count, memory_gb, disk_gb, started_at) SELECT org_id, gen_random_uuid(), 1, 1, 1, 0 FROM organizations`, "leases_card_id_check"},
 		{`DELETE FROM organizations`, "foreign key"},
 		{`DELETE FROM ledger_heads`, "foreign key"},
 	} {
@@ -520,13 +528,18 @@ func TestPostgreSQLCancelled(t *testing.T) {
 		"Export":       func(ctx context.Context) error { return s.Export(ctx, nil) },
 		"Audit":        func(ctx context.Context) error { return s.Audit(ctx, nil) },
 		"Organization": func(ctx context.Context) error { return storetest.Second(s.OrganizationBySlug(ctx, "acme")) },
-		"CreateAnOrg":  func(ctx context.Context) error { return s.CreateOrganization(ctx, billing.Organization{Slug: "x"}) },
-		"Ping":         func(ctx context.Context) error { return s.Ping(ctx) },
+		"RateCards":    func(ctx context.Context) error { return storetest.Second(s.RateCards(ctx)) },
+		"AddRateCard": func(ctx context.Context) error {
+			_, _, err := billing.NewService(s).SetRateCard(ctx, billing.NewCard{Card: billing.RateCard{Name: "x"}})
+			return err
+		},
+		"CreateAnOrg": func(ctx context.Context) error { return s.CreateOrganization(ctx, billing.Organization{Slug: "x"}) },
+		"Ping":        func(ctx context.Context) error { return s.Ping(ctx) },
 	} {
 		for _, kind := range []error{context.Canceled, context.DeadlineExceeded} {
 			holder, err := raw.BeginTx(t.Context(), nil)
 			storetest.Must(t, err)
-			_, err = holder.Exec(`LOCK TABLE organizations, tokens, token_organizations, ledger_heads, leases, ledger_entries, usage_sums`)
+			_, err = holder.Exec(`LOCK TABLE organizations, tokens, token_organizations, rate_cards, ledger_heads, leases, ledger_entries, usage_sums`)
 			storetest.Must(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			if errors.Is(kind, context.DeadlineExceeded) {

@@ -120,6 +120,15 @@ func (s *Store) Entry(ctx context.Context, org, id billing.ID) (entry billing.En
 	return entry, lease, s.fail(ctx, err)
 }
 
+// HasLeases implements billing.Store.
+func (s *Store) HasLeases(ctx context.Context) (has bool, err error) {
+	err = s.db.Query(ctx, `SELECT org_id FROM leases LIMIT 1`, nil, func(*driver.Row) error {
+		has = true
+		return nil
+	})
+	return has, s.fail(ctx, err)
+}
+
 // RecordedLeases implements billing.Store.
 func (s *Store) RecordedLeases(ctx context.Context, org billing.ID, filter billing.LeaseFilter, before billing.LeasePlace, limit int) ([]billing.LeaseRecord, error) {
 	text := `SELECT ` + leaseTable.columns + `, (SELECT entry_id FROM ledger_entries

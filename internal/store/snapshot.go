@@ -102,6 +102,9 @@ func (s *Store) Export(ctx context.Context, sink billing.ExportSink) error {
 				return err
 			}
 		}
+		if err := q.cardsOf(ctx, orgs, sink.RateCard); err != nil {
+			return err
+		}
 		for _, org := range orgs {
 			if err := q.leases(ctx, org.ID, always, "", nil, func(l *billing.Lease) error { return sink.Lease(org, l) }); err != nil {
 				return err
@@ -130,6 +133,13 @@ func (s *Store) Audit(ctx context.Context, sink billing.AuditSink) error {
 		return s.fail(ctx, err)
 	}
 	return s.snapshot(ctx, func(q snapshot) error {
+		cards, err := readCards(ctx, q)
+		if err != nil {
+			return err
+		}
+		if err := sink.RateCards(cards); err != nil {
+			return err
+		}
 		orgs, err := q.organizations(ctx)
 		if err != nil {
 			return err

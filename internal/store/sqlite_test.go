@@ -48,7 +48,7 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 	storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Credit(100, "key"), storetest.Record(storetest.Lease(), running)))...))
 	raw := openRaw(t, file)
 	dump := func() (rows []string) {
-		for _, table := range []string{"ledger_entries", "leases"} {
+		for _, table := range []string{"ledger_entries", "leases", "rate_cards"} {
 			got, err := raw.Query(`SELECT * FROM ` + table)
 			storetest.Must(t, err)
 			columns, err := got.Columns()
@@ -75,8 +75,8 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 		fresh   = `randomblob(16)`
 	)
 	before := dump()
-	if len(before) != 4 {
-		t.Fatalf("there are %d rows; want 4", len(before))
+	if len(before) != 5 {
+		t.Fatalf("there are %d rows; want 5", len(before))
 	}
 	for _, text := range []string{
 		`UPDATE ledger_entries SET amount_cents = 1`,
@@ -103,6 +103,11 @@ func TestSQLiteRefusesToChangeHistory(t *testing.T) {
 		`UPDATE OR REPLACE leases SET job_id = (SELECT job_id FROM leases WHERE finished_at IS NOT NULL) WHERE finished_at IS NULL`,
 		`INSERT INTO ledger_entries (` + entries + `) SELECT org_id, 2, ` + fresh + `, 5, 5, 'refund', 0, NULL, NULL, zeroblob(32) FROM organizations
 			ON CONFLICT DO UPDATE SET amount_cents = 5`,
+		`UPDATE rate_cards SET cpu_microcents = 1`,
+		`UPDATE rate_cards SET name = 'x'`,
+		`DELETE FROM rate_cards`,
+		`REPLACE INTO rate_cards (card_id, seq, effective_from, name, created_at) SELECT card_id, 9, 0, 'x', 0 FROM rate_cards`,
+		`REPLACE INTO rate_cards (card_id, seq, effective_from, name, created_at) SELECT ` + fresh + `, 1, 0, 'x', 0 FROM rate_cards`,
 	} {
 		if _, err := raw.Exec(text); err == nil {
 			t.Errorf("the database has executed %s", text)
@@ -394,7 +399,7 @@ func TestSQLiteFull(t *testing.T) {
 		op := storetest.Credit(1, fmt.Sprint(i))
 		op.Description = &long
 		sent = append(sent, op)
-		err := billing.NewService(s, billing.StandardRates).PostCredit(t.Context(), org, op)
+		err := billing.NewService(s).PostCredit(t.Context(), org, op)
 		switch {
 		case err == nil:
 			seq++
@@ -417,7 +422,7 @@ func TestSQLiteFull(t *testing.T) {
 
 	onWriter(t, s, `PRAGMA max_page_count = 1000000`)
 	for _, op := range sent {
-		storetest.Must(t, billing.NewService(s, billing.StandardRates).PostCredit(t.Context(), org, op))
+		storetest.Must(t, billing.NewService(s).PostCredit(t.Context(), org, op))
 	}
 	storetest.WantBalance(t, s, org, int64(len(sent))+1, int64(len(sent))+1)
 }

@@ -46,6 +46,7 @@ type Store struct {
 	closed    atomic.Bool
 	closeOnce func() error
 
+	cards    atomic.Pointer[billing.RateCards] // as they were read last
 	clock    func() time.Time
 	parts    partSize
 	patience time.Duration // of breakdowns with their receivers
@@ -73,6 +74,7 @@ func Open(ctx context.Context, db driver.Database) (*Store, error) {
 		turns:          make(chan struct{}, db.Snapshots()),
 		wanted:         make(chan struct{}),
 	}
+	s.cards.Store(billing.NewRateCards(nil))
 	if err := s.chain(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("compute the digests of the ledgers: %w", err), s.Close())
 	}

@@ -41,6 +41,7 @@ var (
 	organizationTable = newSharedTable("organizations", billing.OrganizationFields)
 	tokenTable        = newSharedTable("tokens", billing.TokenFields)
 	headTable         = newTable("ledger_heads", billing.HeadFields)
+	cardTable         = newSharedTable("rate_cards", billing.RateCardFields)
 	leaseTable        = newTable("leases", billing.LeaseFields)
 	entryTable        = newTable("ledger_entries", billing.EntryFields)
 	sumTable          = newTable("usage_sums", billing.SumFields)

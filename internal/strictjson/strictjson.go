@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -185,18 +184,25 @@ var kindNames = map[jsontext.Kind]string{
 // MustNotBe is the reason of a value of the wrong kind.
 func MustNotBe(kind jsontext.Kind) error { return fmt.Errorf("must not be %s", kindNames[kind]) }
 
-var arrayIndex = regexp.MustCompile(`\.(\d+)`)
-
 // maxKey is how much of a key an error repeats, in characters. A key may be as long as a body.
 const maxKey = 64
 
 // Field writes a pointer as people do: leases[3].started_at. It shortens keys of more than 64 characters.
 func Field(pointer jsontext.Pointer) string {
-	keys := strings.Split(strings.TrimPrefix(string(pointer), "/"), "/")
-	for i, key := range keys {
-		if utf8.RuneCountInString(key) > maxKey {
-			keys[i] = fmt.Sprintf("%.*s…", maxKey, key)
+	var field strings.Builder
+	for key := range pointer.Tokens() {
+		switch {
+		case field.Len() == 0:
+		case strings.Trim(key, "0123456789") == "" && key != "":
+			fmt.Fprintf(&field, "[%s]", key)
+			continue
+		default:
+			field.WriteByte('.')
 		}
+		if utf8.RuneCountInString(key) > maxKey {
+			key = fmt.Sprintf("%.*s…", maxKey, key)
+		}
+		field.WriteString(key)
 	}
-	return arrayIndex.ReplaceAllString(strings.Join(keys, "."), "[$1]")
+	return field.String()
 }

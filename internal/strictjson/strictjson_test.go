@@ -3,7 +3,10 @@ package strictjson_test
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/harmont-dev/harmont-billing/internal/strictjson"
 )
@@ -93,6 +96,18 @@ func TestDecodeMalformed(t *testing.T) {
 		}
 		if plain := strictjson.Plain(wrong.Reason); plain == "" || len(plain) > 4 && plain[:4] == "json" {
 			t.Errorf("%q: %q", text, plain)
+		}
+	}
+}
+
+func TestField(t *testing.T) {
+	for pointer, want := range map[jsontext.Pointer]string{
+		"": "", "/leases": "leases", "/leases/3/started_at": "leases[3].started_at", "/lists/1/0": "lists[1][0]",
+		"/labels/a~1b~0c": "labels.a/b~c", "/labels/4k": "labels.4k", "/labels/v1.5": "labels.v1.5", "/labels/": "labels.",
+		jsontext.Pointer("/labels/" + strings.Repeat("é", 65)): "labels." + strings.Repeat("é", 64) + "…",
+	} {
+		if got := strictjson.Field(pointer); got != want {
+			t.Errorf("%q: got %q, want %q", pointer, got, want)
 		}
 	}
 }

@@ -51,6 +51,14 @@ func (e *exporter) Token(t billing.Token) error {
 	return export(e, typeToken, slugs{keyOrganizations, string(list), "created_at"}, billing.TokenFields, &t)
 }
 
+func (e *exporter) RateCard(c *billing.RateCard, org *billing.Organization) error {
+	slug := "null"
+	if org != nil {
+		slug = strconv.Quote(org.Slug)
+	}
+	return export(e, typeRateCard, slugs{keyOrg, slug, "cpu_count"}, billing.RateCardFields, c)
+}
+
 func (e *exporter) Lease(org billing.Organization, l *billing.Lease) error {
 	return export(e, typeLease, slugs{keyOrg, strconv.Quote(org.Slug), "lease_id"}, billing.LeaseFields, l)
 }

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -33,12 +32,12 @@ func (c *Count) add(known bool) {
 
 // Summary counts the lines of an import.
 type Summary struct {
-	Organizations, Tokens, Leases, Credits, Entries Count
+	Organizations, Tokens, RateCards, Leases, Credits, Entries Count
 
 	Created []string // slugs of organizations that a record named before any record described them
 	Bad     int      // lines that were reported and left out
 
-	OtherAmounts int // new leases that were billed at another amount than their cost at the service's rates
+	PricedElsewhere int // new leases that were billed at another amount than the rate cards of the books give
 }
 
 // Options says which records an import accepts, and has functions that are called for single lines. A function may be nil.
@@ -49,8 +48,14 @@ type Options struct {
 	Bad func(line int, err error)
 	// AboutToken is called for each token that is new or newly revoked, with a sentence about it.
 	AboutToken func(line int, text string)
-	// OtherAmount is called for each new lease that was billed at another amount than its cost, with a sentence about it.
-	OtherAmount func(line int, text string)
+	// AboutRateCard is called for each rate card that is new, with a sentence about it.
+	AboutRateCard func(line int, text string)
+	// PricedElsewhere is called for each new lease that was billed at another amount than the rate cards of the books give, with a sentence
+	// about it.
+	PricedElsewhere func(line int, text string)
+	// Rates are the prices of the first rate card of books that have none, if the records have none before the first lease. Nil means the
+	// standard ones. Books with cards must agree with rates that are given.
+	Rates *billing.Rates
 }
 
 // Import reads records and puts them into the books. A bad line is reported with its number and left out; the error
@@ -62,8 +67,11 @@ func Import(ctx context.Context, service *billing.Service, r io.Reader, options 
 	if options.AboutToken == nil {
 		options.AboutToken = func(int, string) {}
 	}
-	if options.OtherAmount == nil {
-		options.OtherAmount = func(int, string) {}
+	if options.AboutRateCard == nil {
+		options.AboutRateCard = func(int, string) {}
+	}
+	if options.PricedElsewhere == nil {
+		options.PricedElsewhere = func(int, string) {}
 	}
 	in := &importer{Options: options, service: service, orgs: map[string]billing.ID{}, waiting: map[billing.ID]*pending{}}
 	err := in.run(ctx, r)
@@ -78,6 +86,9 @@ type importer struct {
 	waiting map[billing.ID]*pending
 	records int                                 // number of operations in waiting
 	tokens  map[billing.TokenHash]billing.Token // of the database; nil until one is looked up
+	priced  bool                                // whether the database certainly has a rate card
+	// hasLeases tells whether the database had leases before the import.
+	hasLeases bool
 }
 
 // pending has the operations that are not written yet to the books of one organization, in the order of the lines.
@@ -106,6 +117,10 @@ func (r untilDone) Read(p []byte) (int, error) {
 }
 
 func (in *importer) run(ctx context.Context, r io.Reader) error {
+	var err error
+	if in.hasLeases, err = in.service.HasLeases(ctx); err != nil {
+		return err
+	}
 	lines := bufio.NewReaderSize(untilDone{ctx, r}, maxLine+1)
 	for number := 1; ; number++ {
 		line, err := lines.ReadSlice('\n')
@@ -163,6 +178,8 @@ func (in *importer) record(ctx context.Context, number int, line []byte) error {
 		return in.organization(ctx, line)
 	case typeToken:
 		return in.token(ctx, number, line)
+	case typeRateCard:
+		return in.rateCard(ctx, number, line)
 	case typeLease:
 		var slug string
 		op := &billing.ImportLease{}
@@ -216,6 +233,12 @@ func (in *importer) enqueue(ctx context.Context, number int, slug string, op bil
 	}
 	if slug == "" {
 		return errors.New("org is required: the slug of the organization")
+	}
+	if _, lease := op.(*billing.ImportLease); lease && !in.priced {
+		if err := in.service.EnsureRateCard(ctx, in.Rates); err != nil {
+			return err
+		}
+		in.priced = true
 	}
 	org, err := in.resolve(ctx, slug)
 	if err != nil {
@@ -294,13 +317,9 @@ func (in *importer) count(line int, op billing.Imported) {
 	switch op := op.(type) {
 	case *billing.ImportLease:
 		in.summary.Leases.add(op.Duplicate)
-		if cost, other := op.OtherCost(); other && !op.Duplicate {
-			in.summary.OtherAmounts++
-			text := "more than can be stored"
-			if cost != nil {
-				text = strconv.FormatInt(-*cost, 10)
-			}
-			in.OtherAmount(line, fmt.Sprintf("the amount_cents of the lease is %d; at the prices of this command it would be %s", *op.Lease.AmountCents, text))
+		if op.PricedElsewhere {
+			in.summary.PricedElsewhere++
+			in.PricedElsewhere(line, fmt.Sprintf("the amount_cents of the lease is %d, which no rate card of the books gives; it was priced elsewhere", *op.Lease.AmountCents))
 		}
 	case *billing.PostCredit:
 		in.summary.Credits.add(op.Replayed)
@@ -335,6 +354,38 @@ func (in *importer) organization(ctx context.Context, line []byte) error {
 	}
 	in.orgs[org.Slug] = stored.ID
 	in.summary.Organizations.add(known)
+	return nil
+}
+
+func (in *importer) rateCard(ctx context.Context, number int, line []byte) error {
+	var slug *string
+	var card billing.RateCard
+	given, err := read(line, keyOrg, &slug, billing.RateCardFields, &card)
+	if err == nil {
+		err = given.require("name", "effective_from", "created_at")
+	}
+	if err != nil {
+		return err
+	}
+	if slug != nil {
+		org, err := in.resolve(ctx, *slug)
+		if err != nil {
+			return err
+		}
+		card.OrgID = &org
+	}
+	stored, known, err := in.service.ImportRateCard(ctx, card, in.hasLeases)
+	if err != nil {
+		return err
+	}
+	in.summary.RateCards.add(known)
+	switch {
+	case known:
+	case stored.ImportedAt != nil:
+		in.AboutRateCard(number, fmt.Sprintf("the rate card %q bills only the imported leases that name it, since the books had leases before", stored.Name))
+	default:
+		in.AboutRateCard(number, fmt.Sprintf("the rate card %q bills leases that start from %s on", stored.Name, stored.EffectiveFrom))
+	}
 	return nil
 }
 

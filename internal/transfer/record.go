@@ -19,6 +19,7 @@ import (
 const (
 	typeOrganization = "organization"
 	typeToken        = "token"
+	typeRateCard     = "rate_card"
 	typeLease        = "lease"
 	typeCredit       = "credit"
 	typeEntry        = "entry"
@@ -28,7 +29,7 @@ const (
 // Keys of records that are not fields.
 const (
 	keyType          = "type"
-	keyOrg           = "org"           // the slug of the organization, in a lease, a credit, an entry and a head
+	keyOrg           = "org"           // the slug of the organization, in a rate card, a lease, a credit, an entry and a head
 	keyOrganizations = "organizations" // the slugs of a token
 )
 
@@ -125,6 +126,10 @@ func read[T any](line []byte, key string, slugs any, fields []billing.Field[T], 
 		}
 		for i := range fields {
 			if f := &fields[i]; f.ExportKey() == string(name) {
+				if f.JSON && dec.PeekKind() != 'n' {
+					given = append(given, f.ExportKey())
+					return readLabels(dec, f.Of(v).(**string)) //nolint:errcheck // the type of such fields
+				}
 				token, err := dec.ReadToken()
 				if err == nil && token.Kind() != 'n' {
 					given = append(given, f.ExportKey())
@@ -136,6 +141,14 @@ func read[T any](line []byte, key string, slugs any, fields []billing.Field[T], 
 		return strictjson.ErrUnknownKey
 	})
 	return given, err
+}
+
+// readLabels reads an object of texts.
+func readLabels(dec *jsontext.Decoder, into **string) (err error) {
+	var labels map[string]string
+	err = json.UnmarshalDecode(dec, &labels)
+	*into = billing.FormatLabels(labels)
+	return err
 }
 
 // readValue reads a value other than null into a field.
@@ -197,6 +210,10 @@ func appendRecord[T any](line []byte, kind string, slugs slugs, fields []billing
 			continue
 		}
 		line = append(line, `,"`+name+`":`...)
+		if object, ok := value.(*string); ok && f.JSON {
+			line = append(line, *object...)
+			continue
+		}
 		var err error
 		if line, err = appendValue(line, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

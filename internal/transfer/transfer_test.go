@@ -35,7 +35,7 @@ func open(t *testing.T) *service {
 			t.Error(err)
 		}
 	})
-	return &service{billing.NewService(books, billing.StandardRates), books}
+	return &service{billing.NewService(books), books}
 }
 
 func must(t *testing.T, err error) {
@@ -100,12 +100,14 @@ var books = lines(
 	`{"type":"organization","slug":"globex","name":"globex","id":"0189a2b3-c4d5-7ef0-8123-000000000002","created_at":"2026-06-01T00:00:00.000001Z"}`,
 	`{"type":"token","sha256":"0101010101010101010101010101010101010101010101010101010101010101","name":"ci","role":"write","organizations":["acme","globex"],"created_at":"2026-06-02T00:00:00.000000Z","expires_at":null,"revoked_at":null}`,
 	`{"type":"token","sha256":"ff01010101010101010101010101010101010101010101010101010101010101","name":"old","role":"admin","organizations":["globex"],"created_at":"2026-06-03T00:00:00.000000Z","expires_at":"2027-06-03T00:00:00.000000Z","revoked_at":"2026-06-04T00:00:00.000000Z"}`,
-	`{"type":"lease","org":"acme","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","job_name":"Unit \"Tests\" <1>","step_key":"unit","vm_handle":"vm-1","build_id":"0189a2b3-c4d5-7ef0-8123-000000000031","build_number":7,"build_external_id":"x","pipeline_id":"0189a2b3-c4d5-7ef0-8123-000000000041","pipeline_name":"API","pipeline_slug":"api","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00.000000Z","finished_at":"2026-06-06T10:05:00.500000Z","duration_seconds":300,"amount_cents":-13}`,
+	`{"type":"rate_card","id":"d34ea241-d49d-8de8-ba9a-b6da23487dde","org":null,"effective_from":"1970-01-01T00:00:00.000000Z","cpu_microcents":10000,"memory_gb_microcents":5000,"disk_gb_microcents":100,"name":"Standard","created_at":"2026-06-01T00:00:00.000002Z"}`,
+	`{"type":"rate_card","id":"ef04df0e-3143-8d5c-b2fa-91d0e1197080","org":"acme","cpu_count":2,"memory_gb":4,"disk_gb":20,"label_key":"os","label_value":"mac","effective_from":"2026-06-02T00:00:00.000000Z","cpu_microcents":11000,"memory_gb_microcents":5000,"disk_gb_microcents":100,"name":"Macs \"M4\"","created_at":"2026-06-01T00:00:00.000003Z","idempotency_key":"macs"}`,
+	`{"type":"lease","org":"acme","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","job_name":"Unit \"Tests\" <1>","step_key":"unit","vm_handle":"vm-1","build_id":"0189a2b3-c4d5-7ef0-8123-000000000031","build_number":7,"build_external_id":"x","pipeline_id":"0189a2b3-c4d5-7ef0-8123-000000000041","pipeline_name":"API","pipeline_slug":"api","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00.000000Z","finished_at":"2026-06-06T10:05:00.500000Z","duration_seconds":300,"amount_cents":-13,"labels":{"os":"mac","team/x":"ü \"q\""},"author":"mara","card_id":"ef04df0e-3143-8d5c-b2fa-91d0e1197080"}`,
 	`{"type":"lease","org":"acme","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000012","job_id":null,"job_name":null,"step_key":null,"vm_handle":null,"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,"cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-06T10:00:00.000001Z","finished_at":null,"duration_seconds":null}`,
 	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000051","org":"acme","amount_cents":100000000000000000,"source":"stripe_topup","description":null,"created_at":"2026-06-05T00:00:00.000000Z","lease_id":null}`,
 	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000050","org":"acme","amount_cents":-13,"source":"vm_lease_debit","description":"VM","created_at":"2026-06-06T10:05:00.600000Z","lease_id":"0189a2b3-c4d5-7ef0-8123-000000000011"}`,
 	`{"type":"entry","id":"0189a2b3-c4d5-7ef0-8123-000000000052","org":"acme","amount_cents":5,"source":"refund","description":"","created_at":"2026-06-06T10:05:00.600000Z","lease_id":null,"idempotency_key":"key"}`,
-	`{"type":"head","org":"acme","seq":3,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`,
+	`{"type":"head","org":"acme","seq":3,"digest":"c651da5e4c709c65515659b055aeafa30da7099eaf6ee1084a49d25dda475a2e"}`,
 )
 
 func TestExportWritesWhatImportReads(t *testing.T) {
@@ -113,8 +115,8 @@ func TestExportWritesWhatImportReads(t *testing.T) {
 	same(t, "the export of nothing", "", export(t, s))
 	summary := loadGood(t, s, books)
 	if d := cmp.Diff(transfer.Summary{
-		Organizations: transfer.Count{New: 2}, Tokens: transfer.Count{New: 2}, Leases: transfer.Count{New: 2}, Entries: transfer.Count{New: 3},
-		OtherAmounts: 1,
+		Organizations: transfer.Count{New: 2}, Tokens: transfer.Count{New: 2}, RateCards: transfer.Count{New: 2},
+		Leases: transfer.Count{New: 2}, Entries: transfer.Count{New: 3},
 	}, summary); d != "" {
 		t.Error(d)
 	}
@@ -127,7 +129,7 @@ func TestExportWritesWhatImportReads(t *testing.T) {
 	withoutHeads, _, _ := strings.Cut(books, `{"type":"head"`)
 	again := loadGood(t, s, withoutHeads)
 	if d := cmp.Diff(transfer.Summary{
-		Organizations: transfer.Count{Known: 2}, Tokens: transfer.Count{Known: 2}, Leases: transfer.Count{Known: 2}, Entries: transfer.Count{Known: 3},
+		Organizations: transfer.Count{Known: 2}, Tokens: transfer.Count{Known: 2}, RateCards: transfer.Count{Known: 2}, Leases: transfer.Count{Known: 2}, Entries: transfer.Count{Known: 3},
 	}, again); d != "" {
 		t.Error(d)
 	}
@@ -157,6 +159,7 @@ func TestDebitsOfAnotherSystem(t *testing.T) {
 // use fills books the way they are filled in use.
 func use(t *testing.T, s *service) {
 	t.Helper()
+	must(t, s.EnsureRateCard(t.Context(), nil))
 	for _, slug := range []string{"acme", "Globex", "empty"} {
 		must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: billing.NewID(), Slug: slug, Name: "The " + slug, CreatedAt: 5}))
 	}
@@ -201,7 +204,7 @@ func TestMove(t *testing.T) {
 	from, to := open(t), open(t)
 	use(t, from)
 	text := export(t, from)
-	if n := strings.Count(text, "\n"); n != 3+3+2*20*(5+5+1)-2*10+2 {
+	if n := strings.Count(text, "\n"); n != 3+3+1+2*20*(5+5+1)-2*10+2 {
 		t.Fatalf("the export has %d lines", n)
 	}
 	loadGood(t, to, text)
@@ -302,7 +305,7 @@ func TestBadLines(t *testing.T) {
 	s := open(t)
 	// Room for another credit before the balance overflows.
 	before := strings.NewReplacer("100000000000000000", "5000",
-		"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7", "df581710490facb5cb7380a532bf5ac8b682a8df84e7dd565e15aa55327a7869").Replace(books)
+		"c651da5e4c709c65515659b055aeafa30da7099eaf6ee1084a49d25dda475a2e", "c6e7fec658780d4717fbf0e79f4f554878e691870326c1754de919b07090b18c").Replace(books)
 	loadGood(t, s, before)
 	for _, c := range []struct{ name, line, says string }{
 		{"no JSON", `hello`, "is not a JSON object"},
@@ -382,11 +385,11 @@ func TestBadLines(t *testing.T) {
 		{"an organization without a name", `{"type":"organization","slug":"new"}`, "name must have"},
 		{"an organization without a slug", `{"type":"organization","name":"New"}`, "the slug"},
 
-		{"a head of other entries", `{"type":"head","org":"acme","seq":2,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`, "entry 2 is not the one that was exported: its digest is"},
-		{"a head of an entry that is missing", `{"type":"head","org":"acme","seq":4,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`, "has no entry 4"},
+		{"a head of other entries", `{"type":"head","org":"acme","seq":2,"digest":"c651da5e4c709c65515659b055aeafa30da7099eaf6ee1084a49d25dda475a2e"}`, "entry 2 is not the one that was exported: its digest is"},
+		{"a head of an entry that is missing", `{"type":"head","org":"acme","seq":4,"digest":"c651da5e4c709c65515659b055aeafa30da7099eaf6ee1084a49d25dda475a2e"}`, "has no entry 4"},
 		{"a head without a digest", `{"type":"head","org":"acme","seq":3}`, "digest is required"},
 		{"a head with half a digest", `{"type":"head","org":"acme","seq":3,"digest":"cc8c5b45"}`, "64 hexadecimal digits"},
-		{"a head of an unknown organization", `{"type":"head","org":"nobody","seq":3,"digest":"85c4680dbe5dc3ddd52abceba93e8f5947c42c84b098b68199a1bc4016769af7"}`, `no organization "nobody"`},
+		{"a head of an unknown organization", `{"type":"head","org":"nobody","seq":3,"digest":"c651da5e4c709c65515659b055aeafa30da7099eaf6ee1084a49d25dda475a2e"}`, `no organization "nobody"`},
 
 		{"a token without a hash", `{` + token + `,"organizations":["acme"]}`, "sha256 is required"},
 		{"a token with half a hash", `{` + token + `,"organizations":["acme"],"sha256":"aa01"}`, "sha256: must be 64"},

@@ -204,6 +204,26 @@ func List[T any](d *Decoder, into *[]T, minItems, maxItems int, decode func(*Dec
 	return nil
 }
 
+// Map reads an object of texts under keys of any name. It stops at the first pair too many.
+func Map[M ~map[string]string](d *Decoder, into *M, rule *StringMap) error {
+	pairs := M{}
+	err := d.Object("", nil, false, func(key []byte) (known bool, err error) {
+		name, value := string(key), ""
+		if len(pairs) == rule.MaxProperties {
+			object := d.json.StackPointer().Parent()
+			return true, &Error{Field: strictjson.Field(object), Reason: fmt.Errorf("must have at most %d keys", rule.MaxProperties)}
+		}
+		if err := rule.Key.check(name); err != nil {
+			return true, d.errorAtValue(fmt.Errorf("the key %w", err))
+		}
+		err = Text(d, &value, &rule.Value)
+		pairs[name] = value
+		return true, err
+	})
+	*into = pairs
+	return err
+}
+
 // Integer reads an integer.
 func (d *Decoder) Integer(into *int64, rule *Integer) error {
 	if err := d.expect('0'); err != nil {

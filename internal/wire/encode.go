@@ -3,7 +3,9 @@
 package wire
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -40,6 +42,20 @@ func AppendTime(b []byte, t time.Time) []byte {
 // AppendDate appends the date of a day as YYYY-MM-DD.
 func AppendDate(b []byte, d openapi_types.Date) []byte {
 	return append(billing.TimeOf(d.Time).AppendDateTo(append(b, '"')), '"')
+}
+
+// AppendMap appends an object of texts, with its keys sorted, so that equal maps have equal texts.
+func AppendMap[M ~map[string]string](b []byte, pairs M) []byte {
+	b = append(b, '{')
+	for i, key := range slices.Sorted(maps.Keys(pairs)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(b, key)
+		b = append(b, ':')
+		b = AppendString(b, pairs[key])
+	}
+	return append(b, '}')
 }
 
 // AppendNullable appends null for nil, and calls the function for other values.

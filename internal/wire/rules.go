@@ -55,6 +55,12 @@ func (r *String) check(text string) error {
 	return nil
 }
 
+// StringMap has the rules of the contract for an object of texts under keys of any name.
+type StringMap struct {
+	MaxProperties int
+	Key, Value    String
+}
+
 // describeRange describes a range in words. The extreme values of int64 stand for no bound.
 func describeRange(low, high int64, unit string) string {
 	var text string

@@ -16,6 +16,7 @@ import (
 type box struct {
 	Things []thing
 	Note   *string
+	Tags   *map[string]string
 }
 
 type thing struct {
@@ -29,6 +30,7 @@ var (
 	boxRequired   = []Required{{Key: "things"}}
 	thingRequired = []Required{{Key: "id"}, {Key: "count", Code: "count_invalid"}}
 	countRule     = &Integer{Minimum: 1, Maximum: 10, RecordedMaximum: 20}
+	tagsRule      = &StringMap{MaxProperties: 2, Key: String{MaxLength: 4, Pattern: regexp.MustCompile(`^[a-z./0-9]+$`)}, Value: String{MinLength: 1, MaxLength: 3}}
 	noteRule      = &String{MinLength: 1, MaxLength: 3, Pattern: regexp.MustCompile(`^[a-zé]+$`)}
 )
 
@@ -39,6 +41,8 @@ func decodeBox(d *Decoder, v *box) error {
 			return true, List(d, &v.Things, 1, 2, decodeThing)
 		case "note":
 			return true, Nullable(d, &v.Note, func(into *string) error { return Text(d, into, noteRule) })
+		case "tags":
+			return true, Nullable(d, &v.Tags, func(into *map[string]string) error { return Map(d, into, tagsRule) })
 		}
 		return false, nil
 	})
@@ -93,6 +97,20 @@ func TestDecode(t *testing.T) {
 		{`{"things":[{` + id + `,"count":1}],"note":""}`, "body_invalid", "note: must have 1 to 3 characters"},
 		{`{"things":[{` + id + `,"count":1}],"note":"éééé"}`, "body_invalid", "note: must have 1 to 3 characters"},
 		{`{"things":[{` + id + `,"count":1}],"note":"A"}`, "body_invalid", "note: must match ^[a-zé]+$"},
+		{`{"things":[{` + id + `,"count":1}],"tags":null}`, "", ""},
+		{`{"things":[{` + id + `,"count":1}],"tags":{}}`, "", ""},
+		{`{"things":[{` + id + `,"count":1}],"tags":{"a":"1","\u0062/1":"éé"}}`, "", ""},
+		{`{"tags":[]}`, "body_invalid", "tags: must not be an array"},
+		{`{"tags":{"a":1}}`, "body_invalid", "tags.a: must not be a number"},
+		{`{"tags":{"a":null}}`, "body_invalid", "tags.a: must not be null"},
+		{`{"tags":{"a":""}}`, "body_invalid", "tags.a: must have 1 to 3 characters"},
+		{`{"tags":{"a/1":"éééé"}}`, "body_invalid", "tags.a/1: must have 1 to 3 characters"},
+		{`{"tags":{"":"1"}}`, "body_invalid", "tags.: the key must match"},
+		{`{"tags":{"A":"1"}}`, "body_invalid", "tags.A: the key must match"},
+		{`{"tags":{"aaaaa":"1"}}`, "body_invalid", "tags.aaaaa: the key must have at most 4 characters"},
+		{`{"tags":{"a":"1","b":"2","c":"3","c":{"never":"read`, "body_invalid", "tags: must have at most 2 keys"},
+		{`{"tags":{"a":"1","\u0061":"2"}}`, "body_invalid", "tags.a: comes twice"},
+		{`{"tags":{"a":"1"`, "body_invalid", ""},
 		{`{"things":[{` + id + `,"count":1}]} x`, "body_invalid", ""},
 		{``, "body_invalid", ""},
 	} {
@@ -164,7 +182,9 @@ func TestAppend(t *testing.T) {
 	b = AppendBoolean(append(b, ','), true)
 	b = AppendList(append(b, ','), []int64{1, 2}, func(b []byte, n *int64) []byte { return AppendInteger(b, *n) })
 	b = AppendList(append(b, ','), nil, func(b []byte, _ *int64) []byte { return b })
-	const want = `["2026-06-06T10:00:00.000001Z","2026-06-06","00000000-0000-0000-0000-0000000000a1","a\"\u0001é",null,-9223372036854775808,true,[1,2],[]`
+	b = AppendMap(append(b, ','), map[string]string{"b/1": "2", "B": "\"", "a": "1"})
+	b = AppendMap(append(b, ','), map[string]string(nil))
+	const want = `["2026-06-06T10:00:00.000001Z","2026-06-06","00000000-0000-0000-0000-0000000000a1","a\"\u0001é",null,-9223372036854775808,true,[1,2],[],{"B":"\"","a":"1","b/1":"2"},{}`
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}

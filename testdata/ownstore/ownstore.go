@@ -18,9 +18,10 @@ import (
 
 // Store has the books of organizations by their slugs. Stored books never change: a write puts changed copies in their place.
 type Store struct {
-	created time.Time
-	mu      sync.Mutex
-	orgs    map[string]books
+	httpapi.Unimplemented // rate cards: the prices are those of the program here
+	created               time.Time
+	mu                    sync.Mutex
+	orgs                  map[string]books
 }
 
 type books struct {

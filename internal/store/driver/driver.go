@@ -79,6 +79,9 @@ type Dialect interface {
 	// until the write transaction ends, in the order of the organizations. Rows that others have locked are waited for if wait is
 	// true, and are missing otherwise.
 	Lock(columns, table string, orgs []any, wait bool) iter.Seq2[string, []any]
+	// LockRateCards builds statements that lock the rate cards until the write transaction ends: exclusively to add one, and otherwise
+	// only against transactions that do.
+	LockRateCards(toAdd bool) iter.Seq2[string, []any]
 	// ByIndex returns the clause that follows the name of a table to search it by the index.
 	ByIndex(index string) string
 	// Lookup builds statements that find the rows that have one of the keys in a column.

@@ -27,6 +27,20 @@ func (*Database) Lock(columns, table string, orgs []any, wait bool) iter.Seq2[st
 	}
 }
 
+// rateCardsLock is the number of the advisory lock for the rate cards. A lock of the table would also wait for long reads of it.
+const rateCardsLock = 0x68617263 // "harc"
+
+// LockRateCards implements driver.Dialect. A transaction that waits to add a card holds up all others, so it does not wait long.
+func (*Database) LockRateCards(toAdd bool) iter.Seq2[string, []any] {
+	return func(yield func(string, []any) bool) {
+		if !toAdd {
+			yield(`SELECT pg_advisory_xact_lock_shared($1)`, []any{int64(rateCardsLock)})
+			return
+		}
+		_ = yield(`SELECT set_config('lock_timeout', '2s', true)`, nil) && yield(`SELECT pg_advisory_xact_lock($1)`, []any{int64(rateCardsLock)})
+	}
+}
+
 // ByIndex implements driver.Dialect. The planner finds the index by itself.
 func (*Database) ByIndex(string) string { return "" }
 

@@ -17,7 +17,7 @@ import (
 // How the tables are spread over the nodes of a Citus cluster: a few small ones are on every node, all others are split by
 // organization, all rows of one organization on one node. This is also the order in which a transaction locks the tables.
 var (
-	referenceTables   = []string{"organizations", "tokens", "token_organizations"}
+	referenceTables   = []string{"organizations", "tokens", "token_organizations", "rate_cards"}
 	distributedTables = []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	allTables         = slices.Concat(referenceTables, distributedTables)
 )
@@ -25,6 +25,8 @@ var (
 // truncateTriggers refuse to empty tables. They are like those of the migrations, of which a database may lack some that was distributed by
 // an earlier version.
 var truncateTriggers = map[string]string{
+	"rate_cards": `CREATE TRIGGER rate_cards_are_not_truncated BEFORE TRUNCATE ON %s
+		FOR EACH STATEMENT EXECUTE FUNCTION harmont_refuse('rate cards are append-only')`,
 	"leases": `CREATE TRIGGER leases_are_not_truncated BEFORE TRUNCATE ON %s
 		FOR EACH STATEMENT EXECUTE FUNCTION harmont_refuse('a recorded lease is kept')`,
 	"ledger_entries": `CREATE TRIGGER ledger_entries_are_not_truncated BEFORE TRUNCATE ON %s

@@ -90,12 +90,12 @@ func TestDistribute(t *testing.T) {
 	before := constraints(t, db)
 	distribution, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
-	all := []string{"organizations", "tokens", "token_organizations", "ledger_heads", "leases", "ledger_entries", "usage_sums"}
+	all := []string{"organizations", "tokens", "token_organizations", "rate_cards", "ledger_heads", "leases", "ledger_entries", "usage_sums"}
 	if !slices.Equal(distribution.Spread, all) {
 		t.Errorf("spread %v; want %v", distribution.Spread, all)
 	}
 	want := []string{
-		"reference organizations", "reference tokens", "reference token_organizations",
+		"reference organizations", "reference tokens", "reference token_organizations", "reference rate_cards",
 		"distributed ledger_heads by org_id with none", "distributed leases by org_id with ledger_heads",
 		"distributed ledger_entries by org_id with ledger_heads", "distributed usage_sums by org_id with ledger_heads",
 	}
@@ -166,7 +166,7 @@ func TestDistributeReadsTheResult(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "tokens is only on the coordinator, as a local table of Citus") || strings.Contains(err.Error(), "leases") {
 		t.Errorf("it says %v", err)
 	}
-	if len(distribution.Tables) != 7 || distribution.Tables[0].AsWanted || !distribution.Tables[3].AsWanted {
+	if len(distribution.Tables) != 8 || distribution.Tables[0].AsWanted || !distribution.Tables[4].AsWanted {
 		t.Errorf("it says %+v", distribution.Tables)
 	}
 }
@@ -192,7 +192,7 @@ func TestDistributeFails(t *testing.T) {
 	}
 	distribution, err = d.Distribute(t.Context())
 	storetest.Must(t, err)
-	if len(distribution.Spread) != 7 {
+	if len(distribution.Spread) != 8 {
 		t.Errorf("spread %v", distribution.Spread)
 	}
 }

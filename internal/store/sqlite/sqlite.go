@@ -326,6 +326,11 @@ func (d *Database) Lock(columns, table string, orgs []any, _ bool) iter.Seq2[str
 	return d.Lookup(driver.Lookup{Select: columns, From: table + ` WHERE TRUE`, Column: "org_id", Type: driver.UUID, Keys: orgs})
 }
 
+// LockRateCards implements driver.Dialect. Only one write transaction runs at a time.
+func (*Database) LockRateCards(bool) iter.Seq2[string, []any] {
+	return func(func(string, []any) bool) {}
+}
+
 // ByIndex implements driver.Dialect. Without it, SQLite would estimate that a search for eight keys costs more than a scan of the
 // whole ledger of the organization.
 func (*Database) ByIndex(index string) string { return " INDEXED BY " + index }

@@ -31,7 +31,10 @@ func (s *suite) fill(org billing.Organization, seed uint64) {
 func testExportEverything(s *suite) {
 	c, err := export(s.Context(), s.store)
 	s.must(err)
-	s.same("an empty store", newContents(), c)
+	empties := newContents()
+	empties.RateCards = c.RateCards // the first prices
+	s.same("an empty store", empties, c)
+	s.same("the number of rate cards", 1, len(c.RateCards))
 
 	globex, acme, empty := s.organization("globex"), s.organization("acme"), s.organization("empty")
 	token := billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleAdmin, Organizations: []string{"acme", "globex"}}
@@ -41,7 +44,7 @@ func testExportEverything(s *suite) {
 
 	var order orderSink
 	s.must(s.store.Export(s.Context(), &order))
-	want := []string{"organization acme", "organization empty", "organization globex", "token ci"}
+	want := []string{"organization acme", "organization empty", "organization globex", "token ci", "card First prices"}
 	want = append(want, "lease acme", "entry acme", "head acme", "head empty", "lease globex", "entry globex", "head globex")
 	s.same("the order", want, []string(order))
 
@@ -76,6 +79,11 @@ func (o *orderSink) Organization(org billing.Organization) error {
 // Token implements billing.ExportSink.
 func (o *orderSink) Token(t billing.Token) error { return o.note("token " + t.Name) }
 
+// RateCard implements billing.ExportSink.
+func (o *orderSink) RateCard(c *billing.RateCard, _ *billing.Organization) error {
+	return o.note("card " + c.Name)
+}
+
 // Lease implements billing.ExportSink.
 func (o *orderSink) Lease(org billing.Organization, _ *billing.Lease) error {
 	return o.note("lease " + org.Slug)
@@ -107,6 +115,12 @@ func (m *meddler) Organization(o billing.Organization) error {
 func (m *meddler) Token(t billing.Token) error {
 	m.meddle()
 	return m.contents.Token(t)
+}
+
+// RateCard implements billing.ExportSink.
+func (m *meddler) RateCard(c *billing.RateCard, o *billing.Organization) error {
+	m.meddle()
+	return m.contents.RateCard(c, o)
 }
 
 // Lease implements billing.ExportSink.
@@ -208,6 +222,9 @@ func (s *stopSink) Organization(billing.Organization) error { return s.take() }
 
 // Token implements billing.ExportSink.
 func (s *stopSink) Token(billing.Token) error { return s.take() }
+
+// RateCard implements billing.ExportSink.
+func (s *stopSink) RateCard(*billing.RateCard, *billing.Organization) error { return s.take() }
 
 // Lease implements billing.ExportSink.
 func (s *stopSink) Lease(billing.Organization, *billing.Lease) error { return s.take() }

@@ -33,9 +33,10 @@ func Last(rows iter.Seq2[*billing.BreakdownRow, error]) error {
 	return last
 }
 
-// CreateOrganization makes an organization and returns its id.
+// CreateOrganization makes an organization in books with the standard prices, and returns its id.
 func CreateOrganization(t *testing.T, s billing.Store, slug string) billing.ID {
 	t.Helper()
+	Must(t, billing.NewService(s).EnsureRateCard(t.Context(), nil))
 	id := billing.NewID()
 	Must(t, s.CreateOrganization(t.Context(), billing.Organization{ID: id, Slug: slug, Name: slug}))
 	return id
@@ -61,7 +62,7 @@ func Lease() billing.Lease {
 
 // Record records leases at the standard rates.
 func Record(leases ...billing.Lease) *billing.RecordLeases {
-	return &billing.RecordLeases{Leases: leases, Rates: billing.StandardRates}
+	return &billing.RecordLeases{Leases: leases}
 }
 
 // WantBalance fails the test where the ledger does not end with the entry seq and the balance.
@@ -114,4 +115,22 @@ func Column[T any](t *testing.T, db *sql.DB, text string, args ...any) (values [
 		return err
 	})
 	return values
+}
+
+// firstCard returns the rate card that the books got first.
+func (s *suite) firstCard() billing.RateCard {
+	s.Helper()
+	cards, err := s.store.RateCards(s.Context())
+	s.must(err)
+	return cards.All()[0]
+}
+
+// setRates adds a rate card for all leases that start at the time or later, which may be in the past.
+func (s *suite) setRates(rates billing.Rates, from billing.Time) billing.RateCard {
+	s.Helper()
+	card := billing.RateCard{Name: "for all"}
+	card.SetRates(rates)
+	added, _, err := s.service.SetRateCard(s.Context(), billing.NewCard{Card: card, EffectiveFrom: &from, Backdated: true})
+	s.must(err)
+	return added
 }

@@ -29,7 +29,7 @@ func testImportLeases(s *suite) {
 	done := billedAs(finish(open, 300), -5)
 	done.ID = nil
 
-	ops := []*billing.ImportLease{{Lease: dear}, {Lease: done}, {Lease: fresh, Rates: billing.StandardRates}}
+	ops := []*billing.ImportLease{{Lease: dear}, {Lease: done}, {Lease: fresh}}
 	s.write(acme, ops[0], ops[1], ops[2])
 	for i, op := range ops {
 		if op.Duplicate {

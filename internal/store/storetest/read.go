@@ -92,7 +92,7 @@ func testEntryByID(s *suite) {
 		s.must(err)
 		s.same("the entry", ledger[i], entry)
 		if want != nil {
-			want.ID, want.AmountCents = ledger[i].LeaseID, new(int64(-12))
+			want.ID, want.AmountCents, want.CardID = ledger[i].LeaseID, new(int64(-12)), new(s.firstCard().ID)
 		}
 		s.same("its lease", want, got)
 		_, _, err = s.store.Entry(s.Context(), globex.ID, ledger[i].ID)
@@ -102,20 +102,13 @@ func testEntryByID(s *suite) {
 	_, _, err := s.store.Entry(s.Context(), acme.ID, billing.NewID())
 	s.wantError("an unknown entry", err, billing.ErrEntryNotFound)
 
-	// The service adds the arithmetic, where its prices give the amount.
+	// The service adds the rate card and the arithmetic.
 	detail, err := s.service.Transaction(s.Context(), acme.ID, ledger[1].ID)
 	s.must(err)
 	if detail.Cost == nil || detail.Cost.Cents != 12 || detail.Cost.MicroCents != 12_600_000 {
 		s.Errorf("the cost is %+v", detail.Cost)
 	}
-	rates := billing.StandardRates
-	rates.CPU *= 2
-	dear := billing.NewService(s.store, rates)
-	detail, err = dear.Transaction(s.Context(), acme.ID, ledger[1].ID)
-	s.must(err)
-	if detail.Lease == nil || detail.Cost != nil {
-		s.Errorf("at other prices, the lease is %+v and its cost %+v", detail.Lease, detail.Cost)
-	}
+	s.same("the rate card", new(s.firstCard()), detail.Card)
 	detail, err = s.service.Transaction(s.Context(), acme.ID, credit.ID)
 	s.must(err)
 	if detail.Lease != nil || detail.Cost != nil || detail.Entry.ID != credit.ID {

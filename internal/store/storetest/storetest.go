@@ -31,6 +31,7 @@ func Run(t *testing.T, create Create, except ...string) {
 		{"Access", accessTests},
 		{"Write", writeTests},
 		{"Import", importTests},
+		{"Prices", priceTests},
 		{"Concurrency", concurrencyTests},
 		{"Read", readTests},
 		{"Export", exportTests},
@@ -44,6 +45,7 @@ func Run(t *testing.T, create Create, except ...string) {
 					t.Parallel()
 					open := create(t)
 					store := open()
+					Must(t, service(store).EnsureRateCard(t.Context(), nil))
 					test.run(&suite{T: t, open: open, store: store, service: service(store)})
 				})
 			}
@@ -65,7 +67,7 @@ type suite struct {
 }
 
 func service(store billing.Store) *billing.Service {
-	return billing.NewService(store, billing.StandardRates)
+	return billing.NewService(store)
 }
 
 // must ends the test where something failed that the test takes for granted.
@@ -187,6 +189,7 @@ func (s *suite) ledger(org billing.Organization) []billing.Entry {
 type contents struct {
 	Organizations []billing.Organization
 	Tokens        []billing.Token
+	RateCards     []billing.RateCard
 	Leases        map[string][]billing.Lease // by slug
 	Entries       map[string][]billing.Entry
 	Heads         map[string]billing.Head
@@ -203,6 +206,12 @@ func (c *contents) Organization(o billing.Organization) error {
 // Token implements billing.ExportSink.
 func (c *contents) Token(t billing.Token) error {
 	c.Tokens = append(c.Tokens, t)
+	return nil
+}
+
+// RateCard implements billing.ExportSink.
+func (c *contents) RateCard(card *billing.RateCard, _ *billing.Organization) error {
+	c.RateCards = append(c.RateCards, *card)
 	return nil
 }
 

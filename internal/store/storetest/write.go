@@ -52,7 +52,9 @@ func testLeaseLife(s *suite, key func(*billing.Lease)) {
 	})
 
 	stored := func(l billing.Lease, cents *int64) {
-		l.ID, l.AmountCents = &first.ID, cents
+		if l.ID, l.AmountCents = &first.ID, cents; cents != nil {
+			l.CardID = new(s.firstCard().ID)
+		}
 		c, err := export(s.Context(), s.store)
 		s.must(err)
 		s.same("what is stored", []billing.Lease{l}, c.Leases["acme"])
@@ -141,13 +143,14 @@ func testLeaseFields(s *suite) {
 		PipelineID:   &billing.ID{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
 		PipelineName: new("p"), PipelineSlug: new("s"),
 		CPUCount: billing.LeaseCPUCountMaximum, MemoryGB: 1, DiskGB: billing.LeaseDiskGBMaximum - 1, StartedAt: 1, FinishedAt: &someDay,
-		DurationSeconds: new(int64(7)), AmountCents: new(int64(-7_700)),
+		DurationSeconds: new(int64(7)), AmountCents: new(int64(-7_700)), Labels: new(`{"os":"mac","ü":"\"\\ 🧪"}`), Author: new("Mara \x1b"),
+		CardID: new(s.firstCard().ID),
 	}
 	least := billing.Lease{
 		ID: new(billing.NewID()), BuildNumber: new(int64(math.MinInt64)), CPUCount: 1, MemoryGB: 1, DiskGB: 1, StartedAt: 0,
 	}
 	sent := full
-	sent.AmountCents = nil
+	sent.AmountCents, sent.CardID = nil, nil
 	s.record(acme, least, sent)
 	c, err := export(s.Context(), s.store)
 	s.must(err)
@@ -308,19 +311,17 @@ func testRatesDoNotChangeHistory(s *suite) {
 	acme := s.organization("acme")
 	rates := billing.StandardRates
 	rates.CPU *= 1000
-	cheap, dear := service(s.store), billing.NewService(s.store, rates)
 	done, open := finished(someDay, 300), running(someDay)
 	s.record(acme, done, open)
-	for _, service := range []*billing.Service{dear, cheap} {
-		results, err := service.RecordLeases(s.Context(), acme.ID, []billing.Lease{done})
-		s.must(err)
-		s.same("the billed lease", billing.RecordedLease{ID: results[0].ID, Status: billing.LeaseDuplicate, AmountCents: -12}, results[0])
-	}
-	results, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{finish(open, 300)})
+	s.setRates(rates, 0)
+	results, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{done})
+	s.must(err)
+	s.same("the billed lease", billing.RecordedLease{ID: results[0].ID, Status: billing.LeaseDuplicate, AmountCents: -12}, results[0])
+	results, err = s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finish(open, 300)})
 	s.must(err)
 	s.same("what finishes now", int64(-6006), results[0].AmountCents)
-	free := billing.NewService(s.store, billing.Rates{})
-	results, err = free.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 1_000_000)})
+	s.setRates(billing.Rates{}, 0)
+	results, err = s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 1_000_000)})
 	s.must(err)
 	s.same("what finishes for nothing", int64(0), results[0].AmountCents)
 	s.audit()
@@ -414,7 +415,7 @@ func testCreditsOfEverySize(s *suite) {
 func testOperationsInOrder(s *suite) {
 	acme := s.organization("acme")
 	record := func(leases ...billing.Lease) *billing.RecordLeases {
-		return &billing.RecordLeases{Leases: leases, Rates: billing.StandardRates}
+		return &billing.RecordLeases{Leases: leases}
 	}
 	first, second := finished(someDay, 300), finished(someDay, 300)
 	changed := first
@@ -568,11 +569,16 @@ func testFullCounters(s *suite) {
 
 func testOverflowOfCost(s *suite) {
 	acme := s.organization("acme")
-	dear := billing.NewService(s.store, billing.Rates{CPU: math.MaxInt64})
-	s.unchanged("a lease whose cost overflows", func() {
-		_, err := dear.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay-billing.LeaseDurationSecondsMaximum*billing.Second, billing.LeaseDurationSecondsMaximum)})
-		s.wantError("it", err, billing.ErrLeaseInvalid)
-	})
+	lease := running(0)
+	lease.CPUCount, lease.MemoryGB, lease.DiskGB = billing.LeaseCPUCountMaximum, billing.LeaseMemoryGBMaximum, billing.LeaseDiskGBMaximum
+	for range 3 { // the highest prices, for the largest lease, and then once more
+		s.setRates(billing.Rates{
+			CPU: billing.SetRateCardRequestCPUMicrocentsMaximum, MemoryGB: billing.SetRateCardRequestMemoryGBMicrocentsMaximum,
+			DiskGB: billing.SetRateCardRequestDiskGBMicrocentsMaximum,
+		}, 0)
+	}
+	s.record(acme, finish(lease, billing.LeaseDurationSecondsMaximum))
+	s.audit()
 }
 
 func testLargestDebit(s *suite) {
@@ -609,7 +615,7 @@ func testRefusedByTheDatabase(s *suite) {
 
 	for what, refused := range map[string]billing.Operation{
 		"a key that is taken":  blind{Credit(1, "taken")},
-		"a job that is billed": blind{&billing.RecordLeases{Leases: []billing.Lease{taken}, Rates: billing.StandardRates}},
+		"a job that is billed": blind{&billing.RecordLeases{Leases: []billing.Lease{taken}}},
 	} {
 		s.unchanged(what, func() {
 			if err := s.try(acme, refused)[0]; err == nil {
@@ -621,10 +627,10 @@ func testRefusedByTheDatabase(s *suite) {
 	lease, more := finished(someDay, 300), finished(someDay, 3600)
 	errs := s.try(acme,
 		Credit(1, "a"),
-		&billing.RecordLeases{Leases: []billing.Lease{lease, finish(open, 300)}, Rates: billing.StandardRates},
+		&billing.RecordLeases{Leases: []billing.Lease{lease, finish(open, 300)}},
 		blind{Credit(1, "taken")},
 		Credit(2, "taken"), // has an error of its own
-		blind{&billing.RecordLeases{Leases: []billing.Lease{more, taken}, Rates: billing.StandardRates}},
+		blind{&billing.RecordLeases{Leases: []billing.Lease{more, taken}}},
 		Credit(1, "a"),
 		Credit(3, "b"),
 	)

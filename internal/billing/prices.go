@@ -1,0 +1,124 @@
+package billing
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+)
+
+// NewCard is a rate card that is to be added.
+type NewCard struct {
+	Card          RateCard // without an id and a time
+	EffectiveFrom *Time    // nil: from now on
+	// Backdated allows a time in the past. Leases that are billed already keep their prices.
+	Backdated bool
+}
+
+// SetRateCard adds a rate card, unless an earlier call with the same idempotency key has added it. It fails with ErrRateCardInvalid,
+// ErrInvalid and ErrKeyReused.
+func (s *Service) SetRateCard(ctx context.Context, add NewCard) (card RateCard, known bool, err error) {
+	return s.directory.AddRateCard(ctx, func(cards *RateCards, now Time) (RateCard, bool, error) {
+		return cards.Add(add.Card, add.EffectiveFrom, add.Backdated, now)
+	})
+}
+
+// HasLeases reports whether any organization has a lease.
+func (s *Service) HasLeases(ctx context.Context) (bool, error) { return s.ledger.HasLeases(ctx) }
+
+// ImportRateCard takes over a card of other books; see RateCards.Import. It fails with ErrRateCardInvalid.
+func (s *Service) ImportRateCard(ctx context.Context, card RateCard, hasLeases bool) (stored RateCard, known bool, err error) {
+	return s.directory.AddRateCard(ctx, func(cards *RateCards, now Time) (RateCard, bool, error) { return cards.Import(card, hasLeases, now) })
+}
+
+// RateCards returns all rate cards.
+func (s *Service) RateCards(ctx context.Context) (*RateCards, error) {
+	return s.directory.RateCards(ctx)
+}
+
+// firstCardName is the name of the card that books get with their first prices.
+const firstCardName = "First prices"
+
+// EnsureRateCard gives books without any card their first one: for all leases, at the rates, or at the standard ones if they are nil. If
+// the books have cards, rates that are given must be those of the first card for all leases or of the one that is in force now;
+// EnsureRateCard fails with ErrInvalid otherwise.
+func (s *Service) EnsureRateCard(ctx context.Context, rates *Rates) error {
+	cards, err := s.directory.RateCards(ctx)
+	if err != nil {
+		return err
+	}
+	if len(cards.All()) == 0 {
+		first := RateCard{Name: firstCardName}
+		first.SetRates(StandardRates)
+		if rates != nil {
+			first.SetRates(*rates)
+		}
+		_, _, err := s.directory.AddRateCard(ctx, func(now *RateCards, at Time) (RateCard, bool, error) {
+			if cards = now; len(now.All()) > 0 { // another process was faster
+				return now.All()[0], true, nil
+			}
+			return now.Add(first, new(Time), true, at)
+		})
+		if err != nil {
+			return err
+		}
+		if len(cards.All()) == 0 {
+			return nil
+		}
+	}
+	if rates == nil {
+		return nil
+	}
+	general := cards.bySelector[selector{}]
+	inForce := cards.inForce(selector{}, s.Now())
+	if len(general) == 0 || inForce == nil {
+		return Faultf(ErrInvalid, "the books have no rate card for all leases")
+	}
+	if *general[0].Rates() == *rates || *inForce.Rates() == *rates {
+		return nil
+	}
+	return Faultf(ErrInvalid, "the prices %s differ from those in the books: %s by the rate card %q, which is in force; "+
+		"leave the prices out, or change those of the books with 'harmont-billing price set'", rates, inForce.Rates(), inForce.Name)
+}
+
+// String returns the rates for people.
+func (r Rates) String() string {
+	return fmt.Sprintf("(micro-cents a second: CPU %d, GB of memory %d, GB of disk %d)", r.CPU, r.MemoryGB, r.DiskGB)
+}
+
+const rateCardList = "rate cards"
+
+// OrganizationRateCards returns a page of the cards that leases of the organization may be billed by, the one that was added last first. It
+// fails with ErrCursorInvalid.
+func (s *Service) OrganizationRateCards(ctx context.Context, org ID, limit *int64, cursor *string) (Page[RateCard], error) {
+	cards, err := s.directory.RateCards(ctx)
+	if err != nil {
+		return Page[RateCard]{}, err
+	}
+	all := cards.All()
+	if cursor != nil {
+		place, err := DecodeCursor(rateCardList, org[:], *cursor)
+		if err != nil {
+			return Page[RateCard]{}, err
+		}
+		if len(place) != 8 {
+			return Page[RateCard]{}, errCursor
+		}
+		for before := binary.BigEndian.Uint64(place); len(all) > 0 && uint64(all[len(all)-1].Seq) >= before; {
+			all = all[:len(all)-1]
+		}
+	}
+	size := clamp(limit, ListBillingRateCardsLimitClampMinimum, ListBillingRateCardsLimitClampMaximum, ListBillingRateCardsLimitDefault)
+	var page Page[RateCard]
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].ImportedAt != nil || all[i].OrgID != nil && *all[i].OrgID != org {
+			continue
+		}
+		if len(page.Items) == size {
+			next := EncodeCursor(rateCardList, org[:], binary.BigEndian.AppendUint64(nil, uint64(page.Items[size-1].Seq)))
+			page.Next = &next
+			break
+		}
+		page.Items = append(page.Items, all[i])
+	}
+	return page, nil
+}
