@@ -93,7 +93,7 @@ func text(value any) string {
 
 // newest returns the id of the rate card that was added last but some.
 func newest(s service, org string, but int) string {
-	req := httptest.NewRequest(http.MethodGet, "/api/v0/billing/rate-cards/"+org, nil)
+	req := httptest.NewRequest(http.MethodGet, "/api/v0/billing/rate-cards/"+org, http.NoBody)
 	req.Header.Set("Authorization", "Bearer "+s.admin)
 	answer := httptest.NewRecorder()
 	s.handler.ServeHTTP(answer, req)
