@@ -118,6 +118,19 @@ func (o *output) jsonOf(value any) error {
 	return o.json(text)
 }
 
+// items writes a list of this program's own: the whole that has it, or a line for each item.
+func (o *output) items(items []any, whole any) error {
+	if o.format == formatJSON {
+		return o.jsonOf(whole)
+	}
+	for _, item := range items {
+		if err := o.jsonOf(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // jsonLine writes JSON on one line.
 func (o *output) jsonLine(value []byte) error {
 	var line bytes.Buffer

@@ -41,7 +41,7 @@ that database, and reads from a server.`,
 		&cobra.Group{ID: groupClient, Title: "Ask a server:"},
 	)
 	root.AddCommand(serveCommand(), demoCommand())
-	root.AddCommand(orgCommand(), tokenCommand(), importCommand(), exportCommand(), verifyCommand(), backupCommand(), migrateCommand())
+	root.AddCommand(orgCommand(), tokenCommand(), priceCommand(), importCommand(), exportCommand(), verifyCommand(), backupCommand(), migrateCommand())
 	root.AddCommand(clientCommands()...)
 	root.AddCommand(manCommand(), referenceCommand())
 	root.AddCommand(&cobra.Command{

@@ -76,13 +76,14 @@ func (s *Service) EnsureRateCard(ctx context.Context, rates *Rates) error {
 	if *general[0].Rates() == *rates || *inForce.Rates() == *rates {
 		return nil
 	}
-	return Faultf(ErrInvalid, "the prices %s differ from those in the books: %s by the rate card %q, which is in force; "+
-		"leave the prices out, or change those of the books with 'harmont-billing price set'", rates, inForce.Rates(), inForce.Name)
+	return Faultf(ErrInvalid, "the prices that are given (%s) are not those of the books (%s, by the rate card %q, which is in force for all "+
+		"leases without a card of their own); leave the prices out to bill by the books, or change the books with 'harmont-billing price set'",
+		rates, inForce.Rates(), inForce.Name)
 }
 
 // String returns the rates for people.
 func (r Rates) String() string {
-	return fmt.Sprintf("(micro-cents a second: CPU %d, GB of memory %d, GB of disk %d)", r.CPU, r.MemoryGB, r.DiskGB)
+	return fmt.Sprintf("in micro-cents a second: CPU %d, GB of memory %d, GB of disk %d", r.CPU, r.MemoryGB, r.DiskGB)
 }
 
 const rateCardList = "rate cards"

@@ -87,6 +87,10 @@ type Archive interface {
 	// started on it, in order of their start, and the sums of the periods in it, and then its entries in order of Seq. It
 	// stops at the sink's first error and returns it.
 	Audit(ctx context.Context, sink AuditSink) error
+
+	// LeasesIn hands the leases that started in the window to the sink, as of one moment: the rate cards, then the leases of the
+	// organization, or of each one if org is nil, in order of their start. It stops at the sink's first error and returns it.
+	LeasesIn(ctx context.Context, org *ID, w Window, sink LeaseSink) error
 }
 
 // Store is a database with the books of all organizations.
@@ -128,4 +132,11 @@ type AuditSink interface {
 	EndOfDay() error
 	// Entry receives an entry and the lease that it names, nil if it names none or the lease does not exist.
 	Entry(e *Entry, lease *Lease) error
+}
+
+// LeaseSink receives the rows of Archive.LeasesIn.
+type LeaseSink interface {
+	// RateCards receives all rate cards, before any lease.
+	RateCards(*RateCards) error
+	Lease(org Organization, l *Lease) error
 }

@@ -153,6 +153,32 @@ func (s *Store) Audit(ctx context.Context, sink billing.AuditSink) error {
 	})
 }
 
+// LeasesIn implements billing.Store.
+func (s *Store) LeasesIn(ctx context.Context, org *billing.ID, w billing.Window, sink billing.LeaseSink) error {
+	return s.snapshot(ctx, func(q snapshot) error {
+		cards, err := readCards(ctx, q)
+		if err != nil {
+			return err
+		}
+		if err := sink.RateCards(cards); err != nil {
+			return err
+		}
+		orgs, err := q.organizations(ctx)
+		if err != nil {
+			return err
+		}
+		for _, o := range orgs {
+			if org != nil && *org != o.ID {
+				continue
+			}
+			if err := q.leases(ctx, o.ID, w, "", nil, func(l *billing.Lease) error { return sink.Lease(o, l) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func auditOne(ctx context.Context, q snapshot, org billing.Organization, sink billing.AuditSink) error {
 	head, err := readHead(ctx, q, org.ID)
 	switch {
