@@ -132,23 +132,24 @@ func TestExportIntoAnotherDatabase(t *testing.T) {
 	equal(t, "import", p.reading(books).ok("import", "-"), "-: imported 1 organization, 4 leases, 4 ledger entries.\n")
 	p.ok("token", "create", "--name", "ci", "--role", "write", "--org", "acme")
 	exported := p.ok("export")
-	if n := strings.Count(exported, "\n"); n != 11 {
+	if n := strings.Count(exported, "\n"); n != 12 {
 		t.Errorf("%d lines:\n%s", n, exported)
 	}
 
 	other := newProgram(t)
 	without := other.reading(exported).run("import", "-")
-	equal(t, "import without tokens", without.stdout, "-: imported 1 organization, 4 leases, 4 ledger entries; left out 1 bad line.\n")
-	if without.status != exitFailure || !strings.Contains(without.stderr, "-:2: a token gives access to the books, so tokens are taken over only with --tokens\n") {
+	equal(t, "import without tokens", without.stdout, "-: imported 1 organization, 1 rate card, 4 leases, 4 ledger entries; left out 1 bad line.\n")
+	if without.status != exitFailure || !strings.Contains(without.stderr, "-:2: a token gives access to the books, so tokens are taken over only with --tokens\n") ||
+		!strings.Contains(without.stderr, `-:3: the rate card "First prices" bills leases that start from 1970-01-01T00:00:00.000000Z on`+"\n") {
 		t.Errorf("import without tokens: %+v", without)
 	}
 	with := other.reading(exported).run("import", "--tokens", "-")
 	equal(t, "import with tokens", with.stdout, "-: imported 0 organizations (and 1 known before), "+
-		"1 token, 0 leases (and 4 known before), 0 ledger entries (and 4 known before).\n")
+		"1 token, 0 rate cards (and 1 known before), 0 leases (and 4 known before), 0 ledger entries (and 4 known before).\n")
 	equal(t, "the token that gives access", with.stderr, "-:2: the token ci with the role write for acme gives access\n")
 	equal(t, "export", other.ok("export"), exported)
 	equal(t, "import again", other.reading(exported).ok("import", "--tokens", "-"), "-: imported 0 organizations (and 1 known before), "+
-		"0 tokens (and 1 known before), 0 leases (and 4 known before), 0 ledger entries (and 4 known before).\n")
+		"0 tokens (and 1 known before), 0 rate cards (and 1 known before), 0 leases (and 4 known before), 0 ledger entries (and 4 known before).\n")
 	equal(t, "export again", other.ok("export"), exported)
 }
 
@@ -162,25 +163,25 @@ func TestImportTakesItsHelp(t *testing.T) {
 	equal(t, "import", p.reading(records.String()).ok("import", "-"), "-: imported 1 lease, 1 credit; created acme.\n")
 }
 
-// Leases that were billed at another amount than their cost are counted, and the first of them named.
-func TestImportNamesOtherAmounts(t *testing.T) {
+// Leases that were priced elsewhere are counted, and the first of them named.
+func TestImportNamesLeasesPricedElsewhere(t *testing.T) {
 	p := newProgram(t)
 	var records strings.Builder
 	records.WriteString(`{"org":"acme","job_id":"0189a2b3-c4d5-7ef0-8123-000000000001","cpu_count":2,"memory_gb":4,"disk_gb":20,` +
 		`"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","amount_cents":-1}` + "\n")
 	r := p.reading(records.String()).run("import", "-")
-	equal(t, "import", r.stdout, "-: imported 1 lease; created acme; 1 lease was billed at another amount than its cost.\n")
-	equal(t, "the lease", r.stderr, "-:1: the amount_cents of the lease is -1; at the prices of this command it would be -12\n")
+	equal(t, "import", r.stdout, "-: imported 1 lease; created acme; 1 lease was priced elsewhere.\n")
+	equal(t, "the lease", r.stderr, "-:1: the amount_cents of the lease is -1, which no rate card of the books gives; it was priced elsewhere\n")
 	if r.status != 0 {
 		t.Errorf("status %d", r.status)
 	}
-	for i := range namedOtherAmounts + 5 {
+	for i := range namedPricedElsewhere + 5 {
 		fmt.Fprintf(&records, `{"org":"acme","job_id":"0189a2b3-c4d5-7ef0-8123-0000000001%02d","cpu_count":2,"memory_gb":4,"disk_gb":20,`+
 			`"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","amount_cents":-3}`+"\n", i)
 	}
 	r = p.reading(records.String()).run("import", "-")
-	equal(t, "import", r.stdout, "-: imported 25 leases (and 1 known before); 25 leases were billed at other amounts than their costs.\n")
-	if n := strings.Count(r.stderr, "the amount_cents of the lease is -3; at the prices of this command it would be -12"); n != namedOtherAmounts {
+	equal(t, "import", r.stdout, "-: imported 25 leases (and 1 known before); 25 leases were priced elsewhere.\n")
+	if n := strings.Count(r.stderr, "the amount_cents of the lease is -3, which no rate card of the books gives; it was priced elsewhere\n"); n != namedPricedElsewhere {
 		t.Errorf("%d leases are named:\n%s", n, r.stderr)
 	}
 }

@@ -17,17 +17,17 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var rates func() *server.Rates
 	cmd := askAbout(&cobra.Command{
 		Use:   "explain [ORG] TRANSACTION_ID",
 		Short: "Trace a ledger entry to its source",
 		Long: `Shows where one entry of the ledger comes from: of a debit the job, build,
-pipeline and machine, and the arithmetic of its cost. 'harmont-billing
-transactions --ids' lists the ids.
+pipeline and machine, the rate card that bills it, and the arithmetic of its
+cost at the prices of the card. 'harmont-billing transactions --ids' lists the
+ids, and 'harmont-billing price try' computes what leases would have cost at
+other prices.
 
-The arithmetic uses the prices of the server. Where they do not give the amount
-charged, and where the flags give other prices, it uses the standard prices or
-those of the flags, and says whether they give the amount charged.`,
+A lease that was priced elsewhere has an amount that no rate card of the books
+gives, such as one of another system, and so has no arithmetic.`,
 		Example: `  harmont-billing explain acme 01994f00-0000-7000-8000-000000000004
   harmont-billing explain acme 01994f00-0000-7000-8000-000000000004 -o json`,
 	}, []string{"TRANSACTION_ID"}, func(ctx context.Context, q *question) error {
@@ -39,15 +39,11 @@ those of the flags, and says whether they give the amount charged.`,
 			return err
 		}
 		e := &explanation{entry: entry}
-		switch {
-		case rates() != nil && entry.Lease != nil && entry.Lease.DurationSeconds != nil:
-			e.cost = newLeaseCost(entry.Lease, *rates())
-		case entry.Cost != nil:
-			e.cost = costOf(entry)
+		if entry.Lease != nil && entry.Cost != nil {
+			e.cost = newLeaseCost(entry.Lease, entry.Cost)
 		}
 		return e.write(q.out)
 	})
-	rates = ratesFlags(cmd)
 	known := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := known(cmd, args); err != nil {
@@ -64,7 +60,7 @@ those of the flags, and says whether they give the amount charged.`,
 // explanation is an entry with its source.
 type explanation struct {
 	entry *client.TransactionDetail
-	cost  *leaseCost // nil for an entry without a lease
+	cost  *leaseCost // nil without a lease, and for a lease that was priced elsewhere
 }
 
 // leaseCost is the arithmetic of a lease's cost. Only the result has to fit 64 bits.
@@ -87,21 +83,15 @@ type costLine struct {
 	of string // the resource for people
 }
 
-// costOf is the arithmetic that the server tells.
-func costOf(entry *client.TransactionDetail) *leaseCost {
-	return newLeaseCost(entry.Lease, server.Rates{
-		CPU: entry.Cost.CPU.MicrocentsPerSecond, MemoryGB: entry.Cost.MemoryGB.MicrocentsPerSecond, DiskGB: entry.Cost.DiskGB.MicrocentsPerSecond,
-	})
-}
-
-func newLeaseCost(l *client.LeaseRecord, rates server.Rates) *leaseCost {
+// newLeaseCost computes the cost of a lease anew, at the prices of the server.
+func newLeaseCost(l *client.LeaseRecord, by *client.LeaseCost) *leaseCost {
 	c := &leaseCost{SumMicrocents: new(big.Int), ChargedCents: -l.AmountCents}
 	for _, line := range []costLine{
-		{Resource: "cpu", of: "CPU", Count: l.CPUCount, Microcents: rates.CPU},
-		{Resource: "memory_gb", of: "GB of memory", Count: l.MemoryGB, Microcents: rates.MemoryGB},
-		{Resource: "disk_gb", of: "GB of disk", Count: l.DiskGB, Microcents: rates.DiskGB},
+		{Resource: "cpu", of: "CPU", Count: l.CPUCount, Microcents: by.CPU.MicrocentsPerSecond},
+		{Resource: "memory_gb", of: "GB of memory", Count: l.MemoryGB, Microcents: by.MemoryGB.MicrocentsPerSecond},
+		{Resource: "disk_gb", of: "GB of disk", Count: l.DiskGB, Microcents: by.DiskGB.MicrocentsPerSecond},
 	} {
-		line.Seconds = *l.DurationSeconds
+		line.Seconds = by.DurationSeconds
 		line.Cost = big.NewInt(line.Count)
 		line.Cost.Mul(line.Cost, big.NewInt(line.Microcents)).Mul(line.Cost, big.NewInt(line.Seconds))
 		c.SumMicrocents.Add(c.SumMicrocents, line.Cost)
@@ -122,9 +112,13 @@ func (e *explanation) write(out *output) error {
 		return out.csv(e.records()...)
 	}
 	e.facts(out)
-	if e.cost != nil {
+	switch {
+	case e.cost != nil:
 		out.text("\n")
 		e.cost.table(out)
+	case e.entry.Lease != nil:
+		out.text("\n" + out.styled(red, fmt.Sprintf("The lease was priced elsewhere: no rate card of the books gives the %s of the entry.",
+			count(-e.entry.AmountCents, "cent", "cents"))) + "\n")
 	}
 	return nil
 }
@@ -157,6 +151,16 @@ func (e *explanation) facts(out *output) {
 			[]string{"Started", toSecond(l.StartedAt) + " UTC"},
 			[]string{"Finished", finished},
 			[]string{"Billed for", length},
+		)
+	}
+	if c := e.entry.RateCard; c != nil {
+		card := server.RateCard{
+			Organization: orEmptyText(c.Organization), CPUCount: c.CPUCount, MemoryGB: c.MemoryGB, DiskGB: c.DiskGB,
+			LabelKey: c.LabelKey, LabelValue: c.LabelValue,
+		}
+		rows = append(rows,
+			[]string{"Rate card", facts(c.Name, c.ID.String())},
+			[]string{"It is for", leasesOfCard(card) + ", from " + toMicrosecond(c.EffectiveFrom) + " UTC on"},
 		)
 	}
 	width := 0
@@ -230,8 +234,7 @@ func (c *leaseCost) table(out *output) {
 	if c.Matches {
 		charged += ", as these prices give."
 	} else {
-		charged = out.styled(red, charged+", which is not what these prices give: the lease was billed at other prices.") +
-			"\nSee --price-cpu, --price-memory-gb and --price-disk-gb."
+		charged = out.styled(red, charged+", which is not what these prices give.")
 	}
 	out.text("\n" + charged + "\n")
 }
@@ -264,11 +267,13 @@ func (e *explanation) object() any {
 		FinishedAt      *string      `json:"finished_at"`
 	}
 	answer := struct {
-		Entry entry      `json:"entry"`
-		Lease *lease     `json:"lease"`
-		Cost  *leaseCost `json:"cost"`
+		Entry entry            `json:"entry"`
+		Lease *lease           `json:"lease"`
+		Card  *client.RateCard `json:"rate_card"`
+		Cost  *leaseCost       `json:"cost"`
 	}{
 		Entry: entry{e.entry.ID.String(), e.entry.AmountCents, string(e.entry.Source), e.entry.Description, timestamp(e.entry.CreatedAt)},
+		Card:  e.entry.RateCard,
 		Cost:  e.cost,
 	}
 	if l := e.entry.Lease; l != nil {
@@ -285,13 +290,18 @@ func (e *explanation) object() any {
 
 // records are the lines of the arithmetic, which an entry without a lease does not have.
 func (e *explanation) records() [][]string {
-	records := [][]string{{"transaction_id", "resource", "count", "microcents_per_second", "seconds", "microcents", "charged_cents"}}
+	records := [][]string{{"transaction_id", "resource", "count", "microcents_per_second", "seconds", "microcents", "charged_cents", "rate_card_id"}}
 	if e.cost == nil {
 		return records
+	}
+	card := ""
+	if e.entry.RateCard != nil {
+		card = e.entry.RateCard.ID.String()
 	}
 	for _, l := range e.cost.Lines {
 		records = append(records, []string{
 			e.entry.ID.String(), l.Resource, number(l.Count), number(l.Microcents), number(l.Seconds), l.Cost.String(), number(e.cost.ChargedCents),
+			card,
 		})
 	}
 	return records

@@ -22,27 +22,31 @@ func TestExplain(t *testing.T) {
 "job_name":"単体テスト 🚀 and a name for which no terminal of eighty columns has room, and one of a hundred and twenty neither",
 "step_key":"unit","vm_handle":"vm-1","cpu_count":2,"memory_gb":4,"disk_gb":20,"duration_seconds":300,
 "started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z"},
+"rate_card":{"id":"75c8c375-6ba9-84a9-badc-a6f394a64557","name":"Prices of 2024 \u001b[31m","organization":null,"cpu_count":null,"memory_gb":null,"disk_gb":null,
+"label_key":null,"label_value":null,"cpu_microcents":10000,"memory_gb_microcents":5000,"disk_gb_microcents":100,
+"effective_from":"1970-01-01T00:00:00.000000Z","created_at":"2024-06-01T00:00:00.000000Z"},
 "cost":{"lines":[
 {"resource":"cpu","count":2,"microcents_per_second":10000,"seconds":300,"microcents":6000000},
 {"resource":"memory_gb","count":4,"microcents_per_second":5000,"seconds":300,"microcents":6000000},
 {"resource":"disk_gb","count":20,"microcents_per_second":100,"seconds":300,"microcents":600000}],
 "sum_microcents":12600000,"microcents_rounded_off":600000,"cents":12,"charged_cents":12,"matches":true}}`, "\n", "")+"\n")
-	equal(t, "csv", p.ok("explain", overcharged, "-o", "csv"), `transaction_id,resource,count,microcents_per_second,seconds,microcents,charged_cents
-01800000-0000-7000-8000-000000000004,cpu,8,10000,3723,297840000,999
-01800000-0000-7000-8000-000000000004,memory_gb,16,5000,3723,297840000,999
-01800000-0000-7000-8000-000000000004,disk_gb,80,100,3723,29784000,999
+	equal(t, "csv", p.ok("explain", debit, "-o", "csv"), `transaction_id,resource,count,microcents_per_second,seconds,microcents,charged_cents,rate_card_id
+01800000-0000-7000-8000-000000000003,cpu,2,10000,300,6000000,12,75c8c375-6ba9-84a9-badc-a6f394a64557
+01800000-0000-7000-8000-000000000003,memory_gb,4,5000,300,6000000,12,75c8c375-6ba9-84a9-badc-a6f394a64557
+01800000-0000-7000-8000-000000000003,disk_gb,20,100,300,600000,12,75c8c375-6ba9-84a9-badc-a6f394a64557
 `)
 
-	// 8 CPUs cost 999 cents for 3 723 seconds at 33 554, with the other prices at 0.
-	if got := p.ok("explain", overcharged, "--price-cpu", "33554", "--price-memory-gb=0", "--price-disk-gb=0"); !strings.Contains(got, "The entry charges 999 cents, as these prices give.\n") {
+	const elsewhere = "\nThe lease was priced elsewhere: no rate card of the books gives the 999 cents of the entry.\n"
+	if got := p.ok("explain", overcharged); !strings.HasSuffix(got, elsewhere) || strings.Contains(got, "MICROCENTS") || strings.Contains(got, "Rate card") {
 		t.Error(got)
 	}
-	if got := p.ok("explain", overcharged); !strings.Contains(got, "The entry charges 999 cents, which is not what these prices give") {
+	if got := p.ok("explain", overcharged, "-o", "json"); !strings.HasSuffix(got, `,"rate_card":null,"cost":null}`+"\n") {
 		t.Error(got)
 	}
+	equal(t, "csv of a lease that was priced elsewhere", strings.Join(strings.Split(p.ok("explain", overcharged, "-o", "csv"), "\n")[1:], "\n"), "")
 
 	credit := p.ok("explain", "01800000-0000-7000-8000-000000000002", "-o", "json")
-	if !strings.Contains(credit, `"source":"stripe_topup"`) || !strings.Contains(credit, `"lease":null,"cost":null`) {
+	if !strings.Contains(credit, `"source":"stripe_topup"`) || !strings.Contains(credit, `"lease":null,"rate_card":null,"cost":null`) {
 		t.Error(credit)
 	}
 	r := p.run("explain", "acme", "01800000-0000-7000-8000-0000000000ff")
@@ -58,22 +62,29 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		return fmt.Sprintf(`{"lease_id":"00000000-0000-4000-8000-000000000001","state":"billed","job_id":null,"job_name":null,"step_key":null,"vm_handle":"vm-1",`+
 			`"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,`+
 			`"cpu_count":%d,"memory_gb":%d,"disk_gb":1,"started_at":"2024-06-06T10:00:00.000000Z","finished_at":"2024-06-06T10:05:00.000000Z",`+
-			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q}`, count, count, seconds, id)
+			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q,"author":null,"rate_card_id":null}`, count, count, seconds, id)
 	}
 	const cost = `{"duration_seconds":300,"cpu":{"count":1,"microcents_per_second":16666,"microcents":4999800},` +
 		`"memory_gb":{"count":1,"microcents_per_second":0,"microcents":0},"disk_gb":{"count":1,"microcents_per_second":1,"microcents":300},"microcents":5000100,"cents":5}`
+	const card = `{"id":"00000000-0000-8000-8000-000000000009","name":"GPU","organization":"acme","cpu_count":1,"memory_gb":1,"disk_gb":1,` +
+		`"label_key":"pool","label_value":"gpu","cpu_microcents":16666,"memory_gb_microcents":0,"disk_gb_microcents":1,` +
+		`"effective_from":"2024-01-01T00:00:00.000001Z","created_at":"2024-01-01T00:00:00.000000Z"}`
 	for _, tt := range []struct {
-		name, description, lease, cost string
-		args                           []string
-		stdout                         []string // parts of it
+		name, description, lease, cost, card string
+		stdout                               []string // parts of it
 	}{
-		{"history of another system", `"May 2024"`, "null", "null", nil, []string{"Description  May 2024"}},
-		{"no description", "null", "null", "null", nil, []string{"vm_lease_debit"}},
-		{"prices of the server's own", "null", lease(1, "300"), cost, nil, []string{"16666", "The entry charges 5 cents, as these prices give."}},
-		{"other prices, on demand", "null", lease(1, "300"), cost, []string{"--price-cpu=1"}, []string{"The entry charges 5 cents, which is not what these prices give"}},
-		{"a duration below the interval", "null", lease(1, "60"), "null", nil, []string{"1m 00s (60 seconds), less than the 5m 00s from start to finish"}},
-		{"a duration above the interval", "null", lease(1, "301"), "null", nil, []string{"5m 01s (301 seconds), more than the 5m 00s from start to finish"}},
-		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "1000000000"), "null", nil, []string{" 15000000000100000000000\n", "which is not what these prices give"}},
+		{"history of another system", `"May 2024"`, "null", "null", "null", []string{"Description  May 2024"}},
+		{"no description", "null", "null", "null", "null", []string{"vm_lease_debit"}},
+		{"a card", "null", lease(1, "300"), cost, card, []string{
+			"Rate card   GPU, 00000000-0000-8000-8000-000000000009\n",
+			"It is for   acme, machines of 1x1x1, leases with pool=gpu, from 2024-01-01 00:00:00.000001 UTC on\n",
+			"16666", "The entry charges 5 cents, as these prices give.",
+		}},
+		{"no card", "null", lease(1, "300"), cost, "null", []string{"16666", "The entry charges 5 cents, as these prices give."}},
+		{"other prices", "null", lease(2, "300"), cost, card, []string{"The entry charges 5 cents, which is not what these prices give."}},
+		{"a duration below the interval", "null", lease(1, "60"), "null", "null", []string{"1m 00s (60 seconds), less than the 5m 00s from start to finish"}},
+		{"a duration above the interval", "null", lease(1, "301"), "null", "null", []string{"5m 01s (301 seconds), more than the 5m 00s from start to finish"}},
+		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "300"), cost, card, []string{" 5000100000000000\n", "which is not what these prices give"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
@@ -81,10 +92,10 @@ func TestExplainOfAnotherServer(t *testing.T) {
 					t.Errorf("it asked for %s", r.URL)
 				}
 				_, _ = io.WriteString(w, `{"id":"`+id+`","amount_cents":-5,"source":"vm_lease_debit","description":`+tt.description+
-					`,"created_at":"2024-06-06T10:05:00.000000Z","balance_after_cents":-5,"lease":`+tt.lease+`,"cost":`+tt.cost+`}`)
+					`,"created_at":"2024-06-06T10:05:00.000000Z","balance_after_cents":-5,"lease":`+tt.lease+`,"cost":`+tt.cost+`,"rate_card":`+tt.card+`}`)
 			})
 			p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
-			args := append([]string{"explain", "acme", id}, tt.args...)
+			args := []string{"explain", "acme", id}
 			r := p.run(args...)
 			for _, part := range append(tt.stdout, "Amount") {
 				if r.status != exitOK || !strings.Contains(r.stdout, part) {

@@ -29,9 +29,9 @@ func importCommand() *cobra.Command {
 			return nil
 		},
 		Long: `Reads records, one a line, from files or, for -, from standard input:
-organizations, tokens, leases, credits and ledger entries, in the form in which
-'harmont-billing export' writes them. A lease and a credit are like this, where
-org is the slug of the organization, on one line each:
+organizations, tokens, rate cards, leases, credits and ledger entries, in the
+form in which 'harmont-billing export' writes them. A lease and a credit are
+like this, where org is the slug of the organization, on one line each:
 
   {"org": "acme", "lease_id": "01994f00-0000-7000-8000-000000000001",
    "job_name": "Unit Tests", "cpu_count": 2, "memory_gb": 4, "disk_gb": 20,
@@ -47,8 +47,14 @@ summary.
 
 A token gives access to the books, so tokens are taken over only with --tokens,
 and each new one is named. A token that was revoked since an earlier import is
-revoked. The first 20 leases of each file that were billed at another amount
-than the prices of this command give are named, and all of them are counted.
+revoked.
+
+Books without prices take over the rate cards of a file that come before its
+first lease, entry or credit, or else get the prices of the flags. Cards that
+come to books with prices bill no lease but the imported ones that name them,
+so that an import changes no price. Each new card is named. A lease with an
+amount that no rate card of the books gives was priced elsewhere, such as by
+another system. The first 20 of each file are named, and all are counted.
 
 A bad line is reported with its number and left out, and the exit status is then
 1. Records that are in the database already change nothing, so a file can be
@@ -182,9 +188,10 @@ func exportCommand() *cobra.Command {
 		Short:   "Write the whole database as NDJSON records",
 		GroupID: groupDatabase,
 		Args:    cobra.NoArgs,
-		Long: `Writes organizations, tokens, leases and ledger entries to standard output, one
-a line, as of one moment. Importing them into an empty database gives the same
-books, ids and times included. Of tokens, only hashes are written.`,
+		Long: `Writes organizations, tokens, rate cards, leases and ledger entries to standard
+output, one a line, as of one moment. Importing them into an empty database
+gives the same books, prices, ids and times included. Of tokens, only hashes are
+written.`,
 		Example: `  harmont-billing export > books.ndjson`,
 	}
 	database := databaseFlag(cmd)

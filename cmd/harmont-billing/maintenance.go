@@ -19,13 +19,16 @@ func verifyCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		Long: `Recomputes, from the raw rows of leases and ledger entries: the sequence and
 running balance of each ledger, its digests, its head, the sums of usage, and
-that each finished lease has one debit of its amount. It prints a fingerprint of
-each organization, which is the same for the same books in any database. Where
-anything is off, it names the row and exits with status 1. Before that, SQLite
-checks the file; PostgreSQL checks the indexes where the extension amcheck is.
+that each finished lease has one debit of its amount, which is the cost that its
+rate card gives. It prints a fingerprint of each organization, which is the same
+for the same books in any database. Where anything is off, it names the row and
+exits with status 1. Before that, SQLite checks the file; PostgreSQL checks the
+indexes where the extension amcheck is.
 
 Leases that were billed for another time than from their start to their finish
-are listed and are no error.
+are listed and are no error. Neither are leases that were priced elsewhere: they
+name no rate card, and no card of the books gives their amount, as with imports
+from another system.
 
 The column HEAD is the state of a ledger. Keep it elsewhere, and give it with
 --against later: the books must still contain it, or the first entry that

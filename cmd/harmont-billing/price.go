@@ -32,7 +32,7 @@ func priceCommand() *cobra.Command {
 }
 
 // cardHelp is for the long help of the commands that read rate cards.
-const cardHelp = `A rate card in a file is JSON, like this, where only the name is required:
+const cardHelp = `In a file, a rate card is JSON like this, of which only the name is required:
 
   {"name": "GPU runners", "organization": "acme",
    "cpu_count": 2, "memory_gb": 4, "disk_gb": 20,
@@ -62,7 +62,9 @@ A lease is billed when it finishes, by the card in force when it started. A
 billed lease keeps its price, so a --from in the past, which needs --allow-past,
 concerns only leases that are not billed yet.
 
-The flags describe the card, or a file does. ` + cardHelp,
+The flags describe the card, or a file does.
+
+` + cardHelp,
 		Example: `  harmont-billing price set --name 2027 --from 2027-01-01 \
       --cpu 12000 --memory-gb 6000 --disk-gb 120
   harmont-billing price set --name "GPU runners" --label pool=gpu \
@@ -458,6 +460,7 @@ gives, such as one of another system. It counts, and a note says how many there
 are.
 
 The file has one card, a JSON array of cards, or one card after another.
+
 ` + cardHelp + "\n\n" + windowHelp,
 		Example: `  harmont-billing price try card.json --last 90d --by pipeline
   harmont-billing price try card.json --org acme --last 30d --by label.team`,

@@ -37,7 +37,11 @@ The database is created where it does not exist, but not in a file or schema
 that has tables of another program. Organizations and tokens are
 made with 'harmont-billing org' and 'harmont-billing token', also while the
 server runs. Traces are sent to the OpenTelemetry collector that
-OTEL_EXPORTER_OTLP_ENDPOINT names.`,
+OTEL_EXPORTER_OTLP_ENDPOINT names.
+
+Prices are in the database, as rate cards. The flags for prices give only those
+of books that have none yet, and 'harmont-billing price set' sets later ones. If
+the books have other prices than the flags, the server does not start.`,
 		Example: `  harmont-billing serve
   harmont-billing serve --listen 127.0.0.1:9000 --database sqlite:/srv/b.db
   harmont-billing serve --listen unix:/run/harmont-billing/api.sock
@@ -131,7 +135,7 @@ func ratesFlags(cmd *cobra.Command) func() *server.Rates {
 		{"price-cpu", "one CPU", &rates.CPU}, {"price-memory-gb", "one gigabyte of memory", &rates.MemoryGB},
 		{"price-disk-gb", "one gigabyte of disk", &rates.DiskGB},
 	} {
-		cmd.Flags().Func(price.name, fmt.Sprintf("first price, in `MICROCENTS` for %s for one second (default %d)", price.of, *price.rate),
+		cmd.Flags().Func(price.name, fmt.Sprintf("the first price of new books, in `MICROCENTS` for %s for one second (default %d)", price.of, *price.rate),
 			parseInto(price.rate, atLeast(0)))
 	}
 	return func() *server.Rates {
