@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -161,7 +162,8 @@ func (s *Server) TryRateCards(ctx context.Context, further []RateCardOptions, tr
 // of the operation setRateCard, and may have the slug of an organization under the key organization. ParseRateCards fails with
 // ErrRateCardInvalid.
 func ParseRateCards(text []byte) (cards []RateCardOptions, err error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	// Keys that come twice are for the decoder of a card to refuse.
+	dec := jsontext.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))), jsontext.AllowDuplicateNames(true))
 	inArray := false
 	for {
 		switch kind := dec.PeekKind(); {
@@ -182,7 +184,7 @@ func ParseRateCards(text []byte) (cards []RateCardOptions, err error) {
 		case errors.Is(err, io.EOF):
 			return nil, billing.Faultf(ErrRateCardInvalid, "there is no rate card")
 		case err != nil:
-			return nil, billing.Faultf(ErrRateCardInvalid, "the rate cards are not valid JSON: %w", err)
+			return nil, billing.Faultf(ErrRateCardInvalid, "the rate cards are not valid JSON: %s", strings.TrimPrefix(err.Error(), "jsontext: "))
 		}
 		card, err := parseRateCard(value)
 		if err != nil {
@@ -216,8 +218,9 @@ func parseRateCard(object jsontext.Value) (options RateCardOptions, err error) {
 // withoutOrganization splits an object into the slug of the organization, empty for none, and the other keys.
 func withoutOrganization(object jsontext.Value) (slug string, rest jsontext.Value, err error) {
 	var out bytes.Buffer
-	in, enc := jsontext.NewDecoder(bytes.NewReader(object)), jsontext.NewEncoder(&out)
-	for {
+	in := jsontext.NewDecoder(bytes.NewReader(object), jsontext.AllowDuplicateNames(true))
+	enc := jsontext.NewEncoder(&out, jsontext.AllowDuplicateNames(true))
+	for found := false; ; {
 		token, err := in.ReadToken()
 		if errors.Is(err, io.EOF) {
 			return slug, out.Bytes(), nil
@@ -230,11 +233,14 @@ func withoutOrganization(object jsontext.Value) (slug string, rest jsontext.Valu
 			switch {
 			case err != nil:
 				return "", nil, err
+			case found:
+				return "", nil, errors.New("organization: comes twice")
 			case value.Kind() == '"' && value.String() != "":
 				slug = value.String()
 			case value.Kind() != 'n':
 				return "", nil, errors.New("organization: must be the slug of an organization")
 			}
+			found = true
 			continue
 		}
 		if err := enc.WriteToken(token); err != nil {

@@ -84,7 +84,7 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		{"other prices", "null", lease(2, "300"), cost, card, []string{"The entry charges 5 cents, which is not what these prices give."}},
 		{"a duration below the interval", "null", lease(1, "60"), "null", "null", []string{"1m 00s (60 seconds), less than the 5m 00s from start to finish"}},
 		{"a duration above the interval", "null", lease(1, "301"), "null", "null", []string{"5m 01s (301 seconds), more than the 5m 00s from start to finish"}},
-		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "300"), cost, card, []string{" 5000100000000000\n", "which is not what these prices give"}},
+		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "300"), strings.Replace(cost, "16666", "100000000", 1), card, []string{" 30000000000000000300\n", "which is not what these prices give"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {

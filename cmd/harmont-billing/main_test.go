@@ -21,6 +21,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/harmont-dev/harmont-billing/internal/pgtest"
 	"github.com/harmont-dev/harmont-billing/internal/testbinary"
 )
 
@@ -38,7 +39,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return pgtest.Main(m)
 }
 
 // patience is the timeout of a wait in a test. It is long, so that a slow machine does not fail the test.
@@ -376,6 +377,35 @@ func TestWrongUsage(t *testing.T) {
 		{args: "serve --price-cpu=-1", want: "must be a whole number, 0 or more"},
 		{args: "import - --price-disk-gb 0.5", want: "must be a whole number, 0 or more"},
 		{args: "version 2", want: `"2"`},
+
+		{args: "price", want: "price needs a command after it"},
+		{args: "price set", want: "--name is required, or a file"},
+		{args: "price set a.json b.json", want: "accepts at most 1 arg"},
+		{args: "price set '", want: "FILE is empty"},
+		{args: "price set card.json --name x", want: "--name goes without a file"},
+		{args: "price set - --end", want: "--end goes without a file"},
+		{args: "price set --name ' --end", want: `for "--name"`},
+		{args: "price set --name x", want: "--cpu, --memory-gb and --disk-gb are required, or --end"},
+		{args: "price set --name x --cpu 1 --memory-gb 1", want: "--cpu, --memory-gb and --disk-gb are required, or --end"},
+		{args: "price set --name x --cpu 0 --end", want: "--end goes without --cpu, --memory-gb and --disk-gb"},
+		{args: "price set --name x --cpu=-1", want: "must be a whole number, 0 or more"},
+		{args: "price set --name x --cpu 0.5", want: "must be a whole number, 0 or more"},
+		{args: "price set --name x --disk-gb 1e3", want: "must be a whole number, 0 or more"},
+		{args: "price set --name x --shape 2x4", want: "such as 2x4x20"},
+		{args: "price set --name x --shape 2x4x20x1", want: "such as 2x4x20"},
+		{args: "price set --name x --shape=-2x4x20", want: "such as 2x4x20"},
+		{args: "price set --name x --shape 9999999999x4x20", want: "such as 2x4x20"},
+		{args: "price set --name x --label gpu", want: "such as pool=gpu"},
+		{args: "price set --name x --org '", want: `for "--org"`},
+		{args: "price set --name x --from tomorrow", want: "must be an existing date"},
+		{args: "price list now", want: `"now"`},
+		{args: "price list --org '", want: `for "--org"`},
+		{args: "price list -o yaml", want: "must be table, json, ndjson or csv"},
+		{args: "price try --last 30d", want: "FILE is missing"},
+		{args: "price try card.json", want: "which window?"},
+		{args: "price try card.json --last 30d --by month", want: "must be organization, pipeline, shape, card or label.KEY"},
+		{args: "price try card.json --last 30d --by label.", want: "must be organization, pipeline, shape, card or label.KEY"},
+		{args: "price try card.json --last 30d --org '", want: `for "--org"`},
 
 		{args: "balance '", want: "ORG is empty"},
 		{args: "balance acme globex", want: "balance takes ORG, not 2 arguments"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,6 +38,10 @@ func onTraced(t *testing.T) program {
 	if r := p.reading(tracedBooks).run("import", "-"); r.status != 0 { // one of the leases was billed at another amount than its cost
 		t.Fatal(r.stderr)
 	}
+	card := `{"name":"GPU \u001b[31m","cpu_count":2,"memory_gb":4,"disk_gb":20,"cpu_microcents":20000,"memory_gb_microcents":5000,"disk_gb_microcents":100}`
+	if err := os.WriteFile(filepath.Join(p.dir, "card.json"), []byte(card), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return p.asking()
 }
 
@@ -60,6 +65,10 @@ var session = []string{
 	"breakdown --from 2024-06-06 --to 2024-06-07 -o csv",
 	"breakdown --from 2024-06-07 --to 2024-06-08 -o ndjson",
 	"balance --interval 2s",
+	"price list",
+	"price try card.json --from 2024-06-01 --to 2024-07-01",
+	"price try card.json --from 2024-06-01 --to 2024-07-01 --by pipeline",
+	"price try card.json --from 2024-06-01 --to 2024-07-01 --by card -o json",
 }
 
 // onTerminal runs a command on a real pseudo-terminal, and returns its output.

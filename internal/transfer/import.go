@@ -153,10 +153,15 @@ func (in *importer) bad(line int, err error) {
 	in.Bad(line, err)
 }
 
+// stop is an error that stops the import.
+type stop struct{ error }
+
+func (s stop) Unwrap() error { return s.error }
+
 // take handles one line. The error returned is one that stops the import.
 func (in *importer) take(ctx context.Context, number int, line []byte) error {
 	err := in.record(ctx, number, line)
-	if errors.Is(err, billing.ErrUnavailable) || ctx.Err() != nil {
+	if _, stops := errors.AsType[stop](err); stops || errors.Is(err, billing.ErrUnavailable) || ctx.Err() != nil {
 		return fmt.Errorf("stopped at line %d: %w", number, err)
 	}
 	if err != nil {
@@ -236,7 +241,7 @@ func (in *importer) enqueue(ctx context.Context, number int, slug string, op bil
 	}
 	if _, lease := op.(*billing.ImportLease); lease && !in.priced {
 		if err := in.service.EnsureRateCard(ctx, in.Rates); err != nil {
-			return err
+			return stop{err} // no later line could be taken either
 		}
 		in.priced = true
 	}
