@@ -276,27 +276,13 @@ func leasesOfCard(c server.RateCard) string {
 	if c.Organization != "" {
 		text = c.Organization
 	}
-	if shape := shapeOf(c); shape != "" {
-		text += ", machines of " + shape
+	if c.CPUCount != nil && c.MemoryGB != nil && c.DiskGB != nil {
+		text += fmt.Sprintf(", machines of %dx%dx%d", *c.CPUCount, *c.MemoryGB, *c.DiskGB)
 	}
-	if c.LabelKey != nil {
-		text += ", leases with " + labelOf(c)
+	if c.LabelKey != nil && c.LabelValue != nil {
+		text += ", leases with " + *c.LabelKey + "=" + *c.LabelValue
 	}
 	return text
-}
-
-func shapeOf(c server.RateCard) string {
-	if c.CPUCount == nil || c.MemoryGB == nil || c.DiskGB == nil {
-		return ""
-	}
-	return fmt.Sprintf("%dx%dx%d", *c.CPUCount, *c.MemoryGB, *c.DiskGB)
-}
-
-func labelOf(c server.RateCard) string {
-	if c.LabelKey == nil || c.LabelValue == nil {
-		return ""
-	}
-	return *c.LabelKey + "=" + *c.LabelValue
 }
 
 // toMicrosecond writes a time for people as exactly as it needs, with no decimals or six.
@@ -392,22 +378,19 @@ func writeCards(out *output, cards []server.RateCard) error {
 	}
 	var rows []row
 	for _, c := range cards {
-		leases := cmp.Or(strings.TrimSpace(shapeOf(c)+" "+labelOf(c)), "all")
-		first := []string{stateWords[c.State], toSecond(c.EffectiveFrom), cmp.Or(c.Organization, "all"), leases, "ends", "", "", c.Name}
-		if c.CPUMicrocents == nil {
-			rows = append(rows, row{cells: first})
-			continue
+		first := []string{stateWords[c.State], toSecond(c.EffectiveFrom), "ends", "", "", c.Name}
+		second := []string{"", "", "", "", "", leasesOfCard(c)}
+		if c.CPUMicrocents != nil {
+			second[1] = "$ an hour"
+			for i, price := range []int64{*c.CPUMicrocents, *c.MemoryGBMicrocents, *c.DiskGBMicrocents} {
+				first[2+i], second[2+i] = number(price), strings.TrimPrefix(dollarsPerHour(price), "$")
+			}
 		}
-		second := []string{"", "", "", "$ an hour"}
-		for i, price := range []int64{*c.CPUMicrocents, *c.MemoryGBMicrocents, *c.DiskGBMicrocents} {
-			first[4+i] = number(price)
-			second = append(second, strings.TrimPrefix(dollarsPerHour(price), "$"))
-		}
-		rows = append(rows, row{cells: first}, row{append(second, ""), faint})
+		rows = append(rows, row{cells: first}, row{second, faint})
 	}
-	rows = append(rows, row{[]string{"", "", "", "", "", "", "", count(int64(len(cards)), "rate card", "rate cards")}, bold})
-	newTable(out, column{title: "STATE"}, column{title: "FROM (UTC)"}, column{title: "ORG"}, column{title: "LEASES"}, column{title: "CPU", right: true},
-		column{title: "MEM GB", right: true}, column{title: "DISK GB", right: true}, column{title: "NAME"}).writeRows(rows)
+	rows = append(rows, row{[]string{"", "", "", "", "", count(int64(len(cards)), "rate card", "rate cards")}, bold})
+	newTable(out, column{title: "STATE"}, column{title: "FROM (UTC)"}, column{title: "CPU", right: true}, column{title: "MEM GB", right: true},
+		column{title: "DISK GB", right: true}, column{title: "NAME, AND WHAT IT IS FOR"}).writeRows(rows)
 	return nil
 }
 

@@ -69,16 +69,16 @@ a machine                     200020   $7.20072
 `)
 		p.ok("price", "set", "--name", "globex", "--org", "globex", "--cpu", "1", "--memory-gb", "2", "--disk-gb", "3")
 
-		equal(t, "list", settled(p.ok("price", "list")), `STATE     FROM (UTC)           ORG     LEASES                CPU    MEM GB   DISK GB  NAME
-in force  1970-01-01 00:00:00  all     all                 10000      5000       100  First prices
-                                       $ an hour            0.36      0.18    0.0036
-future    2100-01-01 00:00:00  all     all                 12000      6000         0  Later
-                                       $ an hour           0.432     0.216      0.00
-in force  NOW  acme    2x4x20 pool=a=b     90000      5000         1  GPU �[31m
-                                       $ an hour            3.24      0.18  0.000036
-in force  NOW  globex  all                     1         2         3  globex
-                                       $ an hour        0.000036  0.000072  0.000108
-                                                                                      4 rate cards
+		equal(t, "list", settled(p.ok("price", "list")), `STATE     FROM (UTC)                CPU    MEM GB   DISK GB  NAME, AND WHAT IT IS FOR
+in force  1970-01-01 00:00:00     10000      5000       100  First prices
+          $ an hour                0.36      0.18    0.0036  all organizations
+future    2100-01-01 00:00:00     12000      6000         0  Later
+          $ an hour               0.432     0.216      0.00  all organizations
+in force  NOW     90000      5000         1  GPU �[31m
+          $ an hour                3.24      0.18  0.000036  acme, machines of 2x4x20, leases with pool=a=b
+in force  NOW         1         2         3  globex
+          $ an hour            0.000036  0.000072  0.000108  globex
+                                                             4 rate cards
 `)
 		ended := p.ok("price", "set", "--name", "over", "--org", "acme", "--shape", "2x4x20", "--label", "pool=a=b", "--end")
 		equal(t, "end", settled(ended), `Ended the prices for acme, machines of 2x4x20, leases with pool=a=b, from NOW UTC on.
@@ -241,17 +241,17 @@ func tried(p program) {
 	lease := func(n int, org, started, more string) {
 		fmt.Fprintf(&records, `{"org":%q,"lease_id":"00000000-0000-4000-8000-%012d","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":%q,%s}`+"\n", org, n, started, more)
 	}
-	const finished = `"finished_at":"2026-06-09T00:00:00Z","duration_seconds":300` // 12.6 cents
+	const finished = `"finished_at":"2026-06-09T00:00:00Z","duration_seconds":300`                 // 12.6 cents
+	lease(7, "acme", "2026-06-07T14:00:00Z", finished+`,"pipeline_name":"Web","amount_cents":-99`) // priced elsewhere
+	records.WriteString(`{"type":"entry","id":"01800000-0000-7000-8000-000000000001","org":"acme","amount_cents":-99,"source":"vm_lease_debit",` +
+		`"description":null,"created_at":"2026-06-09T00:00:00Z","lease_id":"00000000-0000-4000-8000-000000000007"}` + "\n")
 	lease(1, "acme", "2026-06-06T10:00:00Z", finished+`,"pipeline_name":"Web","labels":{"team":"a"}`)
 	lease(2, "acme", "2026-06-06T11:00:00Z", finished+`,"pipeline_name":"Web","labels":{"team":"b"}`)
 	lease(3, "acme", "2026-06-07T10:00:00Z", finished+`,"pipeline_slug":"api","labels":{"team":"a"}`)
 	lease(4, "acme", "2026-06-07T11:00:00Z", finished)
 	lease(5, "globex", "2026-06-07T12:00:00Z", finished+`,"pipeline_name":"Web"`)
-	lease(6, "acme", "2026-06-07T13:00:00Z", `"pipeline_name":"Web"`)                              // runs
-	lease(7, "acme", "2026-06-07T14:00:00Z", finished+`,"pipeline_name":"Web","amount_cents":-99`) // priced elsewhere
-	lease(8, "acme", "2026-06-08T00:00:00Z", finished)                                             // outside of the window
-	records.WriteString(`{"type":"entry","id":"01800000-0000-7000-8000-000000000001","org":"acme","amount_cents":-99,"source":"vm_lease_debit",` +
-		`"description":null,"created_at":"2026-06-09T00:00:00Z","lease_id":"00000000-0000-4000-8000-000000000007"}` + "\n")
+	lease(6, "acme", "2026-06-07T13:00:00Z", `"pipeline_name":"Web"`) // runs
+	lease(8, "acme", "2026-06-08T00:00:00Z", finished)                // outside of the window
 	if r := p.reading(records.String()).run("import", "-"); r.status != 0 {
 		p.t.Fatal(r.stderr)
 	}
@@ -352,7 +352,8 @@ func TestPriceTryBesideLaterCards(t *testing.T) {
 	equal(t, "over the whole window", try(doubleCard, "--org acme"), ",,5,147,125,-22\n")
 	equal(t, "with a time before a later card", try(strings.Replace(laterDouble, "07T11", "06T11", 1), "--org acme"), ",,5,147,160,13\n")
 	equal(t, "an end", try(`{"name":"over","organization":"globex"}`, "--by card --org globex"), ",Middle,1,12,0,-12\n")
-	equal(t, "cards with one name", try(doubleCard+strings.Replace(acmeCard, "Acme", "Double", 1), "--by card"), ",Double ID,5,147,0,-147\n,First,1,12,12,0\n")
+	later := strings.Replace(laterDouble, "{", `{"organization":"acme",`, 1)
+	equal(t, "cards with one name", try(strings.Replace(acmeCard, "Acme", "Double", 1)+later, "--by card --org acme"), ",Double ID,2,111,50,-61\n,Double ID,3,36,0,-36\n")
 }
 
 // A file of thousands of leases is read one by one; equal cards make no difference to any of them.
@@ -399,8 +400,8 @@ func TestServePrices(t *testing.T) {
 			agreeing.signal(os.Interrupt)
 			agreeing.wait()
 		}
-		const credit = `{"org":"acme","amount_cents":5,"source":"refund","description":null,"idempotency_key":"1"}` + "\n"
-		r := p.reading(credit+credit).run("import", "-", "--price-cpu", "10000")
+		const lease = `{"org":"acme","job_id":"00000000-0000-4000-8000-000000000001","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-06T10:00:00Z"}` + "\n"
+		r := p.reading(lease+lease).run("import", "-", "--price-cpu", "10000")
 		if r.status != exitFailure || r.stdout != "-: imported nothing.\n" || strings.Count(r.stderr, "the prices that are given") != 1 ||
 			!strings.HasPrefix(r.stderr, "harmont-billing: -: stopped at line 1: the prices that are given (") {
 			t.Errorf("import: %+v", r)
@@ -428,7 +429,7 @@ func TestImportOfRateCards(t *testing.T) {
 	if got := priced.ok("price", "list"); strings.Contains(got, "imported") || !strings.Contains(got, "1 rate card\n") {
 		t.Errorf("the cards are\n%s", got)
 	}
-	if got := priced.ok("price", "list", "--all"); !regexp.MustCompile(`(?m)^imported .* First$`).MatchString(got) {
+	if got := priced.ok("price", "list", "--all"); !regexp.MustCompile(`(?m)^imported .* First\n`).MatchString(got) {
 		t.Errorf("all cards are\n%s", got)
 	}
 	v := priced.run("verify")
