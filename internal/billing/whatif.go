@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -71,19 +70,15 @@ const maxWhatIfGroups = 100_000
 
 // Run reads the books. It fails with ErrRateCardInvalid, and with ErrInvalid if there are too many groups or a cost is too large.
 func (w WhatIf) Run(ctx context.Context, books Archive) (WhatIfResult, error) {
-	run := &whatIfRun{WhatIf: w, groups: map[whatIfKey]*WhatIfSum{}}
+	run := w.begin()
 	if err := books.LeasesIn(ctx, w.Org, w.Window, run); err != nil {
 		return WhatIfResult{}, err
 	}
-	run.name()
-	for _, group := range run.groups {
-		run.result.Groups = append(run.result.Groups, *group)
-	}
-	slices.SortFunc(run.result.Groups, func(a, b WhatIfSum) int {
-		return cmp.Or(cmp.Compare(b.BilledCents, a.BilledCents), strings.Compare(a.Organization, b.Organization),
-			strings.Compare(textOf(a.Group), textOf(b.Group)), cmp.Compare(b.Leases, a.Leases))
-	})
-	return run.result, nil
+	return run.finish(), nil
+}
+
+func (w WhatIf) begin() *whatIfRun {
+	return &whatIfRun{WhatIf: w, groups: map[whatIfKey]*WhatIfSum{}, cards: map[whatIfKey]*RateCard{}}
 }
 
 // whatIfKey is what the leases of a group have in common.
@@ -98,7 +93,7 @@ type whatIfRun struct {
 
 	books, tried *RateCards
 	groups       map[whatIfKey]*WhatIfSum
-	cards        map[whatIfKey]*RateCard // of the groups by card
+	cards        map[whatIfKey]*RateCard // of the groups if they are by card
 	result       WhatIfResult
 }
 
@@ -106,7 +101,7 @@ var _ LeaseSink = (*whatIfRun)(nil)
 
 // RateCards implements LeaseSink.
 func (r *whatIfRun) RateCards(books *RateCards) error {
-	r.books, r.cards = books, map[whatIfKey]*RateCard{}
+	r.books = books
 	with := slices.Clone(books.All())
 	replaced := map[selector]bool{}
 	for _, add := range r.Cards {
@@ -166,7 +161,7 @@ func (r *whatIfRun) Lease(org Organization, l *Lease) error {
 	}
 	if key.known {
 		group.Group = &name // the latest name of a pipeline
-		if by != nil {
+		if r.By == ByCard {
 			r.cards[key] = by
 		}
 	}
@@ -210,13 +205,10 @@ func (r *whatIfRun) groupOf(org Organization, l *Lease, card *RateCard) (key wha
 	return whatIfKey{text: value, known: known}, value
 }
 
-// name adds the ids to the names of cards that have the same name.
-func (r *whatIfRun) name() {
-	if r.By != ByCard {
-		return
-	}
+// finish puts the groups in order. Cards that have the same name get their ids as well.
+func (r *whatIfRun) finish() WhatIfResult {
 	named := map[string]int{}
-	for card := range maps.Values(r.cards) {
+	for _, card := range r.cards {
 		named[card.Name]++
 	}
 	for key, card := range r.cards {
@@ -224,6 +216,14 @@ func (r *whatIfRun) name() {
 			r.groups[key].Group = new(card.Name + " " + card.ID.String())
 		}
 	}
+	for _, group := range r.groups {
+		r.result.Groups = append(r.result.Groups, *group)
+	}
+	slices.SortFunc(r.result.Groups, func(a, b WhatIfSum) int {
+		return cmp.Or(cmp.Compare(b.BilledCents, a.BilledCents), strings.Compare(a.Organization, b.Organization),
+			strings.Compare(textOf(a.Group), textOf(b.Group)), cmp.Compare(b.Leases, a.Leases))
+	})
+	return r.result
 }
 
 func textOf(text *string) string {
