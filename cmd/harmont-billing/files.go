@@ -49,12 +49,12 @@ A token gives access to the books, so tokens are taken over only with --tokens,
 and each new one is named. A token that was revoked since an earlier import is
 revoked.
 
-Books without prices take over the rate cards that come before the first lease,
-or else get the prices of the flags. Cards that come to books with prices bill
-no lease but the imported ones that name them, so that an import changes no
-price. Each new card is named. A lease with an
-amount that no rate card of the books gives was priced elsewhere, such as by
-another system. The first 20 of each file are named, and all are counted.
+Books without leases take over rate cards as they are. Cards that come to books
+with leases bill none but the imported leases that name them, so that an import
+changes no price. Each new card is named. Books that have no card when the first
+lease comes get the prices of the flags. A lease with an amount that no rate
+card of the books gives was priced elsewhere, such as by another system. The
+first 20 of each file are named, and all are counted.
 
 A bad line is reported with its number and left out, and the exit status is then
 1. Records that are in the database already change nothing, so a file can be

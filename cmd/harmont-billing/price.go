@@ -318,9 +318,9 @@ func priceListCommand() *cobra.Command {
 		Long: `Lists the rate cards that are in force or will be, in the order in which they
 were added. With --all, it also lists those that have ended, because a later
 card for the same leases has taken their place, and those of imported leases,
-which bill no others. Prices are in micro-cents for one unit and one second; the
-line below them has dollars for an hour. The JSON has the keys of the API's rate
-cards, and the state.`,
+which bill no others. The prices of a card are in micro-cents for one unit and
+one second, and below in dollars for one hour. The JSON has the keys of the
+API's rate cards, and the state.`,
 		Example: `  harmont-billing price list
   harmont-billing price list --org acme --all -o csv`,
 	}
@@ -378,19 +378,19 @@ func writeCards(out *output, cards []server.RateCard) error {
 	}
 	var rows []row
 	for _, c := range cards {
-		first := []string{stateWords[c.State], toSecond(c.EffectiveFrom), "ends", "", "", c.Name}
-		second := []string{"", "", "", "", "", leasesOfCard(c)}
+		micro, dollars := []string{"no prices", "", "", "", c.Name}, []string{"", "", "", "", leasesOfCard(c)}
 		if c.CPUMicrocents != nil {
-			second[1] = "$ an hour"
+			micro[0], dollars[0] = "a second", "$ an hour"
 			for i, price := range []int64{*c.CPUMicrocents, *c.MemoryGBMicrocents, *c.DiskGBMicrocents} {
-				first[2+i], second[2+i] = number(price), strings.TrimPrefix(dollarsPerHour(price), "$")
+				micro[1+i], dollars[1+i] = number(price), strings.TrimPrefix(dollarsPerHour(price), "$")
 			}
 		}
-		rows = append(rows, row{cells: first}, row{second, faint})
+		state := stateWords[c.State] + ", from " + toSecond(c.EffectiveFrom) + " UTC"
+		rows = append(rows, row{micro, bold}, row{cells: dollars}, row{[]string{"", "", "", "", state}, faint})
 	}
-	rows = append(rows, row{[]string{"", "", "", "", "", count(int64(len(cards)), "rate card", "rate cards")}, bold})
-	newTable(out, column{title: "STATE"}, column{title: "FROM (UTC)"}, column{title: "CPU", right: true}, column{title: "MEM GB", right: true},
-		column{title: "DISK GB", right: true}, column{title: "NAME, AND WHAT IT IS FOR"}).writeRows(rows)
+	rows = append(rows, row{[]string{"", "", "", "", count(int64(len(cards)), "rate card", "rate cards")}, bold})
+	newTable(out, column{title: "PRICE"}, column{title: "CPU", right: true}, column{title: "MEM GB", right: true},
+		column{title: "DISK GB", right: true}, column{title: "RATE CARD"}).writeRows(rows)
 	return nil
 }
 

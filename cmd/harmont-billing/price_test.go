@@ -69,16 +69,20 @@ a machine                     200020   $7.20072
 `)
 		p.ok("price", "set", "--name", "globex", "--org", "globex", "--cpu", "1", "--memory-gb", "2", "--disk-gb", "3")
 
-		equal(t, "list", settled(p.ok("price", "list")), `STATE     FROM (UTC)                CPU    MEM GB   DISK GB  NAME, AND WHAT IT IS FOR
-in force  1970-01-01 00:00:00     10000      5000       100  First prices
-          $ an hour                0.36      0.18    0.0036  all organizations
-future    2100-01-01 00:00:00     12000      6000         0  Later
-          $ an hour               0.432     0.216      0.00  all organizations
-in force  NOW     90000      5000         1  GPU �[31m
-          $ an hour                3.24      0.18  0.000036  acme, machines of 2x4x20, leases with pool=a=b
-in force  NOW         1         2         3  globex
-          $ an hour            0.000036  0.000072  0.000108  globex
-                                                             4 rate cards
+		equal(t, "list", settled(p.ok("price", "list")), `PRICE           CPU    MEM GB   DISK GB  RATE CARD
+a second      10000      5000       100  First prices
+$ an hour      0.36      0.18    0.0036  all organizations
+                                         in force, from 1970-01-01 00:00:00 UTC
+a second      12000      6000         0  Later
+$ an hour     0.432     0.216      0.00  all organizations
+                                         future, from 2100-01-01 00:00:00 UTC
+a second      90000      5000         1  GPU �[31m
+$ an hour      3.24      0.18  0.000036  acme, machines of 2x4x20, leases with pool=a=b
+                                         in force, from NOW UTC
+a second          1         2         3  globex
+$ an hour  0.000036  0.000072  0.000108  globex
+                                         in force, from NOW UTC
+                                         4 rate cards
 `)
 		ended := p.ok("price", "set", "--name", "over", "--org", "acme", "--shape", "2x4x20", "--label", "pool=a=b", "--end")
 		equal(t, "end", settled(ended), `Ended the prices for acme, machines of 2x4x20, leases with pool=a=b, from NOW UTC on.
@@ -100,6 +104,9 @@ Less specific cards bill these leases then.
 		equal(t, "of globex", states("--org", "globex"), "First prices in_force, Later future, globex in_force")
 		equal(t, "all", states("--all"), "First prices in_force, Later future, GPU \x1b[31m ended, globex in_force, over in_force")
 
+		if got := p.ok("price", "list"); !strings.Contains(got, "\nno prices                                over\n") {
+			t.Errorf("the list with an end is\n%s", got)
+		}
 		lines := strings.Split(settled(p.ok("price", "list", "-o", "ndjson", "--org", "acme")), "\n")
 		equal(t, "the last line of JSON", lines[len(lines)-2], `{"id":"ID","name":"over","organization":"acme","cpu_count":2,"memory_gb":4,"disk_gb":20,`+
 			`"label_key":"pool","label_value":"a=b","cpu_microcents":null,"memory_gb_microcents":null,"disk_gb_microcents":null,`+
@@ -422,14 +429,15 @@ func TestImportOfRateCards(t *testing.T) {
 	priced := newProgram(t)
 	priced.ok("org", "create", "initech")
 	priced.ok("price", "set", "--name", "own", "--cpu", "1", "--memory-gb", "1", "--disk-gb", "1")
+	priced.reading(`{"org":"initech","job_id":"00000000-0000-4000-8000-000000000001","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-06T10:00:00Z"}`).ok("import", "-")
 	r := priced.reading(exported).run("import", "-")
-	if r.status != exitOK || !strings.Contains(r.stderr, `the rate card "First" bills only the imported leases that name it, since the books had prices before`) {
+	if r.status != exitOK || !strings.Contains(r.stderr, `the rate card "First" bills only the imported leases that name it, since the books had leases before`) {
 		t.Errorf("status %d: %s", r.status, r.stderr)
 	}
 	if got := priced.ok("price", "list"); strings.Contains(got, "imported") || !strings.Contains(got, "1 rate card\n") {
 		t.Errorf("the cards are\n%s", got)
 	}
-	if got := priced.ok("price", "list", "--all"); !regexp.MustCompile(`(?m)^imported .* First\n`).MatchString(got) {
+	if got := priced.ok("price", "list", "--all"); !regexp.MustCompile(` First\n.*\n +imported, from 1970`).MatchString(got) {
 		t.Errorf("all cards are\n%s", got)
 	}
 	v := priced.run("verify")
