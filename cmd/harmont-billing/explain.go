@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -147,6 +148,8 @@ func (e *explanation) facts(out *output) {
 			[]string{"Build", facts(orEmpty(l.BuildNumber, func(n int64) string { return "#" + number(n) }),
 				orEmpty(l.BuildExternalID, client.UUID.String), orEmpty(l.BuildID, client.UUID.String))},
 			[]string{"Job", facts(orEmptyText(l.JobName), orEmptyText(l.StepKey), orEmpty(l.JobID, client.UUID.String))},
+			[]string{"Author", orEmptyText(l.Author)},
+			[]string{"Labels", labelsText(l.Labels)},
 			[]string{"VM", facts(orEmptyText(l.VMHandle), machine)},
 			[]string{"Started", toSecond(l.StartedAt) + " UTC"},
 			[]string{"Finished", finished},
@@ -172,6 +175,15 @@ func (e *explanation) facts(out *output) {
 			out.text(out.styled(bold, fmt.Sprintf("%-*s", width, r[0])) + "  " + printable(r[1]) + "\n")
 		}
 	}
+}
+
+// labelsText writes labels in the order of their keys.
+func labelsText(labels map[string]string) string {
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		texts = append(texts, key+"="+labels[key])
+	}
+	return strings.Join(texts, ", ")
 }
 
 // unlikeInterval says so where a lease was billed for another time than from its start to its finish, in whole seconds.
@@ -265,6 +277,9 @@ func (e *explanation) object() any {
 		DurationSeconds *int64       `json:"duration_seconds"`
 		StartedAt       string       `json:"started_at"`
 		FinishedAt      *string      `json:"finished_at"`
+
+		Labels client.Labels `json:"labels"`
+		Author *string       `json:"author"`
 	}
 	answer := struct {
 		Entry entry            `json:"entry"`
@@ -280,6 +295,7 @@ func (e *explanation) object() any {
 		answer.Lease = &lease{
 			l.PipelineID, l.PipelineName, l.PipelineSlug, l.BuildID, l.BuildNumber, l.BuildExternalID, l.JobID, l.JobName, l.StepKey,
 			l.VMHandle, l.CPUCount, l.MemoryGB, l.DiskGB, l.DurationSeconds, timestamp(l.StartedAt), nil,
+			l.Labels, l.Author,
 		}
 		if l.FinishedAt != nil {
 			answer.Lease.FinishedAt = new(timestamp(*l.FinishedAt))

@@ -21,7 +21,7 @@ func TestExplain(t *testing.T) {
 "job_id":"10000000-0000-4000-8000-000000000001",
 "job_name":"単体テスト 🚀 and a name for which no terminal of eighty columns has room, and one of a hundred and twenty neither",
 "step_key":"unit","vm_handle":"vm-1","cpu_count":2,"memory_gb":4,"disk_gb":20,"duration_seconds":300,
-"started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z"},
+"started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z","labels":null,"author":null},
 "rate_card":{"id":"75c8c375-6ba9-84a9-badc-a6f394a64557","name":"Prices of 2024 \u001b[31m","organization":null,"cpu_count":null,"memory_gb":null,"disk_gb":null,
 "label_key":null,"label_value":null,"cpu_microcents":10000,"memory_gb_microcents":5000,"disk_gb_microcents":100,
 "effective_from":"1970-01-01T00:00:00.000000Z","created_at":"2024-06-01T00:00:00.000000Z"},
@@ -62,7 +62,7 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		return fmt.Sprintf(`{"lease_id":"00000000-0000-4000-8000-000000000001","state":"billed","job_id":null,"job_name":null,"step_key":null,"vm_handle":"vm-1",`+
 			`"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,`+
 			`"cpu_count":%d,"memory_gb":%d,"disk_gb":1,"started_at":"2024-06-06T10:00:00.000000Z","finished_at":"2024-06-06T10:05:00.000000Z",`+
-			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q,"author":null,"rate_card_id":null}`, count, count, seconds, id)
+			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q,"labels":{"team":"b","pool":"gpu"},"author":"mara","rate_card_id":null}`, count, count, seconds, id)
 	}
 	const cost = `{"duration_seconds":300,"cpu":{"count":1,"microcents_per_second":16666,"microcents":4999800},` +
 		`"memory_gb":{"count":1,"microcents_per_second":0,"microcents":0},"disk_gb":{"count":1,"microcents_per_second":1,"microcents":300},"microcents":5000100,"cents":5}`
@@ -78,7 +78,7 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		{"a card", "null", lease(1, "300"), cost, card, []string{
 			"Rate card   GPU, 00000000-0000-8000-8000-000000000009\n",
 			"It is for   acme, machines of 1x1x1, leases with pool=gpu, from 2024-01-01 00:00:00.000001 UTC on\n",
-			"16666", "The entry charges 5 cents, as these prices give.",
+			"Labels      pool=gpu, team=b\n", "Author      mara\n", "16666", "The entry charges 5 cents, as these prices give.",
 		}},
 		{"no card", "null", lease(1, "300"), cost, "null", []string{"16666", "The entry charges 5 cents, as these prices give."}},
 		{"other prices", "null", lease(2, "300"), cost, card, []string{"The entry charges 5 cents, which is not what these prices give."}},
@@ -114,7 +114,7 @@ func TestLeases(t *testing.T) {
 	const job = "10000000-0000-4000-8000-000000000001"
 	one := p.ok("leases", "acme", "--job", job, "-o", "csv")
 	if lines := strings.Split(one, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "00000000-0000-4000-8000-000000000001,billed,"+job+",") ||
-		!strings.HasSuffix(lines[1], ",300,-12,01800000-0000-7000-8000-000000000003") {
+		!strings.HasSuffix(lines[1], `,300,-12,01800000-0000-7000-8000-000000000003,,,75c8c375-6ba9-84a9-badc-a6f394a64557`) {
 		t.Errorf("the lease of the job is\n%s", one)
 	}
 	equal(t, "by its own id", p.ok("leases", "--lease", "00000000-0000-4000-8000-000000000001", "-o", "csv"), one)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -78,16 +79,24 @@ func writeLeases(q *question, leases *client.LeaseList) error {
 		records := [][]string{{
 			"lease_id", "state", "job_id", "job_name", "step_key", "vm_handle", "build_id", "build_number", "build_external_id", "pipeline_id",
 			"pipeline_name", "pipeline_slug", "cpu_count", "memory_gb", "disk_gb", "started_at", "finished_at", "duration_seconds",
-			"amount_cents", "transaction_id",
+			"amount_cents", "transaction_id", "labels", "author", "rate_card_id",
 		}}
 		for _, l := range leases.Data {
+			labels := ""
+			if l.Labels != nil {
+				text, err := json.Marshal(l.Labels)
+				if err != nil {
+					return err
+				}
+				labels = string(text)
+			}
 			records = append(records, []string{
 				l.LeaseID.String(), string(l.State), orEmpty(l.JobID, client.UUID.String), orEmptyText(l.JobName), orEmptyText(l.StepKey),
 				orEmptyText(l.VMHandle), orEmpty(l.BuildID, client.UUID.String), orEmpty(l.BuildNumber, number),
 				orEmpty(l.BuildExternalID, client.UUID.String), orEmpty(l.PipelineID, client.UUID.String), orEmptyText(l.PipelineName),
 				orEmptyText(l.PipelineSlug), number(l.CPUCount), number(l.MemoryGB), number(l.DiskGB), timestamp(l.StartedAt),
 				orEmpty(l.FinishedAt, timestamp), orEmpty(l.DurationSeconds, number), number(l.AmountCents),
-				orEmpty(l.TransactionID, client.UUID.String),
+				orEmpty(l.TransactionID, client.UUID.String), labels, orEmptyText(l.Author), orEmpty(l.RateCardID, client.UUID.String),
 			})
 		}
 		return q.out.csv(records...)
