@@ -218,7 +218,7 @@ func readCards(name string, stdin io.Reader) ([]server.RateCardOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer input.Close() //nolint:errcheck // it was only read
+	defer input.Close()
 	text, err := io.ReadAll(io.LimitReader(input, maxCardFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

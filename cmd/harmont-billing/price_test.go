@@ -220,8 +220,8 @@ func TestPricesBillLeases(t *testing.T) {
 		lease(5, "globex", at, one+`,"labels":{"pool":"gpu"}`)
 		want["00000000-0000-4000-8000-000000000001"] = 1
 		p.reading(records.String()).ok("import", "-")
-		for _, line := range strings.Split(p.ok("export"), "\n") {
-			id := regexp.MustCompile(`"lease_id":"(00000000-[^"]*)"`).FindStringSubmatch(line)
+		for line := range strings.SplitSeq(p.ok("export"), "\n") {
+			id := regexp.MustCompile(`"lease_id":"(0{8}-[^"]*)"`).FindStringSubmatch(line)
 			if id == nil || !strings.Contains(line, `"type":"lease"`) {
 				continue
 			}

@@ -200,6 +200,7 @@ func (r *whatIfRun) groupOf(org Organization, l *Lease, card *RateCard) (key wha
 			return whatIfKey{}, ""
 		}
 		return whatIfKey{text: card.ID.String(), known: true}, card.Name
+	case ByNothing, ByLabel:
 	}
 	value, known := labelsOf(l)[strings.TrimPrefix(string(r.By), string(ByLabel))]
 	return whatIfKey{text: value, known: known}, value
