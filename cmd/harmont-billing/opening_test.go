@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -97,13 +98,14 @@ func copyFile(t *testing.T, from, to string, mode os.FileMode) string {
 // Commands that look after existing books make none.
 func TestCommandsMakeNoBooks(t *testing.T) {
 	p := newProgram(t)
-	file := filepath.Join(p.dir, "billing.db")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	file, card := filepath.Join(p.dir, "billing.db"), filepath.Join(p.dir, "card.json")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.WriteFile(card, []byte(`{"name":"x","organization":"acme"}`), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
 		{"verify"}, {"export"}, {"org", "list"}, {"token", "list"}, {"token", "create", "--name", "x", "--role", "read", "--org", "acme"},
 		{"token", "revoke", "x"}, {"backup", filepath.Join(p.dir, "copy.db")},
+		{"price", "set", "--name", "x", "--cpu", "1", "--memory-gb", "1", "--disk-gb", "1"}, {"price", "list"}, {"price", "try", card, "--last", "1d"},
 	} {
 		if r := p.run(args...); r.status != exitFailure || !strings.Contains(r.stderr, "has no books") || r.stdout != "" {
 			t.Errorf("%q: %+v", args, r)
