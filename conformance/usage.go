@@ -373,12 +373,15 @@ func windowOffsets(a *account) error {
 	if !t.splitTime.IsZero() {
 		w.from = t.splitTime
 	}
-	write := func(layout string, zone *time.Location) string {
-		return url.Values{"from": {w.from.In(zone).Format(layout)}, "to": {w.to.In(zone).Format(layout)}}.Encode()
+	// write adds digits after the six that count. Go has no layout for zeros and nines in one fraction.
+	write := func(more string, zone *time.Location) string {
+		format := func(t time.Time) string {
+			return t.In(zone).Format("2006-01-02T15:04:05.000000") + more + t.In(zone).Format("Z07:00")
+		}
+		return url.Values{"from": {format(w.from)}, "to": {format(w.to)}}.Encode()
 	}
 	east, west := time.FixedZone("", 5*3600+1800), time.FixedZone("", -8*3600)
-	return a.sameUsage(w, write("2006-01-02T15:04:05.000000Z07:00", east), write("2006-01-02T15:04:05.000000Z07:00", west),
-		write("2006-01-02T15:04:05.000000999Z07:00", time.UTC))
+	return a.sameUsage(w, write("", east), write("", west), write("999", time.UTC))
 }
 
 // splitTrace is the traced window in two, at a moment at which a lease started.
