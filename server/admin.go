@@ -62,7 +62,7 @@ type Role = billing.Role
 const (
 	RoleRead  = billing.RoleRead  // every GET
 	RoleWrite = billing.RoleWrite // and record leases
-	RoleAdmin = billing.RoleAdmin // and post credits
+	RoleAdmin = billing.RoleAdmin // and post credits and set prices
 )
 
 // Token describes a bearer token. The token itself is not stored.

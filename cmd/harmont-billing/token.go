@@ -30,7 +30,8 @@ func tokenCreateCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		Long: `Creates a token and prints it, and nothing else, on standard output. Only its
 hash is stored, so it cannot be shown again. The role read may read everything,
-write may record leases as well, and admin may post credits as well.`,
+write may record leases as well, and admin may post credits and set prices of
+its organizations as well.`,
 		Example: `  harmont-billing token create --name scheduler --role write --org acme
   harmont-billing token create --name ci --role read --org acme --expires 720h`,
 	}
