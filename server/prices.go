@@ -13,6 +13,7 @@ import (
 	"github.com/harmont-dev/harmont-billing/gen"
 	"github.com/harmont-dev/harmont-billing/gen/httpserver"
 	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/models"
 )
 
 // ErrRateCardInvalid is the error of a rate card with a value out of bounds, or one that would change prices of the past.
@@ -264,7 +265,7 @@ func (s *Server) newCard(ctx context.Context, options *RateCardOptions) (billing
 			LabelKey: options.LabelKey, LabelValue: options.LabelValue, CPUMicrocents: options.CPUMicrocents,
 			MemoryGBMicrocents: options.MemoryGBMicrocents, DiskGBMicrocents: options.DiskGBMicrocents,
 		},
-		EffectiveFrom: fromAPITime(options.EffectiveFrom), Backdated: options.AllowPast,
+		EffectiveFrom: models.FromTime(options.EffectiveFrom), Backdated: options.AllowPast,
 	}, err
 }
 

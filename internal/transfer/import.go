@@ -87,8 +87,8 @@ type importer struct {
 	records int                                 // number of operations in waiting
 	tokens  map[billing.TokenHash]billing.Token // of the database; nil until one is looked up
 	priced  bool                                // whether the database certainly has a rate card
-	// hasLeases tells whether the database had leases before the import.
-	hasLeases bool
+	// hasLeases tells whether the database had leases before the first rate card; nil until there is one.
+	hasLeases *bool
 }
 
 // pending has the operations that are not written yet to the books of one organization, in the order of the lines.
@@ -117,10 +117,6 @@ func (r untilDone) Read(p []byte) (int, error) {
 }
 
 func (in *importer) run(ctx context.Context, r io.Reader) error {
-	var err error
-	if in.hasLeases, err = in.service.HasLeases(ctx); err != nil {
-		return err
-	}
 	lines := bufio.NewReaderSize(untilDone{ctx, r}, maxLine+1)
 	for number := 1; ; number++ {
 		line, err := lines.ReadSlice('\n')
@@ -379,7 +375,14 @@ func (in *importer) rateCard(ctx context.Context, number int, line []byte) error
 		}
 		card.OrgID = &org
 	}
-	stored, known, err := in.service.ImportRateCard(ctx, card, in.hasLeases)
+	if in.hasLeases == nil {
+		has, err := in.service.HasLeases(ctx)
+		if err != nil {
+			return err
+		}
+		in.hasLeases = &has
+	}
+	stored, known, err := in.service.ImportRateCard(ctx, card, *in.hasLeases)
 	if err != nil {
 		return err
 	}
