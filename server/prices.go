@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
@@ -196,7 +197,11 @@ func ParseRateCards(text []byte) (cards []RateCardOptions, err error) {
 }
 
 // keyOrganization is the key of a rate card that the path has in a request.
-const keyOrganization = "organization"
+var keyOrganization = func() string {
+	field, _ := reflect.TypeFor[gen.RateCard]().FieldByName("Organization")
+	key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return key
+}()
 
 func parseRateCard(object jsontext.Value) (options RateCardOptions, err error) {
 	body := object
