@@ -143,7 +143,7 @@ func testLeaseFields(s *suite) {
 		PipelineID:   &billing.ID{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
 		PipelineName: new("p"), PipelineSlug: new("s"),
 		CPUCount: billing.LeaseCPUCountMaximum, MemoryGB: 1, DiskGB: billing.LeaseDiskGBMaximum - 1, StartedAt: 1, FinishedAt: &someDay,
-		DurationSeconds: new(int64(7)), AmountCents: new(int64(-7_700)), Labels: new(`{"os":"mac","ü":"\"\\ 🧪"}`), Author: new("Mara \x1b"),
+		DurationSeconds: new(int64(7)), AmountCents: new(int64(-7_700)), Labels: new(`{"os":"mac","team/x.y-z":"\"\\ 🧪"}`), Author: new("Mara \x1b"),
 		CardID: new(s.firstCard().ID),
 	}
 	least := billing.Lease{
