@@ -14,11 +14,11 @@ import (
 )
 
 // newBook opens a book with the standard prices, and with prices that overflow for leases with the label size=huge.
-func newBook(org ID, head Head, now Time) *Book {
+func newBook(head Head) *Book {
 	standard, highest := RateCard{ID: ID{1}}, RateCard{ID: ID{2}, LabelKey: new("size"), LabelValue: new("huge")}
 	standard.SetRates(StandardRates)
 	highest.SetRates(Rates{CPU: math.MaxInt64})
-	b := NewBook(org, head, now)
+	b := NewBook(ID{}, head, 100)
 	b.LoadRateCards(NewRateCards([]RateCard{standard, highest}))
 	return b
 }
@@ -127,7 +127,7 @@ func TestBookAfterAFailureIsAsBefore(t *testing.T) {
 			&ImportEntry{Entry: Entry{ID: NewID(), AmountCents: math.MaxInt64, Source: SourceRefund, CreatedAt: 9}}, ErrAmountInvalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBook(ID{}, c.head, 100)
+			b := newBook(c.head)
 			b.LoadLease(running)
 			b.LoadLease(billed)
 			b.LoadEntry(entry)
@@ -160,7 +160,7 @@ func TestBookIgnoresWhatFailed(t *testing.T) {
 			ids[i] = NewID()
 		}
 		head := Head{Seq: 1, BalanceCents: -math.MaxInt64 + 100, LastAt: 50, Lifetime: Usage{DiskGBSeconds: math.MaxInt64 - 40_000}}
-		all, good := newBook(ID{}, head, 100), newBook(ID{}, head, 100)
+		all, good := newBook(head), newBook(head)
 		for range 40 {
 			var op, again Operation
 			if r.IntN(4) == 0 {
@@ -225,7 +225,7 @@ func TestDatesAscend(t *testing.T) {
 		{"a younger entry", Head{Seq: 1, LastAt: 101}, 102},
 		{"a clock before 1970, and nothing before", Head{Seq: 0, LastAt: 101}, 100},
 	} {
-		b := newBook(ID{}, c.head, 100)
+		b := newBook(c.head)
 		for i, key := range []string{"a", "b", "c"} {
 			op := credit(key)
 			if err := b.Apply(op); err != nil || op.Entry.CreatedAt != c.want+Time(i) {
@@ -239,7 +239,7 @@ func TestChangesHoldTheFinalStateOnce(t *testing.T) {
 	running := normalized(t, func(l *Lease) { l.FinishedAt = nil })
 	finished := running
 	finished.FinishedAt, finished.DurationSeconds = new(running.StartedAt+3600*Second), new(int64(3600))
-	b := newBook(ID{}, Head{}, 100)
+	b := newBook(Head{})
 	for _, l := range []Lease{running, finished, finished} {
 		if err := b.Apply(record(l)); err != nil {
 			t.Fatal(err)
@@ -275,7 +275,7 @@ func TestChangesTellNewLeasesFromStored(t *testing.T) {
 	finished.FinishedAt, finished.DurationSeconds = new(stored.StartedAt+3600*Second), new(int64(3600))
 	tooMuch := other
 	tooMuch.CPUCount = math.MaxInt64
-	b := newBook(ID{}, Head{}, 100)
+	b := newBook(Head{})
 	b.LoadLease(stored)
 	if err := b.Apply(sequence{record(finished), record(tooMuch)}); err == nil {
 		t.Fatal("what cannot be billed was")

@@ -17,10 +17,10 @@ type RateCard struct {
 	ImportedAt         *Time   // when it was imported into books that had leases; it is then only for the imported leases that name it
 	OrgID              *ID     // nil: all organizations
 	CPUCount           *int64  // with MemoryGB and DiskGB, the shape of the machines; nil: every shape
-	MemoryGB           *int64  //
-	DiskGB             *int64  //
+	MemoryGB           *int64  // nil like CPUCount
+	DiskGB             *int64  // nil like CPUCount
 	LabelKey           *string // with LabelValue, a label of the leases; nil: any labels
-	LabelValue         *string //
+	LabelValue         *string // nil like LabelKey
 	EffectiveFrom      Time    // leases that start at this time or later
 	CPUMicrocents      *int64  // the price of one CPU for one second, in micro-cents; nil for a card that ends those before it
 	MemoryGBMicrocents *int64  // the price of one gigabyte of memory for one second; nil like CPUMicrocents
@@ -273,18 +273,16 @@ func (c *RateCard) isFor(org ID, l *Lease) bool {
 // card without a time is effective from now on. If backdated is false, one that is effective earlier is refused: leases that started
 // since may be billed. Add fails with ErrRateCardInvalid and ErrKeyReused.
 func (c *RateCards) Add(card RateCard, effectiveFrom *Time, backdated bool, now Time) (added RateCard, known bool, err error) {
-	for i := range c.list {
-		if old := &c.list[i]; card.IdempotencyKey != nil && old.IdempotencyKey != nil && *old.IdempotencyKey == *card.IdempotencyKey && equalIDs(old.OrgID, card.OrgID) {
-			again := card
-			again.EffectiveFrom, again.CreatedAt = old.CreatedAt, old.CreatedAt
-			if effectiveFrom != nil {
-				again.EffectiveFrom = *effectiveFrom
-			}
-			if again.Identify() != old.ID {
-				return RateCard{}, false, Faultf(ErrKeyReused, "this Idempotency-Key was used with another body")
-			}
-			return *old, true, nil
+	if old := c.byKey(card.OrgID, card.IdempotencyKey); old != nil {
+		again := card
+		again.EffectiveFrom, again.CreatedAt = old.CreatedAt, old.CreatedAt
+		if effectiveFrom != nil {
+			again.EffectiveFrom = *effectiveFrom
 		}
+		if again.Identify() != old.ID {
+			return RateCard{}, false, Faultf(ErrKeyReused, "this Idempotency-Key was used with another body")
+		}
+		return *old, true, nil
 	}
 	card.CreatedAt = now
 	if n := len(c.list); n > 0 {
@@ -299,6 +297,17 @@ func (c *RateCards) Add(card RateCard, effectiveFrom *Time, backdated bool, now 
 	}
 	added, err = c.put(card)
 	return added, false, err
+}
+
+// byKey returns the card that was added under an idempotency key, nil if there is none.
+func (c *RateCards) byKey(org *ID, key *string) *RateCard {
+	i := slices.IndexFunc(c.list, func(old RateCard) bool {
+		return key != nil && old.IdempotencyKey != nil && *old.IdempotencyKey == *key && equalIDs(old.OrgID, org)
+	})
+	if i < 0 {
+		return nil
+	}
+	return &c.list[i]
 }
 
 // Import returns the card of other books as it is to be stored now. A card without an id gets one. If the books have leases, the card bills

@@ -27,7 +27,7 @@ func TestOperationsAppliedAgain(t *testing.T) {
 	sent.ID = nil
 	record := &RecordLeases{Leases: []Lease{sent}}
 	for _, known := range []bool{false, true, false, true, true, false} {
-		b := newBook(ID{}, Head{}, 100)
+		b := newBook(Head{})
 		if known {
 			b.LoadEntry(entry)
 			b.LoadLease(stored)
@@ -38,7 +38,7 @@ func TestOperationsAppliedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b = newBook(ID{}, Head{}, 100)
+		b = newBook(Head{})
 		if known {
 			b.LoadEntry(entry)
 			b.LoadLease(stored)

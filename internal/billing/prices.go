@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // NewCard is a rate card that is to be added.
@@ -110,8 +111,8 @@ func (s *Service) OrganizationRateCards(ctx context.Context, org ID, limit *int6
 	}
 	size := clamp(limit, ListBillingRateCardsLimitClampMinimum, ListBillingRateCardsLimitClampMaximum, ListBillingRateCardsLimitDefault)
 	var page Page[RateCard]
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].ImportedAt != nil || all[i].OrgID != nil && *all[i].OrgID != org {
+	for _, card := range slices.Backward(all) {
+		if card.ImportedAt != nil || card.OrgID != nil && *card.OrgID != org {
 			continue
 		}
 		if len(page.Items) == size {
@@ -119,7 +120,7 @@ func (s *Service) OrganizationRateCards(ctx context.Context, org ID, limit *int6
 			page.Next = &next
 			break
 		}
-		page.Items = append(page.Items, all[i])
+		page.Items = append(page.Items, card)
 	}
 	return page, nil
 }

@@ -66,7 +66,7 @@ func (s *Service) RevokeToken(ctx context.Context, hash TokenHash, at Time) erro
 }
 
 // clamp moves the size of a page to the nearer one of two bounds; nil is the default.
-func clamp(limit *int64, minimum, maximum, defaultValue int64) int {
+func clamp(limit *int64, minimum, maximum, defaultValue int64) int { //nolint:unparam // the bounds are those of the contract, which are alike for now
 	if limit == nil {
 		return int(defaultValue)
 	}

@@ -680,18 +680,19 @@ func (d *duel) setRateCard() {
 	from := rapid.SampledFrom(append(modelMoments, 0)).Draw(d.T, "effective_from")
 	add := billing.NewCard{Card: card, EffectiveFrom: &from, Backdated: d.often("backdated", 10)}
 	got, known, err := d.service().SetRateCard(d.ctx(), add)
-	for _, old := range d.cards {
-		if same(old.OrgID, card.OrgID) && card.IdempotencyKey != nil && same(old.IdempotencyKey, card.IdempotencyKey) {
-			if !same(old.CPUCount, card.CPUCount) || !same(old.LabelKey, card.LabelKey) || !same(old.LabelValue, card.LabelValue) ||
-				!same(old.CPUMicrocents, card.CPUMicrocents) || old.EffectiveFrom != from {
-				d.ended("set a rate card", err, verdict{billing.ErrKeyReused})
-				return
-			}
-			d.ended("set a rate card", err, nil)
-			d.equal("the card that is known", old, got)
-			d.equal("whether it is known", true, known)
+	if at := slices.IndexFunc(d.cards, func(old billing.RateCard) bool {
+		return same(old.OrgID, card.OrgID) && card.IdempotencyKey != nil && same(old.IdempotencyKey, card.IdempotencyKey)
+	}); at >= 0 {
+		old := d.cards[at]
+		if !same(old.CPUCount, card.CPUCount) || !same(old.LabelKey, card.LabelKey) || !same(old.LabelValue, card.LabelValue) ||
+			!same(old.CPUMicrocents, card.CPUMicrocents) || old.EffectiveFrom != from {
+			d.ended("set a rate card", err, verdict{billing.ErrKeyReused})
 			return
 		}
+		d.ended("set a rate card", err, nil)
+		d.equal("the card that is known", old, got)
+		d.equal("whether it is known", true, known)
+		return
 	}
 	general := card.OrgID == nil && card.CPUCount == nil && card.LabelKey == nil
 	if !add.Backdated || card.CPUMicrocents == nil && general {

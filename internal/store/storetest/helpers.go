@@ -125,12 +125,11 @@ func (s *suite) firstCard() billing.RateCard {
 	return cards.All()[0]
 }
 
-// setRates adds a rate card for all leases that start at the time or later, which may be in the past.
-func (s *suite) setRates(rates billing.Rates, from billing.Time) billing.RateCard {
+// setRates adds a rate card for all leases.
+func (s *suite) setRates(rates billing.Rates) {
 	s.Helper()
 	card := billing.RateCard{Name: "for all"}
 	card.SetRates(rates)
-	added, _, err := s.service.SetRateCard(s.Context(), billing.NewCard{Card: card, EffectiveFrom: &from, Backdated: true})
+	_, _, err := s.service.SetRateCard(s.Context(), billing.NewCard{Card: card, EffectiveFrom: new(billing.Time(0)), Backdated: true})
 	s.must(err)
-	return added
 }

@@ -204,10 +204,10 @@ func testFirstRateCard(s *suite) {
 	s.must(s.service.EnsureRateCard(ctx, nil))
 	s.must(s.service.EnsureRateCard(ctx, &billing.StandardRates))
 	s.wantError("other prices", s.service.EnsureRateCard(ctx, &dear), billing.ErrInvalid)
-	s.setRates(dear, 0)
+	s.setRates(dear)
 	s.must(s.service.EnsureRateCard(ctx, &dear))
 	s.must(s.service.EnsureRateCard(ctx, &billing.StandardRates)) // those of the first card
-	s.setRates(billing.Rates{CPU: 78}, 0)
+	s.setRates(billing.Rates{CPU: 78})
 	s.wantError("prices that were in force between", s.service.EnsureRateCard(ctx, &dear), billing.ErrInvalid)
 	cards, err := s.service.RateCards(ctx)
 	s.must(err)

@@ -30,7 +30,7 @@ var writeTests = []test{
 	{"DatesAscend", testDatesAscend},
 	{"OverflowOfBalance", testOverflowOfBalance},
 	{"FullCounters", testFullCounters},
-	{"OverflowOfCost", testOverflowOfCost},
+	{"LargestCost", testLargestCost},
 	{"LargestDebit", testLargestDebit},
 	{"RefusedByTheDatabase", testRefusedByTheDatabase},
 }
@@ -313,14 +313,14 @@ func testRatesDoNotChangeHistory(s *suite) {
 	rates.CPU *= 1000
 	done, open := finished(someDay, 300), running(someDay)
 	s.record(acme, done, open)
-	s.setRates(rates, 0)
+	s.setRates(rates)
 	results, err := s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{done})
 	s.must(err)
 	s.same("the billed lease", billing.RecordedLease{ID: results[0].ID, Status: billing.LeaseDuplicate, AmountCents: -12}, results[0])
 	results, err = s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finish(open, 300)})
 	s.must(err)
 	s.same("what finishes now", int64(-6006), results[0].AmountCents)
-	s.setRates(billing.Rates{}, 0)
+	s.setRates(billing.Rates{})
 	results, err = s.service.RecordLeases(s.Context(), acme.ID, []billing.Lease{finished(someDay, 1_000_000)})
 	s.must(err)
 	s.same("what finishes for nothing", int64(0), results[0].AmountCents)
@@ -567,16 +567,14 @@ func testFullCounters(s *suite) {
 	s.audit()
 }
 
-func testOverflowOfCost(s *suite) {
+func testLargestCost(s *suite) {
 	acme := s.organization("acme")
 	lease := running(0)
 	lease.CPUCount, lease.MemoryGB, lease.DiskGB = billing.LeaseCPUCountMaximum, billing.LeaseMemoryGBMaximum, billing.LeaseDiskGBMaximum
-	for range 3 { // the highest prices, for the largest lease, and then once more
-		s.setRates(billing.Rates{
-			CPU: billing.SetRateCardRequestCPUMicrocentsMaximum, MemoryGB: billing.SetRateCardRequestMemoryGBMicrocentsMaximum,
-			DiskGB: billing.SetRateCardRequestDiskGBMicrocentsMaximum,
-		}, 0)
-	}
+	s.setRates(billing.Rates{
+		CPU: billing.SetRateCardRequestCPUMicrocentsMaximum, MemoryGB: billing.SetRateCardRequestMemoryGBMicrocentsMaximum,
+		DiskGB: billing.SetRateCardRequestDiskGBMicrocentsMaximum,
+	})
 	s.record(acme, finish(lease, billing.LeaseDurationSecondsMaximum))
 	s.audit()
 }
