@@ -36,12 +36,12 @@ const (
 type RateCardOptions struct {
 	Organization         string  // slug; empty: all organizations
 	CPUCount             *int64  // with MemoryGB and DiskGB, the shape of the machines; nil: every shape
-	MemoryGB             *int64  //
-	DiskGB               *int64  //
+	MemoryGB             *int64  // nil like CPUCount
+	DiskGB               *int64  // nil like CPUCount
 	LabelKey, LabelValue *string // a label of the leases; nil: any labels
-	CPUMicrocents        *int64  // nil: the card ends those before it for the same leases, which less specific cards then bill
-	MemoryGBMicrocents   *int64  //
-	DiskGBMicrocents     *int64  //
+	CPUMicrocents        *int64  // nil: the card ends earlier cards for the same leases, and less specific cards bill them from then on
+	MemoryGBMicrocents   *int64  // for a gigabyte of memory
+	DiskGBMicrocents     *int64  // for a gigabyte of disk
 	Name                 string  // for people
 	// EffectiveFrom says that the card is for leases that start then or later; nil: from now on.
 	EffectiveFrom *time.Time
@@ -49,18 +49,18 @@ type RateCardOptions struct {
 	AllowPast bool
 }
 
-// RateCard is a card of the books: what leases cost that start at EffectiveFrom or later.
+// RateCard is a rate card of the books. It applies to leases that start at EffectiveFrom or later.
 type RateCard struct {
 	ID                   string
 	Name                 string
 	Organization         string  // slug; empty: all organizations
 	CPUCount             *int64  // with MemoryGB and DiskGB, the shape of the machines; nil: every shape
-	MemoryGB             *int64  //
-	DiskGB               *int64  //
+	MemoryGB             *int64  // nil like CPUCount
+	DiskGB               *int64  // nil like CPUCount
 	LabelKey, LabelValue *string // nil: any labels
-	CPUMicrocents        *int64  // for one second; nil, like the prices below, for a card that ends those before it
-	MemoryGBMicrocents   *int64  //
-	DiskGBMicrocents     *int64  //
+	CPUMicrocents        *int64  // for one second; nil, like the prices below, for a card that ends earlier cards
+	MemoryGBMicrocents   *int64  // for a gigabyte of memory
+	DiskGBMicrocents     *int64  // for a gigabyte of disk
 	EffectiveFrom        time.Time
 	CreatedAt            time.Time
 	State                RateCardState

@@ -9,12 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// RateCard says what leases cost that start at a time or later. It is for one organization or for all, and for machines of one shape, or
-// with one label, or for all. Cards are added and never change.
+// RateCard is a list of prices. It applies to leases that start at EffectiveFrom or later, of one organization or of all organizations. A
+// card may apply only to machines of one shape, only to leases with one label, or only to both together. Cards are added and never change.
 type RateCard struct {
 	ID                 ID      // made of the values below, so that it proves them; see Identify
 	Seq                int64   // 1, 2, 3 … in the order in which the database has got its cards
-	ImportedAt         *Time   // when it was imported into books that had leases; it is then only for the imported leases that name it
+	ImportedAt         *Time   // when it was imported into books that had leases; such a card bills only imported leases that name it
 	OrgID              *ID     // nil: all organizations
 	CPUCount           *int64  // with MemoryGB and DiskGB, the shape of the machines; nil: every shape
 	MemoryGB           *int64  // nil like CPUCount
@@ -22,7 +22,7 @@ type RateCard struct {
 	LabelKey           *string // with LabelValue, a label of the leases; nil: any labels
 	LabelValue         *string // nil like LabelKey
 	EffectiveFrom      Time    // leases that start at this time or later
-	CPUMicrocents      *int64  // the price of one CPU for one second, in micro-cents; nil for a card that ends those before it
+	CPUMicrocents      *int64  // the price of one CPU for one second, in micro-cents; nil for a card that ends the earlier cards with the same selector
 	MemoryGBMicrocents *int64  // the price of one gigabyte of memory for one second; nil like CPUMicrocents
 	DiskGBMicrocents   *int64  // the price of one gigabyte of disk for one second; nil like CPUMicrocents
 	Name               string
@@ -44,9 +44,9 @@ func (c *RateCard) SetRates(r Rates) {
 }
 
 // Identify returns the id of the card: the first 16 bytes of the SHA-256 of its form, as a UUID of version 8. A lease names its card by
-// this id, and the digest of a ledger covers the lease. So whoever has kept a digest can tell later whether a price was changed.
+// this id, and the digest of a ledger covers the lease. A kept digest therefore proves the prices as well.
 func (c *RateCard) Identify() (id ID) {
-	const idFields = 3 // the id itself, and what is only so in one database
+	const idFields = 3 // the number of fields before the contents: the id, and two values that differ between databases
 	sum := sha256.Sum256(appendFields([]byte{formVersion, formRateCard}, RateCardFields[idFields:], c))
 	copy(id[:], sum[:])
 	id[6] = id[6]&0x0f | 0x80
@@ -161,7 +161,8 @@ func NewRateCards(list []RateCard) *RateCards {
 	return cards
 }
 
-// compare orders cards for the same leases. Of two that are effective from the same time, the one that was added later is in force.
+// compare orders cards with the same selector by EffectiveFrom. If two cards have the same EffectiveFrom, the card that was added later
+// comes later, and so is in force.
 func (c *RateCard) compare(other *RateCard) int {
 	return cmp.Or(cmp.Compare(c.EffectiveFrom, other.EffectiveFrom), cmp.Compare(c.Seq, other.Seq))
 }
@@ -310,8 +311,8 @@ func (c *RateCards) byKey(org *ID, key *string) *RateCard {
 	return &c.list[i]
 }
 
-// Import returns the card of other books as it is to be stored now. A card without an id gets one. If the books have leases, the card bills
-// only the imported leases that name it, since it must not change what other leases cost. Import fails with ErrRateCardInvalid.
+// Import returns a card of other books in the form in which these books store it. A card without an id gets one. If these books have
+// leases, the card bills only imported leases that name it, so that the import changes no price. Import fails with ErrRateCardInvalid.
 func (c *RateCards) Import(card RateCard, hasLeases bool, now Time) (added RateCard, known bool, err error) {
 	if given := card.ID; given != (ID{}) && given != card.Identify() {
 		return RateCard{}, false, Faultf(ErrRateCardInvalid, "the id is not that of a card with these contents")

@@ -39,8 +39,8 @@ func (s *Service) RateCards(ctx context.Context) (*RateCards, error) {
 // firstCardName is the name of the card that books get with their first prices.
 const firstCardName = "First prices"
 
-// EnsureRateCard gives books without any card their first one: for all leases, at the rates, or at the standard ones if they are nil. If
-// the books have cards, rates that are given must be those of the first card for all leases or of the one that is in force now;
+// EnsureRateCard adds the first card to books that have none. The card applies to all leases and has the given rates, or the standard rates
+// if none are given. If the books have cards, the given rates must be those of the first general card or of the general card in force now;
 // EnsureRateCard fails with ErrInvalid otherwise.
 func (s *Service) EnsureRateCard(ctx context.Context, rates *Rates) error {
 	cards, err := s.directory.RateCards(ctx)
@@ -89,8 +89,8 @@ func (r Rates) String() string {
 
 const rateCardList = "rate cards"
 
-// OrganizationRateCards returns a page of the cards that leases of the organization may be billed by, the one that was added last first. It
-// fails with ErrCursorInvalid.
+// OrganizationRateCards returns a page of the cards that may bill leases of the organization: its own cards and the cards for all
+// organizations, newest first. It fails with ErrCursorInvalid.
 func (s *Service) OrganizationRateCards(ctx context.Context, org ID, limit *int64, cursor *string) (Page[RateCard], error) {
 	cards, err := s.directory.RateCards(ctx)
 	if err != nil {
