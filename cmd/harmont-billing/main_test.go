@@ -313,6 +313,15 @@ func TestHelpBeginsWithAnExample(t *testing.T) {
 	}
 }
 
+func TestHelpCommand(t *testing.T) {
+	p := newProgram(t)
+	for args, like := range map[string]string{
+		"help": "--help", "help price": "price --help", "help price set": "price set --help", "help balance acme": "balance --help",
+	} {
+		equal(t, args, p.ok(strings.Fields(args)...), p.ok(strings.Fields(like)...))
+	}
+}
+
 func TestVersionAndCompletion(t *testing.T) {
 	p := newProgram(t)
 	if got := p.ok("version"); !regexp.MustCompile(`^harmont-billing \S.*\n$`).MatchString(got) {
@@ -329,6 +338,8 @@ func TestVersionAndCompletion(t *testing.T) {
 		{[]string{"token", "create", "--role", ""}, "read\nwrite\nadmin\n:4\n"},
 		{[]string{"token", "create", "--role", "w"}, "read\nwrite\nadmin\n:4\n"}, // the program offers all values; the shell filters them by the prefix
 		{[]string{"balance", ""}, ":4\n"},
+		{[]string{"help", "price", "s"}, "set\tSet prices from a time on\n:4\n"},
+		{[]string{"help", "nope", ""}, ":4\n"},
 	} {
 		equal(t, fmt.Sprint(tt.args), p.run(append([]string{"__complete"}, tt.args...)...).stdout, tt.want)
 	}
@@ -357,6 +368,10 @@ func TestWrongUsage(t *testing.T) {
 		{args: "blance acme", want: `unknown command "blance"`},
 		{args: "balanc acme", want: "Did you mean this?\n  balance\n"},
 		{args: "--frobnicate", want: "unknown flag: --frobnicate"},
+		{args: "help nope", want: `unknown command "nope"`},
+		{args: "help balanc", want: "Did you mean this?\n  balance\n"},
+		{args: "help price nope", want: `unknown command "nope" for "harmont-billing price"`},
+		{args: "help nope price", want: `unknown command "nope"`},
 		{args: "org", want: "org needs a command after it"},
 		{args: "org destroy acme", want: `unknown command "destroy"`},
 		{args: "org create", want: "SLUG is missing"},

@@ -51,6 +51,7 @@ that database, and reads from a server.`,
 			return err
 		},
 	})
+	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.Example = "  source <(harmont-billing completion bash)"
@@ -66,6 +67,43 @@ const (
 	groupDatabase = "database"
 	groupClient   = "client"
 )
+
+// helpCommand replaces cobra's, which succeeds where it finds no such command.
+func helpCommand() *cobra.Command {
+	// find walks the names down from the root. It leaves arguments of the last command out, as --help does.
+	find := func(cmd *cobra.Command, names []string) (*cobra.Command, error) {
+		found, rest, err := cmd.Root().Find(names)
+		if err == nil && found.HasSubCommands() && len(rest) > 0 {
+			err = fmt.Errorf("unknown command %q for %q", rest[0], found.CommandPath())
+		}
+		return found, err
+	}
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Help about any command",
+		Example: "  harmont-billing help price set",
+		ValidArgsFunction: func(cmd *cobra.Command, names []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var completions []cobra.Completion
+			if found, err := find(cmd, names); err == nil {
+				for _, sub := range found.Commands() {
+					if sub.IsAvailableCommand() && strings.HasPrefix(sub.Name(), begun) {
+						completions = append(completions, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+					}
+				}
+			}
+			return completions, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, names []string) error {
+			found, err := find(cmd, names)
+			if err != nil {
+				return err
+			}
+			found.InitDefaultHelpFlag() // so that help shows these flags
+			found.InitDefaultVersionFlag()
+			return found.Help()
+		},
+	}
+}
 
 // helpTemplate begins with examples. All of it fits a terminal of 80 columns.
 const helpTemplate = `{{if .HasExample}}{{.Example}}
