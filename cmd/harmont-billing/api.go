@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,7 @@ type question struct {
 	args   []string // the arguments after ORG
 	out    *output
 	answer *recorder
+	note   string // for people who read the answer
 }
 
 // outputHelp is a part of the long help of commands that print text of other people.
@@ -102,7 +104,11 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		if watch.on {
 			return watch.run(cmd.Context(), cmd.OutOrStdout(), *format, cmd.Name()+" "+q.org, once)
 		}
-		return once(cmd.Context(), out)
+		err = once(cmd.Context(), out)
+		if err == nil && q.note != "" && *format == formatTable {
+			cmd.PrintErrf("note: %s\n", q.note)
+		}
+		return err
 	}
 	return cmd
 }
@@ -132,13 +138,14 @@ func orgAnd(names ...string) cobra.PositionalArgs {
 }
 
 // windowCommand is an askCommand about a window of time.
-func windowCommand(cmd *cobra.Command, ask func(context.Context, *question, client.Window) error, options ...client.Option) *cobra.Command {
-	window := windowFlags(cmd)
+func windowCommand(cmd *cobra.Command, ask func(context.Context, *question, window) error, options ...client.Option) *cobra.Command {
+	flags := newWindowFlags(cmd)
 	return askCommand(cmd, func(ctx context.Context, q *question) error {
-		w, err := window()
+		w, err := flags.window(time.Now())
 		if err != nil {
 			return err
 		}
+		q.note = w.note()
 		return ask(ctx, q, w)
 	}, options...)
 }

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -268,13 +270,41 @@ func TestWindows(t *testing.T) {
 		timestamp(to) != "2026-05-31T22:00:00.000000Z" {
 		t.Errorf("from %s to %s", from, to)
 	}
-	for text, span := range map[string]time.Duration{"30d": 720 * time.Hour, "2w": 336 * time.Hour, "36h": 36 * time.Hour, "1h30m": 90 * time.Minute} {
+	for text, span := range map[string]time.Duration{"36h": 36 * time.Hour, "1h30m": 90 * time.Minute} {
 		if from, to := ask("--last", text); to.Sub(from) != span || !isNow(to) {
 			t.Errorf("--last %s: from %s to %s", text, from, to)
 		}
 	}
 	if from, to := ask("--from", "2020-01-01T00:00:00Z"); timestamp(from) != "2020-01-01T00:00:00.000000Z" || !isNow(to) {
 		t.Errorf("from %s to %s", from, to)
+	}
+	if from, to := ask("--month", "2026-05", "--tz", "Europe/Berlin"); timestamp(from) != "2026-04-30T22:00:00.000000Z" ||
+		timestamp(to) != "2026-05-31T22:00:00.000000Z" {
+		t.Errorf("from %s to %s", from, to)
+	}
+}
+
+// People are told that today is not over, and programs are not.
+func TestUnfinishedWindow(t *testing.T) {
+	p := newProgram(t)
+	p.ok("org", "create", "acme")
+	if err := os.WriteFile(filepath.Join(p.dir, "card.json"), []byte(`{"name":"x","cpu_microcents":1,"memory_gb_microcents":1,"disk_gb_microcents":1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = p.asking()
+	note := regexp.MustCompile(`^note: today is not over: the window ends now, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$`)
+	for _, command := range []string{"usage acme", "series acme", "breakdown acme", "price try card.json"} {
+		for window, unfinished := range map[string]bool{
+			"": true, "--month this": true, "--last 7d": true, "--last 1w": true,
+			"--month last": false, "--last 24h": false, "--from 2026-06-01": false, "--from 2026-06-01 --to 2026-07-01": false,
+		} {
+			for _, format := range []string{formatTable, formatJSON, formatNDJSON, formatCSV} {
+				got := p.run(strings.Fields(command + " " + window + " -o " + format)...)
+				if want := unfinished && format == formatTable; got.status != exitOK || note.MatchString(got.stderr) != want || !want && got.stderr != "" {
+					t.Errorf("%s %s -o %s: %+v", command, window, format, got)
+				}
+			}
+		}
 	}
 }
 

@@ -30,8 +30,8 @@ ndjson one line a build.
 ` + windowHelp + "\n\n" + outputHelp,
 		Example: `  harmont-billing breakdown acme --last 24h
   harmont-billing breakdown acme --from 2026-06-01 --to 2026-07-01 -o csv`,
-	}, func(ctx context.Context, q *question, window client.Window) error {
-		breakdown, err := q.GetBillingUsageBreakdown(ctx, q.org, window)
+	}, func(ctx context.Context, q *question, w window) error {
+		breakdown, err := q.GetBillingUsageBreakdown(ctx, q.org, w.Window)
 		if err != nil {
 			return err
 		}

@@ -448,7 +448,7 @@ The file has one card, a JSON array of cards, or one card after another.
 		Example: `  harmont-billing price try card.json --last 90d --by pipeline
   harmont-billing price try card.json --org acme --last 30d --by label.team`,
 	}
-	window := windowFlags(cmd)
+	window := newWindowFlags(cmd)
 	var trial server.RateCardTrial
 	cmd.Flags().Func("org", "the `SLUG` of the organization whose leases count; all where absent", parseInto(&trial.Organization, notEmpty))
 	cmd.Flags().Func("by", "group by `WHAT`: organization, pipeline, shape, card or label.KEY; only the total where absent", parseInto(&trial.By, parseGroups))
@@ -459,7 +459,7 @@ The file has one card, a JSON array of cards, or one card after another.
 	format := formatFlag(cmd)
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		w, err := window()
+		w, err := window.window(time.Now())
 		if err != nil {
 			return err
 		}
@@ -469,7 +469,11 @@ The file has one card, a JSON array of cards, or one card after another.
 			return err
 		}
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
-			return tryCards(cmd, s, cards, trial, *format)
+			err := tryCards(cmd, s, cards, trial, *format)
+			if note := w.note(); err == nil && note != "" && *format == formatTable {
+				cmd.PrintErrf("note: %s\n", note)
+			}
+			return err
 		})
 	}
 	return cmd

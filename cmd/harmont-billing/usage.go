@@ -20,10 +20,10 @@ times seconds, and what was billed for them. A lease that is still running adds
 nothing.
 
 ` + windowHelp,
-		Example: `  harmont-billing usage acme --last 30d
+		Example: `  harmont-billing usage acme --month last
   harmont-billing usage acme --from 2026-06-01 --to 2026-07-01 -o json`,
-	}, func(ctx context.Context, q *question, window client.Window) error {
-		usage, err := q.GetBillingUsage(ctx, q.org, window)
+	}, func(ctx context.Context, q *question, w window) error {
+		usage, err := q.GetBillingUsage(ctx, q.org, w.Window)
 		if err != nil {
 			return err
 		}
@@ -58,8 +58,8 @@ as the window reaches. On a terminal a bar shows the cost of the day.
 ` + windowHelp,
 		Example: `  harmont-billing series acme --last 30d
   harmont-billing series acme --from 2026-06-01 --to 2026-07-01 -o csv`,
-	}, func(ctx context.Context, q *question, window client.Window) error {
-		series, err := q.GetBillingUsageSeries(ctx, q.org, window)
+	}, func(ctx context.Context, q *question, w window) error {
+		series, err := q.GetBillingUsageSeries(ctx, q.org, w.Window)
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // for --tz on machines without a database of time zones
 
 	"github.com/spf13/cobra"
 
@@ -13,39 +15,219 @@ import (
 )
 
 // windowHelp is for the long help of the commands with a window.
-const windowHelp = `The window is given in one of two ways: as --last 30d, the time up to now, or as
---from and --to. A lease belongs to the window in which it started. A bare date
-means midnight UTC, so that --from 2026-06-01 --to 2026-07-01 is June.`
+const windowHelp = `The window is given in one of three ways, and is this month where it is left
+out: as --month 2026-06, --month this or --month last; as --last 30d or 2w,
+which are whole days with today among them, or --last 24h, which is the time up
+to now; or as --from and --to. A window that today belongs to ends now. A lease
+belongs to the window in which it started. A bare date means the midnight at
+which that day begins, for --from and --to alike, so that
+--from 2026-06-01 --to 2026-07-01 is June. Days and months, bare dates and
+times without an offset are those of --tz, or else of UTC.`
 
-// windowFlags adds the flags for a window of time. It returns a function that reads them after they were parsed.
-func windowFlags(cmd *cobra.Command) func() (client.Window, error) {
-	var last time.Duration
-	var window client.Window
+// window is the window that a command line asks for.
+type window struct {
+	client.Window
+	before     client.Window // as long as this one and right before it; of a month the calendar month before
+	unfinished bool          // it has whole days, the last of which is today
+	zone       *time.Location
+}
+
+// note says of a window with whole days that the last of them is not over.
+func (w window) note() string {
+	if !w.unfinished {
+		return ""
+	}
+	return "today is not over: the window ends now, " + w.To.In(w.zone).Format("2006-01-02 15:04:05 MST")
+}
+
+// windowFlags are the flags for a window of time, the same on all commands that take one.
+type windowFlags struct {
+	cmd      *cobra.Command
+	month    month
+	last     span
+	from, to when
+	zone     *time.Location
+}
+
+func newWindowFlags(cmd *cobra.Command) *windowFlags {
+	f := &windowFlags{cmd: cmd, zone: time.UTC}
 	flags := cmd.Flags()
-	flags.Func("last", "the `TIME` up to now: 30d, 2w, 24h, 90m", parseInto(&last, parseSpan))
-	flags.Func("from", "the window's start, included: a `DATE` or an RFC 3339 timestamp", parseInto(&window.From, parseTime))
-	flags.Func("to", "the window's end, excluded: a `DATE` or an RFC 3339 timestamp; now where absent", parseInto(&window.To, parseTime))
-	for _, name := range []string{"last", "from", "to"} {
+	flags.Func("month", "the calendar `MONTH`: 2026-06, this or last", parseInto(&f.month, parseMonth))
+	flags.Func("last", "the last `TIME`: whole days with today as 30d or 2w, or up to now as 24h or 90m", parseInto(&f.last, parseLast))
+	flags.Func("from", "the window's start, included: a `DATE` or an RFC 3339 timestamp", parseInto(&f.from, parseWhen))
+	flags.Func("to", "the window's end, excluded: a `DATE` or an RFC 3339 timestamp; now where absent", parseInto(&f.to, parseWhen))
+	flags.Func("tz", "the time `ZONE` of months, days and times without an offset, such as Europe/Berlin (default UTC)", parseInto(&f.zone, parseZone))
+	for _, name := range []string{"last", "from", "to", "tz"} {
 		noFileCompletion(cmd, name)
 	}
-	return func() (client.Window, error) {
-		switch {
-		case flags.Changed("last") && (flags.Changed("from") || flags.Changed("to")):
-			return window, usagef("--last goes without --from and --to")
-		case flags.Changed("last"):
-			return client.Last(last), nil
-		case !flags.Changed("from") && flags.Changed("to"):
-			return window, usagef("--to needs --from")
-		case !flags.Changed("from"):
-			return window, usagef("which window? Give --last, such as --last 30d, or --from and --to")
-		case !flags.Changed("to"):
-			window.To = time.Now()
-		}
-		if !window.To.After(window.From) {
-			return window, usagef("--to, %s, must lie after --from, %s", timestamp(window.To), timestamp(window.From))
-		}
-		return window, nil
+	if err := cmd.RegisterFlagCompletionFunc("month", cobra.FixedCompletions([]string{monthThis, monthLast}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is there
 	}
+	return f
+}
+
+// given tells whether any of the flags that choose a window was given.
+func (f *windowFlags) given() bool {
+	return slices.ContainsFunc([]string{"month", "last", "from", "to"}, f.cmd.Flags().Changed)
+}
+
+// window reads the flags after they were parsed. Where none is given, it is this month.
+func (f *windowFlags) window(now time.Time) (window, error) {
+	given := f.cmd.Flags().Changed
+	w := window{zone: f.zone}
+	if err := f.check(); err != nil {
+		return w, err
+	}
+	switch today := now.In(f.zone); {
+	case given("last") && f.last.days > 0:
+		midnight := func(daysAgo int) time.Time {
+			return time.Date(today.Year(), today.Month(), today.Day()-daysAgo, 0, 0, 0, 0, f.zone)
+		}
+		w.Window = client.Window{From: midnight(f.last.days - 1), To: now}
+		w.before = client.Window{From: midnight(2*f.last.days - 1), To: w.From}
+		w.unfinished = true
+		return w, nil
+	case given("last"):
+		w.Window = client.Window{From: now.Add(-f.last.time), To: now}
+	case given("from"):
+		var err error
+		if w.From, err = f.from.in(f.cmd, "from", f.zone); err != nil {
+			return w, err
+		}
+		w.To = now
+		if given("to") {
+			if w.To, err = f.to.in(f.cmd, "to", f.zone); err != nil {
+				return w, err
+			}
+		}
+		if !w.To.After(w.From) {
+			return w, usagef("--to, %s, must lie after --from, %s", timestamp(w.To), timestamp(w.From))
+		}
+	default:
+		year, number := f.month.of(today)
+		w.Window, w.before = client.Month(year, number, f.zone), client.Month(year, number-1, f.zone)
+		if !now.Before(w.From) && now.Before(w.To) {
+			w.To, w.unfinished = now, true
+		}
+		return w, nil
+	}
+	w.before = client.Window{From: w.From.Add(-w.To.Sub(w.From)), To: w.From}
+	return w, nil
+}
+
+// check refuses flags that contradict each other.
+func (f *windowFlags) check() error {
+	given := f.cmd.Flags().Changed
+	for _, pair := range [][2]string{{"month", "last"}, {"month", "from"}, {"month", "to"}, {"last", "from"}, {"last", "to"}} {
+		if given(pair[0]) && given(pair[1]) {
+			return usagef("--%s goes without --%s", pair[0], pair[1])
+		}
+	}
+	if given("to") && !given("from") {
+		return usagef("--to needs --from")
+	}
+	return nil
+}
+
+// month is a calendar month, which may be given by its distance from the current one.
+type month struct {
+	named  bool // year and number are its own
+	year   int
+	number time.Month
+	ago    int // months before the current one
+}
+
+const (
+	monthThis = "this"
+	monthLast = "last"
+)
+
+func parseMonth(text string) (month, error) {
+	switch text {
+	case monthThis:
+		return month{}, nil
+	case monthLast:
+		return month{ago: 1}, nil
+	}
+	t, err := time.Parse("2006-01", text)
+	if err != nil {
+		return month{}, errors.New("must be this, last or an existing month, such as 2026-06")
+	}
+	return month{named: true, year: t.Year(), number: t.Month()}, nil
+}
+
+// of is the month as seen from a day.
+func (m month) of(today time.Time) (year int, number time.Month) {
+	if m.named {
+		return m.year, m.number
+	}
+	return today.Year(), today.Month() - time.Month(m.ago)
+}
+
+// span is the length of a window up to now: a number of whole days, or else a time.
+type span struct {
+	days int
+	time time.Duration
+}
+
+func parseLast(text string) (span, error) {
+	length, err := parseSpan(text)
+	if err == nil && strings.ContainsAny(text, "dw") {
+		return span{days: int(length / day)}, nil
+	}
+	return span{time: length}, err
+}
+
+// when is a time, or the reading of a clock whose zone is not given.
+type when struct {
+	time  time.Time // a reading stands here as if it were in UTC
+	clock clock
+}
+
+type clock int
+
+const (
+	absolute clock = iota
+	date           // midnight of a time zone
+	reading        // a date and a time of day
+)
+
+// readingLayout is RFC 3339 without an offset.
+const readingLayout = "2006-01-02T15:04:05"
+
+func parseWhen(text string) (when, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return when{t, date}, nil
+	}
+	if t, err := time.Parse(readingLayout, strings.ToUpper(text)); err == nil {
+		return when{t.Truncate(time.Microsecond), reading}, nil
+	}
+	t, err := parseTime(text)
+	return when{time: t}, err
+}
+
+// in is the time that a clock in the zone shows so. A bare date means UTC by default, but a time of day needs an offset or --tz.
+func (w when) in(cmd *cobra.Command, flag string, zone *time.Location) (time.Time, error) {
+	t := w.time
+	switch {
+	case w.clock == absolute:
+		return t, nil
+	case w.clock == reading && !cmd.Flags().Changed("tz"):
+		return t, usagef("--%s, %s, needs an offset, such as Z or +02:00, or --tz", flag, t.Format(readingLayout))
+	}
+	shown := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
+	if w.clock == reading && shown.Format(time.DateTime) != t.Format(time.DateTime) {
+		return t, usagef("--%s, %s, does not exist: the clocks of %s are put forward over it", flag, t.Format(readingLayout), zone)
+	}
+	return shown, nil
+}
+
+func parseZone(text string) (*time.Location, error) {
+	zone, err := time.LoadLocation(text)
+	if err != nil || text == "" {
+		return time.UTC, errors.New("must be a time zone, such as Europe/Berlin, or UTC")
+	}
+	return zone, nil
 }
 
 // parseTime reads a time to the microsecond, which is how exact the API is.
@@ -60,21 +242,22 @@ func parseTime(text string) (time.Time, error) {
 	return t.Truncate(time.Microsecond), nil
 }
 
+const day = 24 * time.Hour
+
 // parseSpan reads a duration as Go writes it, or a whole number of days or weeks.
 func parseSpan(text string) (time.Duration, error) {
-	const day = 24 * time.Hour
-	span, err := time.ParseDuration(text)
+	length, err := time.ParseDuration(text)
 	for suffix, unit := range map[string]time.Duration{"d": day, "w": 7 * day} {
 		if count, ok := strings.CutSuffix(text, suffix); ok {
 			var n int64
 			if n, err = strconv.ParseInt(count, 10, 64); n > int64(math.MaxInt64/unit) {
 				return 0, errors.New("is too long")
 			}
-			span = time.Duration(n) * unit
+			length = time.Duration(n) * unit
 		}
 	}
-	if err != nil || span <= 0 {
+	if err != nil || length <= 0 {
 		return 0, errors.New("must be a time above 0, such as 30d, 2w, 24h or 90m")
 	}
-	return span, nil
+	return length, nil
 }

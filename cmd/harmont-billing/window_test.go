@@ -1,9 +1,70 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harmont-dev/harmont-billing/client"
 )
+
+func TestWindowOf(t *testing.T) {
+	for _, tt := range []struct {
+		now, flags string
+		from, to   string
+		before     string // its start; it ends where the window begins
+		unfinished bool
+	}{
+		{"2026-11-29T19:00:00Z", "", "2026-11-01T00:00:00Z", "2026-11-29T19:00:00Z", "2026-10-01T00:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--month this", "2026-11-01T00:00:00Z", "2026-11-29T19:00:00Z", "2026-10-01T00:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--month 2026-11", "2026-11-01T00:00:00Z", "2026-11-29T19:00:00Z", "2026-10-01T00:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--month last", "2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", "2026-09-01T00:00:00Z", false},
+		{"2027-01-15T19:00:00Z", "--month last", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z", "2026-11-01T00:00:00Z", false},
+		{"2026-03-31T19:00:00Z", "--month last", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-01-01T00:00:00Z", false},
+		{"2026-11-29T19:00:00Z", "--month 2027-01", "2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z", "2026-12-01T00:00:00Z", false},
+		{"2026-11-29T19:00:00Z", "--month 2026-10 --tz Europe/Berlin", "2026-09-30T22:00:00Z", "2026-10-31T23:00:00Z", "2026-08-31T22:00:00Z", false},
+		// In Berlin it is December already.
+		{"2026-11-30T23:30:00Z", "--tz Europe/Berlin", "2026-11-30T23:00:00Z", "2026-11-30T23:30:00Z", "2026-10-31T23:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--last 1d", "2026-11-29T00:00:00Z", "2026-11-29T19:00:00Z", "2026-11-28T00:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--last 7d", "2026-11-23T00:00:00Z", "2026-11-29T19:00:00Z", "2026-11-16T00:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--last 2w", "2026-11-16T00:00:00Z", "2026-11-29T19:00:00Z", "2026-11-02T00:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--last 24h", "2026-11-28T19:00:00Z", "2026-11-29T19:00:00Z", "2026-11-27T19:00:00Z", false},
+		// The clocks of Berlin change on October 25.
+		{"2026-10-27T08:00:00Z", "--last 3d --tz Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-27T08:00:00Z", "2026-10-21T22:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--from 2026-11-27", "2026-11-27T00:00:00Z", "2026-11-29T19:00:00Z", "2026-11-24T05:00:00Z", false},
+		{"2026-11-29T19:00:00Z", "--from 2026-06-01 --to 2026-06-03", "2026-06-01T00:00:00Z", "2026-06-03T00:00:00Z", "2026-05-30T00:00:00Z", false},
+		{"2026-11-29T19:00:00Z", "--from 2026-06-01 --to 2026-06-03 --tz Europe/Berlin", "2026-05-31T22:00:00Z", "2026-06-02T22:00:00Z", "2026-05-29T22:00:00Z", false},
+		{"2026-11-29T19:00:00Z", "--from 2026-06-01T08:00:00 --to 2026-06-01T09:00:00.5 --tz Asia/Kolkata", "2026-06-01T02:30:00Z", "2026-06-01T03:30:00.5Z", "2026-06-01T01:29:59.5Z", false},
+		{"2026-11-29T19:00:00Z", "--from 2026-06-01T08:00:00Z --to 2026-06-01T08:00:00-01:00 --tz Asia/Kolkata", "2026-06-01T08:00:00Z", "2026-06-01T09:00:00Z", "2026-06-01T07:00:00Z", false},
+	} {
+		t.Run(tt.flags, func(t *testing.T) {
+			cmd := &cobra.Command{}
+			flags := newWindowFlags(cmd)
+			if err := cmd.ParseFlags(strings.Fields(tt.flags)); err != nil {
+				t.Fatal(err)
+			}
+			at := func(text string) time.Time {
+				when, err := time.Parse(time.RFC3339, text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return when
+			}
+			got, err := flags.window(at(tt.now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			show := func(w client.Window) string { return timestamp(w.From) + " " + timestamp(w.To) }
+			equal(t, "window", show(got.Window), timestamp(at(tt.from))+" "+timestamp(at(tt.to)))
+			equal(t, "window before", show(got.before), timestamp(at(tt.before))+" "+timestamp(at(tt.from)))
+			if got.unfinished != tt.unfinished || got.note() != "" != tt.unfinished {
+				t.Errorf("unfinished is %v, and the note %q", got.unfinished, got.note())
+			}
+		})
+	}
+}
 
 func TestParseSpan(t *testing.T) {
 	for text, want := range map[string]time.Duration{
