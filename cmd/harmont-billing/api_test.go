@@ -209,6 +209,50 @@ func TestTransactionsWalkPages(t *testing.T) {
 	}
 }
 
+func TestTransactionsOfAPart(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	p = p.asking()
+	for args, want := range map[string]string{ // the ends of the ids
+		"":                           "5 4 3 2",
+		"--oldest-first":             "2 3 4 5",
+		"--oldest-first --limit 3":   "2 3 4",
+		"--source vm_lease_debit":    "5 4 3",
+		"--source coupon_redemption": "2",
+		"--source refund":            "",
+		"--from 2026-06-02":          "5 4 3",
+		"--to 2026-06-06":            "2",
+		"--to 2026-06-06T10:05:00.123456Z --oldest-first":                        "2 3",
+		"--from 2026-06-06T10:05:00.123456Z":                                     "5 4",
+		"--from 2026-06-06T02:00:00 --to 2026-06-06T02:01:00 --tz Europe/Berlin": "3",
+		"--month 2026-06": "5 4 3 2",
+		"--month 2026-06 --source vm_lease_debit --oldest-first --limit 2": "3 4",
+		"--month 2026-05": "",
+	} {
+		records := strings.Split(strings.TrimSpace(p.ok(append([]string{"transactions", "acme", "-o", "csv"}, strings.Fields(args)...)...)), "\n")
+		var got []string
+		for _, record := range records[1:] {
+			id, _, _ := strings.Cut(record, ",")
+			got = append(got, id[len(id)-1:])
+		}
+		equal(t, args, strings.Join(got, " "), want)
+	}
+}
+
+// The clock of the machine that asks may be slow. An end that is only its own idea of now must not hide entries.
+func TestTransactionsUpToNow(t *testing.T) {
+	server := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"data":[],"next_cursor":null}`)
+	})
+	p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
+	for i, args := range []string{"--month this", "--last 7d", "--last 24h", "--from 2026-06-01"} {
+		got := p.run(append([]string{"transactions", "acme"}, strings.Fields(args)...)...)
+		if query := server.seen()[i]; got.status != exitOK || !query.Has("from") || query.Has("to") || got.stderr != "" != (i < 2) {
+			t.Errorf("%s: %v, %+v", args, query, got)
+		}
+	}
+}
+
 func TestEmptyOrganization(t *testing.T) {
 	p := newProgram(t)
 	p.ok("org", "create", "acme")

@@ -461,6 +461,11 @@ func TestWrongUsage(t *testing.T) {
 		{args: "transactions acme --limit=-3", want: "must be a whole number, 1 or more"},
 		{args: "transactions acme --limit ten", want: "must be a whole number, 1 or more"},
 		{args: "transactions acme --limit 10 --all", want: "--all goes without --limit"},
+		{args: "transactions acme --source gift", want: "must be stripe_topup, coupon_redemption, admin_grant, vm_lease_debit or refund"},
+		{args: "transactions acme --month this --to 2026-06-01", want: "--month goes without --to"},
+		{args: "transactions acme --last 2d --from 2026-06-01", want: "--last goes without --from"},
+		{args: "transactions acme --to 2026-06-01T10:00:00", want: "needs an offset"},
+		{args: "transactions acme --from 2026-06-01 --to 2026-06-01", want: "must lie after --from"},
 
 		{args: "usage acme --to 2026-06-01", want: "--to needs --from"},
 		{args: "usage acme --last 30d --from 2026-06-01", want: "--last goes without --from"},

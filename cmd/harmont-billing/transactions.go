@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,31 +20,53 @@ const (
 	maxPage      = 100 // the API's
 )
 
+// sources are where entries come from.
+var sources = []string{
+	string(client.TransactionSourceStripeTopup), string(client.TransactionSourceCouponRedemption), string(client.TransactionSourceAdminGrant),
+	string(client.TransactionSourceVMLeaseDebit), string(client.TransactionSourceRefund),
+}
+
 func transactionsCommand() *cobra.Command {
 	limit := int64(0) // not given
-	var all, ids bool
+	var all, ids, oldestFirst bool
+	var window *windowFlags
+	var source *string
 	cmd := askCommand(&cobra.Command{
 		Use:   "transactions [ORG]",
 		Short: "List an organization's ledger, newest entry first",
 		Long: `Lists the entries of the organization's ledger, newest first. Entries are
 written as they arrive, so that a ledger of any length can be listed. The total
 is that of the entries listed. The JSON is one object in the form of the API's
-pages, with one entry a line; its next_cursor is null where no older entry is
+pages, with one entry a line; its next_cursor is null where no further entry is
 left.
+
+The entries of a window are those that were created in it. The window is one of
+--month, --last, or --from and --to, of which either may be left out; they mean
+the same as for 'harmont-billing usage'. Without them the whole ledger counts.
 
 ` + outputHelp,
 		Example: `  harmont-billing transactions acme
+  harmont-billing transactions acme --source stripe_topup --month last
   harmont-billing transactions acme --limit 500 --ids
   harmont-billing transactions acme --all -o csv > ledger.csv`,
 	}, func(ctx context.Context, q *question) error {
-		switch {
-		case all && limit > 0:
+		if all && limit > 0 {
 			return usagef("--all goes without --limit")
-		case all:
-			return listTransactions(ctx, q, math.MaxInt64, ids)
 		}
-		return listTransactions(ctx, q, cmp.Or(limit, defaultLimit), ids)
+		part, note, err := window.part(time.Now())
+		if err != nil {
+			return err
+		}
+		q.note, q.out.newestLast = note, oldestFirst
+		filter := client.TransactionFilter{OldestFirst: oldestFirst, From: part.From, To: part.To, Source: client.TransactionSource(*source)}
+		if all {
+			return listTransactions(ctx, q, filter, math.MaxInt64, ids)
+		}
+		return listTransactions(ctx, q, filter, cmp.Or(limit, defaultLimit), ids)
 	})
+	window = newWindowFlags(cmd)
+	source = choiceFlag(cmd, "source", "", "", "list only entries from this `SOURCE`: "+strings.Join(sources, ", "), sources...)
+	cmd.Flags().BoolVar(&oldestFirst, "oldest-first", false, "list the oldest entry first")
 	cmd.Flags().Func("limit", fmt.Sprintf("list `N` entries (default %d)", defaultLimit), parseInto(&limit, atLeast(1)))
 	cmd.Flags().BoolVar(&all, "all", false, "list every entry")
 	cmd.Flags().BoolVar(&ids, "ids", false, "show ids in the table instead of sources, as 'harmont-billing explain' takes them")
@@ -51,7 +75,7 @@ left.
 }
 
 // listTransactions walks the pages and holds no more than one of them.
-func listTransactions(ctx context.Context, q *question, limit int64, ids bool) error {
+func listTransactions(ctx context.Context, q *question, filter client.TransactionFilter, limit int64, ids bool) error {
 	columns := []column{
 		{title: "CREATED (UTC)"}, {title: "AMOUNT", right: true, style: moneyStyle}, {title: "SOURCE"}, {title: "DESCRIPTION"},
 	}
@@ -63,7 +87,7 @@ func listTransactions(ctx context.Context, q *question, limit int64, ids bool) e
 	var opts client.ListOptions
 	for {
 		opts.Limit = int(min(limit, maxPage))
-		page, err := q.ListBillingTransactions(ctx, q.org, opts)
+		page, err := q.FilterTransactionsPage(ctx, q.org, filter, opts)
 		if err != nil {
 			return err
 		}

@@ -66,9 +66,21 @@ func newWindowFlags(cmd *cobra.Command) *windowFlags {
 	return f
 }
 
-// given tells whether any of the flags that choose a window was given.
-func (f *windowFlags) given() bool {
-	return slices.ContainsFunc([]string{"month", "last", "from", "to"}, f.cmd.Flags().Changed)
+// part reads the flags of a list, which has everything where none is given, and may be open at either end. A window up to now is open, so
+// that a clock that is slow hides nothing. The note is that of the window.
+func (f *windowFlags) part(now time.Time) (part client.Window, note string, err error) {
+	given := f.cmd.Flags().Changed
+	if !slices.ContainsFunc([]string{"month", "last", "from"}, given) {
+		if given("to") {
+			part.To, err = f.to.in(f.cmd, "to", f.zone)
+		}
+		return part, "", err
+	}
+	w, err := f.window(now)
+	if part = w.Window; part.To.Equal(now) {
+		part.To = time.Time{}
+	}
+	return part, w.note(), err
 }
 
 // window reads the flags after they were parsed. Where none is given, it is this month.
