@@ -95,11 +95,11 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		if len(args) > len(names) {
 			q.org, q.args = args[0], args[1:]
 		} else if q.org, err = organizationOf(cmd.Context(), q.Client); err != nil {
-			return connection.unanswered(err)
+			return connection.explain(err)
 		}
 		once := func(ctx context.Context, out *output) error {
 			q.out = out
-			return errors.Join(connection.unanswered(ask(ctx, q)), out.flush())
+			return errors.Join(connection.explain(ask(ctx, q)), out.flush())
 		}
 		if watch.on {
 			return watch.run(cmd.Context(), cmd.OutOrStdout(), *format, cmd.Name()+" "+q.org, once)
@@ -113,10 +113,19 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 	return cmd
 }
 
-// unanswered says of a server that did not answer which one it was, and why that one was asked.
-func (c connection) unanswered(err error) error {
+// explain adds to the error of a call which choice of the user it may come from: the address of a server that did not answer, or that
+// has no such path, and the place of a token that the server refuses.
+func (c connection) explain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("no answer from %s (set by %s): %w", c.apiURL, c.setBy, e.Err)
+	}
+	e, ok := errors.AsType[*client.Error](err)
+	switch {
+	case !ok:
+	case e.Status == http.StatusUnauthorized && c.tokenSetBy != "":
+		return fmt.Errorf("%w; the token is that of %s", err, c.tokenSetBy)
+	case e.Code == client.CodeRouteNotFound, e.Status == http.StatusNotFound && e.Code == "":
+		return fmt.Errorf("%w; is %s (set by %s) the address of a billing server, without /api/v0?", err, c.apiURL, c.setBy)
 	}
 	return err
 }

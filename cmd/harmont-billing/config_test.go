@@ -94,6 +94,18 @@ func TestLogin(t *testing.T) {
 	if r.status != exitFailure || !strings.Contains(r.stderr, "401 unauthorized") || read(t, path) != before {
 		t.Errorf("status %d, %s", r.status, r.stderr)
 	}
+	// A person who has several tokens is told which one was refused.
+	const refused = "hmt_refused"
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(before, token, refused)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = p.run("balance", "acme")
+	if !strings.HasSuffix(r.stderr, "; the token is that of the profile default in "+path+"\n") || strings.Contains(r.stderr, refused) {
+		t.Errorf("%+v", r)
+	}
+	if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range []string{"config list", "config list -o json", "balance", "balance -o json", "logout"} {
 		if r := p.run(strings.Fields(args)...); strings.Contains(r.stdout+r.stderr, token) {
 			t.Errorf("%s shows the token", args)

@@ -15,9 +15,10 @@ import (
 
 // connection is the server that a command asks.
 type connection struct {
-	apiURL string
-	setBy  string // the source of the URL, for messages
-	token  string
+	apiURL     string
+	setBy      string // the source of the URL, for messages
+	token      string
+	tokenSetBy string // the source of the token, for messages
 }
 
 const defaultAPIURL = "http://" + defaultListen
@@ -79,7 +80,7 @@ func (f *connectionFlags) resolve() (connection, error) {
 // resolveFor chooses the token for an address, and the address where it is empty.
 func (f *connectionFlags) resolveFor(apiURL, setBy string) (connection, error) {
 	c := connection{apiURL: apiURL, setBy: setBy}
-	c.token, _ = f.given("token", f.token, "HARMONT_TOKEN")
+	c.token, c.tokenSetBy = f.given("token", f.token, "HARMONT_TOKEN")
 	if f.cmd.Flags().Changed("token") && c.token == "" {
 		return c, errNoToken
 	}
@@ -112,7 +113,10 @@ func (f *connectionFlags) resolveFor(apiURL, setBy string) (connection, error) {
 		return c, usagef("the token of the profile %s is for %s, and is not sent to %s (set by %s); give another with HARMONT_TOKEN or --token",
 			name, p.APIURL, shownURL(c.apiURL), c.setBy)
 	default:
-		c.token = p.Token
+		c.token, c.tokenSetBy = p.Token, "the profile "+name
+		if path, err := configPath(); err == nil {
+			c.tokenSetBy += " in " + path
+		}
 	}
 	return c, nil
 }

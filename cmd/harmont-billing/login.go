@@ -157,7 +157,7 @@ func tryToken(ctx context.Context, c connection) (string, error) {
 	}
 	page, err := api.ListOrganizations(ctx, client.ListOptions{})
 	if err != nil {
-		return "", c.unanswered(err)
+		return "", c.explain(err)
 	}
 	if len(page.Data) == 0 {
 		return "no organization", nil

@@ -523,6 +523,8 @@ func TestFailures(t *testing.T) {
 	p.ok("org", "create", "acme")
 	p.ok("org", "create", "globex")
 	p = p.asking()
+	_, address, _ := strings.Cut(p.env[len(p.env)-2], "=")
+	page := newStandIn(t, func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) })
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -555,7 +557,11 @@ func TestFailures(t *testing.T) {
 		{"balance initech", "", `404 organization_not_found: .+ \(request \S+\)`},
 		{"balance globex", "", `404 organization_not_found: .+ \(request \S+\)`},
 		{"balance ..", "", `".." is not an organization's slug`},
-		{"balance acme", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\)`},
+		{"balance acme", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
+		{"balance", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
+		{"usage acme --token hmt_wrong", "", `401 unauthorized: .+ \(request \S+\); the token is that of --token`},
+		{"balance acme --api-url " + address + "/api/v0", "", `404 route_not_found: .+; is ` + address + `/api/v0 \(set by --api-url\) the address of a billing server, without /api/v0\?`},
+		{"balance", "HARMONT_API_URL=" + page.URL, `404 Not Found: .+; is ` + page.URL + ` \(set by HARMONT_API_URL\) the address of a billing server, without /api/v0\?`},
 		{"usage acme --from 2000-01-01 --to 2026-01-01", "", `422 billing_usage_window_invalid: .+ \(request \S+\)`},
 		{"balance acme", "HARMONT_API_URL=" + nobody, `no answer from ` + nobody + ` \(set by HARMONT_API_URL\): .*connection refused`},
 		{"balance acme --api-url " + nobody, "", `no answer from ` + nobody + ` \(set by --api-url\): .*connection refused`},
