@@ -253,6 +253,56 @@ func TestTransactionsUpToNow(t *testing.T) {
 	}
 }
 
+func TestCompareUsage(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	p = p.asking()
+	args := []string{"usage", "acme", "--from", "2026-06-06", "--to", "2026-06-07", "--compare"}
+	equal(t, "table", p.ok(args...), `                          BEFORE               WINDOW   CHANGE
+FROM (UTC)   2026-06-05 00:00:00  2026-06-06 00:00:00
+TO (UTC)     2026-06-06 00:00:00  2026-06-07 00:00:00
+CPU SEC                       44                30384   +30340   +68954.5%
+MEM GB SEC                    44                60768   +60724  +138009.1%
+DISK GB SEC                   44               303840  +303796  +690445.5%
+COST                       $0.00                $6.37   +$6.37
+`)
+	equal(t, "csv", p.ok(append(args, "-o", "csv")...), `from,to,cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
+2026-06-05T00:00:00.000000Z,2026-06-06T00:00:00.000000Z,44,44,44,0
+2026-06-06T00:00:00.000000Z,2026-06-07T00:00:00.000000Z,30384,60768,303840,637
+`)
+	const want = `{"before":{"from":"2026-06-05T00:00:00.000000Z","to":"2026-06-06T00:00:00.000000Z","cpu_seconds":44,"memory_gb_seconds":44,"disk_gb_seconds":44,"total_cents":0},` +
+		`"window":{"from":"2026-06-06T00:00:00.000000Z","to":"2026-06-07T00:00:00.000000Z","cpu_seconds":30384,"memory_gb_seconds":60768,"disk_gb_seconds":303840,"total_cents":637}}` + "\n"
+	equal(t, "json", p.ok(append(args, "-o", "json")...), want)
+	equal(t, "ndjson", p.ok(append(args, "-o", "ndjson")...), want)
+
+	var months struct{ Before, Window struct{ From, To string } }
+	if err := json.Unmarshal([]byte(p.ok("usage", "acme", "--month", "2026-03", "--tz", "Europe/Berlin", "--compare", "-o", "json")), &months); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "months", fmt.Sprint(months), "{{2026-01-31T23:00:00.000000Z 2026-02-28T23:00:00.000000Z} {2026-02-28T23:00:00.000000Z 2026-03-31T22:00:00.000000Z}}")
+}
+
+func TestChange(t *testing.T) {
+	const huge = 1<<63 - 1
+	for _, tt := range []struct {
+		before, after int64
+		want          string
+	}{
+		{0, 0, "$0.00 "}, {0, 150, "+$1.50 "}, {100, 100, "$0.00 0.0%"}, {100, 150, "+$0.50 +50.0%"}, {300, 200, "-$1.00 -33.3%"},
+		{100, 0, "-$1.00 -100.0%"}, {2000, 2001, "+$0.01 +0.1%"}, {1, huge, "+$92233720368547758.06 +922337203685477580600.0%"}, {huge, 0, "-$92233720368547758.07 -100.0%"},
+		{-100, 100, "+$2.00 "},
+	} {
+		change, percent, err := changeOf(tt.before, tt.after, money)
+		if err != nil {
+			t.Error(err)
+		}
+		equal(t, fmt.Sprint(tt.before, " to ", tt.after), change+" "+percent, tt.want)
+	}
+	if got, _, err := changeOf(-2, huge, money); err == nil {
+		t.Errorf("a change wrapped: %s", got)
+	}
+}
+
 func TestEmptyOrganization(t *testing.T) {
 	p := newProgram(t)
 	p.ok("org", "create", "acme")

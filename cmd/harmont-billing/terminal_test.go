@@ -51,6 +51,7 @@ var session = []string{
 	"transactions",
 	"transactions --ids --limit 2",
 	"usage --from 2024-06-01 --to 2024-07-01",
+	"usage --from 2024-06-07 --to 2024-06-08 --compare",
 	"series --from 2024-06-03 --to 2024-06-08",
 	"breakdown --from 2024-06-01 --to 2024-07-01",
 	"runway",

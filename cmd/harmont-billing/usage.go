@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"math/big"
 	"math/bits"
 	"strings"
 
@@ -12,20 +13,33 @@ import (
 )
 
 func usageCommand() *cobra.Command {
-	return windowCommand(&cobra.Command{
+	var compared bool
+	cmd := windowCommand(&cobra.Command{
 		Use:   "usage [ORG]",
 		Short: "Sum an organization's usage of a window of time",
 		Long: `Shows what the leases that started in the window used, a count of each resource
 times seconds, and what was billed for them. A lease that is still running adds
 nothing.
 
+With --compare it also shows the window before and the change since then. The
+window before ends where this one begins. It is the calendar month before for
+--month, as many whole days for --last 30d, and else as long as the window.
+
 ` + windowHelp,
 		Example: `  harmont-billing usage acme --month last
+  harmont-billing usage acme --month this --compare
   harmont-billing usage acme --from 2026-06-01 --to 2026-07-01 -o json`,
 	}, func(ctx context.Context, q *question, w window) error {
 		usage, err := q.GetBillingUsage(ctx, q.org, w.Window)
 		if err != nil {
 			return err
+		}
+		if compared {
+			before, err := q.GetBillingUsage(ctx, q.org, w.before)
+			if err != nil {
+				return err
+			}
+			return comparison{newUsageOf(w.before, before), newUsageOf(w.Window, usage)}.write(q.out)
 		}
 		switch q.out.format {
 		case formatJSON, formatNDJSON:
@@ -37,6 +51,82 @@ nothing.
 		newTable(q.out, usageColumns...).write([][]string{usageCells(*usage)})
 		return nil
 	})
+	cmd.Flags().BoolVar(&compared, "compare", false, "compare with the window before")
+	return cmd
+}
+
+// comparison is the usage of a window and of the one before.
+type comparison struct {
+	Before usageOf `json:"before"`
+	Window usageOf `json:"window"`
+}
+
+type usageOf struct {
+	From            string `json:"from"`
+	To              string `json:"to"`
+	CPUSeconds      int64  `json:"cpu_seconds"`
+	MemoryGBSeconds int64  `json:"memory_gb_seconds"`
+	DiskGBSeconds   int64  `json:"disk_gb_seconds"`
+	TotalCents      int64  `json:"total_cents"`
+
+	window client.Window
+}
+
+func newUsageOf(w client.Window, u *client.UsageResponse) usageOf {
+	return usageOf{timestamp(w.From), timestamp(w.To), u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds, u.TotalCents, w}
+}
+
+func (c comparison) write(out *output) error {
+	switch out.format {
+	case formatJSON, formatNDJSON:
+		return out.jsonOf(c)
+	case formatCSV:
+		records := [][]string{{"from", "to", "cpu_seconds", "memory_gb_seconds", "disk_gb_seconds", "total_cents"}}
+		for _, u := range []usageOf{c.Before, c.Window} {
+			records = append(records, []string{u.From, u.To, number(u.CPUSeconds), number(u.MemoryGBSeconds), number(u.DiskGBSeconds), number(u.TotalCents)})
+		}
+		return out.csv(records...)
+	}
+	rows := [][]string{
+		{"FROM (UTC)", toSecond(c.Before.window.From), toSecond(c.Window.window.From)},
+		{"TO (UTC)", toSecond(c.Before.window.To), toSecond(c.Window.window.To)},
+	}
+	for _, line := range []struct {
+		title          string
+		before, window int64
+		text           func(int64) string
+	}{
+		{"CPU SEC", c.Before.CPUSeconds, c.Window.CPUSeconds, number},
+		{"MEM GB SEC", c.Before.MemoryGBSeconds, c.Window.MemoryGBSeconds, number},
+		{"DISK GB SEC", c.Before.DiskGBSeconds, c.Window.DiskGBSeconds, number},
+		{"COST", c.Before.TotalCents, c.Window.TotalCents, money},
+	} {
+		change, percent, err := changeOf(line.before, line.window, line.text)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []string{line.title, line.text(line.before), line.text(line.window), change, percent})
+	}
+	newTable(out, column{title: ""}, column{title: "BEFORE", right: true}, column{title: "WINDOW", right: true}, column{title: "CHANGE", right: true},
+		column{title: "", right: true}).write(rows)
+	return nil
+}
+
+// changeOf writes the difference, and what it is in percent of the number before, to the nearest tenth. Of zero there is no percentage.
+func changeOf(before, after int64, text func(int64) string) (change, percent string, err error) {
+	difference, err := add(after, -before)
+	if err != nil {
+		return "", "", err
+	}
+	sign := ""
+	if difference > 0 {
+		sign = "+"
+	}
+	if before > 0 {
+		hundredfold := new(big.Int).Mul(big.NewInt(difference), big.NewInt(100))
+		percent = sign + new(big.Rat).SetFrac(hundredfold, big.NewInt(before)).FloatString(1) + "%"
+	}
+	return sign + text(difference), percent, nil
 }
 
 var usageColumns = []column{
