@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,25 @@ import (
 
 	"github.com/harmont-dev/harmont-billing/client"
 )
+
+func TestTokenExpires(t *testing.T) {
+	p := newProgram(t)
+	p.ok("org", "create", "acme")
+	for text, want := range map[string]time.Duration{
+		"30d": 720 * time.Hour, "2w": 336 * time.Hour, "720h": 720 * time.Hour, "1h30m": 90 * time.Minute,
+	} {
+		p.ok("token", "create", "--name", text, "--role", "read", "--org", "acme", "--expires", text)
+		times := regexp.MustCompile(text + `  +read  (\S+ \S+)  valid until (\S+ \S+)`).FindStringSubmatch(p.ok("token", "list"))
+		if times == nil {
+			t.Fatalf("%s is not in the list", text)
+		}
+		created, errCreated := time.Parse(time.DateTime, times[1])
+		expires, errExpires := time.Parse(time.DateTime, times[2])
+		if err := errors.Join(errCreated, errExpires); err != nil || expires.Sub(created) != want {
+			t.Errorf("%s: created %s, expires %s (%v)", text, created, expires, err)
+		}
+	}
+}
 
 func TestOrganizationsAndTokens(t *testing.T) {
 	p := newProgram(t)

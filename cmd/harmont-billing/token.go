@@ -33,24 +33,23 @@ hash is stored, so it cannot be shown again. The role read may read everything,
 write may record leases as well, and admin may post credits and set prices of
 its organizations as well.`,
 		Example: `  harmont-billing token create --name scheduler --role write --org acme
-  harmont-billing token create --name ci --role read --org acme --expires 720h`,
+  harmont-billing token create --name ci --role read --org acme --expires 30d`,
 	}
 	flags := cmd.Flags()
 	name := flags.String("name", "", "what the token is for")
 	orgs := flags.StringSlice("org", nil, "the slug of an organization that the token can see; may be repeated")
-	expires := flags.Duration("expires", 0, "after how long the token expires, such as 720h; never where absent")
+	var expires time.Duration
+	flags.Func("expires", "the `TIME` after which the token expires: 30d, 2w, 720h, 90m; never where absent", parseInto(&expires, parseSpan))
 	role := choiceFlag(cmd, "role", "", "", "what the token may do", string(server.RoleRead), string(server.RoleWrite), string(server.RoleAdmin))
+	noFileCompletion(cmd, "expires")
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		switch {
-		case *name == "" || *role == "" || len(*orgs) == 0:
+		if *name == "" || *role == "" || len(*orgs) == 0 {
 			return usagef("--name, --role and --org are required")
-		case flags.Changed("expires") && *expires <= 0:
-			return usagef("--expires must be above 0")
 		}
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true}, func(s *server.Server) error {
 			secret, _, err := s.CreateToken(cmd.Context(), server.TokenOptions{
-				Name: *name, Role: server.Role(*role), Organizations: *orgs, ExpiresIn: *expires,
+				Name: *name, Role: server.Role(*role), Organizations: *orgs, ExpiresIn: expires,
 			})
 			if err != nil {
 				return err
