@@ -22,7 +22,7 @@ import (
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), leasesCommand(), runwayCommand(),
-		explainCommand(), checkCommand(), loginCommand(), logoutCommand(), configCommand(),
+		explainCommand(), checkCommand(), whoamiCommand(), loginCommand(), logoutCommand(), configCommand(),
 	}
 }
 

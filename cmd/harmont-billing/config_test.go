@@ -119,6 +119,34 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+func TestWhoami(t *testing.T) {
+	server := newWitness(t, "acme", "globex\x1b[31m")
+	const token = "hmt_not-to-be-shown"
+	p := newProgram(t)
+	p.reading(token).ok("login", "--api-url", server.URL, "--profile", "staging")
+	file := p.configFile()
+	table := `
+ORGANIZATION  CREATED (UTC)        NAME
+acme          2026-06-01 00:00:00  The a
+globex�[31m   2026-06-01 00:00:00  The g
+`
+	const organizations = `"organizations":[{"slug":"acme","name":"The a","url":null,"created_at":"2026-06-01T00:00:00.000000Z"},` +
+		`{"slug":"globex\u001b[31m","name":"The g","url":null,"created_at":"2026-06-01T00:00:00.000000Z"}]}` + "\n"
+	equal(t, "of a profile", p.ok("whoami"),
+		"Server: "+server.URL+" (set by the profile staging)\nToken: that of the profile staging in "+file+"\nProfile: staging\n"+table)
+	equal(t, "of a profile, as JSON", p.ok("whoami", "-o", "json"), `{"api_url":"`+server.URL+`","api_url_set_by":"the profile staging",`+
+		`"token_set_by":"the profile staging in `+file+`","profile":"staging",`+organizations)
+	other := p.with("HARMONT_TOKEN=" + token)
+	equal(t, "of a variable", other.ok("whoami"), "Server: "+server.URL+" (set by the profile staging)\nToken: that of HARMONT_TOKEN\nProfile: staging\n"+table)
+	other = p.with("HARMONT_API_URL=" + server.URL)
+	equal(t, "of flags and variables", other.ok("whoami", "--token", token), "Server: "+server.URL+" (set by HARMONT_API_URL)\nToken: that of --token\n"+table)
+	equal(t, "of flags and variables, as JSON", other.ok("whoami", "--token", token, "-o", "json"), `{"api_url":"`+server.URL+`","api_url_set_by":"HARMONT_API_URL",`+
+		`"token_set_by":"--token","profile":null,`+organizations)
+	none := newWitness(t)
+	equal(t, "without organizations", p.ok("whoami", "--token", token, "--api-url", none.URL),
+		"Server: "+none.URL+" (set by --api-url)\nToken: that of --token\n\nORGANIZATION  CREATED (UTC)  NAME\n")
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

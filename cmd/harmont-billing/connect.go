@@ -18,7 +18,8 @@ type connection struct {
 	apiURL     string
 	setBy      string // the source of the URL, for messages
 	token      string
-	tokenSetBy string // the source of the token, for messages
+	tokenSetBy string  // the source of the token, for messages
+	profile    *string // the name of the profile that the URL or the token comes from; nil for none
 }
 
 const defaultAPIURL = "http://" + defaultListen
@@ -99,8 +100,10 @@ func (f *connectionFlags) resolveFor(apiURL, setBy string) (connection, error) {
 		p = new(profile)
 	}
 	if c.apiURL == "" && !f.cmd.Flags().Changed("api-url") {
-		if c.apiURL, c.setBy = p.APIURL, "the profile "+name; p.APIURL == "" {
+		if p.APIURL == "" {
 			c.apiURL, c.setBy = defaultAPIURL, "default; see --api-url"
+		} else {
+			c.apiURL, c.setBy, c.profile = p.APIURL, "the profile "+name, &name
 		}
 	}
 	switch {
@@ -113,7 +116,7 @@ func (f *connectionFlags) resolveFor(apiURL, setBy string) (connection, error) {
 		return c, usagef("the token of the profile %s is for %s, and is not sent to %s (set by %s); give another with HARMONT_TOKEN or --token",
 			name, p.APIURL, shownURL(c.apiURL), c.setBy)
 	default:
-		c.token, c.tokenSetBy = p.Token, "the profile "+name
+		c.token, c.tokenSetBy, c.profile = p.Token, "the profile "+name, &name
 		if path, err := configPath(); err == nil {
 			c.tokenSetBy += " in " + path
 		}

@@ -561,6 +561,7 @@ func TestFailures(t *testing.T) {
 		{"balance ..", "", `".." is not an organization's slug`},
 		{"balance acme", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
 		{"balance", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
+		{"whoami", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
 		{"usage acme --token hmt_wrong", "", `401 unauthorized: .+ \(request \S+\); the token is that of --token`},
 		{"balance acme --api-url " + address + "/api/v0", "", `404 route_not_found: .+; is ` + address + `/api/v0 \(set by --api-url\) the address of a billing server, without /api/v0\?`},
 		{"balance", "HARMONT_API_URL=" + page.URL, `404 Not Found: .+; is ` + page.URL + ` \(set by HARMONT_API_URL\) the address of a billing server, without /api/v0\?`},
