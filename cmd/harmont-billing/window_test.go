@@ -33,6 +33,12 @@ func TestWindowOf(t *testing.T) {
 		{"2026-11-29T19:00:00Z", "--last 24h", "2026-11-28T19:00:00Z", "2026-11-29T19:00:00Z", "2026-11-27T19:00:00Z", false},
 		// The clocks of Berlin change on October 25.
 		{"2026-10-27T08:00:00Z", "--last 3d --tz Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-27T08:00:00Z", "2026-10-21T22:00:00Z", true},
+		// The clocks of Santiago are put forward at midnight, and so were those of Asunción at the start of a month.
+		{"2026-09-07T12:00:00Z", "--last 2d --tz America/Santiago", "2026-09-06T04:00:00Z", "2026-09-07T12:00:00Z", "2026-09-04T04:00:00Z", true},
+		{"2026-11-29T19:00:00Z", "--from 2026-09-05 --to 2026-09-06 --tz America/Santiago", "2026-09-05T04:00:00Z", "2026-09-06T04:00:00Z", "2026-09-04T04:00:00Z", false},
+		{"2026-11-29T19:00:00Z", "--month 2023-10 --tz America/Asuncion", "2023-10-01T04:00:00Z", "2023-11-01T03:00:00Z", "2023-09-01T04:00:00Z", false},
+		// The clocks of Havana show this midnight twice.
+		{"2026-11-02T12:00:00Z", "--last 2d --tz America/Havana", "2026-11-01T04:00:00Z", "2026-11-02T12:00:00Z", "2026-10-30T04:00:00Z", true},
 		{"2026-11-29T19:00:00Z", "--from 2026-11-27", "2026-11-27T00:00:00Z", "2026-11-29T19:00:00Z", "2026-11-24T05:00:00Z", false},
 		{"2026-11-29T19:00:00Z", "--from 2026-06-01 --to 2026-06-03", "2026-06-01T00:00:00Z", "2026-06-03T00:00:00Z", "2026-05-30T00:00:00Z", false},
 		{"2026-11-29T19:00:00Z", "--from 2026-06-01 --to 2026-06-03 --tz Europe/Berlin", "2026-05-31T22:00:00Z", "2026-06-02T22:00:00Z", "2026-05-29T22:00:00Z", false},
