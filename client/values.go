@@ -25,10 +25,20 @@ func Value[T any](p *T) T {
 	return *p
 }
 
+// StartOfDay is the first moment of a day in the time zone. It is midnight, except on a day on which the clocks are put forward over
+// midnight. Month and day may be out of range, as in [time.Date].
+func StartOfDay(year int, month time.Month, day int, zone *time.Location) time.Time {
+	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	if start.Day() != time.Date(year, month, day, 12, 0, 0, 0, zone).Day() {
+		_, start = start.ZoneBounds() // time.Date returned a time before the change
+	}
+	return start
+}
+
 // Month is the window of a calendar month in the time zone. The server counts days and months in UTC, so use [time.UTC] to compare with
 // its series per day.
 func Month(year int, month time.Month, zone *time.Location) Window {
-	return Window{From: time.Date(year, month, 1, 0, 0, 0, 0, zone), To: time.Date(year, month+1, 1, 0, 0, 0, 0, zone)}
+	return Window{From: StartOfDay(year, month, 1, zone), To: StartOfDay(year, month+1, 1, zone)}
 }
 
 // ThisMonth is the window of the current calendar month in the time zone, up to its end.
@@ -47,5 +57,5 @@ func LastMonth(zone *time.Location) Window {
 // the server refuses other windows. A day on which the clocks change is shorter or longer than 24 hours.
 func Days(n int, zone *time.Location) Window {
 	year, month, day := time.Now().In(zone).Date()
-	return Window{From: time.Date(year, month, day-n, 0, 0, 0, 0, zone), To: time.Date(year, month, day, 0, 0, 0, 0, zone)}
+	return Window{From: StartOfDay(year, month, day-n, zone), To: StartOfDay(year, month, day, zone)}
 }

@@ -51,3 +51,18 @@ func TestCalendarWindows(t *testing.T) {
 		check("a week in Berlin", client.Days(7, berlin), "2000-03-25T00:00:00+01:00", "2000-04-01T00:00:00+02:00")
 	})
 }
+
+// A month begins with the first moment of its first day, also where the clocks are put forward over midnight.
+func TestMonthWithoutMidnight(t *testing.T) {
+	havana, err := time.LoadLocation("America/Havana")
+	if err != nil {
+		t.Skip("no time zones:", err)
+	}
+	april, march := client.Month(2012, time.April, havana), client.Month(2012, time.March, havana)
+	if want := time.Date(2012, 4, 1, 5, 0, 0, 0, time.UTC); !april.From.Equal(want) || !march.To.Equal(want) {
+		t.Errorf("April begins at %s, March ends at %s; want %s", april.From.UTC(), march.To.UTC(), want)
+	}
+	if got, want := client.StartOfDay(2012, time.March, 32+1, havana), time.Date(2012, 4, 2, 4, 0, 0, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("the day after begins at %s, want %s", got.UTC(), want)
+	}
+}

@@ -93,7 +93,7 @@ func (f *windowFlags) window(now time.Time) (window, error) {
 	switch today := now.In(f.zone); {
 	case given("last") && f.last.days > 0:
 		midnight := func(daysAgo int) time.Time {
-			return startOfDay(today.Year(), today.Month(), today.Day()-daysAgo, f.zone)
+			return client.StartOfDay(today.Year(), today.Month(), today.Day()-daysAgo, f.zone)
 		}
 		w.Window = client.Window{From: midnight(f.last.days - 1), To: now}
 		w.before = client.Window{From: midnight(2*f.last.days - 1), To: w.From}
@@ -117,9 +117,7 @@ func (f *windowFlags) window(now time.Time) (window, error) {
 		}
 	default:
 		year, number := f.month.of(today)
-		start := func(number time.Month) time.Time { return startOfDay(year, number, 1, f.zone) }
-		w.Window = client.Window{From: start(number), To: start(number + 1)}
-		w.before = client.Window{From: start(number - 1), To: w.From}
+		w.Window, w.before = client.Month(year, number, f.zone), client.Month(year, number-1, f.zone)
 		if !now.Before(w.From) && now.Before(w.To) {
 			w.To, w.unfinished = now, true
 		}
@@ -227,7 +225,7 @@ func (w when) in(cmd *cobra.Command, flag string, zone *time.Location) (time.Tim
 	case w.clock == absolute:
 		return t, nil
 	case w.clock == date:
-		return startOfDay(t.Year(), t.Month(), t.Day(), zone), nil
+		return client.StartOfDay(t.Year(), t.Month(), t.Day(), zone), nil
 	case !cmd.Flags().Changed("tz"):
 		return t, usagef("--%s, %s, needs an offset, such as Z or +02:00, or --tz", flag, t.Format(readingLayout))
 	}
@@ -236,15 +234,6 @@ func (w when) in(cmd *cobra.Command, flag string, zone *time.Location) (time.Tim
 		return t, usagef("--%s, %s, does not exist: the clocks of %s are put forward over it", flag, t.Format(readingLayout), zone)
 	}
 	return shown, nil
-}
-
-// startOfDay is the first moment of a day. It is not midnight where the clocks are put forward over midnight.
-func startOfDay(year int, month time.Month, day int, zone *time.Location) time.Time {
-	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	if start.Day() != time.Date(year, month, day, 12, 0, 0, 0, zone).Day() {
-		_, start = start.ZoneBounds() // time.Date returned a time before the change
-	}
-	return start
 }
 
 func parseZone(text string) (*time.Location, error) {
