@@ -386,7 +386,8 @@ func (m LeaseList) encoded() leaseListJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m LeaseList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// LeaseRecord is a lease as the server has recorded it, with its state and the amount that it was billed.
+// LeaseRecord is a lease as the server has recorded it, with its state, and the amount that it was billed or has cost
+// so far.
 type LeaseRecord struct {
 	// The lease's id.
 	LeaseID UUID `json:"lease_id"`
@@ -436,6 +437,11 @@ type LeaseRecord struct {
 	// The rate card that gave the amount; nil while the lease runs, and for a lease that was billed at prices which are
 	// not in the books.
 	RateCardID *UUID `json:"rate_card_id"`
+	// What a running lease has cost so far, in cents, negative or 0: the debit that would follow if it finished at the
+	// time of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and part of no sum
+	// and no balance. Null for a billed lease, and where there is no price for the lease. It is at most 0. It is nil
+	// where there is none.
+	AccruedCents *int64 `json:"accrued_cents"`
 }
 
 // leaseRecordJSON is LeaseRecord as the API writes it.
@@ -463,6 +469,7 @@ type leaseRecordJSON struct {
 	Labels          Labels     `json:"labels"`
 	Author          *string    `json:"author"`
 	RateCardID      *UUID      `json:"rate_card_id"`
+	AccruedCents    *int64     `json:"accrued_cents"`
 }
 
 func (m LeaseRecord) encoded() leaseRecordJSON {
@@ -490,6 +497,7 @@ func (m LeaseRecord) encoded() leaseRecordJSON {
 		m.Labels,
 		m.Author,
 		m.RateCardID,
+		m.AccruedCents,
 	}
 }
 

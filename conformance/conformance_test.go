@@ -801,6 +801,9 @@ var faults = []fault{
 	{rule: "leases.list", name: "a running lease has an amount", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
 		a.replace(`"amount_cents":0`, `"amount_cents":-1`)
 	})},
+	{rule: "leases.list", name: "a billed lease accrues a cost", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
+		a.replace(`"accrued_cents":null`, `"accrued_cents":0`)
+	})},
 	{rule: "limits.default", name: "20", ask: func(r *http.Request) {
 		if is(r, "/transactions/acme") && !strings.Contains(r.URL.RawQuery, "limit") {
 			query(r, func(q map[string][]string) { q["limit"] = []string{"20"} })

@@ -33,6 +33,7 @@ type leaseRecord struct {
 	TransactionID *string           `json:"transaction_id"`
 	Labels        map[string]string `json:"labels"`
 	RateCardID    *string           `json:"rate_card_id"`
+	AccruedCents  *int64            `json:"accrued_cents"`
 }
 
 type resourceCost struct {
@@ -256,6 +257,9 @@ func (p leasePage) checkOrder() error {
 		billed := l.State == "billed"
 		if billed != (l.FinishedAt != nil) || !billed && (l.AmountCents != 0 || l.TransactionID != nil) {
 			return breachf(p.x, "the lease %s is %s, which its finish, amount or transaction denies", l.LeaseID, l.State)
+		}
+		if billed && l.AccruedCents != nil {
+			return breachf(p.x, "the lease %s is billed, and accrues a cost", l.LeaseID)
 		}
 	}
 	return nil

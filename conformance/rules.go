@@ -137,6 +137,7 @@ func init() {
 		}},
 		{"Writes", []rule{
 			{id: "writes.leases", statement: "A lease is billed when it has finished, and not while it runs; the balance changes by what it is billed.", checkOrganization: writtenLeases, writes: true},
+			{id: "writes.accrued", statement: "A lease that runs has accrued what it is billed if it finishes then, and nothing once it is billed.", checkOrganization: writtenAccrued, writes: true},
 			{id: "writes.duplicates", statement: "A lease that is sent again unchanged is a duplicate, and is not billed again.", checkOrganization: writtenDuplicates, writes: true},
 			{id: "writes.conflicts", statement: "A recorded lease that is sent again with other contents is 409 lease_conflict, and nothing changes.", checkOrganization: writtenConflicts, writes: true},
 			{id: "writes.invalid", statement: "A lease that cannot be is 422 lease_invalid, and nothing of its request is recorded.", checkOrganization: writtenInvalid, writes: true},

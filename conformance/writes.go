@@ -181,6 +181,45 @@ func writtenLeases(a *account) error {
 	return err
 }
 
+// clockTolerance is how far the clock of the server may be ahead or behind.
+const clockTolerance = 5 * time.Minute
+
+// writtenAccrued compares what a lease has accrued with the amounts of two that start at the same time, and finish a little earlier and a
+// little later than the answer. The one that finishes later is the lease itself.
+func writtenAccrued(a *account) error {
+	const minutes = 180
+	runs, early := newReport(minutes), newReport(minutes)
+	early["finished_at"] = formatTime(time.Now().Add(-clockTolerance))
+	_, recorded, err := a.record(runs.running(), early)
+	if err != nil {
+		return err
+	}
+	id := url.Values{"lease_id": {recorded[0].LeaseID}}
+	p, err := a.leases(id)
+	if err != nil {
+		return err
+	}
+	if len(p.Data) != 1 || p.Data[0].AccruedCents == nil {
+		return breachf(p.x, "the lease %s runs, and its cost so far is not answered", recorded[0].LeaseID)
+	}
+	accrued := *p.Data[0].AccruedCents
+	if accrued > recorded[1].AmountCents {
+		return breachf(p.x, "the lease has accrued %d, and one that finished earlier is billed %d", accrued, recorded[1].AmountCents)
+	}
+	runs["finished_at"] = formatTime(time.Now().Add(clockTolerance))
+	x, recorded, err := a.record(runs)
+	if err != nil {
+		return err
+	}
+	if accrued < recorded[0].AmountCents {
+		return breachf(x, "the lease is billed %d, and had accrued %d before it finished", recorded[0].AmountCents, accrued)
+	}
+	if p, err = a.leases(id); err != nil {
+		return err
+	}
+	return p.checkOrder()
+}
+
 // writtenDuplicates sends a lease again, twice in one request.
 func writtenDuplicates(a *account) error {
 	r := newReport(7)

@@ -86,6 +86,17 @@ func amounts(a *answer) {
 	})
 }
 
+// accrue adds to what the leases of an answer have accrued.
+func accrue(by int64) func(*http.Request, *answer) {
+	return func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, lease := range list(body) {
+				bump(lease, "accrued_cents", by)
+			}
+		})
+	}
+}
+
 func text(value any) string {
 	b, _ := json.Marshal(value)
 	return string(b)
@@ -108,6 +119,14 @@ func TestPlantedFaultsOfWrites(t *testing.T) {
 	for _, f := range []fault{
 		{rule: "writes.leases", name: "a lease that runs is billed", answer: posted(200, func(a *answer) { a.replace(`"running"`, `"billed"`) })},
 		{rule: "writes.leases", name: "another amount than the ledger's", answer: posted(200, amounts)},
+		{rule: "writes.accrued", name: "too little", answer: on("/billing/leases/scratch", accrue(1000))},
+		{rule: "writes.accrued", name: "too much", answer: on("/billing/leases/scratch", accrue(-1000))},
+		{rule: "writes.accrued", name: "nothing", answer: on("/billing/leases/scratch", func(_ *http.Request, a *answer) {
+			a.edit(func(body map[string]any) { list(body)[0].(map[string]any)["accrued_cents"] = nil })
+		})},
+		{rule: "writes.accrued", name: "also after it is billed", answer: on("/billing/leases/scratch", func(_ *http.Request, a *answer) {
+			a.replace(`"accrued_cents":null`, `"accrued_cents":0`)
+		})},
 		{rule: "writes.duplicates", name: "billed again", answer: posted(200, func(a *answer) { a.replace(`"duplicate"`, `"billed"`) })},
 		{rule: "writes.conflicts", name: "a change is taken", answer: taken(409, 200)},
 		{rule: "writes.invalid", name: "it is taken", answer: taken(422, 200)},

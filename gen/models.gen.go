@@ -343,8 +343,13 @@ type LeaseList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// LeaseRecord A lease as the server has recorded it, with its state and the amount that it was billed.
+// LeaseRecord A lease as the server has recorded it, with its state, and the amount that it was billed or has cost so far.
 type LeaseRecord struct {
+	// AccruedCents What a running lease has cost so far, in cents, negative or 0: the debit that would follow if it finished at the time
+	// of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and part of no sum and
+	// no balance. Null for a billed lease, and where there is no price for the lease.
+	AccruedCents *int64 `json:"accrued_cents"`
+
 	// AmountCents The lease's debit in cents, negative or 0; 0 while it runs.
 	AmountCents int64 `json:"amount_cents"`
 

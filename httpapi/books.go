@@ -75,6 +75,12 @@ func RecordLease(stored *gen.LeaseRecord, report gen.Lease, rates Rates) (record
 	return record, gen.LeaseStatus(result.Status), nil
 }
 
+// Accrued returns what a lease that is stored and runs has cost so far, which is the accrued_cents of its record in an answer. It returns nil
+// for a billed lease, and if the cost exceeds an int64.
+func Accrued(stored *gen.LeaseRecord, rates Rates, now time.Time) *int64 {
+	return rates.Accrued(new(models.FromLeaseRecord(stored)), billing.TimeOf(now))
+}
+
 // Leases returns the page of leases that listBillingLeases asks for. The leases are all of the organization, in any order. It fails with the
 // code cursor_invalid.
 func Leases(leases iter.Seq[*gen.LeaseRecord], org string, params gen.ListBillingLeasesParams) (list gen.LeaseList, err error) {

@@ -40,7 +40,8 @@ const books = `
 
 // The answers byte for byte: keys, nulls, order and the form of numbers, times and text.
 func TestWire(t *testing.T) {
-	s := start(t, server.Config{DocURL: "https://docs.example.com/errors/", WithoutRateCard: true})
+	at := time.Date(2026, 7, 1, 8, 30, 0, 0, time.UTC)
+	s := start(t, server.Config{DocURL: "https://docs.example.com/errors/", WithoutRateCard: true, Clock: func() time.Time { return at }})
 	s.importText(books)
 	token := s.token(server.RoleRead, "acme")
 	for name, path := range map[string]string{

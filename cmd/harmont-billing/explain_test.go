@@ -114,12 +114,16 @@ func TestLeases(t *testing.T) {
 	const job = "10000000-0000-4000-8000-000000000001"
 	one := p.ok("leases", "acme", "--job", job, "-o", "csv")
 	if lines := strings.Split(one, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "00000000-0000-4000-8000-000000000001,billed,"+job+",") ||
-		!strings.HasSuffix(lines[1], `,300,-12,01800000-0000-7000-8000-000000000003,,,75c8c375-6ba9-84a9-badc-a6f394a64557`) {
+		!strings.HasSuffix(lines[1], `,300,-12,01800000-0000-7000-8000-000000000003,,,75c8c375-6ba9-84a9-badc-a6f394a64557,`) {
 		t.Errorf("the lease of the job is\n%s", one)
 	}
 	equal(t, "by its own id", p.ok("leases", "--lease", "00000000-0000-4000-8000-000000000001", "-o", "csv"), one)
 	if running := p.ok("leases", "--state", "running", "-o", "ndjson"); strings.Contains(running, `"state":"billed"`) || !strings.Contains(running, `"state":"running"`) {
 		t.Errorf("those that run are\n%s", running)
+	}
+	// It has run for longer than a lease may: 1 CPU, 2 GB and 3 GB for 366 days.
+	if running := p.ok("leases", "--state", "running", "-o", "csv"); !strings.HasSuffix(running, ",0,,,,,-641934\n") {
+		t.Errorf("in CSV those that run are\n%s", running)
 	}
 	if few := p.ok("leases", "--limit", "1"); !strings.Contains(few, "1 lease, and there are more") {
 		t.Errorf("one lease is\n%s", few)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -23,6 +24,9 @@ func leasesCommand() *cobra.Command {
 		Long: `Lists the leases that were recorded, those that started last first, at most
 100. With --job or --lease it tells whether a lease was recorded, and what it
 cost; the exit status is 1 where there is none.
+
+The cost of a running lease up to now is in the column UNBILLED. It is not
+billed, and not in the balance.
 
 ` + outputHelp,
 		Example: `  harmont-billing leases acme --state running
@@ -79,7 +83,7 @@ func writeLeases(q *question, leases *client.LeaseList) error {
 		records := [][]string{{
 			"lease_id", "state", "job_id", "job_name", "step_key", "vm_handle", "build_id", "build_number", "build_external_id", "pipeline_id",
 			"pipeline_name", "pipeline_slug", "cpu_count", "memory_gb", "disk_gb", "started_at", "finished_at", "duration_seconds",
-			"amount_cents", "transaction_id", "labels", "author", "rate_card_id",
+			"amount_cents", "transaction_id", "labels", "author", "rate_card_id", "accrued_cents",
 		}}
 		for _, l := range leases.Data {
 			labels := ""
@@ -97,29 +101,50 @@ func writeLeases(q *question, leases *client.LeaseList) error {
 				orEmptyText(l.PipelineSlug), number(l.CPUCount), number(l.MemoryGB), number(l.DiskGB), timestamp(l.StartedAt),
 				orEmpty(l.FinishedAt, timestamp), orEmpty(l.DurationSeconds, number), number(l.AmountCents),
 				orEmpty(l.TransactionID, client.UUID.String), labels, orEmptyText(l.Author), orEmpty(l.RateCardID, client.UUID.String),
+				orEmpty(l.AccruedCents, number),
 			})
 		}
 		return q.out.csv(records...)
 	}
+	columns := []column{
+		{title: "STARTED (UTC)"}, {title: "DURATION", right: true}, {title: "AMOUNT", right: true, style: moneyStyle},
+		{title: "UNBILLED", right: true, style: moneyStyle}, {title: "MACHINE", right: true}, {title: "LEASE"},
+	}
+	const unbilled = 3 // the column that is left out if no lease has accrued a cost
 	var rows []row
+	running, accrued := false, int64(0)
 	for _, l := range leases.Data {
 		length := string(client.LeaseStateRunning)
 		if l.DurationSeconds != nil {
 			length = duration(*l.DurationSeconds)
+		}
+		if l.AccruedCents != nil {
+			running = true
+			var err error
+			if accrued, err = add(accrued, *l.AccruedCents); err != nil {
+				return err
+			}
 		}
 		name := cmp.Or(orEmptyText(l.JobName), orEmptyText(l.StepKey), orEmptyText(l.VMHandle))
 		if pipeline := cmp.Or(orEmptyText(l.PipelineName), orEmptyText(l.PipelineSlug)); pipeline != "" {
 			name = pipeline + orEmpty(l.BuildNumber, func(n int64) string { return " #" + number(n) }) + ": " + cmp.Or(name, "(no name)")
 		}
 		machine := fmt.Sprintf("%d/%d/%d", l.CPUCount, l.MemoryGB, l.DiskGB)
-		rows = append(rows, row{cells: []string{toSecond(l.StartedAt), length, money(l.AmountCents), machine, cmp.Or(name, l.LeaseID.String())}})
+		rows = append(rows, row{cells: []string{
+			toSecond(l.StartedAt), length, money(l.AmountCents), orEmpty(l.AccruedCents, money), machine, cmp.Or(name, l.LeaseID.String()),
+		}})
 	}
 	listed := count(int64(len(leases.Data)), "lease", "leases")
 	if leases.NextCursor != nil {
 		listed += ", and there are more"
 	}
-	rows = append(rows, row{[]string{"", "", "", "", listed}, bold})
-	newTable(q.out, column{title: "STARTED (UTC)"}, column{title: "DURATION", right: true}, column{title: "AMOUNT", right: true, style: moneyStyle},
-		column{title: "MACHINE", right: true}, column{title: "LEASE"}).writeRows(rows)
+	rows = append(rows, row{[]string{"", "", "", money(accrued), "", listed}, bold})
+	if !running {
+		columns = slices.Delete(columns, unbilled, unbilled+1)
+		for i := range rows {
+			rows[i].cells = slices.Delete(rows[i].cells, unbilled, unbilled+1)
+		}
+	}
+	newTable(q.out, columns...).writeRows(rows)
 	return nil
 }

@@ -197,6 +197,8 @@ func AppendLeaseRecord(b []byte, v *LeaseRecord) []byte {
 	b = wire.AppendNullable(b, v.Author, wire.AppendString)
 	b = append(b, ",\"rate_card_id\":"...)
 	b = wire.AppendNullable(b, v.RateCardID, wire.AppendUUID)
+	b = append(b, ",\"accrued_cents\":"...)
+	b = wire.AppendNullable(b, v.AccruedCents, wire.AppendInteger)
 	return append(b, '}')
 }
 

@@ -118,10 +118,34 @@ type LeaseFilter struct {
 }
 
 // LeaseRecord is a stored lease, and the entry that bills it, nil while the lease runs. In a list of a Service, the lease names the card that
-// gave its amount also if it was billed before the books had cards.
+// gave its amount also if it was billed before the books had cards, and a running lease has what it has cost so far.
 type LeaseRecord struct {
-	Lease   Lease
-	EntryID *ID
+	Lease        Lease
+	EntryID      *ID
+	AccruedCents *int64 // negative or 0; nil for a billed lease, and where there is no price
+}
+
+// Accrued returns the debit that would bill a running lease if it finished now. It returns nil for a billed lease, and if the debit exceeds
+// an int64.
+func (r Rates) Accrued(l *Lease, now Time) *int64 {
+	if l.State() != LeaseStateRunning {
+		return nil
+	}
+	seconds := min(max((now-l.StartedAt)/Second, 0), LeaseDurationSecondsMaximum)
+	cents, err := r.Cost(l.CPUCount, l.MemoryGB, l.DiskGB, int64(seconds))
+	if err != nil {
+		return nil
+	}
+	return new(-cents)
+}
+
+// accrued returns the debit that would bill a running lease of the organization if it finished now.
+func (c *RateCards) accrued(org ID, l *Lease, now Time) *int64 {
+	card := c.For(org, l)
+	if card == nil {
+		return nil
+	}
+	return card.Rates().Accrued(l, now)
 }
 
 // LeasePlace is a place in the list of leases, which is ordered by start and then by id, latest first.
@@ -158,10 +182,12 @@ func (s *Service) Leases(ctx context.Context, org ID, filter LeaseFilter, limit 
 	if err != nil {
 		return Page[LeaseRecord]{}, err
 	}
+	now := s.Now()
 	for i := range leases {
 		if card := cards.In(org, &leases[i].Lease); card != nil {
 			leases[i].Lease.CardID = &card.ID
 		}
+		leases[i].AccruedCents = cards.accrued(org, &leases[i].Lease, now)
 	}
 	page := Page[LeaseRecord]{Items: leases}
 	if len(leases) > size {

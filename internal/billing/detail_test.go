@@ -54,3 +54,32 @@ func TestLeaseFilterScope(t *testing.T) {
 		t.Errorf("%d organizations and filters share %d scopes", 2*len(filters), len(scopes))
 	}
 }
+
+// A running lease accrues whole seconds from its start on, at most as many as a lease may have.
+func TestAccrued(t *testing.T) {
+	l := validLease() // 2 CPUs, 4 GB and 20 GB, of which 1000 seconds cost 42 cents
+	l.FinishedAt = nil
+	for _, c := range []struct {
+		now  Time
+		want int64
+	}{
+		{0, 0}, {l.StartedAt - 1, 0}, {l.StartedAt, 0}, {l.StartedAt + 1000*Second - 1, -41}, {l.StartedAt + 1000*Second, -42}, {l.StartedAt + 1001*Second, -42},
+		{l.StartedAt + LeaseDurationSecondsMaximum*Second, -1_328_140}, {math.MaxInt64, -1_328_140},
+	} {
+		got := StandardRates.Accrued(&l, c.now)
+		if got == nil {
+			t.Fatal("the cost is not known")
+		}
+		if *got != c.want {
+			t.Errorf("%d microseconds after the start: %d, want %d", c.now-l.StartedAt, *got, c.want)
+		}
+	}
+	now := l.StartedAt + Hour
+	if got := (Rates{MemoryGB: math.MaxInt64}).Accrued(&l, now); got != nil {
+		t.Errorf("a cost that no lease may have is %d", *got)
+	}
+	l.FinishedAt = &now
+	if got := StandardRates.Accrued(&l, now); got != nil {
+		t.Errorf("a finished lease has accrued %d", *got)
+	}
+}

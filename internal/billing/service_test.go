@@ -344,3 +344,54 @@ func TestRecordLeasesBounds(t *testing.T) {
 		t.Errorf("%d leases were billed, %v", head.Seq, err)
 	}
 }
+
+// A running lease in a list has accrued what the most specific card in force at its start gives up to the time of the service. It is in no
+// sum and no balance.
+func TestAccruedInLists(t *testing.T) {
+	s, orgs := openService(t, "acme", "globex")
+	now := billing.TimeOf(time.Date(2026, 6, 6, 10, 0, 0, 0, time.UTC))
+	s.SetClock(func() time.Time { return now.Std() })
+	dear := billing.RateCard{OrgID: &orgs[0].ID, Name: "GPU", LabelKey: new("gpu"), LabelValue: new("l4")}
+	dear.SetRates(billing.Rates{CPU: 1_000_000})
+	if _, _, err := s.SetRateCard(t.Context(), billing.NewCard{Card: dear, EffectiveFrom: new(now - billing.Hour), Backdated: true}); err != nil {
+		t.Fatal(err)
+	}
+	lease := func(before billing.Time, labels *string) billing.Lease {
+		return billing.Lease{ID: new(billing.NewID()), CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: now - before, Labels: labels}
+	}
+	finished := lease(3*billing.Hour, nil)
+	finished.FinishedAt = new(finished.StartedAt + billing.Second)
+	gpu := billing.FormatLabels(map[string]string{"gpu": "l4"})
+	leases := []billing.Lease{
+		lease(10*billing.Second, gpu), lease(1000*billing.Second, nil), lease(2*billing.Hour, gpu), finished, // latest start first
+	}
+	want := []*int64{new(int64(-20)), new(int64(-42)), new(int64(-302)), nil}
+	wantOther := []*int64{new(int64(0)), new(int64(-42)), new(int64(-302)), nil}
+	for i, org := range orgs {
+		if _, err := s.RecordLeases(t.Context(), org.ID, slices.Clone(leases)); err != nil {
+			t.Fatal(err)
+		}
+		page, err := s.Leases(t.Context(), org.ID, billing.LeaseFilter{}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []*int64
+		for _, l := range page.Items {
+			got = append(got, l.AccruedCents)
+		}
+		if d := cmp.Diff([][]*int64{want, wantOther}[i], got); d != "" {
+			t.Errorf("%s: %s", org.Slug, d)
+		}
+		head, err := s.Head(t.Context(), org.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		usage, err := s.Usage(t.Context(), org.ID, billing.Window{From: now - billing.Day, To: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.BalanceCents != 0 || usage.Cents != 0 {
+			t.Errorf("%s: the balance is %d, and the usage %d", org.Slug, head.BalanceCents, usage.Cents)
+		}
+	}
+}

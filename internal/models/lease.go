@@ -32,7 +32,7 @@ func ToLeaseRecord(r *billing.LeaseRecord) gen.LeaseRecord {
 		PipelineID: (*uuid.UUID)(l.PipelineID), PipelineName: l.PipelineName, PipelineSlug: l.PipelineSlug,
 		CPUCount: l.CPUCount, MemoryGB: l.MemoryGB, DiskGB: l.DiskGB, StartedAt: l.StartedAt.Std(), FinishedAt: ToTime(l.FinishedAt),
 		DurationSeconds: l.DurationSeconds, AmountCents: Debit(l), TransactionID: (*uuid.UUID)(r.EntryID),
-		Labels: toLabels(l.Labels), Author: l.Author, RateCardID: (*uuid.UUID)(l.CardID),
+		Labels: toLabels(l.Labels), Author: l.Author, RateCardID: (*uuid.UUID)(l.CardID), AccruedCents: r.AccruedCents,
 	}
 }
 

@@ -60,8 +60,8 @@ func TestLeaseComesBack(t *testing.T) {
 	}
 
 	lease.FinishedAt, lease.DurationSeconds, lease.AmountCents, lease.CardID = nil, nil, nil, nil
-	record = ToLeaseRecord(&billing.LeaseRecord{Lease: lease})
-	if got := FromLeaseRecord(&record); !reflect.DeepEqual(got, lease) || record.TransactionID != nil {
+	record = ToLeaseRecord(&billing.LeaseRecord{Lease: lease, AccruedCents: new(int64(-5))})
+	if got := FromLeaseRecord(&record); !reflect.DeepEqual(got, lease) || record.TransactionID != nil || *record.AccruedCents != -5 {
 		t.Errorf("a running lease: got %+v, want %+v", got, lease)
 	}
 	minimal := FromLease(&gen.Lease{LeaseID: new(uuid.New()), StartedAt: time.Unix(1_780_000_000, 0)})

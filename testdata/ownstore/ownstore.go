@@ -119,7 +119,11 @@ func (s *Store) RecordLeases(_ context.Context, org string, body gen.RecordLease
 }
 
 func (s *Store) ListBillingLeases(_ context.Context, org string, p gen.ListBillingLeasesParams) (gen.LeaseList, error) {
-	return httpapi.Leases(maps.Values(s.read(org).leases), org, p)
+	list, err := httpapi.Leases(maps.Values(s.read(org).leases), org, p)
+	for i := range list.Data {
+		list.Data[i].AccruedCents = httpapi.Accrued(&list.Data[i], httpapi.StandardRates, time.Now())
+	}
+	return list, err
 }
 
 func (s *Store) GetBillingUsage(_ context.Context, org string, p gen.GetBillingUsageParams) (gen.UsageResponse, error) {
