@@ -283,6 +283,22 @@ func ExampleClient_PostCredit() {
 	// $50.00 admin_grant posted before: false
 }
 
+func ExampleClient_GetBillingRunway() {
+	c, stop := startBilling()
+	defer stop()
+
+	runway, err := c.GetBillingRunway(context.Background(), "acme")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pace := runway.Last30Days
+	if pace.Outlook == client.RunwayOutlookRunsOut && pace.ZeroOn != nil {
+		fmt.Println(client.FormatCents(runway.BalanceCents), "last until", pace.ZeroOn.Format(time.DateOnly), "at", client.FormatCents(pace.AverageCents), "a day")
+	}
+	// Output:
+	// $481.12 last until 2027-04-02 at $1.60 a day
+}
+
 func ExampleClient_ListBillingRateCards() {
 	c, stop := startBilling()
 	defer stop()

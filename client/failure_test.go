@@ -634,6 +634,14 @@ func TestRequests(t *testing.T) {
 			"GET https://billing.example.com/api/v0/billing/rate-cards/acme?limit=5&cursor=a+b", "",
 		},
 		{
+			"runway", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.GetBillingRunway(ctx, "acme")
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/runway/acme", "",
+		},
+		{
 			"leases", "https://billing.example.com",
 			func(ctx context.Context, c *client.Client) error {
 				_, err := c.RecordLeases(ctx, "acme", []client.Lease{{LeaseID: &client.UUID{15: 1}, JobName: new("x"), Labels: client.Labels{"team": "web", "gpu": "l4"}, CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: window.From}})
@@ -692,6 +700,7 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 			_, err := c.ListBillingTransactions(ctx, org, client.ListOptions{})
 			return err
 		},
+		"GetBillingRunway":         func(org string) error { _, err := c.GetBillingRunway(ctx, org); return err },
 		"GetBillingUsage":          func(org string) error { _, err := c.GetBillingUsage(ctx, org, client.Window{}); return err },
 		"GetBillingUsageSeries":    func(org string) error { _, err := c.GetBillingUsageSeries(ctx, org, client.Window{}); return err },
 		"GetBillingUsageBreakdown": func(org string) error { _, err := c.GetBillingUsageBreakdown(ctx, org, client.Window{}); return err },

@@ -542,6 +542,97 @@ type UsageResponse struct {
 	TotalCents int64 `json:"total_cents"`
 }
 
+// RunwayResponse is how long a balance lasts.
+type RunwayResponse struct {
+	// The balance in cents.
+	BalanceCents int64 `json:"balance_cents"`
+	// The cost of some whole UTC days before today, and where a balance is led by as much again in each following such
+	// time.
+	Last7Days RunwayPace `json:"last_7_days"`
+	// The cost of some whole UTC days before today, and where a balance is led by as much again in each following such
+	// time.
+	Last30Days RunwayPace `json:"last_30_days"`
+}
+
+// RunwayPace is the cost of some whole UTC days before today, and where a balance is led by as much again in each
+// following such time.
+type RunwayPace struct {
+	// The midnight at which the first day begins.
+	From time.Time `json:"from"`
+	// The midnight at which the last day ends and today begins.
+	To time.Time `json:"to"`
+	// What the leases of the days were billed, in cents; the TotalCents of "getBillingUsage" from From to To. It is at
+	// least 0.
+	TotalCents int64 `json:"total_cents"`
+	// The total divided by the number of days, in cents; rounded to the nearest cent, and half a cent up. Nothing else is
+	// computed from this rounded number. It is at least 0.
+	AverageCents int64 `json:"average_cents"`
+	// On how many of the days something was billed. It is at least 0.
+	DaysWithCost int64 `json:"days_with_cost"`
+	// What becomes of a balance at a pace: "runs_out", it reaches zero; "no_spend", it stays, since nothing was billed;
+	// "used_up", it is zero or below, whatever the pace.
+	Outlook RunwayOutlook `json:"outlook"`
+	// After how many days from today the balance reaches zero: balance × days ÷ total, rounded up. Null unless the
+	// outlook is "runs_out". 9223372036854775807 means that number or more. It is at least 1. It is nil where there is
+	// none.
+	DaysLeft *int64 `json:"days_left"`
+	// The UTC day on which the balance reaches zero, DaysLeft days after today. Null unless the outlook is "runs_out",
+	// and after the year 9999. It is nil where there is none.
+	ZeroOn *Date `json:"zero_on"`
+}
+
+// runwayPaceJSON is RunwayPace as the API writes it.
+type runwayPaceJSON struct {
+	From         wireTime      `json:"from"`
+	To           wireTime      `json:"to"`
+	TotalCents   int64         `json:"total_cents"`
+	AverageCents int64         `json:"average_cents"`
+	DaysWithCost int64         `json:"days_with_cost"`
+	Outlook      RunwayOutlook `json:"outlook"`
+	DaysLeft     *int64        `json:"days_left"`
+	ZeroOn       *Date         `json:"zero_on"`
+}
+
+func (m RunwayPace) encoded() runwayPaceJSON {
+	return runwayPaceJSON{
+		wireTime(m.From),
+		wireTime(m.To),
+		m.TotalCents,
+		m.AverageCents,
+		m.DaysWithCost,
+		m.Outlook,
+		m.DaysLeft,
+		m.ZeroOn,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m RunwayPace) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// RunwayOutlook is what becomes of a balance at a pace: "runs_out", it reaches zero; "no_spend", it stays, since
+// nothing was billed; "used_up", it is zero or below, whatever the pace. Later versions of the API may have more
+// values.
+type RunwayOutlook string
+
+// The values of RunwayOutlook.
+const (
+	RunwayOutlookRunsOut RunwayOutlook = "runs_out"
+	RunwayOutlookNoSpend RunwayOutlook = "no_spend"
+	RunwayOutlookUsedUp  RunwayOutlook = "used_up"
+)
+
+// Valid reports whether this version of the package knows the value.
+func (v RunwayOutlook) Valid() bool {
+	switch v {
+	case
+		RunwayOutlookRunsOut,
+		RunwayOutlookNoSpend,
+		RunwayOutlookUsedUp:
+		return true
+	}
+	return false
+}
+
 // UsageSeriesResponse is the usage of a window per day.
 type UsageSeriesResponse struct {
 	// One bucket for each day, oldest first, without gaps.

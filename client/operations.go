@@ -152,6 +152,12 @@ func (c *Client) ListBillingLeases(ctx context.Context, org string, filter Lease
 	return do[LeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
+// GetBillingRunway tells how long an organization's balance lasts at the pace of the last 7 and of the last 30 whole UTC days.
+func (c *Client) GetBillingRunway(ctx context.Context, org string, opts ...Option) (*RunwayResponse, error) {
+	req, err := newGetBillingRunwayRequest(c.baseURL, org)
+	return do[RunwayResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
 // GetBillingUsage sums the leases that started in the window: count × seconds of each resource, and the cents that were
 // billed for them, positive. A lease that is still running adds 0.
 func (c *Client) GetBillingUsage(ctx context.Context, org string, window Window, opts ...Option) (*UsageResponse, error) {

@@ -61,6 +61,11 @@ func newGetBillingHeadRequest(base string, org string) (*http.Request, error) {
 	return newRequest(http.MethodGet, base+"api/v0/billing/head/"+url.PathEscape(org), nil, nil, nil)
 }
 
+// newGetBillingRunwayRequest builds GET /api/v0/billing/runway/{org}. The base ends with a slash.
+func newGetBillingRunwayRequest(base string, org string) (*http.Request, error) {
+	return newRequest(http.MethodGet, base+"api/v0/billing/runway/"+url.PathEscape(org), nil, nil, nil)
+}
+
 // getBillingUsageParams are the parameters of getBillingUsage.
 type getBillingUsageParams struct {
 	From string

@@ -349,6 +349,24 @@ func editCard(change func(card map[string]any)) func(*http.Request, *answer) {
 	}
 }
 
+// onRunway changes the paces of a runway.
+func onRunway(change func(body, pace map[string]any)) func(*http.Request, *answer) {
+	return on("/billing/runway/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			for _, key := range []string{"last_7_days", "last_30_days"} {
+				change(body, body[key].(map[string]any))
+			}
+		})
+	})
+}
+
+// nextDay moves a time to the next day.
+func nextDay(pace map[string]any, key string) {
+	text, _ := pace[key].(string)
+	at, _ := time.Parse(time.RFC3339, text)
+	pace[key] = at.AddDate(0, 0, 1).Format("2006-01-02T15:04:05.000000Z")
+}
+
 func (f fault) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.Clone(context.WithoutCancel(r.Context()))
@@ -804,6 +822,16 @@ var faults = []fault{
 	{rule: "leases.list", name: "a billed lease accrues a cost", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
 		a.replace(`"accrued_cents":null`, `"accrued_cents":0`)
 	})},
+	{rule: "runway.usage", name: "another total", answer: onRunway(func(_, pace map[string]any) { bump(pace, "total_cents", 1) })},
+	{rule: "runway.usage", name: "too small a total", answer: onRunway(func(_, pace map[string]any) { bump(pace, "total_cents", -1) })},
+	{rule: "runway.usage", name: "another number of days", answer: onRunway(func(_, pace map[string]any) { bump(pace, "days_with_cost", -1) })},
+	{rule: "runway.usage", name: "with today", answer: onRunway(func(_, pace map[string]any) { nextDay(pace, "to") })},
+	{rule: "runway.usage", name: "one day too few", answer: onRunway(func(_, pace map[string]any) { nextDay(pace, "from") })},
+	{rule: "runway.days", name: "another balance", answer: onRunway(func(body, _ map[string]any) { bump(body, "balance_cents", 1_000_000) })},
+	{rule: "runway.days", name: "another average", answer: onRunway(func(_, pace map[string]any) { bump(pace, "average_cents", 1) })},
+	{rule: "runway.days", name: "rounded down", answer: onRunway(func(_, pace map[string]any) { bump(pace, "days_left", -1) })},
+	{rule: "runway.days", name: "no day", answer: onRunway(func(_, pace map[string]any) { pace["zero_on"] = nil })},
+	{rule: "runway.days", name: "another outlook", answer: onRunway(func(_, pace map[string]any) { pace["outlook"] = "no_spend" })},
 	{rule: "limits.default", name: "20", ask: func(r *http.Request) {
 		if is(r, "/transactions/acme") && !strings.Contains(r.URL.RawQuery, "limit") {
 			query(r, func(q map[string][]string) { q["limit"] = []string{"20"} })
@@ -1020,11 +1048,11 @@ func TestPlantedFaults(t *testing.T) {
 func TestMissingCalls(t *testing.T) {
 	s := open(t, sqlite(t))
 	missing := fault{answer: func(r *http.Request, a *answer) {
-		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") || is(r, "/billing/rate-cards/acme") {
+		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") || is(r, "/billing/rate-cards/acme") || is(r, "/billing/runway/acme") {
 			a.fail(http.StatusNotFound, "not_found", "route_not_found")
 		}
 	}}
-	for _, rule := range []string{"ledger.entry", "leases.list", "prices.list", "prices.cards", "prices.entries"} {
+	for _, rule := range []string{"ledger.entry", "leases.list", "prices.list", "prices.cards", "prices.entries", "runway.usage", "runway.days"} {
 		for _, r := range check(t, missing.wrap(s.handler), s.token, "acme", rule).Rules {
 			if r.Rule == rule && (r.Status != conformance.Skipped || r.Reason != "the server does not have this call") {
 				t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)

@@ -135,6 +135,10 @@ func init() {
 			{id: "breakdown.stable", statement: "The order is the same each time.", checkOrganization: breakdownStable, comparesSums: true},
 			{id: "breakdown.groups", statement: "Each build comes once, and leases without one share one group.", checkOrganization: breakdownGroups},
 		}},
+		{"Runway", []rule{
+			{id: "runway.usage", statement: "The last 7 and 30 whole UTC days before today have the usage of their windows, and as many days with a cost.", checkOrganization: runwayUsage, comparesSums: true},
+			{id: "runway.days", statement: "The average, the outlook, the days left and the day of zero follow from the balance and the total.", checkOrganization: runwayDays},
+		}},
 		{"Writes", []rule{
 			{id: "writes.leases", statement: "A lease is billed when it has finished, and not while it runs; the balance changes by what it is billed.", checkOrganization: writtenLeases, writes: true},
 			{id: "writes.accrued", statement: "A lease that runs has accrued what it is billed if it finishes then, and nothing once it is billed.", checkOrganization: writtenAccrued, writes: true},

@@ -102,6 +102,27 @@ func (e LeaseStatus) Valid() bool {
 	}
 }
 
+// Defines values for RunwayOutlook.
+const (
+	RunwayOutlookNoSpend RunwayOutlook = "no_spend"
+	RunwayOutlookRunsOut RunwayOutlook = "runs_out"
+	RunwayOutlookUsedUp  RunwayOutlook = "used_up"
+)
+
+// Valid indicates whether the value is a known member of the RunwayOutlook enum.
+func (e RunwayOutlook) Valid() bool {
+	switch e {
+	case RunwayOutlookNoSpend:
+		return true
+	case RunwayOutlookRunsOut:
+		return true
+	case RunwayOutlookUsedUp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TransactionSource.
 const (
 	TransactionSourceAdminGrant       TransactionSource = "admin_grant"
@@ -568,6 +589,53 @@ type ResourceCost struct {
 
 	// MicrocentsPerSecond The price of one CPU or gigabyte for one second, in millionths of a cent.
 	MicrocentsPerSecond int64 `json:"microcents_per_second"`
+}
+
+// RunwayOutlook What becomes of a balance at a pace: `runs_out`, it reaches zero; `no_spend`, it stays, since nothing was billed;
+// `used_up`, it is zero or below, whatever the pace.
+type RunwayOutlook string
+
+// RunwayPace The cost of some whole UTC days before today, and where a balance is led by as much again in each following such time.
+type RunwayPace struct {
+	// AverageCents The total divided by the number of days, in cents; rounded to the nearest cent, and half a cent up. Nothing else is
+	// computed from this rounded number.
+	AverageCents int64 `json:"average_cents"`
+
+	// DaysLeft After how many days from today the balance reaches zero: balance × days ÷ total, rounded up. Null unless the outlook is
+	// `runs_out`. 9223372036854775807 means that number or more.
+	DaysLeft *int64 `json:"days_left"`
+
+	// DaysWithCost On how many of the days something was billed.
+	DaysWithCost int64 `json:"days_with_cost"`
+
+	// From The midnight at which the first day begins.
+	From time.Time `json:"from"`
+
+	// Outlook What becomes of a balance at a pace: `runs_out`, it reaches zero; `no_spend`, it stays, since nothing was billed;
+	// `used_up`, it is zero or below, whatever the pace.
+	Outlook RunwayOutlook `json:"outlook"`
+
+	// To The midnight at which the last day ends and today begins.
+	To time.Time `json:"to"`
+
+	// TotalCents What the leases of the days were billed, in cents; the `total_cents` of `getBillingUsage` from `from` to `to`.
+	TotalCents int64 `json:"total_cents"`
+
+	// ZeroOn The UTC day on which the balance reaches zero, `days_left` days after today. Null unless the outlook is `runs_out`, and
+	// after the year 9999.
+	ZeroOn *openapi_types.Date `json:"zero_on"`
+}
+
+// RunwayResponse How long a balance lasts.
+type RunwayResponse struct {
+	// BalanceCents The balance in cents.
+	BalanceCents int64 `json:"balance_cents"`
+
+	// Last30Days The cost of some whole UTC days before today, and where a balance is led by as much again in each following such time.
+	Last30Days RunwayPace `json:"last_30_days"`
+
+	// Last7Days The cost of some whole UTC days before today, and where a balance is led by as much again in each following such time.
+	Last7Days RunwayPace `json:"last_7_days"`
 }
 
 // SetRateCardRequest A rate card of the organization. The three prices are given together or not at all, and so are the three counts of a

@@ -211,6 +211,22 @@ func Series(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageSeriesP
 	return series, nil
 }
 
+// Runway returns the answer of getBillingRunway at a time: how long the balance lasts. It takes leases and fails as Usage does.
+func Runway(balanceCents int64, leases iter.Seq[*gen.LeaseRecord], now time.Time) (gen.RunwayResponse, error) {
+	at := billing.TimeOf(now)
+	w := billing.RunwayWindow(at)
+	series, err := Series(leases, gen.GetBillingUsageSeriesParams{From: w.From.String(), To: w.To.String()})
+	if err != nil {
+		return gen.RunwayResponse{}, err
+	}
+	days := make([]billing.DayUsage, len(series.Data))
+	for i, b := range series.Data {
+		days[i] = billing.DayUsage{Day: billing.TimeOf(b.Date.Time), Usage: billing.Usage{Cents: b.TotalCents}}
+	}
+	runway, err := billing.NewRunway(balanceCents, days, at)
+	return models.ToRunway(&runway), err
+}
+
 // Breakdown returns the answer of getBillingUsageBreakdown: builds newest first by their earliest start, jobs oldest first, and all leases
 // without a build as one group. It takes leases and fails as Usage does.
 func Breakdown(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageBreakdownParams) (Streamed, error) {

@@ -54,6 +54,14 @@ func (a *adapter) GetBillingTransaction(ctx context.Context, org string, id uuid
 	return toAPITransactionDetail(&detail, org), nil
 }
 
+func (a *adapter) GetBillingRunway(ctx context.Context, _ string) (answer gen.RunwayResponse, err error) {
+	runway, err := a.service.Runway(ctx, orgOf(ctx))
+	if err != nil {
+		return answer, err
+	}
+	return models.ToRunway(&runway), nil
+}
+
 func (a *adapter) GetBillingUsage(ctx context.Context, _ string, params gen.GetBillingUsageParams) (answer gen.UsageResponse, err error) {
 	window, err := billing.ParseWindow(params.From, params.To)
 	if err != nil {

@@ -40,7 +40,7 @@ const books = `
 
 // The answers byte for byte: keys, nulls, order and the form of numbers, times and text.
 func TestWire(t *testing.T) {
-	at := time.Date(2026, 7, 1, 8, 30, 0, 0, time.UTC)
+	at := time.Date(2026, 6, 14, 8, 30, 0, 0, time.UTC)
 	s := start(t, server.Config{DocURL: "https://docs.example.com/errors/", WithoutRateCard: true, Clock: func() time.Time { return at }})
 	s.importText(books)
 	token := s.token(server.RoleRead, "acme")
@@ -49,6 +49,7 @@ func TestWire(t *testing.T) {
 		"transactions":      "/billing/transactions/acme",
 		"transactions-page": "/billing/transactions/acme?limit=1",
 		"usage":             "/billing/usage/acme?from=2026-06-06&to=2026-06-08",
+		"runway":            "/billing/runway/acme",
 		"series":            "/billing/usage/acme/series?from=2026-06-05T12:00:00Z&to=2026-06-07T00:00:00.000001Z",
 		"breakdown":         "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-08",
 		"breakdown-empty":   "/billing/usage/acme/breakdown?from=2026-06-08&to=2026-06-09",

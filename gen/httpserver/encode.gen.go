@@ -218,6 +218,38 @@ func AppendUsageResponse(b []byte, v *UsageResponse) []byte {
 	return append(b, '}')
 }
 
+// AppendRunwayResponse appends the value as JSON.
+func AppendRunwayResponse(b []byte, v *RunwayResponse) []byte {
+	b = append(b, "{\"balance_cents\":"...)
+	b = wire.AppendInteger(b, v.BalanceCents)
+	b = append(b, ",\"last_7_days\":"...)
+	b = AppendRunwayPace(b, &v.Last7Days)
+	b = append(b, ",\"last_30_days\":"...)
+	b = AppendRunwayPace(b, &v.Last30Days)
+	return append(b, '}')
+}
+
+// AppendRunwayPace appends the value as JSON.
+func AppendRunwayPace(b []byte, v *RunwayPace) []byte {
+	b = append(b, "{\"from\":"...)
+	b = wire.AppendTime(b, v.From)
+	b = append(b, ",\"to\":"...)
+	b = wire.AppendTime(b, v.To)
+	b = append(b, ",\"total_cents\":"...)
+	b = wire.AppendInteger(b, v.TotalCents)
+	b = append(b, ",\"average_cents\":"...)
+	b = wire.AppendInteger(b, v.AverageCents)
+	b = append(b, ",\"days_with_cost\":"...)
+	b = wire.AppendInteger(b, v.DaysWithCost)
+	b = append(b, ",\"outlook\":"...)
+	b = wire.AppendString(b, string(v.Outlook))
+	b = append(b, ",\"days_left\":"...)
+	b = wire.AppendNullable(b, v.DaysLeft, wire.AppendInteger)
+	b = append(b, ",\"zero_on\":"...)
+	b = wire.AppendNullable(b, v.ZeroOn, wire.AppendDate)
+	return append(b, '}')
+}
+
 // AppendUsageSeriesResponse appends the value as JSON.
 func AppendUsageSeriesResponse(b []byte, v *UsageSeriesResponse) []byte {
 	b = append(b, "{\"data\":"...)

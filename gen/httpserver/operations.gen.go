@@ -42,6 +42,11 @@ var Operations = map[string]*wire.Operation{
 		InOrganization: true,
 		Errors:         []string{"bad_request", "unauthorized", "organization_not_found", "rate_limited", "internal", "unavailable"},
 	},
+	"getBillingRunway": {
+		ID: "getBillingRunway", Method: "GET", Path: "/api/v0/billing/runway/{org}", Role: "read",
+		InOrganization: true,
+		Errors:         []string{"bad_request", "unauthorized", "organization_not_found", "rate_limited", "internal", "unavailable"},
+	},
 	"getBillingUsage": {
 		ID: "getBillingUsage", Method: "GET", Path: "/api/v0/billing/usage/{org}", Role: "read",
 		InOrganization: true,

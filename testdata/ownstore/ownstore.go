@@ -126,6 +126,15 @@ func (s *Store) ListBillingLeases(_ context.Context, org string, p gen.ListBilli
 	return list, err
 }
 
+func (s *Store) GetBillingRunway(_ context.Context, org string) (gen.RunwayResponse, error) {
+	b := s.read(org)
+	head, err := httpapi.Head(b.entries)
+	if err != nil {
+		return gen.RunwayResponse{}, err
+	}
+	return httpapi.Runway(head.BalanceCents, maps.Values(b.leases), time.Now())
+}
+
 func (s *Store) GetBillingUsage(_ context.Context, org string, p gen.GetBillingUsageParams) (gen.UsageResponse, error) {
 	return httpapi.Usage(maps.Values(s.read(org).leases), p)
 }
