@@ -84,6 +84,14 @@ type (
 	balance struct {
 		Cents int64 `json:"balance_cents"`
 	}
+	pace struct {
+		DaysLeft int64  `json:"days_left"`
+		ZeroOn   string `json:"zero_on"`
+	}
+	runway struct {
+		Last7Days  pace `json:"last_7_days"`
+		Last30Days pace `json:"last_30_days"`
+	}
 )
 
 // money writes cents as the page does.
@@ -205,6 +213,16 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// zero is the day on which a balance reaches zero, as the page writes it.
+func (p pace) zero(t *testing.T) string {
+	t.Helper()
+	day, err := time.Parse(time.DateOnly, p.ZeroOn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return day.Format("2 Jan 2006")
+}
+
 // Every figure on the page is the answer of the API.
 func TestFigures(t *testing.T) {
 	s, token := demo(t)
@@ -226,9 +244,10 @@ func TestFigures(t *testing.T) {
 	if got := p.text("#tile-average .figure"); !slices.Contains(average, got) {
 		t.Errorf("the average is %s, want %v", got, average)
 	}
-	if got, want := p.text("#tile-runway .figure"), fmt.Sprintf("%d days", left*elapsed/sums.Cents/86400); got != want {
-		t.Errorf("the runway is %s, want %s", got, want)
-	}
+	lasts := get[runway](s, token, "billing/runway/acme")
+	p.same("runway", p.text("#tile-runway .figure"), fmt.Sprintf("%d days", lasts.Last30Days.DaysLeft))
+	p.same("until", p.text("#tile-runway .hint"), fmt.Sprintf("until %s at the pace of the last 30 whole days (UTC), until %s at that of the last 7",
+		lasts.Last30Days.zero(t), lasts.Last7Days.zero(t)))
 
 	p.click("#days summary").until("document.querySelector('.days-table tbody')")
 	days := get[page[bucket]](s, token, "billing/usage/acme/series"+window).Data[:30]
@@ -521,6 +540,36 @@ func TestNegativeBalance(t *testing.T) {
 		t.Errorf("a negative balance is %s", color)
 	}
 	p.accessible().shoot("negative")
+}
+
+// How long the balance lasts is what the server answers, whatever window is chosen.
+func TestRunway(t *testing.T) {
+	s := serve(t, server.Config{})
+	before := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -20)
+	s.books(history("acme", 3, before, 1000) + history("globex", 3, before, 99_999_999_999_999_999) + history("idle", 0, before, 1000))
+	token := s.token("acme", "globex", "idle")
+	lasts := get[runway](s, token, "billing/runway/acme").Last30Days
+	for _, c := range []struct{ query, figure, hint string }{
+		{"org=acme", "804 days", "until " + lasts.zero(t) + " at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"}, // 964 × 30 ÷ 36
+		{"org=acme&days=7", "804 days", "until " + lasts.zero(t) + " at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"},
+		{"org=globex", "Over 10 years", "beyond the year 9999 at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"},
+		{"org=idle", "No end", "Nothing was spent in the last 30 whole days (UTC)"},
+	} {
+		p := open(t, look{}).visit(s.url + "/?" + c.query + "#token=" + token).until(loaded)
+		p.same(c.query, p.text("#tile-runway .figure"), c.figure)
+		p.same(c.query, p.text("#tile-runway .hint"), c.hint)
+	}
+
+	p := open(t, look{})
+	p.expect("404")
+	p.interceptAPI(func(url string) string {
+		if !strings.Contains(url, "/runway/") {
+			return ""
+		}
+		return `404 {"error":{"type":"not_found","code":"route_not_found","message":"no","doc_url":"x","request_id":"id-of-this-request-1"}}`
+	})
+	p.visit(s.url + "/?org=acme#token=" + token).until(loaded)
+	p.same("without the call", p.text("#tile-runway .figure")+", "+p.text("#tile-credit .figure"), "Unknown, $9.64")
 }
 
 // Integers of 64 bits are shown to the cent.

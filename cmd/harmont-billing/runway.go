@@ -48,7 +48,7 @@ type pace struct {
 	BalanceCents int64                `json:"balance_cents"`
 }
 
-func newPace(balance int64, days int64, by *client.RunwayPace) pace {
+func newPace(balance, days int64, by *client.RunwayPace) pace {
 	p := pace{
 		Days: days, From: by.From.Format(time.DateOnly), To: by.To.Format(time.DateOnly), DaysSpent: by.DaysWithCost, SpentCents: by.TotalCents,
 		PerDayCents: by.AverageCents, Outlook: by.Outlook, DaysLeft: by.DaysLeft, RunsOutOn: nil, BalanceCents: balance,

@@ -1,4 +1,4 @@
-/** @import { BalanceResponse, OrganizationList, TransactionList, Transaction, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+/** @import { BalanceResponse, OrganizationList, RunwayResponse, TransactionList, Transaction, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
 import { buildsOf } from './stream.js';
 
@@ -93,6 +93,14 @@ export class API {
    * @returns {Promise<BalanceResponse>}
    */
   balance(org, signal) { return this.#get(`billing/balance/${encodeURIComponent(org)}`, {}, signal); }
+
+  /**
+   * How long the balance lasts.
+   * @param {string} org
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<RunwayResponse>}
+   */
+  runway(org, signal) { return this.#get(`billing/runway/${encodeURIComponent(org)}`, {}, signal); }
 
   /**
    * @param {string} org

@@ -79,9 +79,6 @@ export function dayWithoutWeekday(date) { return utcLong.format(new Date(date));
 /** @param {string} date YYYY-MM-DD */
 export function shortDay(date) { return utcShort.format(new Date(date)); }
 
-/** @param {Date} date */
-export function dayInZone(date) { return localDay.format(date); }
-
 /** @type {Record<import('#api').TransactionSource, string>} */
 export const sources = {
   stripe_topup: 'Top-up', coupon_redemption: 'Coupon', admin_grant: 'Grant', refund: 'Refund', vm_lease_debit: 'VM lease',

@@ -1,7 +1,9 @@
+/** @import { RunwayPace, RunwayResponse } from '#api' */
 /** @import { API } from './api.js' */
 
+import { APIError } from './api.js';
 import { find, h, Panel } from './dom.js';
-import { counted, dayInZone, dayWithoutWeekday, hours, money, number, time } from './format.js';
+import { counted, dayWithoutWeekday, hours, money, time } from './format.js';
 
 const DAY = 86_400n;
 
@@ -21,14 +23,16 @@ export class SummaryPanel {
   async load(api, org, days, signal) {
     this.tiles.hidden = true;
     this.panel.loading();
-    const [{ balance_cents }, usage] = await Promise.all([api.balance(org, signal), api.usage(org, days.window, signal)]);
+    const [{ balance_cents }, usage, lasts] = await Promise.all([
+      api.balance(org, signal), api.usage(org, days.window, signal), runwayIfOffered(api, org, signal),
+    ]);
     if (signal.aborted) return;
     const balance = BigInt(balance_cents), spent = BigInt(usage.total_cents), elapsed = BigInt(days.elapsedSeconds);
     this.#tile('credit', money(balance), balance < 0n ? 'Overdrawn' : 'All credits less all debits');
     find('#tile-credit').classList.toggle('negative', balance < 0n);
     this.#tile('spent', money(spent), `CPU ${hours(usage.cpu_seconds)} h · memory ${hours(usage.memory_gb_seconds)} GB-h · disk ${hours(usage.disk_gb_seconds)} GB-h`);
     this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayWithoutWeekday(days.first)}` : `over ${counted(days.elapsedSeconds / 86_400, 'day')}`);
-    this.#tile('runway', ...runway(balance, spent, elapsed));
+    this.#tile('runway', ...runway(lasts));
     this.panel.ready();
     this.tiles.hidden = false;
 
@@ -50,18 +54,44 @@ export class SummaryPanel {
 }
 
 /**
- * @param {bigint} balance in cents
- * @param {bigint} spent in cents
- * @param {bigint} elapsed in seconds
- * @returns {[string, string]} how long the balance lasts at that rate
+ * @param {API} api
+ * @param {string} org
+ * @param {AbortSignal} signal
+ * @returns {Promise<RunwayResponse | null>} null where the server does not have this call
  */
-function runway(balance, spent, elapsed) {
-  if (balance <= 0n) return ['0 days', 'No credit is left'];
-  if (spent === 0n) return ['No end', 'Nothing was spent in this window'];
-  const seconds = (balance * elapsed) / spent, whole = seconds / DAY;
-  if (whole > 3650n) return ['Over 10 years', 'at this rate'];
-  const end = new Date(Date.now() + Number(seconds) * 1000);
-  return [`${number(whole)} ${whole === 1n ? 'day' : 'days'}`, `until about ${dayInZone(end)} at this rate`];
+async function runwayIfOffered(api, org, signal) {
+  try {
+    return await api.runway(org, signal);
+  } catch (error) {
+    if (error instanceof APIError && error.code === 'route_not_found') return null;
+    throw error;
+  }
+}
+
+/**
+ * @param {RunwayResponse | null} lasts
+ * @returns {[string, string]} how long the balance lasts at the pace of the last 30 days, and until when; also at that of the last 7
+ */
+function runway(lasts) {
+  if (lasts === null) return ['Unknown', 'This server does not tell it'];
+  const { last_30_days: month, last_7_days: week } = lasts;
+  switch (month.outlook) {
+    case 'used_up': return ['0 days', 'No credit is left'];
+    case 'no_spend': return ['No end', 'Nothing was spent in the last 30 whole days (UTC)'];
+  }
+  const recent = week.outlook === 'no_spend' ? 'nothing was spent in the last 7' : `${until(week)} at that of the last 7`;
+  return [daysLeft(month), `${until(month)} at the pace of the last 30 whole days (UTC), ${recent}`];
+}
+
+/** @param {RunwayPace} pace */
+function daysLeft({ days_left }) {
+  const days = BigInt(days_left ?? 0);
+  return days > 3650n ? 'Over 10 years' : counted(Number(days), 'day');
+}
+
+/** @param {RunwayPace} pace */
+function until({ zero_on }) {
+  return zero_on === null ? 'beyond the year 9999' : `until ${dayWithoutWeekday(zero_on)}`;
 }
 
 /**
