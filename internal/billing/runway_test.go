@@ -40,6 +40,7 @@ func TestRunwayPace(t *testing.T) {
 		{name: "a part of a day", balance: 1, daysAgo: map[int]int64{1: 700}, cents: 700, average: 100, withCost: 1, outlook: runsOut, left: 1, date: "2026-06-16"},
 		{name: "a whole day", balance: 100, daysAgo: map[int]int64{1: 700}, cents: 700, average: 100, withCost: 1, outlook: runsOut, left: 1, date: "2026-06-16"},
 		{name: "a day and a part", balance: 101, daysAgo: map[int]int64{1: 700}, cents: 700, average: 100, withCost: 1, outlook: runsOut, left: 2, date: "2026-06-17"},
+		{name: "a day and the smallest part", balance: 1, daysAgo: map[int]int64{1: 29}, month: true, cents: 29, average: 1, withCost: 1, outlook: runsOut, left: 2, date: "2026-06-17"},
 		{name: "a day that cost nothing", balance: 100, daysAgo: map[int]int64{1: 700, 2: 0}, cents: 700, average: 100, withCost: 1, outlook: runsOut, left: 1, date: "2026-06-16"},
 		{name: "less than half a cent a day", balance: 1, daysAgo: map[int]int64{3: 1}, month: true, cents: 1, withCost: 1, outlook: runsOut, left: 30, date: "2026-07-15"},
 		{name: "half a cent a day", balance: 15, daysAgo: map[int]int64{3: 15}, month: true, cents: 15, average: 1, withCost: 1, outlook: runsOut, left: 30, date: "2026-07-15"},
@@ -49,7 +50,8 @@ func TestRunwayPace(t *testing.T) {
 		{name: "after the year 9999", balance: toLastDay + 1, daysAgo: map[int]int64{1: 7}, cents: 7, average: 1, withCost: 1, outlook: runsOut, left: toLastDay + 1},
 		{name: "as many days as there may be", balance: huge, daysAgo: map[int]int64{1: 7}, cents: 7, average: 1, withCost: 1, outlook: runsOut, left: huge},
 		{name: "more than a number holds", balance: huge, daysAgo: map[int]int64{1: 4}, cents: 4, average: 1, withCost: 1, outlook: runsOut, left: huge},
-		{name: "more than an unsigned number holds", balance: huge, daysAgo: map[int]int64{1: 1}, cents: 1, withCost: 1, outlook: runsOut, left: huge},
+		{name: "more than an unsigned number holds", balance: huge, daysAgo: map[int]int64{1: 3}, cents: 3, withCost: 1, outlook: runsOut, left: huge},
+		{name: "as many days as there may be, and a part", balance: 8915926302292949947, daysAgo: map[int]int64{1: 29}, month: true, cents: 29, average: 1, withCost: 1, outlook: runsOut, left: huge},
 		{name: "huge and soon", balance: huge, daysAgo: map[int]int64{1: huge}, month: true, cents: huge, average: 307445734561825860, withCost: 1, outlook: runsOut, left: 30, date: "2026-07-15"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
