@@ -62,7 +62,7 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		return fmt.Sprintf(`{"lease_id":"00000000-0000-4000-8000-000000000001","state":"billed","job_id":null,"job_name":null,"step_key":null,"vm_handle":"vm-1",`+
 			`"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":null,"pipeline_slug":null,`+
 			`"cpu_count":%d,"memory_gb":%d,"disk_gb":1,"started_at":"2024-06-06T10:00:00.000000Z","finished_at":"2024-06-06T10:05:00.000000Z",`+
-			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q,"labels":{"team":"b","pool":"gpu"},"author":"mara","rate_card_id":null}`, count, count, seconds, id)
+			`"duration_seconds":%s,"amount_cents":-5,"transaction_id":%q,"labels":{"team":"b","pool":"gpu"},"author":"mara","rate_card_id":null,"accrued_cents":null}`, count, count, seconds, id)
 	}
 	const cost = `{"duration_seconds":300,"cpu":{"count":1,"microcents_per_second":16666,"microcents":4999800},` +
 		`"memory_gb":{"count":1,"microcents_per_second":0,"microcents":0},"disk_gb":{"count":1,"microcents_per_second":1,"microcents":300},"microcents":5000100,"cents":5}`
