@@ -81,15 +81,18 @@ func Accrued(stored *gen.LeaseRecord, rates Rates, now time.Time) *int64 {
 	return rates.Accrued(new(models.FromLeaseRecord(stored)), billing.TimeOf(now))
 }
 
-// Leases returns the page of leases that listBillingLeases asks for. The leases are all of the organization, in any order. It fails with the
-// code cursor_invalid.
-func Leases(leases iter.Seq[*gen.LeaseRecord], org string, params gen.ListBillingLeasesParams) (list gen.LeaseList, err error) {
+// Leases returns the page of leases that listBillingLeases asks for. The leases are all of the organization, in any order. Running leases
+// have accrued the rates until now, as Accrued computes it. Leases fails with the code cursor_invalid.
+func Leases(leases iter.Seq[*gen.LeaseRecord], org string, params gen.ListBillingLeasesParams, rates Rates, now time.Time) (list gen.LeaseList, err error) {
 	wanted := sorted(leases, func(l *gen.LeaseRecord) bool {
 		return (params.State == nil || string(*params.State) == string(l.State)) && (params.LeaseID == nil || *params.LeaseID == l.LeaseID) &&
 			(params.JobID == nil || l.JobID != nil && *params.JobID == *l.JobID)
 	})
 	slices.Reverse(wanted) // latest start first
 	list.Data, list.NextCursor, err = Page(wanted, "leases of "+org, params.Limit, params.Cursor, func(l *gen.LeaseRecord) string { return l.LeaseID.String() })
+	for i := range list.Data {
+		list.Data[i].AccruedCents = Accrued(&list.Data[i], rates, now)
+	}
 	return list, err
 }
 
@@ -211,8 +214,13 @@ func Series(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageSeriesP
 	return series, nil
 }
 
-// Runway returns the answer of getBillingRunway at a time: how long the balance lasts. It takes leases and fails as Usage does.
-func Runway(balanceCents int64, leases iter.Seq[*gen.LeaseRecord], now time.Time) (gen.RunwayResponse, error) {
+// Runway returns the answer of getBillingRunway at a time: how long the balance lasts. The entries come newest first. Runway takes leases and
+// fails as Usage does.
+func Runway(entries []gen.TransactionDetail, leases iter.Seq[*gen.LeaseRecord], now time.Time) (gen.RunwayResponse, error) {
+	balanceCents := int64(0)
+	if len(entries) > 0 {
+		balanceCents = entries[0].BalanceAfterCents
+	}
 	at := billing.TimeOf(now)
 	w := billing.RunwayWindow(at)
 	series, err := Series(leases, gen.GetBillingUsageSeriesParams{From: w.From.String(), To: w.To.String()})

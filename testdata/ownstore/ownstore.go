@@ -119,20 +119,12 @@ func (s *Store) RecordLeases(_ context.Context, org string, body gen.RecordLease
 }
 
 func (s *Store) ListBillingLeases(_ context.Context, org string, p gen.ListBillingLeasesParams) (gen.LeaseList, error) {
-	list, err := httpapi.Leases(maps.Values(s.read(org).leases), org, p)
-	for i := range list.Data {
-		list.Data[i].AccruedCents = httpapi.Accrued(&list.Data[i], httpapi.StandardRates, time.Now())
-	}
-	return list, err
+	return httpapi.Leases(maps.Values(s.read(org).leases), org, p, httpapi.StandardRates, time.Now())
 }
 
 func (s *Store) GetBillingRunway(_ context.Context, org string) (gen.RunwayResponse, error) {
 	b := s.read(org)
-	head, err := httpapi.Head(b.entries)
-	if err != nil {
-		return gen.RunwayResponse{}, err
-	}
-	return httpapi.Runway(head.BalanceCents, maps.Values(b.leases), time.Now())
+	return httpapi.Runway(b.entries, maps.Values(b.leases), time.Now())
 }
 
 func (s *Store) GetBillingUsage(_ context.Context, org string, p gen.GetBillingUsageParams) (gen.UsageResponse, error) {
