@@ -66,8 +66,8 @@ type RateCard struct {
 	State                RateCardState
 }
 
-// SetRateCard adds a rate card. If the books have no card, it first adds the one that Open adds, for all leases, so that the prices of no
-// lease are missing. It fails with ErrRateCardInvalid and ErrOrganizationNotFound.
+// SetRateCard adds a rate card. If the books have no card for all leases of any time, it first adds the one that Open adds, so that the
+// prices of no lease are missing. It fails with ErrRateCardInvalid and ErrOrganizationNotFound.
 func (s *Server) SetRateCard(ctx context.Context, options RateCardOptions) (RateCard, error) {
 	add, err := s.newCard(ctx, &options)
 	if err != nil {

@@ -39,42 +39,40 @@ func (s *Service) RateCards(ctx context.Context) (*RateCards, error) {
 // firstCardName is the name of the card that books get with their first prices.
 const firstCardName = "First prices"
 
-// EnsureRateCard adds the first card to books that have none. The card applies to all leases and has the given rates, or the standard rates
-// if none are given. If the books have cards, the given rates must be those of the first general card or of the general card in force now;
-// EnsureRateCard fails with ErrInvalid otherwise.
+// EnsureRateCard adds a card for all leases of any time to books that lack one, with the given rates, or the standard rates if none are given.
+// Books lack such a card at first, and after an import whose cards bill only imported leases. If the books have one, the given rates must be
+// those of the first general card or of the general card in force now; EnsureRateCard fails with ErrInvalid otherwise.
 func (s *Service) EnsureRateCard(ctx context.Context, rates *Rates) error {
 	cards, err := s.directory.RateCards(ctx)
 	if err != nil {
 		return err
 	}
-	if len(cards.All()) == 0 {
-		first := RateCard{Name: firstCardName}
-		first.SetRates(StandardRates)
-		if rates != nil {
-			first.SetRates(*rates)
-		}
-		_, _, err := s.directory.AddRateCard(ctx, func(now *RateCards, at Time) (RateCard, bool, error) {
-			if cards = now; len(now.All()) > 0 { // another process was faster
-				return now.All()[0], true, nil
-			}
-			return now.Add(first, new(Time), true, at)
-		})
-		if err != nil {
-			return err
-		}
-		if len(cards.All()) == 0 {
-			return nil
-		}
+	if cards.complete() {
+		return cards.checkRates(rates, s.Now())
 	}
-	if rates == nil {
-		return nil
+	first := RateCard{Name: firstCardName}
+	first.SetRates(StandardRates)
+	if rates != nil {
+		first.SetRates(*rates)
 	}
-	general := cards.bySelector[selector{}]
-	inForce := cards.inForce(selector{}, s.Now())
-	if len(general) == 0 || inForce == nil {
-		return Faultf(ErrInvalid, "the books have no rate card for all leases")
-	}
-	if *general[0].Rates() == *rates || *inForce.Rates() == *rates {
+	_, _, err = s.directory.AddRateCard(ctx, func(cards *RateCards, now Time) (RateCard, bool, error) {
+		// Another process may have been faster.
+		if err := cards.checkRates(rates, now); err != nil || cards.complete() {
+			return RateCard{}, true, err
+		}
+		return cards.Add(first, new(Time), true, now)
+	})
+	return err
+}
+
+// complete reports whether there is a card for each lease, whenever it started.
+func (c *RateCards) complete() bool { return c.inForce(selector{}, 0) != nil }
+
+// checkRates checks that rates are those of the first card for all leases or of the one that is in force. Nil passes, and so does any rate if
+// no such card is in force. It fails with ErrInvalid.
+func (c *RateCards) checkRates(rates *Rates, now Time) error {
+	inForce := c.inForce(selector{}, now)
+	if rates == nil || inForce == nil || *c.bySelector[selector{}][0].Rates() == *rates || *inForce.Rates() == *rates {
 		return nil
 	}
 	return Faultf(ErrInvalid, "the prices that are given (%s) are not those of the books (%s, by the rate card %q, which is in force for all "+
