@@ -320,6 +320,10 @@ func (c *RateCards) Import(card RateCard, hasLeases bool, now Time) (added RateC
 	if old := c.byID[card.Identify()]; old != nil {
 		return *old, true, nil
 	}
+	// Each later card is created after this one, and is effective from then on if it has no time of its own.
+	if err := checkPast("created_at", card.CreatedAt, now); err != nil {
+		return RateCard{}, false, Faultf(ErrRateCardInvalid, "%w", err)
+	}
 	if hasLeases {
 		card.ImportedAt = &now
 	}

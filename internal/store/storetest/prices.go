@@ -300,6 +300,9 @@ func testImportedRateCards(s *suite) {
 	changed.Name = "other"
 	_, _, err = s.service.ImportRateCard(s.Context(), changed, true)
 	s.wantError("a card with another id than its contents give", err, billing.ErrRateCardInvalid)
+	ahead := cpuCard(1, func(c *billing.RateCard) { c.CreatedAt = billing.TimeOf(time.Now()) + 11*billing.Minute })
+	_, _, err = s.service.ImportRateCard(s.Context(), ahead, true)
+	s.wantError("a card that is created later", err, billing.ErrRateCardInvalid)
 	fresh := cpuCard(210_000, func(c *billing.RateCard) { c.CreatedAt = 6 })
 	_, _, err = s.service.ImportRateCard(s.Context(), fresh, false)
 	s.must(err)
