@@ -219,9 +219,9 @@ func (l Lease) merge(report Lease) (Lease, error) {
 	running := l.FinishedAt == nil
 	conflict := func(field string) error {
 		if running {
-			return Faultf(ErrLeaseConflict, "lease %s is running and was recorded with another %s", l.ID, field)
+			return Faultf(ErrLeaseConflict, "lease %s is running and was recorded with another value of %s", l.ID, field)
 		}
-		return Faultf(ErrLeaseConflict, "lease %s is billed and was recorded with another %s", l.ID, field)
+		return Faultf(ErrLeaseConflict, "lease %s is billed and was recorded with another value of %s", l.ID, field)
 	}
 	for _, same := range []struct {
 		field string
