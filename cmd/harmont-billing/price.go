@@ -86,6 +86,9 @@ The flags describe the card, or a file does.
 				return err
 			}
 			set, err := s.SetRateCard(cmd.Context(), card)
+			if errors.Is(err, server.ErrRateCardInvalid) && !card.AllowPast && card.EffectiveFrom != nil && card.EffectiveFrom.Before(time.Now()) {
+				err = fmt.Errorf("%w; with --allow-past, it bills the leases that are not billed yet", err)
+			}
 			if err != nil {
 				return err
 			}

@@ -127,7 +127,7 @@ func TestPriceSetRefuses(t *testing.T) {
 		set := func(args ...string) []string { return append([]string{"price", "set", "--name", "x"}, args...) }
 		listed := p.ok("price", "list", "--all", "-o", "csv")
 		p.fails(`there is no organization "initech"`, append(set("--org", "initech"), prices...)...)
-		p.fails("effective_from is in the past, and leases that are billed keep their prices", append(set("--from", "2026-01-01"), prices...)...)
+		p.fails("effective_from is in the past, and leases that are billed keep their prices; with --allow-past, it bills", append(set("--from", "2026-01-01"), prices...)...)
 		p.fails("cpu_microcents must be 0 to 100000000", set("--cpu", "100000001", "--memory-gb", "1", "--disk-gb", "1")...)
 		p.fails("cpu_count must be 1 to 10000", append(set("--shape", "0x4x20"), prices...)...)
 		p.fails("label: ", append(set("--label", "-=x"), prices...)...)
