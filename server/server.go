@@ -50,8 +50,8 @@ type Config struct {
 	ReadOnly bool
 	// BesideOtherTables lets the books be made in a database, or a schema of PostgreSQL, that has tables of another program.
 	BesideOtherTables bool
-	// Rates are the prices of the first rate card, which Open adds to books that have none. It is for all leases. Nil means StandardRates. If
-	// the books have rate cards, and these do not agree with Rates that are given, Open fails with ErrInvalid.
+	// Rates are the prices of the first rate card, which Open adds to books that have none for all leases of any time. Nil means
+	// StandardRates. If the books have prices for all leases, and these do not agree with Rates that are given, Open fails with ErrInvalid.
 	Rates *Rates
 	// WithoutRateCard leaves books without a rate card as they are until Import, or another Open, adds the first one. No lease can be billed
 	// before.
