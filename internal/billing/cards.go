@@ -315,6 +315,9 @@ func (c *RateCards) byKey(org *ID, key *string) *RateCard {
 // leases, the card bills only imported leases that name it, so that the import changes no price. Import fails with ErrRateCardInvalid.
 func (c *RateCards) Import(card RateCard, hasLeases bool, now Time) (added RateCard, known bool, err error) {
 	if given := card.ID; given != (ID{}) && given != card.Identify() {
+		if card.OrgID != nil {
+			return RateCard{}, false, Faultf(ErrRateCardInvalid, "the id is not that of a card with these contents, or the organization had another id there")
+		}
 		return RateCard{}, false, Faultf(ErrRateCardInvalid, "the id is not that of a card with these contents")
 	}
 	if old := c.byID[card.Identify()]; old != nil {

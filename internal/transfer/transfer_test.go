@@ -358,6 +358,8 @@ func TestBadLines(t *testing.T) {
 		{"a lease billed before it ends", `{"org":"acme",` + lease + `,"amount_cents":-5}`, "finished_at is not"},
 		{"a lease that earns", `{"org":"acme",` + lease + `,"finished_at":"2026-06-07T00:00:00Z","amount_cents":5}`, "amount_cents of a lease is a debit and must be"},
 		{"a billed lease with other contents", `{"org":"acme","job_id":"0189a2b3-c4d5-7ef0-8123-000000000021","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T00:00:00Z","finished_at":"2026-06-06T00:05:00Z"}`, "was recorded with another value of started_at"},
+		{"a card of an organization with another id", strings.Replace(strings.Split(books, "\n")[5], `"org":"acme"`, `"org":"globex"`, 1), "or the organization had another id there"},
+		{"a card with other prices", strings.Replace(strings.Split(books, "\n")[4], "10000", "10001", 1), "the id is not that of a card with these contents"},
 		{"a job under another lease", `{"org":"acme",` + lease + `,"job_id":"0189a2b3-c4d5-7ef0-8123-000000000021"}`, "is recorded as lease"},
 
 		{"an entry without an id", `{"type":"entry","org":"acme","amount_cents":5,"source":"refund","created_at":"2026-06-07T00:00:00Z"}`, "id is required"},
