@@ -136,7 +136,11 @@ func openWriter(ctx context.Context, url string) (db writer, err error) {
 
 const insertLease = `INSERT INTO leases (org_id, lease_id, job_id, job_name, step_key, vm_handle, build_id, build_number,
 	build_external_id, pipeline_id, pipeline_name, pipeline_slug, cpu_count, memory_gb, disk_gb, started_at, finished_at,
-	duration_seconds, amount_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+	duration_seconds, amount_cents, card_id)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+
+// yardstickCard is the rate card that leases of yardsticks name. The database requires a card; the yardsticks have none.
+var yardstickCard = billing.ID{0: 1}
 
 // leaseRow returns the arguments of insertLease for a lease that is billed at the standard rates. start is in microseconds.
 func leaseRow(org billing.ID, l leaseJSON) (args []any, id billing.ID, start, cents int64, err error) {
@@ -156,7 +160,7 @@ func leaseRow(org billing.ID, l leaseJSON) (args []any, id billing.ID, start, ce
 	return []any{
 		org[:], ids[0][:], ids[1][:], l.JobName, l.StepKey, l.VMHandle, ids[2][:], l.BuildNumber, l.BuildExternalID,
 		ids[3][:], l.PipelineName, l.PipelineSlug, l.CPUCount, l.MemoryGB, l.DiskGB, int64(times[0]), int64(times[1]),
-		l.DurationSeconds, -cost,
+		l.DurationSeconds, -cost, yardstickCard[:],
 	}, ids[0], int64(times[0]), -cost, err
 }
 
