@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
@@ -220,15 +221,21 @@ func testSetRateCardWhileWritersWrite(s *suite) {
 	stores := []billing.Store{s.store, s.open()}
 	ctx, stop := context.WithCancel(s.Context())
 	var writing sync.WaitGroup
-	for w := range 8 {
+	const writers = 4 // of each organization
+	var recorded [2]atomic.Int64
+	for w := range writers * len(recorded) {
 		writing.Go(func() {
-			org := []billing.Organization{acme, globex}[w/2%2]
+			org := []billing.Organization{acme, globex}[w%len(recorded)]
 			for ctx.Err() == nil {
 				start := billing.TimeOf(time.Now())
 				l := finished(start, 300)
 				l.FinishedAt, l.DurationSeconds = &start, new(int64(0))
 				// A store may have to wait too long for the other one.
-				if _, err := service(stores[w%2]).RecordLeases(context.Background(), org.ID, []billing.Lease{l}); err != nil && !errors.Is(err, billing.ErrUnavailable) {
+				_, err := service(stores[w/len(recorded)%len(stores)]).RecordLeases(context.Background(), org.ID, []billing.Lease{l})
+				switch {
+				case err == nil:
+					recorded[w%len(recorded)].Add(1)
+				case !errors.Is(err, billing.ErrUnavailable):
 					s.Errorf("a lease: %v", err)
 					return
 				}
@@ -236,10 +243,12 @@ func testSetRateCardWhileWritersWrite(s *suite) {
 			}
 		})
 	}
-	for i := range 12 {
+	const sets = 12
+	for i := range sets {
+		billed := 1 // globex, which has no cards of its own
 		card := cpuCard(int64(i), func(c *billing.RateCard) {
 			if i%3 == 0 {
-				c.OrgID = &acme.ID
+				c.OrgID, billed = &acme.ID, 0
 			}
 		})
 		err := billing.ErrUnavailable
@@ -247,7 +256,10 @@ func testSetRateCardWhileWritersWrite(s *suite) {
 			_, _, err = service(stores[i%2]).SetRateCard(ctx, billing.NewCard{Card: card})
 		}
 		s.must(err)
-		time.Sleep(5 * time.Millisecond) // so that leases are billed by the card
+		// Of so many reports, one has begun after the card was set.
+		for enough := recorded[billed].Load() + writers + 1; recorded[billed].Load() < enough && !s.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	stop()
 	writing.Wait()
@@ -264,8 +276,8 @@ func testSetRateCardWhileWritersWrite(s *suite) {
 			used[*l.CardID] = true
 		}
 	}
-	if len(used) < 3 {
-		s.Errorf("leases were billed by %d cards", len(used))
+	if len(used) < sets {
+		s.Errorf("leases were billed by %d cards, want all %d that were set", len(used), sets)
 	}
 	s.audit()
 }
