@@ -110,7 +110,7 @@ func (s *Service) OrganizationRateCards(ctx context.Context, org ID, limit *int6
 	size := clamp(limit, ListBillingRateCardsLimitClampMinimum, ListBillingRateCardsLimitClampMaximum, ListBillingRateCardsLimitDefault)
 	var page Page[RateCard]
 	for _, card := range slices.Backward(all) {
-		if card.ImportedAt != nil || card.OrgID != nil && *card.OrgID != org {
+		if card.ImportedAt != nil || !card.BillsLeasesOf(org) {
 			continue
 		}
 		if len(page.Items) == size {
