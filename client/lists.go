@@ -90,7 +90,7 @@ func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opt
 	}))
 }
 
-// RateCards walks the rate cards that leases of an organization may be billed by, the one that was added last first. It reads pages as
+// RateCards walks the rate cards that leases of an organization may be billed by, newest first. It reads pages as
 // [Client.Transactions] does.
 func (c *Client) RateCards(ctx context.Context, org string, opts ...Option) iter.Seq2[RateCard, error] {
 	return items(pages(func(page ListOptions) ([]RateCard, *string, error) {

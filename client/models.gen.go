@@ -171,7 +171,7 @@ func (m TransactionDetail) MarshalJSON() ([]byte, error) { return json.Marshal(m
 
 // RateCardList is a page of rate cards.
 type RateCardList struct {
-	// The rate cards of this page, the one that was added last first.
+	// The rate cards of this page, newest first.
 	Data []RateCard `json:"data"`
 	// The cursor of the next page; nil when nothing is left.
 	NextCursor *string `json:"next_cursor"`

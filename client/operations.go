@@ -282,7 +282,7 @@ func (c *Client) PostCredit(ctx context.Context, org, idempotencyKey string, cre
 }
 
 // ListBillingRateCards reads one page of the rate cards that leases of an organization may be billed by: its own and those for all
-// organizations, the one that was added last first. NextCursor is nil on the last page. [Client.RateCards] walks all pages.
+// organizations, newest first. NextCursor is nil on the last page. [Client.RateCards] walks all pages.
 func (c *Client) ListBillingRateCards(ctx context.Context, org string, page ListOptions, opts ...Option) (*RateCardList, error) {
 	var params listBillingRateCardsParams
 	params.Limit, params.Cursor = page.params()

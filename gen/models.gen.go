@@ -546,7 +546,7 @@ type RateCard struct {
 
 // RateCardList A page of rate cards.
 type RateCardList struct {
-	// Data The rate cards of this page, the one that was added last first.
+	// Data The rate cards of this page, newest first.
 	Data []RateCard `json:"data"`
 
 	// NextCursor The cursor of the next page; null when nothing is left.
