@@ -495,6 +495,34 @@ func awaitLock(t *testing.T, raw *sql.DB) {
 	})
 }
 
+// A rate card is set after the batches that have read the cards, so that none of them bills by cards that are out of date.
+func TestPostgreSQLRateCardWaitsForBatches(t *testing.T) {
+	database := pgtest.Database(t)
+	s, other := open(t, database), open(t, database)
+	org := storetest.CreateOrganization(t, s, "acme")
+	raw := pgtest.Connect(t, database)
+	card := billing.RateCard{Name: "free"}
+	card.SetRates(billing.Rates{})
+	set := make(chan error, 1)
+	errs, err := s.Write(t.Context(), org, operation(func(b *billing.Book) error {
+		go func() {
+			_, _, err := billing.NewService(other).SetRateCard(t.Context(), billing.NewCard{Card: card})
+			set <- err
+		}()
+		storetest.Eventually(t, "the card to wait or to be set", func() bool {
+			waiting := storetest.Column[int](t, raw, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)[0] > 0
+			return waiting || len(set) > 0
+		})
+		if len(set) > 0 {
+			t.Error("a card was set while a batch was under way")
+		}
+		return storetest.Record(storetest.Lease()).Apply(b)
+	}))
+	storetest.Must(t, errors.Join(append(errs, err, <-set)...))
+	storetest.WantClean(t, s)
+}
+
 // A call that its context ends fails with the error of the context.
 func TestPostgreSQLCancelled(t *testing.T) {
 	database := pgtest.Database(t)
