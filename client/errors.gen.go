@@ -34,7 +34,7 @@ const (
 	CodeCursorInvalid Code = "cursor_invalid"
 	// CodeLimitInvalid comes with the status 422. `limit` is not one whole number.
 	CodeLimitInvalid Code = "limit_invalid"
-	// CodeTransactionFilterInvalid comes with the status 422. The order or a filter of the list of transactions cannot be read, or is given more than once, or `to` is not after `from`.
+	// CodeTransactionFilterInvalid comes with the status 422. The order or a filter of the list of transactions, or of credits, cannot be read, or is given more than once, or `to` is not after `from`.
 	CodeTransactionFilterInvalid Code = "transaction_filter_invalid"
 	// CodeLeaseFilterInvalid comes with the status 422. A filter of the list of leases cannot be read, or is given more than once.
 	CodeLeaseFilterInvalid Code = "lease_filter_invalid"

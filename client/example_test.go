@@ -283,6 +283,59 @@ func ExampleClient_PostCredit() {
 	// $50.00 admin_grant posted before: false
 }
 
+func ExampleClient_GetBillingStatement() {
+	c, stop := startBilling()
+	defer stop()
+
+	june := client.Window{From: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
+	statement, err := c.GetBillingStatement(context.Background(), "acme", june)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("opening balance", client.FormatCents(statement.OpeningBalanceCents))
+	for _, sum := range statement.Sources {
+		fmt.Println(sum.Source, client.FormatCents(sum.AmountCents))
+	}
+	fmt.Println("closing balance", client.FormatCents(statement.ClosingBalanceCents), "after entry", statement.ClosingHead.Seq)
+	// Output:
+	// opening balance $432.75
+	// admin_grant $50.00
+	// vm_lease_debit -$1.63
+	// closing balance $481.12 after entry 4
+}
+
+func ExampleClient_ListBillingCredits() {
+	c, stop := startBilling()
+	defer stop()
+
+	page, err := c.ListBillingCredits(context.Background(), "acme", client.CreditFilter{}, client.ListOptions{Limit: 10})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, credit := range page.Data {
+		fmt.Println(client.FormatCents(credit.AmountCents), "from", client.Value(credit.Author))
+	}
+	fmt.Println("more:", page.NextCursor != nil)
+	// Output:
+	// $50.00 from operations
+	// more: false
+}
+
+func ExampleClient_Credits() {
+	c, stop := startBilling()
+	defer stop()
+
+	thisYear := client.CreditFilter{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for credit, err := range c.Credits(context.Background(), "acme", thisYear) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(credit.CreatedAt.Format(time.DateOnly), client.FormatCents(credit.AmountCents), credit.Source)
+	}
+	// Output:
+	// 2026-06-06 $50.00 admin_grant
+}
+
 func ExampleClient_GetBillingRunway() {
 	c, stop := startBilling()
 	defer stop()

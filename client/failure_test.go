@@ -634,6 +634,30 @@ func TestRequests(t *testing.T) {
 			"GET https://billing.example.com/api/v0/billing/rate-cards/acme?limit=5&cursor=a+b", "",
 		},
 		{
+			"statement", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.GetBillingStatement(ctx, "acme", window)
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/statement/acme?from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z", "",
+		},
+		{
+			"all credits", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.ListBillingCredits(ctx, "acme", client.CreditFilter{}, client.ListOptions{})
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/credits/acme", "",
+		},
+		{
+			"credits", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.ListBillingCredits(ctx, "acme", client.CreditFilter{From: window.From, To: window.To}, client.ListOptions{Limit: 5, Cursor: "a b"})
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/credits/acme?from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z&limit=5&cursor=a+b", "",
+		},
+		{
 			"runway", "https://billing.example.com",
 			func(ctx context.Context, c *client.Client) error {
 				_, err := c.GetBillingRunway(ctx, "acme")
@@ -698,6 +722,11 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 		"GetBillingBalance": func(org string) error { _, err := c.GetBillingBalance(ctx, org); return err },
 		"ListBillingTransactions": func(org string) error {
 			_, err := c.ListBillingTransactions(ctx, org, client.ListOptions{})
+			return err
+		},
+		"GetBillingStatement": func(org string) error { _, err := c.GetBillingStatement(ctx, org, client.Window{}); return err },
+		"ListBillingCredits": func(org string) error {
+			_, err := c.ListBillingCredits(ctx, org, client.CreditFilter{}, client.ListOptions{})
 			return err
 		},
 		"GetBillingRunway":         func(org string) error { _, err := c.GetBillingRunway(ctx, org); return err },

@@ -79,6 +79,17 @@ func (f TransactionFilter) check(last, tx *Transaction) error {
 	return nil
 }
 
+// Credits walks the credits that the filter selects, newest first. It reads pages as [Client.Transactions] does.
+func (c *Client) Credits(ctx context.Context, org string, filter CreditFilter, opts ...Option) iter.Seq2[Credit, error] {
+	return items(pages(func(page ListOptions) ([]Credit, *string, error) {
+		list, err := c.ListBillingCredits(ctx, org, filter, page, opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Data, list.NextCursor, nil
+	}))
+}
+
 // Leases walks the leases that the filter selects, latest start first. It reads pages as [Client.Transactions] does.
 func (c *Client) Leases(ctx context.Context, org string, filter LeaseFilter, opts ...Option) iter.Seq2[LeaseRecord, error] {
 	return items(pages(func(page ListOptions) ([]LeaseRecord, *string, error) {

@@ -114,6 +114,128 @@ func (v TransactionSource) Valid() bool {
 	return false
 }
 
+// StatementResponse is the ledger of an organization over a window. OpeningHead is the head of the ledger before the
+// first entry of the window, and ClosingHead the one after the last.
+type StatementResponse struct {
+	// The balance before the first entry of the window, in cents.
+	OpeningBalanceCents int64 `json:"opening_balance_cents"`
+	// The balance after the last entry of the window, in cents.
+	ClosingBalanceCents int64 `json:"closing_balance_cents"`
+	// How many entries were created in the window. It is at least 0.
+	EntryCount int64 `json:"entry_count"`
+	// The sums of the entries of the window for each source that has any, in the order in which TransactionSource names
+	// the sources.
+	Sources []StatementSource `json:"sources"`
+	// The state of an organization's ledger.
+	OpeningHead LedgerHead `json:"opening_head"`
+	// The state of an organization's ledger.
+	ClosingHead LedgerHead `json:"closing_head"`
+}
+
+// statementResponseJSON is StatementResponse as the API writes it.
+type statementResponseJSON struct {
+	OpeningBalanceCents int64             `json:"opening_balance_cents"`
+	ClosingBalanceCents int64             `json:"closing_balance_cents"`
+	EntryCount          int64             `json:"entry_count"`
+	Sources             []StatementSource `json:"sources"`
+	OpeningHead         LedgerHead        `json:"opening_head"`
+	ClosingHead         LedgerHead        `json:"closing_head"`
+}
+
+func (m StatementResponse) encoded() statementResponseJSON {
+	return statementResponseJSON{
+		m.OpeningBalanceCents,
+		m.ClosingBalanceCents,
+		m.EntryCount,
+		notNull(m.Sources),
+		m.OpeningHead,
+		m.ClosingHead,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m StatementResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// StatementSource is the entries of a statement that are from one source.
+type StatementSource struct {
+	// Where an entry comes from: "stripe_topup", a payment; "coupon_redemption", a coupon; "admin_grant", a credit given
+	// by an operator; "vm_lease_debit", the cost of one lease; "refund", money given back.
+	Source TransactionSource `json:"source"`
+	// How many entries are from the source. It is at least 1.
+	EntryCount int64 `json:"entry_count"`
+	// The sum of their amounts, in cents. Positive for credits, negative or 0 for debits.
+	AmountCents int64 `json:"amount_cents"`
+}
+
+// CreditList is a page of credits.
+type CreditList struct {
+	// The credits, newest first.
+	Data []Credit `json:"data"`
+	// The cursor of the next page; nil exactly when no older credit is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// creditListJSON is CreditList as the API writes it.
+type creditListJSON struct {
+	Data       []Credit `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+func (m CreditList) encoded() creditListJSON {
+	return creditListJSON{
+		notNull(m.Data),
+		m.NextCursor,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m CreditList) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// Credit is one entry of the ledger that adds to the balance.
+type Credit struct {
+	// The entry's id.
+	ID UUID `json:"id"`
+	// The amount in cents. It is at least 1.
+	AmountCents int64 `json:"amount_cents"`
+	// Where an entry comes from: "stripe_topup", a payment; "coupon_redemption", a coupon; "admin_grant", a credit given
+	// by an operator; "vm_lease_debit", the cost of one lease; "refund", money given back.
+	Source TransactionSource `json:"source"`
+	// A text for people; nil when there is none.
+	Description *string `json:"description"`
+	// Who posted the credit, the name of the token; nil where it is not recorded.
+	Author *string `json:"author"`
+	// When the credit was posted.
+	CreatedAt time.Time `json:"created_at"`
+	// The balance after the entry, in cents.
+	BalanceAfterCents int64 `json:"balance_after_cents"`
+}
+
+// creditJSON is Credit as the API writes it.
+type creditJSON struct {
+	ID                UUID              `json:"id"`
+	AmountCents       int64             `json:"amount_cents"`
+	Source            TransactionSource `json:"source"`
+	Description       *string           `json:"description"`
+	Author            *string           `json:"author"`
+	CreatedAt         wireTime          `json:"created_at"`
+	BalanceAfterCents int64             `json:"balance_after_cents"`
+}
+
+func (m Credit) encoded() creditJSON {
+	return creditJSON{
+		m.ID,
+		m.AmountCents,
+		m.Source,
+		m.Description,
+		m.Author,
+		wireTime(m.CreatedAt),
+		m.BalanceAfterCents,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m Credit) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
 // TransactionDetail is an entry of the ledger with the balance after it. The debit of a lease also has the lease and
 // the calculation of its cost.
 type TransactionDetail struct {
@@ -126,6 +248,8 @@ type TransactionDetail struct {
 	Source TransactionSource `json:"source"`
 	// A text for people; nil when there is none.
 	Description *string `json:"description"`
+	// Who posted a credit, the name of the token; nil for a debit, and where it is not recorded.
+	Author *string `json:"author"`
 	// When the entry was appended.
 	CreatedAt time.Time `json:"created_at"`
 	// The sum in cents of this entry and all entries before it.
@@ -145,6 +269,7 @@ type transactionDetailJSON struct {
 	AmountCents       int64             `json:"amount_cents"`
 	Source            TransactionSource `json:"source"`
 	Description       *string           `json:"description"`
+	Author            *string           `json:"author"`
 	CreatedAt         wireTime          `json:"created_at"`
 	BalanceAfterCents int64             `json:"balance_after_cents"`
 	Lease             *LeaseRecord      `json:"lease"`
@@ -158,6 +283,7 @@ func (m TransactionDetail) encoded() transactionDetailJSON {
 		m.AmountCents,
 		m.Source,
 		m.Description,
+		m.Author,
 		wireTime(m.CreatedAt),
 		m.BalanceAfterCents,
 		m.Lease,

@@ -16,6 +16,8 @@ func TestModelsEncodeAsTheAPI(t *testing.T) {
 		"GET /api/v0/billing/head/{org}":              &client.LedgerHead{},
 		"GET /api/v0/billing/transactions/{org}":      &client.TransactionList{},
 		"GET /api/v0/billing/transactions/{org}/{id}": &client.TransactionDetail{},
+		"GET /api/v0/billing/statement/{org}":         &client.StatementResponse{},
+		"GET /api/v0/billing/credits/{org}":           &client.CreditList{},
 		"GET /api/v0/billing/runway/{org}":            &client.RunwayResponse{},
 		"GET /api/v0/billing/usage/{org}":             &client.UsageResponse{},
 		"GET /api/v0/billing/usage/{org}/series":      &client.UsageSeriesResponse{},

@@ -152,6 +152,36 @@ func (c *Client) ListBillingLeases(ctx context.Context, org string, filter Lease
 	return do[LeaseList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
+// GetBillingStatement reads the balance of an organization before and after the entries that were created in the window, and the sums of these
+// entries for each source. It has the heads of the ledger at both ends, whose digests stand for all entries up to there. The closing balance of a
+// window is the opening balance of the one that begins where it ends.
+func (c *Client) GetBillingStatement(ctx context.Context, org string, window Window, opts ...Option) (*StatementResponse, error) {
+	params := getBillingStatementParams{From: timestamp(window.From), To: timestamp(window.To)}
+	req, err := newGetBillingStatementRequest(c.baseURL, org, &params)
+	return do[StatementResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
+// CreditFilter selects credits of a ledger; a field that is not set selects all. Both are exact to the microsecond, the rest is cut off.
+type CreditFilter struct {
+	From time.Time // credits that were posted at this time or later
+	To   time.Time // credits that were posted before this time
+}
+
+// ListBillingCredits reads one page of the credits of an organization's ledger, newest first, with the same filter for each page of a list. Each
+// has who posted it, where that is known. NextCursor is nil on the last page. [Client.Credits] walks all pages.
+func (c *Client) ListBillingCredits(ctx context.Context, org string, filter CreditFilter, page ListOptions, opts ...Option) (*CreditList, error) {
+	var params listBillingCreditsParams
+	params.Limit, params.Cursor = page.params()
+	if !filter.From.IsZero() {
+		params.From = new(timestamp(filter.From))
+	}
+	if !filter.To.IsZero() {
+		params.To = new(timestamp(filter.To))
+	}
+	req, err := newListBillingCreditsRequest(c.baseURL, org, &params)
+	return do[CreditList](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
 // GetBillingRunway tells how long an organization's balance lasts at the pace of the last 7 and of the last 30 whole UTC days.
 func (c *Client) GetBillingRunway(ctx context.Context, org string, opts ...Option) (*RunwayResponse, error) {
 	req, err := newGetBillingRunwayRequest(c.baseURL, org)

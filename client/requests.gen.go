@@ -61,6 +61,20 @@ func newGetBillingHeadRequest(base string, org string) (*http.Request, error) {
 	return newRequest(http.MethodGet, base+"api/v0/billing/head/"+url.PathEscape(org), nil, nil, nil)
 }
 
+// getBillingStatementParams are the parameters of getBillingStatement.
+type getBillingStatementParams struct {
+	From string
+	To   string
+}
+
+// newGetBillingStatementRequest builds GET /api/v0/billing/statement/{org}. The base ends with a slash.
+func newGetBillingStatementRequest(base string, org string, params *getBillingStatementParams) (*http.Request, error) {
+	var query []string
+	query = append(query, "from="+url.QueryEscape(params.From))
+	query = append(query, "to="+url.QueryEscape(params.To))
+	return newRequest(http.MethodGet, base+"api/v0/billing/statement/"+url.PathEscape(org), query, nil, nil)
+}
+
 // newGetBillingRunwayRequest builds GET /api/v0/billing/runway/{org}. The base ends with a slash.
 func newGetBillingRunwayRequest(base string, org string) (*http.Request, error) {
 	return newRequest(http.MethodGet, base+"api/v0/billing/runway/"+url.PathEscape(org), nil, nil, nil)
@@ -141,6 +155,32 @@ func newListBillingLeasesRequest(base string, org string, params *listBillingLea
 // newRecordLeasesRequest builds POST /api/v0/billing/leases/{org}. The base ends with a slash.
 func newRecordLeasesRequest(base string, org string, body recordLeasesRequest) (*http.Request, error) {
 	return newRequest(http.MethodPost, base+"api/v0/billing/leases/"+url.PathEscape(org), nil, nil, body)
+}
+
+// listBillingCreditsParams are the parameters of listBillingCredits.
+type listBillingCreditsParams struct {
+	From   *string
+	To     *string
+	Limit  *int64
+	Cursor *string
+}
+
+// newListBillingCreditsRequest builds GET /api/v0/billing/credits/{org}. The base ends with a slash.
+func newListBillingCreditsRequest(base string, org string, params *listBillingCreditsParams) (*http.Request, error) {
+	var query []string
+	if params.From != nil {
+		query = append(query, "from="+url.QueryEscape(*params.From))
+	}
+	if params.To != nil {
+		query = append(query, "to="+url.QueryEscape(*params.To))
+	}
+	if params.Limit != nil {
+		query = append(query, "limit="+url.QueryEscape(strconv.FormatInt(*params.Limit, 10)))
+	}
+	if params.Cursor != nil {
+		query = append(query, "cursor="+url.QueryEscape(*params.Cursor))
+	}
+	return newRequest(http.MethodGet, base+"api/v0/billing/credits/"+url.PathEscape(org), query, nil, nil)
 }
 
 // postCreditParams are the parameters of postCredit.

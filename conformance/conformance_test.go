@@ -349,6 +349,11 @@ func editCard(change func(card map[string]any)) func(*http.Request, *answer) {
 	}
 }
 
+// onStatement changes a statement.
+func onStatement(change func(body map[string]any)) func(*http.Request, *answer) {
+	return on("/billing/statement/acme", func(_ *http.Request, a *answer) { a.edit(change) })
+}
+
 // onRunway changes the paces of a runway.
 func onRunway(change func(body, pace map[string]any)) func(*http.Request, *answer) {
 	return on("/billing/runway/acme", func(_ *http.Request, a *answer) {
@@ -714,6 +719,43 @@ var faults = []fault{
 	{rule: "ledger.head", name: "a digest in capitals", answer: on("/billing/head/acme", func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { body["digest"] = strings.Repeat("A", 64) })
 	})},
+	{rule: "statement.entries", name: "one entry more", answer: onStatement(func(body map[string]any) { bump(body, "entry_count", 1) })},
+	{rule: "statement.entries", name: "another closing balance", answer: onStatement(func(body map[string]any) { bump(body, "closing_balance_cents", 1) })},
+	{rule: "statement.entries", name: "another sum", answer: onStatement(func(body map[string]any) { bump(body["sources"].([]any)[0], "amount_cents", 1) })},
+	{rule: "statement.entries", name: "another balance of the head", answer: onStatement(func(body map[string]any) { bump(body["closing_head"], "balance_cents", 1) })},
+	{rule: "statement.entries", name: "another number of the head", answer: onStatement(func(body map[string]any) { bump(body["opening_head"], "seq", 1) })},
+	{rule: "statement.entries", name: "to is included", ask: func(r *http.Request) {
+		if is(r, "/billing/statement/acme") {
+			query(r, func(q map[string][]string) { later(q, "to") })
+		}
+	}},
+	{rule: "statement.adjacent", name: "opens one entry later", ask: func(r *http.Request) {
+		if is(r, "/billing/statement/acme") {
+			query(r, func(q map[string][]string) { later(q, "from") })
+		}
+	}},
+	{rule: "statement.adjacent", name: "another digest at the beginning", answer: onStatement(func(body map[string]any) {
+		body["opening_head"].(map[string]any)["digest"] = strings.Repeat("a", 64)
+	})},
+	{rule: "statement.head", name: "another digest at the end", answer: onStatement(func(body map[string]any) {
+		body["closing_head"].(map[string]any)["digest"] = strings.Repeat("a", 64)
+	})},
+	{rule: "credits.list", name: "oldest first", answer: on("/billing/credits/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { slices.Reverse(list(body)) })
+	})},
+	{rule: "credits.list", name: "another balance", answer: on("/billing/credits/acme", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { bump(list(body)[0], "balance_after_cents", 1) })
+	})},
+	{rule: "credits.list", name: "from is ignored", ask: func(r *http.Request) {
+		if is(r, "/billing/credits/acme") && !strings.Contains(r.URL.RawQuery, "june") {
+			withoutParameter("from")(r)
+		}
+	}},
+	{rule: "credits.list", name: "an unreadable time is taken", ask: func(r *http.Request) {
+		if is(r, "/billing/credits/acme") && strings.Contains(r.URL.RawQuery, "june") {
+			query(r, func(q map[string][]string) { clear(q) })
+		}
+	}},
 	{rule: "ledger.entry", name: "an amount that the list does not have", answer: onEntry(func(_ *http.Request, a *answer) {
 		a.edit(func(body map[string]any) { bump(body, "amount_cents", 1) })
 	})},
@@ -1048,11 +1090,13 @@ func TestPlantedFaults(t *testing.T) {
 func TestMissingCalls(t *testing.T) {
 	s := open(t, sqlite(t))
 	missing := fault{answer: func(r *http.Request, a *answer) {
-		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") || is(r, "/billing/rate-cards/acme") || is(r, "/billing/runway/acme") {
+		if strings.Contains(r.URL.Path, "/billing/transactions/acme/") || is(r, "/billing/leases/acme") || is(r, "/billing/rate-cards/acme") || is(r, "/billing/runway/acme") ||
+			is(r, "/billing/statement/acme") || is(r, "/billing/credits/acme") {
 			a.fail(http.StatusNotFound, "not_found", "route_not_found")
 		}
 	}}
-	for _, rule := range []string{"ledger.entry", "leases.list", "prices.list", "prices.cards", "prices.entries", "runway.usage", "runway.days"} {
+	for _, rule := range []string{"ledger.entry", "leases.list", "prices.list", "prices.cards", "prices.entries", "runway.usage", "runway.days",
+		"statement.entries", "statement.adjacent", "statement.head", "credits.list"} {
 		for _, r := range check(t, missing.wrap(s.handler), s.token, "acme", rule).Rules {
 			if r.Rule == rule && (r.Status != conformance.Skipped || r.Reason != "the server does not have this call") {
 				t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Reason)

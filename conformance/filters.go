@@ -23,13 +23,18 @@ func (a *account) knownEntries() ([]entry, error) {
 	return l.entries, nil
 }
 
-// expectEntries reads up to three small pages and compares them with the entries that are wanted. If open is true, newer entries may follow.
+// expectEntries reads pages of the ledger as expectPages does.
 func (a *account) expectEntries(query url.Values, want []entry, open bool) error {
+	return a.expectPages("/billing/transactions/"+url.PathEscape(a.slug), query, want, open)
+}
+
+// expectPages reads up to three small pages and compares them with the entries that are wanted. If open is true, newer entries may follow.
+func (a *account) expectPages(path string, query url.Values, want []entry, open bool) error {
 	query.Set("limit", strconv.Itoa(smallLimit))
 	for range 3 {
 		var p page
 		var err error
-		p.x, err = a.expectOK(call{path: "/billing/transactions/" + url.PathEscape(a.slug), query: query.Encode()}, &p)
+		p.x, err = a.expectOK(call{path: path, query: query.Encode()}, &p)
 		if err != nil {
 			return err
 		}
@@ -150,7 +155,7 @@ func ledgerSource(a *account) error {
 	for _, e := range known[1:] {
 		bySource[e.Source] = append(bySource[e.Source], e)
 	}
-	for _, source := range []string{"stripe_topup", "coupon_redemption", "admin_grant", "vm_lease_debit", "refund"} {
+	for _, source := range sources {
 		// What comes after the newest entry that is known stays the same.
 		query := url.Values{"source": {source}, "after": {known[0].ID}}
 		if err := a.expectEntries(query, bySource[source], !a.cachedWalk.complete); err != nil {

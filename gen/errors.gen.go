@@ -176,7 +176,7 @@ var Errors = []ErrorInfo{
 	},
 	{
 		Code: CodeTransactionFilterInvalid, Type: "validation_failed", Status: 422,
-		What: "The order or a filter of the list of transactions cannot be read, or is given more than once, or `to` is not after `from`.",
+		What: "The order or a filter of the list of transactions, or of credits, cannot be read, or is given more than once, or `to` is not after `from`.",
 		Fix: []string{
 			"Send `order` as `asc` or `desc`, `after` as the UUID of an entry, and `source` as one of those of a transaction.",
 			"Send `from` and `to` as RFC 3339 timestamps such as `2026-06-01T00:00:00Z`, or as dates. `from` is included and `to` is not.",

@@ -219,6 +219,40 @@ type BalanceResponse struct {
 	BalanceCents int64 `json:"balance_cents"`
 }
 
+// Credit One entry of the ledger that adds to the balance.
+type Credit struct {
+	// AmountCents The amount in cents.
+	AmountCents int64 `json:"amount_cents"`
+
+	// Author Who posted the credit, the name of the token; null where it is not recorded.
+	Author *string `json:"author"`
+
+	// BalanceAfterCents The balance after the entry, in cents.
+	BalanceAfterCents int64 `json:"balance_after_cents"`
+
+	// CreatedAt When the credit was posted.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description A text for people; null when there is none.
+	Description *string `json:"description"`
+
+	// ID The entry's id.
+	ID openapi_types.UUID `json:"id"`
+
+	// Source Where an entry comes from: `stripe_topup`, a payment; `coupon_redemption`, a coupon; `admin_grant`, a credit given
+	// by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
+	Source TransactionSource `json:"source"`
+}
+
+// CreditList A page of credits.
+type CreditList struct {
+	// Data The credits, newest first.
+	Data []Credit `json:"data"`
+
+	// NextCursor The cursor of the next page; null exactly when no older credit is left.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // CreditSource Why the credit is given. `admin_grant`, by an operator; `refund`, money given back.
 type CreditSource string
 
@@ -678,6 +712,41 @@ type SetRateCardRequest struct {
 	Name string `json:"name"`
 }
 
+// StatementResponse The ledger of an organization over a window. `opening_head` is the head of the ledger before the first entry of the
+// window, and `closing_head` the one after the last.
+type StatementResponse struct {
+	// ClosingBalanceCents The balance after the last entry of the window, in cents.
+	ClosingBalanceCents int64 `json:"closing_balance_cents"`
+
+	// ClosingHead The state of an organization's ledger.
+	ClosingHead LedgerHead `json:"closing_head"`
+
+	// EntryCount How many entries were created in the window.
+	EntryCount int64 `json:"entry_count"`
+
+	// OpeningBalanceCents The balance before the first entry of the window, in cents.
+	OpeningBalanceCents int64 `json:"opening_balance_cents"`
+
+	// OpeningHead The state of an organization's ledger.
+	OpeningHead LedgerHead `json:"opening_head"`
+
+	// Sources The sums of the entries of the window for each source that has any, in the order in which TransactionSource names the sources.
+	Sources []StatementSource `json:"sources"`
+}
+
+// StatementSource The entries of a statement that are from one source.
+type StatementSource struct {
+	// AmountCents The sum of their amounts, in cents. Positive for credits, negative or 0 for debits.
+	AmountCents int64 `json:"amount_cents"`
+
+	// EntryCount How many entries are from the source.
+	EntryCount int64 `json:"entry_count"`
+
+	// Source Where an entry comes from: `stripe_topup`, a payment; `coupon_redemption`, a coupon; `admin_grant`, a credit given
+	// by an operator; `vm_lease_debit`, the cost of one lease; `refund`, money given back.
+	Source TransactionSource `json:"source"`
+}
+
 // Transaction One entry of the ledger. Entries are never changed and never removed.
 type Transaction struct {
 	// AmountCents The amount in cents. Positive for a credit, negative or 0 for a debit.
@@ -702,6 +771,9 @@ type Transaction struct {
 type TransactionDetail struct {
 	// AmountCents The amount in cents. Positive for a credit, negative or 0 for a debit.
 	AmountCents int64 `json:"amount_cents"`
+
+	// Author Who posted a credit, the name of the token; null for a debit, and where it is not recorded.
+	Author *string `json:"author"`
 
 	// BalanceAfterCents The sum in cents of this entry and all entries before it.
 	BalanceAfterCents int64 `json:"balance_after_cents"`
@@ -901,6 +973,22 @@ type UnsupportedMediaType = Error
 // ValidationFailed The envelope of every answer outside 2xx.
 type ValidationFailed = Error
 
+// ListBillingCreditsParams defines parameters for ListBillingCredits.
+type ListBillingCreditsParams struct {
+	// From Only credits that were posted at this time or later. RFC 3339, or a date for midnight UTC.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only credits that were posted before this time, which lies after `from`. RFC 3339, or a date for midnight UTC.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many items a page holds, 1 to 100. An integer outside that range is moved to its nearer end.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, which had the same `from` and `to`. Left out for the first page. Its
+	// contents are the server's own.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // PostCreditParams defines parameters for PostCredit.
 type PostCreditParams struct {
 	// IdempotencyKey A name for this credit, chosen by the caller and unique within the organization, 1 to 255 characters.
@@ -942,6 +1030,16 @@ type ListBillingRateCardsParams struct {
 type SetRateCardParams struct {
 	// IdempotencyKey A name for this card, chosen by the caller and unique within the organization, 1 to 255 characters.
 	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// GetBillingStatementParams defines parameters for GetBillingStatement.
+type GetBillingStatementParams struct {
+	// From The window's start, included: RFC 3339 with any offset, or a bare date, which means midnight UTC. A `+` in an
+	// offset must be sent as `%2B`.
+	From string `form:"from" json:"from"`
+
+	// To The window's end, excluded, in the form of `from`. It lies after `from`, by at most 3 660 days.
+	To string `form:"to" json:"to"`
 }
 
 // ListBillingTransactionsParams defines parameters for ListBillingTransactions.

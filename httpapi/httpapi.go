@@ -88,6 +88,9 @@ type Identity struct {
 	// Subject names the holder of the token. Requests of one subject share RequestsPerSecond and the limits of memory. Empty means that
 	// each token has its own.
 	Subject string
+	// Name is recorded as the author of the credits that are posted with the token, which whoever reads the ledger sees. It has at most 255
+	// characters. Empty means that the author is not recorded.
+	Name string
 	// Role says what the token may do in its organizations. The zero value allows nothing.
 	Role Role
 	// Organizations are the slugs of the organizations that the token gives access to. Each of them must exist.

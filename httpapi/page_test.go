@@ -17,7 +17,7 @@ var errNoSession = errors.New("no session")
 var sessions session
 
 type session struct {
-	ID            string
+	ID, Name      string
 	Organizations []string
 }
 

@@ -57,6 +57,26 @@ func CheckReplay(posted gen.Transaction, body gen.PostCreditRequest) error {
 	return nil
 }
 
+// PostCredit returns a ledger, whose entries come newest first, after a request of postCredit, and the answer. The credit that was posted under
+// the idempotency key of the request is the same in the answer, nil if there is none. The author is the Name of an Identity. PostCredit fails as
+// CheckReplay and Append do.
+func PostCredit(
+	entries []gen.TransactionDetail, posted *gen.Transaction, body gen.PostCreditRequest, author string, now time.Time,
+) ([]gen.TransactionDetail, PostCreditResult, error) {
+	if posted != nil {
+		return entries, PostCreditResult{Body: *posted, IdempotencyReplayed: new(true)}, CheckReplay(*posted, body)
+	}
+	entry := gen.TransactionDetail{AmountCents: body.AmountCents, Source: gen.TransactionSource(body.Source), Description: body.Description}
+	if author != "" {
+		entry.Author = &author
+	}
+	entries, err := Append(entries, entry, now)
+	if err != nil {
+		return entries, PostCreditResult{}, err
+	}
+	return entries, PostCreditResult{Body: Summary(entries[0])}, nil
+}
+
 // Head returns the head of a ledger, whose entries come newest first. Its digest is of the JSON of all entries.
 func Head(entries []gen.TransactionDetail) (head gen.LedgerHead, err error) {
 	if head.Seq = int64(len(entries)); head.Seq > 0 {
@@ -101,8 +121,7 @@ func Transactions(entries []gen.TransactionDetail, org string, params gen.ListBi
 		entries = entries[after+1:]
 	}
 	entries = slices.DeleteFunc(entries, func(e gen.TransactionDetail) bool {
-		at := billing.TimeOf(e.CreatedAt)
-		return filter.From != nil && at < *filter.From || filter.To != nil && at >= *filter.To || filter.Source != "" && filter.Source != billing.Source(e.Source)
+		return !filter.Selects(billing.TimeOf(e.CreatedAt), billing.Source(e.Source))
 	})
 	name := "entries of " + org + " " + string(filter.Scope(billing.ID{}))
 	page, next, err := Page(entries, name, params.Limit, params.Cursor, func(e *gen.TransactionDetail) string { return e.ID.String() })
@@ -111,4 +130,59 @@ func Transactions(entries []gen.TransactionDetail, org string, params gen.ListBi
 	}
 	list.NextCursor = next
 	return list, err
+}
+
+// Credits returns the page of credits that listBillingCredits asks for. The entries are all of the organization's ledger, newest first. It fails
+// with the codes transaction_filter_invalid and cursor_invalid.
+func Credits(entries []gen.TransactionDetail, org string, params gen.ListBillingCreditsParams) (list gen.CreditList, err error) {
+	filter, err := billing.ParseCreditFilter(params.From, params.To)
+	if err != nil {
+		return list, err
+	}
+	var credits []gen.Credit
+	for _, e := range entries {
+		if filter.Selects(billing.TimeOf(e.CreatedAt), billing.Source(e.Source)) {
+			credits = append(credits, gen.Credit{
+				ID: e.ID, AmountCents: e.AmountCents, Source: e.Source, Description: e.Description, Author: e.Author, CreatedAt: e.CreatedAt,
+				BalanceAfterCents: e.BalanceAfterCents,
+			})
+		}
+	}
+	name := "credits of " + org + " " + string(filter.Scope(billing.ID{}))
+	list.Data, list.NextCursor, err = Page(credits, name, params.Limit, params.Cursor, func(c *gen.Credit) string { return c.ID.String() })
+	return list, err
+}
+
+// Statement returns the answer of getBillingStatement. The entries are all of the organization's ledger, newest first. It fails with the code
+// billing_usage_window_invalid.
+func Statement(entries []gen.TransactionDetail, params gen.GetBillingStatementParams) (s gen.StatementResponse, err error) {
+	w, err := billing.ParseWindow(params.From, params.To)
+	if err != nil {
+		return s, err
+	}
+	before := func(at billing.Time) []gen.TransactionDetail {
+		return slices.DeleteFunc(slices.Clone(entries), func(e gen.TransactionDetail) bool { return billing.TimeOf(e.CreatedAt) >= at })
+	}
+	opening, closing := before(w.From), before(w.To)
+	if s.OpeningHead, err = Head(opening); err != nil {
+		return s, err
+	}
+	if s.ClosingHead, err = Head(closing); err != nil {
+		return s, err
+	}
+	s.OpeningBalanceCents, s.ClosingBalanceCents = s.OpeningHead.BalanceCents, s.ClosingHead.BalanceCents
+	s.EntryCount = int64(len(closing) - len(opening))
+	for _, source := range billing.Sources {
+		sum := gen.StatementSource{Source: gen.TransactionSource(source)}
+		for _, e := range closing[:s.EntryCount] {
+			if e.Source == sum.Source {
+				sum.EntryCount++
+				sum.AmountCents += e.AmountCents
+			}
+		}
+		if sum.EntryCount > 0 {
+			s.Sources = append(s.Sources, sum)
+		}
+	}
+	return s, nil
 }

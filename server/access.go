@@ -32,7 +32,7 @@ func (s *Server) admit(ctx context.Context, token, org string) (identity httpapi
 	if err != nil {
 		return identity, err
 	}
-	identity.Role = grant.Role
+	identity.Name, identity.Role = grant.Name, grant.Role
 	switch {
 	case org == "":
 		identity.Value = hash

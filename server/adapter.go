@@ -31,7 +31,7 @@ func (a *adapter) GetBillingHead(ctx context.Context, _ string) (answer gen.Ledg
 	if err != nil {
 		return answer, err
 	}
-	return gen.LedgerHead{Seq: head.Seq, BalanceCents: head.BalanceCents, Digest: head.Digest.String()}, nil
+	return toAPIHead(&head), nil
 }
 
 func (a *adapter) ListBillingTransactions(ctx context.Context, _ string, params gen.ListBillingTransactionsParams) (answer gen.TransactionList, err error) {
@@ -52,6 +52,18 @@ func (a *adapter) GetBillingTransaction(ctx context.Context, org string, id uuid
 		return answer, err
 	}
 	return toAPITransactionDetail(&detail, org), nil
+}
+
+func (a *adapter) GetBillingStatement(ctx context.Context, _ string, params gen.GetBillingStatementParams) (answer gen.StatementResponse, err error) {
+	window, err := billing.ParseWindow(params.From, params.To)
+	if err != nil {
+		return answer, err
+	}
+	statement, err := a.service.Statement(ctx, orgOf(ctx), window)
+	if err != nil {
+		return answer, err
+	}
+	return toAPIStatement(&statement), nil
 }
 
 func (a *adapter) GetBillingRunway(ctx context.Context, _ string) (answer gen.RunwayResponse, err error) {
@@ -111,7 +123,7 @@ func (a *adapter) ListBillingLeases(ctx context.Context, _ string, params gen.Li
 }
 
 func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCreditParams, body gen.PostCreditRequest) (answer httpapi.PostCreditResult, err error) {
-	credit := fromAPICredit(params.IdempotencyKey, &body)
+	credit := fromAPICredit(params.IdempotencyKey, httpapi.IdentityOf(ctx).Name, &body)
 	if err := a.service.PostCredit(ctx, orgOf(ctx), credit); err != nil {
 		return answer, err
 	}
@@ -120,6 +132,18 @@ func (a *adapter) PostCredit(ctx context.Context, _ string, params gen.PostCredi
 		answer.IdempotencyReplayed = &credit.Replayed
 	}
 	return answer, nil
+}
+
+func (a *adapter) ListBillingCredits(ctx context.Context, _ string, params gen.ListBillingCreditsParams) (answer gen.CreditList, err error) {
+	filter, err := billing.ParseCreditFilter(params.From, params.To)
+	if err != nil {
+		return answer, err
+	}
+	page, err := a.service.Credits(ctx, orgOf(ctx), filter, params.Limit, params.Cursor)
+	if err != nil {
+		return answer, err
+	}
+	return gen.CreditList{Data: convertAll(page.Items, toAPICredit), NextCursor: page.Next}, nil
 }
 
 func (a *adapter) ListBillingRateCards(ctx context.Context, org string, params gen.ListBillingRateCardsParams) (answer gen.RateCardList, err error) {

@@ -33,7 +33,7 @@ const books = `
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a1","job_id":"01990000-0000-7000-8000-0000000000b1","job_name":"Integration","step_key":"integration","vm_handle":"vm-406d5a5b","build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","duration_seconds":300,"amount_cents":-12}
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a2","job_id":"01990000-0000-7000-8000-0000000000b2","job_name":"Lint","step_key":"lint","vm_handle":null,"build_id":"01990000-0000-7000-8000-0000000000c1","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007","pipeline_id":"01990000-0000-7000-8000-0000000000d1","pipeline_name":"Web \"App\" <é>","pipeline_slug":"web-app","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-06T10:00:01.5Z"}
 {"type":"lease","org":"acme","lease_id":"01990000-0000-7000-8000-0000000000a3","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-07T00:00:00Z","finished_at":"2026-06-07T00:00:01Z","amount_cents":0}
-{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e1","amount_cents":5000,"source":"stripe_topup","description":"Card","created_at":"2026-06-01T09:00:00Z","lease_id":null}
+{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e1","amount_cents":5000,"source":"stripe_topup","description":"Card","created_at":"2026-06-01T09:00:00Z","lease_id":null,"author":"billing \"desk\" <é>"}
 {"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e2","amount_cents":-12,"source":"vm_lease_debit","description":null,"created_at":"2026-06-06T10:05:00.000001Z","lease_id":"01990000-0000-7000-8000-0000000000a1"}
 {"type":"entry","org":"acme","id":"01990000-0000-7000-8000-0000000000e3","amount_cents":0,"source":"vm_lease_debit","description":null,"created_at":"2026-06-07T00:00:01Z","lease_id":"01990000-0000-7000-8000-0000000000a3"}
 `
@@ -49,6 +49,8 @@ func TestWire(t *testing.T) {
 		"transactions":      "/billing/transactions/acme",
 		"transactions-page": "/billing/transactions/acme?limit=1",
 		"usage":             "/billing/usage/acme?from=2026-06-06&to=2026-06-08",
+		"statement":         "/billing/statement/acme?from=2026-06-02&to=2026-06-07",
+		"credits":           "/billing/credits/acme",
 		"runway":            "/billing/runway/acme",
 		"series":            "/billing/usage/acme/series?from=2026-06-05T12:00:00Z&to=2026-06-07T00:00:00.000001Z",
 		"breakdown":         "/billing/usage/acme/breakdown?from=2026-06-06&to=2026-06-08",
@@ -392,18 +394,15 @@ func TestOrderOfChecks(t *testing.T) {
 func TestMethods(t *testing.T) {
 	s := start(t, server.Config{})
 	token := s.withOrg("acme", server.RoleRead)
-	const read, write = "GET, HEAD, OPTIONS", "POST, OPTIONS"
+	const read, both = "GET, HEAD, OPTIONS", "GET, HEAD, POST, OPTIONS"
 	for path, methods := range map[string]string{
 		"/billing/balance/acme": read, "/billing/balance/acme/": read, "/billing/usage/acme/series": read, "/organizations": read,
-		"/billing/leases/acme": "GET, HEAD, POST, OPTIONS", "/billing/credits/none": write,
+		"/billing/leases/acme": both, "/billing/credits/none": both,
 		"//healthz": read, "//": read, "//docs/errors/": read, "//assets/app/main.js": read,
 	} {
 		for _, token := range []string{"", token} {
 			other := "POST"
-			switch {
-			case methods == write:
-				other = "GET"
-			case methods != read:
+			if methods == both {
 				other = "DELETE"
 			}
 			for _, method := range []string{other, "PUT"} {

@@ -32,8 +32,8 @@ func toAPITransaction(e *billing.Entry) gen.Transaction {
 func toAPITransactionDetail(d *billing.EntryDetail, org string) gen.TransactionDetail {
 	detail := gen.TransactionDetail{
 		ID: uuid.UUID(d.Entry.ID), AmountCents: d.Entry.AmountCents, Source: gen.TransactionSource(d.Entry.Source),
-		Description: d.Entry.Description, CreatedAt: d.Entry.CreatedAt.Std(), BalanceAfterCents: d.Entry.BalanceAfterCents,
-		Lease: nil, Cost: nil, RateCard: nil,
+		Description: d.Entry.Description, Author: d.Entry.Author, CreatedAt: d.Entry.CreatedAt.Std(),
+		BalanceAfterCents: d.Entry.BalanceAfterCents, Lease: nil, Cost: nil, RateCard: nil,
 	}
 	if d.Lease != nil {
 		lease := models.ToLeaseRecord(&billing.LeaseRecord{Lease: *d.Lease, EntryID: &d.Entry.ID})
@@ -77,6 +77,28 @@ func fromAPIRateCard(org billing.ID, key string, body *gen.SetRateCardRequest) b
 
 func toAPIResourceCost(c billing.ResourceCost) gen.ResourceCost {
 	return gen.ResourceCost{Count: c.Count, MicrocentsPerSecond: c.Rate, Microcents: c.MicroCents}
+}
+
+func toAPICredit(e *billing.Entry) gen.Credit {
+	return gen.Credit{
+		ID: uuid.UUID(e.ID), AmountCents: e.AmountCents, Source: gen.TransactionSource(e.Source), Description: e.Description,
+		Author: e.Author, CreatedAt: e.CreatedAt.Std(), BalanceAfterCents: e.BalanceAfterCents,
+	}
+}
+
+func toAPIHead(h *billing.Head) gen.LedgerHead {
+	return gen.LedgerHead{Seq: h.Seq, BalanceCents: h.BalanceCents, Digest: h.Digest.String()}
+}
+
+func toAPIStatement(s *billing.Statement) gen.StatementResponse {
+	return gen.StatementResponse{
+		OpeningBalanceCents: s.Opening.BalanceCents, ClosingBalanceCents: s.Closing.BalanceCents, EntryCount: s.Closing.Seq - s.Opening.Seq,
+		Sources: convertAll(s.Sources, toAPISource), OpeningHead: toAPIHead(&s.Opening), ClosingHead: toAPIHead(&s.Closing),
+	}
+}
+
+func toAPISource(s *billing.SourceSum) gen.StatementSource {
+	return gen.StatementSource{Source: gen.TransactionSource(s.Source), EntryCount: s.Entries, AmountCents: s.Cents}
 }
 
 func toAPIUsage(u billing.Usage) gen.UsageResponse {
@@ -166,8 +188,13 @@ func fromAPILeaseFilter(p gen.ListBillingLeasesParams) billing.LeaseFilter {
 	return filter
 }
 
-func fromAPICredit(key string, body *gen.PostCreditRequest) *billing.PostCredit {
-	return &billing.PostCredit{
-		AmountCents: body.AmountCents, Source: billing.Source(body.Source), Description: body.Description, IdempotencyKey: key,
+// fromAPICredit converts a credit. The author is empty if it is not known.
+func fromAPICredit(key, author string, body *gen.PostCreditRequest) *billing.PostCredit {
+	credit := &billing.PostCredit{
+		AmountCents: body.AmountCents, Source: billing.Source(body.Source), Description: body.Description, Author: nil, IdempotencyKey: key,
 	}
+	if author != "" {
+		credit.Author = &author
+	}
+	return credit
 }

@@ -83,6 +83,10 @@ func (s tracedStore) SeqAt(ctx context.Context, org billing.ID, at billing.Time)
 	return observed(ctx, s, "SeqAt", func(ctx context.Context) (int64, error) { return s.Store.SeqAt(ctx, org, at) })
 }
 
+func (s tracedStore) Statement(ctx context.Context, org billing.ID, w billing.Window) (billing.Statement, error) {
+	return observed(ctx, s, "Statement", func(ctx context.Context) (billing.Statement, error) { return s.Store.Statement(ctx, org, w) })
+}
+
 func (s tracedStore) Entry(ctx context.Context, org, id billing.ID) (billing.Entry, *billing.Lease, error) {
 	ctx, span := s.start(ctx, "Entry")
 	entry, lease, err := s.Store.Entry(ctx, org, id)

@@ -49,6 +49,62 @@ func AppendTransaction(b []byte, v *Transaction) []byte {
 	return append(b, '}')
 }
 
+// AppendStatementResponse appends the value as JSON.
+func AppendStatementResponse(b []byte, v *StatementResponse) []byte {
+	b = append(b, "{\"opening_balance_cents\":"...)
+	b = wire.AppendInteger(b, v.OpeningBalanceCents)
+	b = append(b, ",\"closing_balance_cents\":"...)
+	b = wire.AppendInteger(b, v.ClosingBalanceCents)
+	b = append(b, ",\"entry_count\":"...)
+	b = wire.AppendInteger(b, v.EntryCount)
+	b = append(b, ",\"sources\":"...)
+	b = wire.AppendList(b, v.Sources, AppendStatementSource)
+	b = append(b, ",\"opening_head\":"...)
+	b = AppendLedgerHead(b, &v.OpeningHead)
+	b = append(b, ",\"closing_head\":"...)
+	b = AppendLedgerHead(b, &v.ClosingHead)
+	return append(b, '}')
+}
+
+// AppendStatementSource appends the value as JSON.
+func AppendStatementSource(b []byte, v *StatementSource) []byte {
+	b = append(b, "{\"source\":"...)
+	b = wire.AppendString(b, string(v.Source))
+	b = append(b, ",\"entry_count\":"...)
+	b = wire.AppendInteger(b, v.EntryCount)
+	b = append(b, ",\"amount_cents\":"...)
+	b = wire.AppendInteger(b, v.AmountCents)
+	return append(b, '}')
+}
+
+// AppendCreditList appends the value as JSON.
+func AppendCreditList(b []byte, v *CreditList) []byte {
+	b = append(b, "{\"data\":"...)
+	b = wire.AppendList(b, v.Data, AppendCredit)
+	b = append(b, ",\"next_cursor\":"...)
+	b = wire.AppendNullable(b, v.NextCursor, wire.AppendString)
+	return append(b, '}')
+}
+
+// AppendCredit appends the value as JSON.
+func AppendCredit(b []byte, v *Credit) []byte {
+	b = append(b, "{\"id\":"...)
+	b = wire.AppendUUID(b, v.ID)
+	b = append(b, ",\"amount_cents\":"...)
+	b = wire.AppendInteger(b, v.AmountCents)
+	b = append(b, ",\"source\":"...)
+	b = wire.AppendString(b, string(v.Source))
+	b = append(b, ",\"description\":"...)
+	b = wire.AppendNullable(b, v.Description, wire.AppendString)
+	b = append(b, ",\"author\":"...)
+	b = wire.AppendNullable(b, v.Author, wire.AppendString)
+	b = append(b, ",\"created_at\":"...)
+	b = wire.AppendTime(b, v.CreatedAt)
+	b = append(b, ",\"balance_after_cents\":"...)
+	b = wire.AppendInteger(b, v.BalanceAfterCents)
+	return append(b, '}')
+}
+
 // AppendTransactionDetail appends the value as JSON.
 func AppendTransactionDetail(b []byte, v *TransactionDetail) []byte {
 	b = append(b, "{\"id\":"...)
@@ -59,6 +115,8 @@ func AppendTransactionDetail(b []byte, v *TransactionDetail) []byte {
 	b = wire.AppendString(b, string(v.Source))
 	b = append(b, ",\"description\":"...)
 	b = wire.AppendNullable(b, v.Description, wire.AppendString)
+	b = append(b, ",\"author\":"...)
+	b = wire.AppendNullable(b, v.Author, wire.AppendString)
 	b = append(b, ",\"created_at\":"...)
 	b = wire.AppendTime(b, v.CreatedAt)
 	b = append(b, ",\"balance_after_cents\":"...)

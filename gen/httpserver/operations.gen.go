@@ -42,6 +42,15 @@ var Operations = map[string]*wire.Operation{
 		InOrganization: true,
 		Errors:         []string{"bad_request", "unauthorized", "organization_not_found", "rate_limited", "internal", "unavailable"},
 	},
+	"getBillingStatement": {
+		ID: "getBillingStatement", Method: "GET", Path: "/api/v0/billing/statement/{org}", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "from", Required: true, Code: "billing_usage_window_invalid"},
+			{Name: "to", Required: true, Code: "billing_usage_window_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "billing_usage_window_invalid", "rate_limited", "internal", "unavailable"},
+	},
 	"getBillingRunway": {
 		ID: "getBillingRunway", Method: "GET", Path: "/api/v0/billing/runway/{org}", Role: "read",
 		InOrganization: true,
@@ -92,6 +101,17 @@ var Operations = map[string]*wire.Operation{
 		InOrganization: true,
 		MaxBodyBytes:   16777216,
 		Errors:         []string{"bad_request", "unauthorized", "forbidden", "organization_not_found", "request_timeout", "body_too_large", "unsupported_media_type", "lease_conflict", "lease_invalid", "body_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"listBillingCredits": {
+		ID: "listBillingCredits", Method: "GET", Path: "/api/v0/billing/credits/{org}", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "from", Code: "transaction_filter_invalid"},
+			{Name: "to", Code: "transaction_filter_invalid"},
+			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
+			{Name: "cursor", Code: "cursor_invalid"},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "transaction_filter_invalid", "limit_invalid", "cursor_invalid", "rate_limited", "internal", "unavailable"},
 	},
 	"postCredit": {
 		ID: "postCredit", Method: "POST", Path: "/api/v0/billing/credits/{org}", Role: "admin",

@@ -27,6 +27,9 @@ type ServerInterface interface {
 	// GetBillingBalance Read the balance
 	// (GET /api/v0/billing/balance/{org})
 	GetBillingBalance(ctx echo.Context, org string) error
+	// ListBillingCredits List the credits
+	// (GET /api/v0/billing/credits/{org})
+	ListBillingCredits(ctx echo.Context, org string, params ListBillingCreditsParams) error
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
 	PostCredit(ctx echo.Context, org string, params PostCreditParams) error
@@ -48,6 +51,9 @@ type ServerInterface interface {
 	// GetBillingRunway Tell how long the balance lasts
 	// (GET /api/v0/billing/runway/{org})
 	GetBillingRunway(ctx echo.Context, org string) error
+	// GetBillingStatement Read the statement of a window
+	// (GET /api/v0/billing/statement/{org})
+	GetBillingStatement(ctx echo.Context, org string, params GetBillingStatementParams) error
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
 	ListBillingTransactions(ctx echo.Context, org string, params ListBillingTransactionsParams) error
@@ -86,6 +92,52 @@ func (w *ServerInterfaceWrapper) GetBillingBalance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetBillingBalance(ctx, org)
+	return err
+}
+
+// ListBillingCredits converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBillingCredits(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBillingCreditsParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBillingCredits(ctx, org, params)
 	return err
 }
 
@@ -295,6 +347,38 @@ func (w *ServerInterfaceWrapper) GetBillingRunway(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetBillingRunway(ctx, org)
+	return err
+}
+
+// GetBillingStatement converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBillingStatement(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "org" -------------
+	var org string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", ctx.Param("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter org: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBillingStatementParams
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Required query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetBillingStatement(ctx, org, params)
 	return err
 }
 
@@ -561,12 +645,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v0/billing/transactions/:org", wrapper.ListBillingTransactions, options.OperationMiddlewares["listBillingTransactions"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/transactions/:org/:id", wrapper.GetBillingTransaction, options.OperationMiddlewares["getBillingTransaction"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/head/:org", wrapper.GetBillingHead, options.OperationMiddlewares["getBillingHead"]...)
+	router.GET(options.BaseURL+"/api/v0/billing/statement/:org", wrapper.GetBillingStatement, options.OperationMiddlewares["getBillingStatement"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/runway/:org", wrapper.GetBillingRunway, options.OperationMiddlewares["getBillingRunway"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org", wrapper.GetBillingUsage, options.OperationMiddlewares["getBillingUsage"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org/series", wrapper.GetBillingUsageSeries, options.OperationMiddlewares["getBillingUsageSeries"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/usage/:org/breakdown", wrapper.GetBillingUsageBreakdown, options.OperationMiddlewares["getBillingUsageBreakdown"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/leases/:org", wrapper.ListBillingLeases, options.OperationMiddlewares["listBillingLeases"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/leases/:org", wrapper.RecordLeases, options.OperationMiddlewares["recordLeases"]...)
+	router.GET(options.BaseURL+"/api/v0/billing/credits/:org", wrapper.ListBillingCredits, options.OperationMiddlewares["listBillingCredits"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/credits/:org", wrapper.PostCredit, options.OperationMiddlewares["postCredit"]...)
 	router.GET(options.BaseURL+"/api/v0/billing/rate-cards/:org", wrapper.ListBillingRateCards, options.OperationMiddlewares["listBillingRateCards"]...)
 	router.POST(options.BaseURL+"/api/v0/billing/rate-cards/:org", wrapper.SetRateCard, options.OperationMiddlewares["setRateCard"]...)
@@ -718,6 +804,9 @@ type Backend interface {
 	// GetBillingBalance Read the balance
 	// (GET /api/v0/billing/balance/{org})
 	GetBillingBalance(ctx context.Context, org string) (BalanceResponse, error)
+	// ListBillingCredits List the credits
+	// (GET /api/v0/billing/credits/{org})
+	ListBillingCredits(ctx context.Context, org string, params ListBillingCreditsParams) (CreditList, error)
 	// PostCredit Post a credit
 	// (POST /api/v0/billing/credits/{org})
 	PostCredit(ctx context.Context, org string, params PostCreditParams, body PostCreditRequest) (PostCreditResult, error)
@@ -739,6 +828,9 @@ type Backend interface {
 	// GetBillingRunway Tell how long the balance lasts
 	// (GET /api/v0/billing/runway/{org})
 	GetBillingRunway(ctx context.Context, org string) (RunwayResponse, error)
+	// GetBillingStatement Read the statement of a window
+	// (GET /api/v0/billing/statement/{org})
+	GetBillingStatement(ctx context.Context, org string, params GetBillingStatementParams) (StatementResponse, error)
 	// ListBillingTransactions List the ledger
 	// (GET /api/v0/billing/transactions/{org})
 	ListBillingTransactions(ctx context.Context, org string, params ListBillingTransactionsParams) (TransactionList, error)
@@ -767,6 +859,11 @@ var _ Backend = Unimplemented{}
 
 // GetBillingBalance fails with echo.ErrNotFound.
 func (Unimplemented) GetBillingBalance(context.Context, string) (answer BalanceResponse, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// ListBillingCredits fails with echo.ErrNotFound.
+func (Unimplemented) ListBillingCredits(context.Context, string, ListBillingCreditsParams) (answer CreditList, err error) {
 	return answer, echo.ErrNotFound
 }
 
@@ -802,6 +899,11 @@ func (Unimplemented) SetRateCard(context.Context, string, SetRateCardParams, Set
 
 // GetBillingRunway fails with echo.ErrNotFound.
 func (Unimplemented) GetBillingRunway(context.Context, string) (answer RunwayResponse, err error) {
+	return answer, echo.ErrNotFound
+}
+
+// GetBillingStatement fails with echo.ErrNotFound.
+func (Unimplemented) GetBillingStatement(context.Context, string, GetBillingStatementParams) (answer StatementResponse, err error) {
 	return answer, echo.ErrNotFound
 }
 
@@ -847,6 +949,15 @@ func (h handler) GetBillingBalance(c echo.Context, org string) error {
 		return err
 	}
 	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendBalanceResponse(b, &answer) })
+}
+
+// ListBillingCredits calls the backend.
+func (h handler) ListBillingCredits(c echo.Context, org string, params ListBillingCreditsParams) error {
+	answer, err := h.backend.ListBillingCredits(c.Request().Context(), org, params)
+	if err != nil {
+		return err
+	}
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendCreditList(b, &answer) })
 }
 
 // PostCredit calls the backend.
@@ -930,6 +1041,15 @@ func (h handler) GetBillingRunway(c echo.Context, org string) error {
 	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendRunwayResponse(b, &answer) })
 }
 
+// GetBillingStatement calls the backend.
+func (h handler) GetBillingStatement(c echo.Context, org string, params GetBillingStatementParams) error {
+	answer, err := h.backend.GetBillingStatement(c.Request().Context(), org, params)
+	if err != nil {
+		return err
+	}
+	return wire.Write(c.Response(), 200, func(b []byte) []byte { return AppendStatementResponse(b, &answer) })
+}
+
 // ListBillingTransactions calls the backend.
 func (h handler) ListBillingTransactions(c echo.Context, org string, params ListBillingTransactionsParams) error {
 	answer, err := h.backend.ListBillingTransactions(c.Request().Context(), org, params)
@@ -989,273 +1109,290 @@ func (h handler) ListOrganizations(c echo.Context, params ListOrganizationsParam
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rcuM2tjD6KijNdyqXT1JLtuWLXOeHuyeZ6ZkknUq7d6pmlCNCJCQxpgANAVlWUl113mK/wXmF/QDz",
-	"JudJvlprASBIUTfL3UlnvGunpk2RuCwsrPvl10asZnMlhTS60f+1MRU8ETn+83UiZnNlhIxXP4h5xlci",
-	"gceJ0HGezk2qZKPf+D4XWkjTZMvUTJmZCnbPs4VgJl+IJltOhcSHXOqlyFmqmZlyw9SYcckEz7NU5Czm",
-	"WVZ8r/lMsDuxajeaDR1PxYzDrGY1F41+Y6RUJrhsvH/fbPwg/rUQ2rz+8/qqvuMzAVOlmuX0FktpIVrk",
-	"9yL/TLNMTdrsdipwdnyilpJFDy37QStNIljnSYcZxU46HTbPU2n4KBPs5u2r169ZPOU5j43INUv1QIp4",
-	"qkRyzZSZinyZahHMx2b8TmimpGgPZKPZgDnSHOCJcAr2OeMP3wg5MdNG/6TTaTZmqSz+bjowaJOncmKh",
-	"YPLVzdiIfB0M+JhN1ZLNuFwxLWIlE43rcmCZ8RUbwTKlYXzCU9neuryxymfcNPqNVJrzswauL50tZo1+",
-	"1y8ulUZMRI6r+/HHH28WZiqkSWNuRM0SsyVfaRa9FDwXebR9diFhpn826OXGT+vweA+f67mSWiAOv+SJ",
-	"RRP4K1bSCIn/5PN5BktKlXzxs4al/NoQD3w2z3CRIs9VTp8kiHc8GVqQNZqNRMXDRZ41+o2pMXPdf/Fi",
-	"yvOZkqadiPsXiYr1CxxAvyh/NxNa8wmMB0cwUskKboRUBi5NmrC/vX3zXZ8tpHiYi9iIhAmZAA6mcr4w",
-	"FjJCm2GaNPqNTvfq6mzcGbUu4q5oXSTn49YV7522Tsfn4258Mrrk3U4jOBScwi8GIFUA9n/lYtzoN/70",
-	"oiAGL+hX/eIrBAWCtnx0twEapZrNeAbYIRL2eRRsO/oCzjQgK+EN2zS3ff1FccVx/pcqWd0q9Q3PJ+LI",
-	"81TJamiUGmY41kFHWv20/lTx1xzInWTdztll7+KcjVZG6N/1ObrVq3tcu2BZOktNk3HNUsOWXBOlUDlb",
-	"yDmP7+i0SxB5ygN/peQ4S+MjL29aMLLhnVgNc7HQIjno0DcOER5+qlnAM1t/FyuEGLxJ7I1LZA4I5ePQ",
-	"IHaAeYLzv2G5iFWeiIRlgmtRHDMumpZsoa/Z5xG+NHQriL5oAjpwyQIYAf9e3/JAfh7VAzL6os2+U2aa",
-	"ygnOHk+5nIiEmOXToNLXKh+lSSLkcbg09sMcgj7hV2VyYdSdkGzKLVdWGdxFnlyT8IKSkRQi0Ywns1Qe",
-	"hzTFKp6IatDitRC0epVPuEx/QVg22WhhWGo07QkEP6VYppbs88iv4ylJxWtpRC55diSpcKMcRByKj8qH",
-	"a4W/MU8zkYAYacXgUDA97khphqGwp/Qkp1pe9eeR2x5c0tcGJWePsDFfaMEWMrHswssDydOd7HfKfK0W",
-	"MjnuZEPkHEplhmMc85Bz3jhEcepSMb2Ip6WrcNwJF/M80fGGS2OJEiSAiodUI18viBKoBvCTFgKY/+dR",
-	"/f6jL67po6ViMZfwxQiGyJKB5HOemzZ7kyMlyEQCIhHgjlRMSJOvCrUvBVQzOZeax9UJnpIP/MCN+AaE",
-	"GnEkQuXciGFmRzoEjSofBiRDKVLU7OaOFBVL8zwpxZ86AWFtxSgLrD2lU7aiK40BvG0m2DhXs0Lr50mS",
-	"C61BTggXX4MAqPW2vNq7/fy9gvy+eRTm0J+36UyoxZEiqTtWYwc7CH/Wvq3RQJI0wcvL8zy9F2j9SGfi",
-	"96971K+bfR5Vdr1BYmwyLhPiTEpKgZQEhI84U1o8IU96J/nCTFWe/nIsGVmEIx2CBpUPCxzg1powQiuJ",
-	"vbJW4EC7ylFIUJr2aTAgF2QGoaUiCUnRpLCQd1ItZZOJhzmsHH7Jxb0itTNcCTCh5TQFzjuG49fCWVY0",
-	"X5NFfvzxx1bVKrXt7KtGrOPIyDvJ73ma8VEmjsYcP9CBiBN8ty6xpjHJ66Co5TxPsxUrf/I7k1cTbvgI",
-	"9NZC+sgFj6dADVLNRgu9QpTSTC3Q9KznPBZNK+zkgvFcFDwLbRhAi1Kh4RVtcsFnIrGyux5IknaXfEU4",
-	"6AADFOmGLfPUCBSdVO4lqCm/F8xwuIfzjMfimuViLrgB4kWYrvlY/C6Y3DtvfDwOOWfCTFWCQhzPMrU8",
-	"kLjVfl6xtcy5mRYCrFetPEP5TDMa5nfH9W7kyppVQMla5KLp3RMgBgl5LzI1F0/JrvRiPle5Ecm3Ikn5",
-	"LW7tOOLjRxzOYMghguswOrRhiDJJekVrbMGa2Wyh8YKvrfb3KNiEBv6ouuIICRBI0pxFbo9fyVglqZxE",
-	"Fj3Qejz5JZ0jAUuAAxk0o9XD7mk1pf8CmOCCv0ZTwJEW9zTLUjkZLuBoh8tUJmo5tIA/zP6+faBQnSJ0",
-	"yVLBOHrCQNs4DlPuPUyGZB95GgPsnOd8JmCJKmecjVORJVaS8Vg0S7UGhqFyx8dGoB3rPou2gSRqsihe",
-	"5FrlxZOBjFC1Ct8JVe9xmhmRh7+SzXfT8+ABn6mFLA2MmlzM88Q/hC2Q08A9IU+sPTom0XubmqdDZn9G",
-	"1imYcRmLH6yjEJE5SVLYOs++z9Vc5CYVutEf80yLdeJdMqF8ptmIxgNyPQ++/rVhfxjGzrteY2xbzOAo",
-	"xb3IV85AgpYRZAn4YZt9JybcgDqE/vSZyslGn4gRqMdEJeJcJPAXrGLNS1vjmS28rP+srLNwq6rRzyI2",
-	"IFG8wtHfqkUe1zhxf5yuSOfCtwBZJ+m9kG0WodV6OMm5NFGTjVaMSwYQ4kbl1yzKxXghAUtmSooVfcVG",
-	"PL6DXThvbzAGXl74pMb322x85UjOAacJZ+D4bXEQVphQC6PTRLCTh4f1w/UEbued/7MwPM3WoE4D1EEb",
-	"v3qFdHMd1Nw406x44LHJVoAfSwZkVjt3Pk8SkVwzzua5muR8xsY8yzRClhnFImQWbAykRKJxz4tRoHC1",
-	"G5uAa3dyOIiDJxj84QSfdbDGdts7oYrweR9wjl9ryOpEMD4CckkmgUTU7s3zjPUhtACGFwsE1lyoeSba",
-	"7DXFTZDNgXEQPldop7h2ANdsogDdI5gzqp005EJ1lIFw8DNdiUmpHctYeW4n0FDwqyKiFbsQ8gUwCsiW",
-	"1roRX51Mub6Tu5TCGLywS5p6IuIUcHaqlgGm6qlaZAlqcCakAlUZrVm1nIQ+ttA4712lzRru3ayacUsK",
-	"ah2R+YaPRKY3X4FyCE+vVwrh6dYMWMW4GZ8DsBZzuKndc2bEg9HwRElho5TiqUpBg0VXA9csmswXEV7s",
-	"7CwCLfROrFC0pEHOT1kmjBG5brIknaRGo5UsiF9S44GM2sMXrYgMaCMxSaU123L7MYkm+D1QFgrzgkm6",
-	"GCDV6wUDttnfxUqjYh1zLVpaSJ0CByOWPuMPIci651WcAhX2TqxaM/7Qyizszk/d0zmH9QC0/p9/3rT+",
-	"wVu/dFpXPxX/hI389OX/wtMC+eRAevVGCnaf5mbBMzbj8TSVgk1BIButkFz+rEZtFv2sRkMny1gpKIlC",
-	"M1uf4ifQo55qJKwShgDwu69RBxitBhIfFsMsyShmnK8EpwTBY057sBJiqhkfuYAMucgy/6G251MY0drs",
-	"FhFpqrIESNZMaTOQXdY5OQsPDs+nTJHpltWxIkX+PzK4/qxGgAj5QhaIiaF/+DlR/VjNZile6+CSdDsn",
-	"Z80GLJ9sYhT1tXZPRos0S4bigZyRG8kmvvaZZmnideqVNmJGgYdc34kEaTktw0tKiwVqD3uuYuvkNJMD",
-	"yUhkSk40M+qI+eRiNqoL8As3TO/gnU0losA8nYsslaJWJNwwsxcRm414vhjGIM3Xz2vnU2P26vt32mkr",
-	"9sIAEcoXUoLCQleAwF8Efd6LXIM04GNPkNigbAvjNdlMzFSOZrQk1XcDiVIuKUSg9gBqj1OZ6qn71vhF",
-	"2ShTID9ueELs9fBF/mDDFzsdG265KZyRzGo0Wqv8Hf4fkPJU3w0no3p4wY8VKKGMP0knHAPD2rsX+BRr",
-	"XOTEAW006Aa1xIWKKgbKZdNRDHZ6fs4SvtJt9iPZTkcU/gu7Wk5VVnw6EmYphGSRNhztFNxEyFwid2zw",
-	"pM1uBlLPMAbXoRRQSzE310ht8SRBo8gFN84kQg+lEfk9z1gOCCES4HZIf8dAk9rsjcxWqExbJCE8nPHV",
-	"QKJB1kfjbgb6aff85OSsBPTOPlcn2GEd3bRB0bQg9663AcJyAFFCwDUZWbbHivgCwBGe4H0hkIBmmMqF",
-	"EZpxUIItrg2kD3mOMxXfXa+zjDQTwXryhbRswFtzGiedk/NWB/7/ttvpd3r9TucfO6kXIONEtexDEI/b",
-	"t+SDfGjBX9rw2Zw+fd9sEEesx0ZkLXDkyIZDMvMYkgozST4TG+cCYspn4nFsKivkwyx7M270/7ldLLfy",
-	"5PufmnWaXrBXF5wBwMD40pHIMkv7yhx3phKRYdyw0ewv379DYswNyGJ54lRE4IF44FbMU1IMJA6KkoaY",
-	"zc2KkTiG3iD0XsBHUtHcFkk2AKRQDpxUUw9u/BXZ9TWb8USAhBSETi0DIvOowyYuspEoOyZzJFk+lig7",
-	"Tr0RTO6FQrYgUeNI6cLPu/k+uFeOuhR+Hp0tJjvngZceN09BMXeSXftqn/3w9St2enp65eJVARvGWhgK",
-	"a2UjkCISbrzaOhNcajZLE5lOpoa9u32FBgFr57ckunt10RnI/ak0KxPpNnuHllAUv3Swajx8uI5ATbcT",
-	"6Y4l0scQZW3EfHgnVhv0euFvTnh6Rswfd3r3s+GUyyTbgImAfm6+in72mPkqRpBC2g2JRiHTlZDrpzqF",
-	"FW0GLevuKBnGvSb6SlEiyoHWM56nZjoTJo3d/mOQxcgmQJjRZl/xeMpyodFGiy9owh/27/9m8zyNBfzD",
-	"SmcUsqcXM5SYrPyUgIZqFMlxA4nWYKZkLOq0wi02bVycs167a5NqP2U4Xz11DYStWr1kl63rBwsGhHdZ",
-	"MD/os8NkZSDNS+BXIDJvsMRv31qJWx2y0lka52qXm+He+8fpY42MbpZmWaqkmWqro1dZ7T5Lr1ymNcDR",
-	"qW26WcHqm43NTgi8Qt+kB18hawhWYyvwrBudE274FvlEg36jnBJr6QDLuDZsnOYawZUaMdO7jg138APK",
-	"AoXZtsHznK/gbykezJCcdRtuFv7miAC8jlu7Jkne+gPISwRimrM9ZWKMazyMIiJQyovaeCp2T4eei2Vq",
-	"OhT5plwXRoHUZZaCKKsNsmEX4UeuRqsLUnISXTznWEc6pBUb83z9yHkc5wuRbPLNofTNKzaMyqDNgMhJ",
-	"56JTOeuQ6Q/dc5YqoE17rLJMLVkKgnmhllp5DpjvQNqTJdt/E+Xtdc1apzIWDiK5qVPOA4EEQUJQm/Mc",
-	"uQZGqc/g0UBK5f2X7DvAojGJPQRJ3Dd9TKK4CcL1iKm4NRIb2qFQ76U9Wx/yFnLmtAYC8YZTuGYdq9ym",
-	"hrTaXUurWcqhts9rb4eV3vLa+C2smxsW8jENnnYJpDQ+Ull/CvvnLlB8JJPoVp7arZvuQ9gTt094lMBz",
-	"vcWgtEug+DA2tdKK6qgAKHYtGxm/l+HoYBNVcAm4y69MzRRDeD6wAeuxtOjJTFhIqvFHh6gIgOvQV1WE",
-	"4Doa8WQWpTrgfjQD0dZ79gT2nqcgroebfx6LUocbgB47UxButgG2hSkUgTvB4GwvT24hYiQHhTeZKGAh",
-	"eHJDQpG2Si/PxQBj0lPnulJ3uiIj7XtYh9u2NlK6urGN2Et5eWtsBsRjTUOPPdcwPnHz1S/i5+hs4Fx0",
-	"DeXZxA/2PYzHm6oet/+KauYpoDs6z5wC7hCcUbjgQKSriFd1UmiZVlVJRvViNw8zo5WZerPObFDSBdaw",
-	"wPMqL6lXCECzoudtVGDfmtryNCjuwE9kG0G491lk1cKoWWiqzta7EiYQPyIiDFEz0Pdk4iI32+wb9Gla",
-	"X7gOnJNoMsaZnTPOxkHZqeGwcOj6ICW3pcUGEU4tTKxmIiRmT7ct8uEUKe7XAxklC4oWF1GT8SwXPFlV",
-	"XP8+/cGVmmiCmo23WAaJfol3226ECCCSnW0DdIBM/FXw5BG22AIb1uKAifw8KgzYvmLj1Mm4sxTarMUC",
-	"7xPdC7dtYkserU/19q83rZPeeWEODGfyxhUaofA44xIytRR5K0ZTiHjgiYjTGc9sTFmbvaSX0Yed5sHi",
-	"jbP+2lEtZQzBV7Hgn5+V4ubgz3WmJf61Sw2rbq/NvpImTwWFptF7oDHnasa6Xi6f8DkhHy2cZ4iHIs3J",
-	"nt5mHQeXylaPNZvCjpoVdPGHWUe63oRlBo4KY2dLNHBiBgFmzXkTdsXsj2EYO6SQ8sBcM/vV/gLJZoEU",
-	"WWsQjFsrzmwUMvHrVGLumG5WgxPrxqoNLa7WUfhMs6UYhbbY4/i7ZaaWx1IMbgD5XahwlI083NdBpvLS",
-	"hxjs7xy5e9nGS7j8wY3j8sMbxr9X2lDeRFCC7qAjsfkURrG5Ii9DxYa901BqbeTOa2jzM7Yxk5oAhZ3R",
-	"DSXPZzkDaC3CeT3E3sBJFTe6MGevBac+LibAJ61sw75Sgkv1wCtCqB2x7sx/4Ea84vljBAurOHovVeBs",
-	"AohEYjwWMZCpIbArDDzOQHpsszf2dHmeaDjcscpjmyvEyxph08YHaTOQei7idJzG6EMmPSk1ffyrhj87",
-	"jgc/o9CYZTiYLJ6QqWftqZ7yuWgzgIoeSOC7mJ1CkqUAIYTyKEi7LmnWng+xOyHmGo26sMtaf/QRplld",
-	"mFnQLpBqWDsRjibL0jvi9NYWVIhI+o5cNJQ0RBvdZQzaz8i8y59LrhcbAPDq+3c+l4c0p42O3bU9UZ4p",
-	"4V7TnlhhGxG2XOhAEnIVAYjO64MSu3OSeqMH4YA9u9EKT1Vr5lGuOMQjjcJ7iSO4HxBDEPH2F0IONb/X",
-	"o1HZWBiY7Z4Wa+xiD8Mctyz4Gzd0EBqF6OJkZ8KkJzD3l8ndBo5fQLmeaPpYqYJa7n36m4xMMCmal4PI",
-	"FoxctAGXTn3dy/qMJHOnGc2S1pIRfRvNooPBYhYYqLm30X+IWSP1a6GEErcEePvxkz3G6P6b3i6/4Mff",
-	"L7up388Nq9exbvbSsFRF8ayxk2SLSa0gsQtts2xdBTlMPicTLulOlUJ8u82TxY0s34k1vrwBKWop8Ro5",
-	"26nOOUHyKFXOezoO0uOKr+j8sNQKyGfWknJYyJOXiJ9epbOqHNkGP7Q2RxFOaFjVj9XnspSMXyEBT4No",
-	"JywGQrE+6NZDHsazbP30aITtIWuYl9llnU6HyisUohrmAGgDgqx1TOHKijBlhbZImRSR/6lksMb8sFA3",
-	"JJ384TV90HW6pPu7ihF1Xg695TRE8pj8ztD+DZcEh8LKGi6Ytu8qUtpST8jmKyFqGJk2FSg+l6LPSI/B",
-	"JFtUG2tTKn8/EU77OtObvvI3CDt7CTfaOyD2cisu9C4/12LNI7QTNx5BPwP80GUEOSx89I3EUNtFRtqS",
-	"4PHUXj9Lz6x7BGUAwJfDLlj5CrzfcZdwifXQCiKJDwdUGIjug88LX1nis5c+hx1SZif8q8juhL+AZX7R",
-	"t5HtgcHKj4ipCfDqQJKARQ/Qp05apnUZ1poG6s0Cf3V9MWhVKuiUcUxsxzYBcWM8/tNFYocLGM5Fbn2p",
-	"e5oRVF7IrHtKqsc6Pbw4VrvsEjxr8Xchl3z1ZmEype42xPGOhL/MvHC1GcbZnMfW8amHamEidFZR9UDN",
-	"fhG5umaRVEM9F1imJkXdcqWbNgY3dEzaGLiBjBZaJMPFPHKeLxgHE/1FppbANbgRzvkGC1hzZ+JasIwF",
-	"zdxoNuyYtf5MAsH3PBZHXGAN7JBkj3e3rzCM2Hu5VMJXYRBwAUSUusjEo9kMcxAnPEVxAekdhTwDiDBB",
-	"sUhbqvDDe5HzyVYPqVEGXY33aeI8zKFVL8FTcXzy2ueYGGVFR56D7BpjsjLsZMozh8FsMS+KyYoMY+YH",
-	"EkjuwjjvIPmz7aA07R4GrBozDV/pIQiqO7v14AnQ3AB/onUW7CGG9v3Tf/83ffTv/yFoNYPMaBvcvZBo",
-	"iDPE4uDK4F6LC9BmVycnp6cXJ53T88ve2cVF77JzYXPeyBdvQZ6juLgLBvuZrgAmoN4OY1XntX4jC6hY",
-	"xoD7BJSt3r9H0MvN9iWf5MdNIASSwzfBNNpJuiWgdF1rLqjUVs5eImnA2dUh68O8FFgeWm/RWq0es1rE",
-	"oa35EYExKjyXICQ4vJLwexQMiu21ookwL6l8HaY8RoTyEfk4sFaVih5xqHAzhptsE5bAMXR7O7DV3a0m",
-	"i/yFjWhzNkIDILrtTpV4CiZaFKEdK8FzdnV1dVW5PQlFch2mvlpzglGN8ok1K0R17ZoV6BhSpQJym5nt",
-	"IwvngbyVKTkJ2Aegqj4qYObAwBiYcHjaGcKG97uGyFbdlxcHf7i10l551Mrq6uD/VhhnT3msDaKIfq2L",
-	"wkFDgZnmwvsjeS5sXT6jJqTulmwTxE21cm4f+7XNXAaJayDRClskbt2JwonmrcrWxv2xXHuVIhh7WYy3",
-	"1Ir5bb16bXZTZyP27ju2wXs3kIH7bq8KOZWddw7wTD2xG+3oA3zEGX5UH1v7w5zGLr/a18B+l+TCL52B",
-	"Cyx4iooJTR9XSvbHgZxzDWhcOtQ+yQJSLZmS9dUOLlqd7m0nqHbwlCVpnt45V4O0geeMvaaCbzXF+gay",
-	"VK2PHVCsz5fc+yYopFeuSVgF2r4F9p7GjdisqyC4C1blLdXUWfwNfZDHk6bfvXvyAxGnPV2StRizGyW2",
-	"C9I49+7CHmvlrGHdt0VawiOKTVLktacfGEReDlQOwqTCwKlczNR9XZTu3oGBRY3p7xUFwTqXM8bDVfwN",
-	"9jf0SewpcO8VoGNbgXHN+HwuZCISpIW0yYkStnIxcgMuXX6P8k7BA0J6DgpFDP2MQeL71jTF3QEkuPz9",
-	"ExT3i18MMHBDECNlw9RGMpbhstM3Hcz1qILQN7IO5YsskHIyRGpIKyFPWOFaoLh814jQPnLNn3gWLzLu",
-	"yk2j3wCU3sf54j7WXXHKIe57V9F4txrvoy/yN3iW4V9APrzMv+99dW6g/TJ/fVGj9eRfUPdNKQTZQoMy",
-	"Aqx1tRRDFPQEBC2Gh+UntqddWrdQkHfJ6tMudyYXP5Zg/ZFJUOa97PtjhatyU58UHpSEtUiBEcjlqCd7",
-	"rYrTDyuqcBeZgHlMljVQNCuVxNgrldxz8/13VwS01G6tsK94elZEdldoUykRPoKrhxWk4eFeq/9tWUM9",
-	"wXLYYklJCOIdvOTIyk4+9Tc9rMKT/eSR4U2h5PfhKzqpLPH5zR864GkdberoYS4Kuk1OVriKfRbB5HMx",
-	"NGqOnlDO5nw1w8DGKFaLuZLDXCRihkPh7/T0utozxNEBMkIO5FoPkfvZkMJEkDpEzfr6eFubjZT8r+HC",
-	"EYsri4WrUupIUl7A9hYl6ON4mQt+l6ilfLlIs+QRCgPVgnBhRtbiYHkddf+hTs3Fe76eBBaO19ZYq4pY",
-	"FCrL7XMzdWAVvMmyklWDalCA/C2VnYJKFoNGmavFvGmTCbdPj1SuRh77lCshBfwLVoTQCAL+ji388vsq",
-	"hrS1IA+VfjFEUOE9kAMBa6hCjcaIw6BAj0vKA3neDXxcpZ5dUT+4CkBEWskjIn1ghI01eHQTqfXBDKVM",
-	"If6mRmtspdl4aLmulN5WubOijMOMCh7Yam94U49Fzz9iOZltVVduQ7ppc07qkPyJXO5BuzA3wWdWuyqF",
-	"vlg5GTPYSyrpwdGhVeflB6wbUnZdb6kRUlxtewHrZJf1S3Q4k/WhmnytGwxmtP2sRu0jAnvVUu4b3LtP",
-	"KbWtMb7PZeuey9ZtZFSfYIG636Rm24etv/Vxi2n9xuWrDqhVtTtha3fRqI3cZDfreGSo020pMI5bpQz4",
-	"BnLKQ8wT+MFjrRN16uYe4uS+uQM4/BEgomozAYTa7MaJOI5aq/GuiFTrUQ4DUtfjhzZyBmR5YSC+Xsxm",
-	"IinKI5X7B3n2aBf8iAhgG0SycUV/cUTKR4x8zOUVruT9FmiJ7cdc4mMCU+0N3BCaytFghBLzXBXFgI5K",
-	"awiQrg6q64hQ3tjG+/ZW5KnQLxfxnTDH3LlqsIora6+oeIeNkQUoYQ/c0LZUc0kH8mPe0sdcu431/exO",
-	"2zWhuJtKQjzu8v4Wt/GDXa+Erz7ztsePd63swXzg2/WUPI3NRe7wa9+0wRHe7iJtEC9iaE5qlorVHSYP",
-	"lAjII/MGsfxevMhTs3oLY1vTreC5yG8WZrq+rejGNutFYa3PXuK7bDozw/////3/sGutUZhpbMtpuEgk",
-	"SzLKRQFsCo9mnOUqwxQuwZMoiLX6y1e3zYGMlnlqBCYSUBqnw1gOSJtlTetuiFyRLett8C/4Zs/iYZ7m",
-	"FGEQc8lGguXiXt25zpIIYYAQwaCgHVNj5tT0P5VjtanRRKUYn1oK7a3IFQnc0tOck1331WtrbSzSsxBl",
-	"MLEJYx8Cv0x7IAfyhn35JULhyy8B2Gqfdreo4BRdK7TNbHP9NmQs+rb4iQ7S7aSN2hjIdL0w4Gca15FM",
-	"RP7ll0EtFfKot5TMVm32yp1GLoJQkc+0rVvk3H0YIPLll9YfifsaSFPYy4KICATBn/70J/atkmI1kF9R",
-	"w3cb4gGIxSztCewi1j6D7rhCrqFsuRybgOOF1+lEioSdn7XIroPDlDYxkI4QNgk0umT0+UXkCm4CqZHY",
-	"w2kgo3GmVP75514VAvLe7bBOp8P+N/O0D5727ENL/OjFzheYGVZRk9i//4eKA8B/X0Q2mISI+0BicQCe",
-	"J+jO1s1yiyisDgBUrQi6oVAteKYXMw/iW+xpcusCa9FHRa1N6ER9IHEqkQujx1ynD2yck+MxKC5aHsWm",
-	"TlPDeyyYW4QhU7wstb6W6HSqjtaE47KxyWmcKwcSWBN1Hg2imKlQAl3HUtc3t0vsfq49JuH+mFoYFJtO",
-	"Hh5YzHOMxfH1soS8F5maiyaL8GMbyCvCAdxHXFYbwCO9ydJYWAZFlpbGt69vba1IIjq6/+KFmgtJjvy2",
-	"yicv7EcvZikR/tRgKPVfeT5T0jCbhwUaOBUkbvQbnXa33cHctbmQfJ42+o3Tdqd92sAo4SmS/Rd8nr64",
-	"77wY0fcv7DV88avKJ+/hhYkwW83ZtHHr1q6lFC4qkvrabKq/ilC0/S3dtQLeSN7iVMnXSaPfKDLOXtJC",
-	"cS85nwkjco3xHzurfepsMakrH1rEp/MYzRopDACQciVp+g2VTxohkyWLCbFoAFPVdvITvEzyCIL7pNOh",
-	"rHasM4UiypzKHadKvvhZU1yRX8laOtXZZbd78j6ccZvIYGHkJSJkZVsKGBfdjFipmRFAZyp4giD+tRGi",
-	"9KYl2Ndf2FSn13+myc9o/3VfeDi9eMl9hhR+0t39yTvJrYgiEvrobPdH3ynzNdBG/ODkavcHP3Ajvkln",
-	"qaFJevts5rUkxwp9cLrXVu55ShY5PK4xX2Rmn+/Ew1zEuDbAkMVsxvNVo9/4QfAkjM0E+YZPNHqFLNX4",
-	"qRwqTb/xZGjPGWhTCOByaaahVGY4RkDaiKHMwqiJqgDuHkfw+/qpaZEIblELpMBGvwFSIC69SpOsWFfQ",
-	"pHltqvENCh8kuhTVV7cQJF9YJ3qdiNlcGSHjVevvYhVVqpqPVLLyzM/9NJClQFgiZTFIK9goOxzyBzHP",
-	"+EokfQb0Irp2yTckCOHoqQn6X+PvAxmlxRjDO7Ea5gJ+jdrs72JVcDwy/2ubn6nDsNxUY0Ngy5YCjb4I",
-	"hEQpEoUOYk5lejv3dXB/54S2uSXxAENsXURiPFVaSFeEIKbm5XBiC5n+ayFc2EUVbTamLRSb6YwuL8ej",
-	"8VlLiNPz1tnVyUWLi8u4dSpG3YuL5FxcnF+5zRJ5LLZbQcCtWz8oUWItBwKwrUh/+IkmEtq8VMnqMNZU",
-	"9pf2MGWkoh+JDCs1xQ6DXNBjKQprb3a2XpR5A0Oj+a6DYsTfpi/hov7t7ZvvnLoy+SWdo8ABM+VC42lW",
-	"ob4NePDrjD+04GELrTiNfrdzdtm7OH+/xva7x8M2jG6uaxjcprydfzR2HgOw7Uane3V1NoYhRj3euhh1",
-	"T1qX41PR6iXd8VXcERcX3e7RR1YKsaw/rJLoWLRhCOSNOlK6S+4IvvGfvG9+GqLLHkLC1yofpUki5OOE",
-	"nc7lHsIO7QN0N7Ww29lDRnql5DhLySp31t1jK0B4bpX6hucTQR/19gGaXsznKjci+VYkKb8Fqodi3Mnu",
-	"j/8Lri9eva95mok/uvwHZNOH4j6F8Df2yLdNEKSvh8biT5OIp1FqmOFRw7D+EIczOMUhMi+gT3VyT+Ec",
-	"LihwhSAfIH363zylr8qjSPBqBVKgEHtoyNYGVWnLUtPapCivsCF9ir4MjBmFCctKemQyKZKJ+gO5nCq0",
-	"7EhlyOgXc0mFlNk8V/fCl0DkckWleIoiA5jmQzmLtolvNCVLQ8sCgd2LPB2vWKuFVaO0ierkx0Jfx5Y9",
-	"/4HKetHQp3E1vjxPOpfdy8uz+CI5713xk7HgvBP3ejzpdHv8dDQ+G3dHJ6PO6PLkJE66veQ87vZGnXGn",
-	"wzuXDds352xv9ht0S9rAfQGVnxX/P7jij4dcStj85GwA5PrZg+iGbnF0bboKvTv6wFOay8TWFsTyEuxH",
-	"JHyukCm27Ygo/ikCImlElmmgs5aMugi8sAk6eXaoyzlmsbKbmsbk3v1iLd9UatA6VYpO4HUUNku1I7FU",
-	"4PhTU9TfyGxVOjWei7CdHboSs1V4evBGqXmd62nXdmv810Lkq2KRrtFisayDWvJVtEBCiHGaGZEHlQRq",
-	"N1YEFlq7UeoyN+vWGdbM9UvdmeL5JMtzqcg2NLpudT7074OvzSd6oGfc3cypwmg6qo3d6aBpy/n7nM/G",
-	"+VepExqWWIDXyVmHXmshkxJu9zobzgIIWGmzniLDJ7vysWHrccZn81ZYWiN46gNWa6AEU28BD1zhKMgB",
-	"jHyIKYCJpDhHQKaWB6AhkwCv2+wbMTYAMy9MkvkSvqf0M9cJgxyfRf1sin4nQlQHNZuUuIUCrO2WPqnY",
-	"pI4Rwyg245+/VvqH9rF9TsW00gIJzfYf7TdmPOe1KRH9xok4PTs5vUxao9E4bp2ddERrdNa9al30RJd3",
-	"OmfJ6cko7M/abyTdU3Ey6py1ume9Tuus1+m1Lk95rxWLUXze611xcXlaTcfod0sR/ydBQP5Jpy5Y/hRw",
-	"qhSnXjUN9cqmIRdR3ogT3r24GMWt014iWmcnca816o1OWqedi/PxRdw9PTkfhWG+/QZINJPctWMoOo1P",
-	"5gtAWrwEgs8a/cZSjMr1yRuXV5fd0/O41zo96Zy2zuJz0eKn/Kx1msQnV93O+fjk5KIUJtw/qyRGNa5G",
-	"l5e9q/i0dSG6Sevs8vK0ddntjluC8/PTk6vTq9H4dC1bpd/4MzecvV3JeC1zBUPFeEvTb+Xm041OfDk+",
-	"572T1lU3uWhdis5Za3TOe62T8VVyFnfFxej0shyfvMsoZxs1F51Oi8hxohoetNV+yc5WN2pdxF3RukjO",
-	"x60r3jttnY7Px934ZHTJu51S8HW/cT9rnXXOkx7vjfBKlbKZ4SYcoES4Wuw1OsQbKYI8bldi/Q+vMzxb",
-	"marKBiBIIfZmThT9cFpGmUk2q2ykWS9rPIF20tzgf7zld0IHnTt8Mw9si4MMesZcy38fKJRqhpkYbLRC",
-	"KcUpGCj4umeFCkJRYikWmxtIqWyIlw0ojAJOEDmfIkm41ulY9wYRpL5NuA/asGNp8UUei4FcT9XHEj5L",
-	"36cNtJdUs06bvRUSOy74Wj9YVXwhXQ2sRAntqq9jfCl3IUE299y6K5ewwwzj+rhkOp3NsxXF7s3REWKX",
-	"AKtGqQ8UqZFyfltK6bRmNZvGXBQgarMfMUGLBwljTazfopsDmdray8TiCp0D02dsjMqYwudS2Sx0vGIj",
-	"meD3QqOEhUXnGbdhd9dFpRNYYdP9OZDI8qkMo33Dl9tb2mYzhCgVP7HDjtga3iNf1RUj4lbWjmcL6NOq",
-	"LQxu5EDW+4ZdpCV2jdzoHc6Dvjqfgm3vkY5O17AHJMpPRVLcKRJ+bFnwN5Tsdslo/9gmi22WqfYWoOra",
-	"T20wxxKqBZ7r84/nuj6/uLg46db4rh+tfq1rWodrBK4RkRObD4Z72EyoBuquyYhNmyw6/TSLcMak6Ehv",
-	"icinKOQ+u5Wf3cpP6l0o5WTIBIWL0EzreNAn4XMuC1H+wcdxNWOmS63fA6ZpYQn4PXwfQfdHPIByGmUp",
-	"S8VKsb7NM3X2AvGSZGY4xPqWnux2KgbSuq+xWJ7NUcHsZvh1hXIjCZYiWferbPdiuBp9n5wj49lofbTR",
-	"+kDDNFuzS38KVulAau+erzeXuDo42K+Q+zv1fQ7wDKvNA+qq8AejoozWE52kNzoft045yOSj07h1xc9O",
-	"W+fJ2XjcGZ+POnG31HfX2thLleTpUSD/n59tqnp+1oOV2kND1u0z56r9gO1VPs60WerUu8O6WW7I+2zh",
-	"/M+0cJZrwv4ezJwfzJ55kySYo+uL4gat+jc2B/ft+6MyvYmKLv7sm4qz31WCzmA9q4G8E2IOw6e5a5h+",
-	"ZKpGqWdSOVFjII/P1GCbEzU2JV8MpOtBYc1rLgSQG9dvgtoV20Xbvak7stZqsgzXSVK6aDP1yads8Dz5",
-	"kAkbp+Pu+GR8GrfOeVe0znjvtHXFu6PW2fhidJl0x6dxr/dHStjYS/B4QmniH40nYPt78/Ka/mobjGye",
-	"on3KGSLPUuRTSpGHCow7Ues5heXZ1vhsa3wq0futMIHUXam48mmntKz3pPqtslpybH26h5nRpjkUWSul",
-	"fryVJuwuuWDO46B1nDbsAj8Pn5x2Kk3M2+wWux9jB0OKQvRzjxYmaBOjhe0iTr3dKT4Cf7ctqYq6LNTb",
-	"VNYu3HoKm1QmBSX9gfQlzbfmt1Dj2P/MDJdqZ95KS/jueafUPB1jFquNw0+6rpu3FSl6rc5FnUjhG3GH",
-	"3faNKgs4Nd+VSqOdXcK6faNp+PSi1TlrdU5q+gVXt9Mpb+fs8mR9O7213Zx2PthuLmBFlc10O61Ol8jo",
-	"fpJNuT30JvkG33pOGPpjstlbkWXYrj9zlfBLzb4/uaShII52H/dZbZmQ+h5DrnF8hMEBEdN8ZeuaLVPs",
-	"eraWS/S1yjK1TOVkIMtekIU0aWatShhgtqI+K2FhJbILPWBHAnf5yNLmugwhw8KuMpICFppwkDDGQKJT",
-	"Cl1ytuEZGqOwQnmbvSlVJjRFU6XCPrf+GRvjbrCM1q2yf2EwHYCsybhtlUzg+b+5jiPK08G81sBml5Yl",
-	"gGC3S67ZHFQ6rXcmPgVVBj45r+GPNnusmhMcelWbLIKPKCYUDV14aE0WAWQLp1nTohG9vckZhmdSmwzF",
-	"dWyLR+yTBhVGqe+XbVTCLCxJQXnOQVu+IEmq72GCxSR1pYimg4P9sVRjeyBt5ccRFZeraVnZ9OnPtiU+",
-	"2YYxP4ZpkYnYeAtrHRRx5UflQh0JP0xutAYeogmpthzZW9pdkT7b3RtL4q3VwqtpzX1eNePVQQDlm0Nc",
-	"qk+5YV9Ezm7a2ewyrLuHWBWh3+HxQLjYBwhGfSQQYJdE3K4tCrgp1dH1/lu/3h+0O9oxG32OnPgw6X4U",
-	"uYg9OPdN/BvI7QEWn0ji33rk6TZTeG9b9aT/+taaDvYMWD0kYcsXV6rcNMCBpywBRcbz48s+HRVsUW0X",
-	"uiPeYmM5qOd4i/+weIuPULIiZFebnq9lkn340Iy9dNoXv6bJZsUWrlRdx/bNFYe+tpyhvmm7zw6ydYFS",
-	"16u06RscDSTV8rW9m9xMPE/NdCZMGtu+7qxo677JqhrWj/vEFLtKr272xuWp2ZIenL179/rP8FehCEtF",
-	"n1QKS+7HTGo2kSZb93CMxlLckuP5dg27ru2nf3Z1eVm0uXfm2BP0ftOMLhcqdAefE1MMHw7nIrc59Cin",
-	"dTrl1nduoE7dSNsGer8xR7/U98yOf3bYQnu0zpJP/oQ+ev8UAo4as5/ViO2TDOYL6GwXQg6RhYpG9c9V",
-	"G56rNjxXbYCjKPrvlyN+6E5UY366nU1KQm9DeI5HUxpw/6if7tVFp9Xpbov62fMoDoz6qTwoLZV0JItA",
-	"b20XjLWIH6ezbFS9Dldn/iwMT7OtBW6fHWOftGMs57Hw/g3npiA7kze4fXzt5EPoF9gDa4ez7AdBm275",
-	"5is2+08ktheN77NT16XORutOeTZuqbmQrtlW9E+gLk1m1BdReyBdyIYTmrVJs8wXz+NJollnu/aALbM+",
-	"Rb2BAIKNYrFIRCrjbJGIpF+03bGB6a5xjjVu+843zh5IYeclUze7YdH/jqifz0DavjuzBTZ/YlpIw7hm",
-	"0f918tJWdD3GObA3HNYDaekIh4iPQwLIDhuph5qQSZOJB4KZz+MGbQdkXOcXeG3WvQVN7A9ug4JP2fl5",
-	"hwKRagGxv4PgQ4HhaM2r1LjxohT6W3rcqW1n2D07g19KsSjdXndvFlruQbuBferFrKbt6LM98D8vCHQx",
-	"QyRY69L4QXnv1gv4wVnwi5FrAL130dtDuGyTTXK1mGMGuLPioY0PA1fiKcbO25aJBmSghBk1kIXY02bY",
-	"mFqTN78UIWMTdgTPgcr6zLCZDS1KfS6ZXSgtr4kdEUuu/uuBNKktRjTKsc/kaIUmtRtas9t3zpMks73a",
-	"7Gb1VC011Y+FRfsZ0XnoyqtT0Kn9groq+rpIGFIDfJiabFNfVClFXKS8xZmCQWGjq2odJTsKBrACtmfC",
-	"CGrk6BPD3BIFm6kZcN+UjKO5iEV6Tx/zkVogWx5zbVyPH/LLtdnrcfAnxr0axZY8LXx8fqixygdyRo5z",
-	"LplZKt8GGMSBLEMxIh1TKJNmUgAiUda137OyobOGj6hMCgb8JtpOpTEmV4t7kfMMO93rPqW8ZSmVv6e2",
-	"6M4unObWT6kNd1V+S6l6BBbbZo/HU4eo3vyMHAJ+pWaaKbILPESqdk8DIKC4xRg1ZgUYTljn7JLwjmpl",
-	"eZycpYBRZK5uVg40XsBmxljQ2cEXzn0gDRaCw/gwHL97zv6evmTcwjr4uOhU6jqozvjKDccumV7E06Lr",
-	"oik8uxTyAHtGGa6mskMK816z8SLHIBffdNEjhoYbGwrw1t8ri8oNlNwYELJoD3nbt6x/FryfBe9nwXtX",
-	"qMJva7U+1AbtMg7xL70x1uLTsIWXzdYH2YQPLhb3Oyt5tymToNU9gSteg5RkeC1QLvzbIRQ923iWnau1",
-	"yffEqd7BDpbzrVi1YSXFvgqcWbNAb0GVzuUWVKGBAgxBQ3QVMeityrFXHtJ508MDllI56F73gFJ6Zc6+",
-	"s6EsCXjPSvuz0k6W81q1HTSJQBXAy/8Ja/Lwg1MTSdzYpdtrkackPmyM3Bkt4jtB8jqqPjYz0kUD2y7n",
-	"XrYKlDN6ahRIVgoUJemksnIYPYqzv4hc6YGEaUDqwoegceJq15InQV/GlJNtOZSkWtP6NeNJwhZzn61i",
-	"1EBGFb0hKtU6cdYALA9tocAN45KJxMUGu74wgs15blxQESaMShsd7KnPbr3lLZ3Gs9LyrLQ8Ky17lLCr",
-	"ug0oTKIQQRpP40qoTFYz00XdTPWzVGfoHCoCEZHY12WBJDvhq2fZ59lhUZJ85gIZ7R/FcVEqELt3im1g",
-	"Jifb55JrNuMJ0t4mGYXJM0Ecdi2ntjYl9E1pLTu4+XPi0XPJ1r34XW1sbbdOy7bLvyGRz5pmrAC4yLNC",
-	"7X98Ik2I4vtk0pTrN396vOiZtWzOjdlKULFvjghj08qU+mBm8xEyXmCbIl7kqVmRfRyp6c3CTBv9f/4E",
-	"F4eoxyblzLpBLSRSzRIVL9CvSn1ZeYLKc9tdx8YLJBQWQNURX7pyQ0HWjGfnSpbh3y6uv2Pn9TS15tB4",
-	"+cjaJRUxOLL3CLtYSW04irC/NrCc6tcLs8jFrcpEDgt+6yTe6vRTtWRjnjMe9gT29DjOVHzn831mfGW9",
-	"9iq3xfyb5NulwZsNG6V7jgkI3/KHonZ77cTIaoMi9VUA4oxTfm9dm/4T13Kprh59sYou5UH8iJLOt/zh",
-	"z7Z8T3kdGJSoJDZUd3YoOgA6V1sYFl2uuFusAuQnOT0/77wvWI8O0lfcLej/2hinD3CX3gqseREYsyPQ",
-	"lrmNOLD94dWYgiabZNUJGojZ/9pwYVwflLOTEy8D3HuiNxwT1Ws2llNkUoBmNDH6wxfkeAfRULfZd4rF",
-	"uUhsn/e50kYkbSBM4eUvtuH7SM+EBhj10cyDdiK0GqD1JVaLLKFexQKvGaDwVzrmc8GQtVM7K33NeGFQ",
-	"sOYIjLAomRIaTQIetwV9CVf+9vbNd7YrVirZu9uvW5dNb6v67t03pUqvIcxQtXRyE0ItoHEBxFz7rrXN",
-	"9FGym3MzbdrdKFcOGGTWDKQ0B8NtcncFN9AyZ013WB8F7XVcF4abz6M6M0r0BRpwtCtnEL4VfbHFmtNo",
-	"Nr4RBudhWSpK1ox+GDhjbUjUmrpopmbNJPTYSrj2kOFjOFhboI8OtjjQx6GwMwOuwQjAnmqNLeRiLoOj",
-	"asK6tCsQkcLzSSo1mrz0HCHiIz8Cmw0eXVh3rziq2wL1sUKxtlKuyHD/fxeroFjOQmKXtiZFRJllCtxD",
-	"5SxJx2ORF4ZbkEIBVz/DYJPFfG65S6aWIkdrIg5n60w3qdbdRKpc4KSwppvvX8PvIhcyFjaOyJuuKDaE",
-	"WWn2sfBHFEdbIQmBvnkfkuliNi94IPnEABggM9jjD4mMbf5XgLmomli5E2Ms+FLEhsHFt/fy2tJFmzM5",
-	"U9qUN9Y93e+eu5tbhKmDyAKoi4WAqen42HXfKuqe4/IrQk+x/O+51lV9SdrOf7YpvEjv4TAFXpkEqzbB",
-	"ad4w+oCNBPAmjOCqMkebSKuCnlRFe0MqW2Mt4KAGX1MLQpgaiKNRdA0Yl2L5WGSwa7T5q77vIhUlIbHL",
-	"qe/0EBaCICvKa+66VSAMOrGEJCK3yWA+i2ZSCGrGQK2IfEt9TQhYjBdhf52oiawOXiPuF76BZQ6ia1t1",
-	"6y9f3doxIiApyI9u9B3wbXgB20WGQXcomTgrBpUw4gZHrvChAj/DiqMBjGkMLezyywgwWhgKDYQl+5to",
-	"SbWrmZ5lCPINBUcD+CvbSZNxLw1U2m+yTGnTBNacVCvsT3iK8u7XQb9KGqXJZvxOMM6kWLI7sWraKDbq",
-	"JSATNcPE5wpgrjxgghZMAVxq6v5zzbAEvy+AUi3Vv0XQKeqklolP0OKN9ngNQFK5Cdo9IEY6DKJJYZ9I",
-	"rjUfwxlayAKAXo+tU2ylm2ySWqLp5kjxRm9AKwSRvSJWcnX4hrcTPrWHhWdfkDoH114g+NCnQxRby7At",
-	"DUp+u5gvqDdtKomkqEmTLWQi8sry20XGqD+4XXectAvb23ae8Vg4pwsRjGajrjlrWRChoFR0R2LcKLel",
-	"0nwL4utKt9Pivth+qID4WdZm4T2gs7YY75yVS1eODkVUa/WikzVL5UuLU30qGkEkFlhAtIqOvnj86BSw",
-	"zbaQkyt6PlNSrNiIx3dEp4Jr6TtcYMw10KTxQibRAVeomkvlGzVj30Pq0IvT2JtsLXYFDy+3P3TsDMcI",
-	"UKBSIqOqCWEuLapAkU3jwrYgEZ2TbVwbNDvGPy304CugG/ox3OvGskhfA8NGItsLXRUgicnBqchAWCRm",
-	"/b7aGe44bG8GTNzKk+6skL0V+wdAedA0WeTjoeAP7+uCP6wzzMKviBCKrqvtn7XVcVBUDt+EdbxSeS7i",
-	"oB8w9RV2ZJJ02BKxfNzR2D7YBUxYxuM7YBcIEhLGpHDSDamRtVqtFLvxtGTBqiAodyp5oIh3OrgAkqYi",
-	"/DyiWouhktV7lJLuhgskqtAy0Ka+uWaqEvTs8AyUg3DV77Rgwa7p3bX0g880i27g28hJ8QBluki5Whjh",
-	"Hc2elvT2k6NBIaa6pJqkE09kQ75Ey8LdbPBWFTt6NRXxHRG7bDFxWAHz9OuVJNKrULFNsYN4yQIKglSf",
-	"RSDP1TqrDpLsiHg6xbgqnlW4tVQk91Qq1RcgPvMgDr12BXBzQXixPowvA1q4zQDkXvZOzTX9vFSVToxZ",
-	"ekckbL3q/N7qLkqp01z4PlgwBdFKoyZYUtN3IHcOH3rf1V4fM870lM+D2kAoP9l/+7bnnBqwk9ECr99a",
-	"TynrdeLU4clxt1TC01jQPZZqyZTc2HZqvdvUo6iYX7UJ24AEdgokYyHF8seILy7R5GRlk6LXAWG/Npu1",
-	"6ZLJvTjFH12eBzpV5apI9aDzjH4QJl+1bqggr6ULGqXUEpmvEPhm42th4imZUHNrn3Hd8nN4NOeUQKON",
-	"tTDT7DO03Eqhnejk8RcPDGHbZNqoOVsguFJTZMX4isD4GltO4TNTqABYPNhpoQnZFldIH6oytFLWCm3z",
-	"YcIreVJIUBU/xpqCNnXiIIoHPrmGsqoK6oEUW2PyEJx1dXKbwkSbp5E1SWTeTIQqF08Saj/0fr0JxS4F",
-	"xptS8XhAL0rJroInUsoMQppjbVMu2wuAmqlljSqCemCSkpmU5znIsECuU3J8ejp3eYBJpsK9a0Z3Vec9",
-	"i7OQXnKQDYj6EZyAsdWzGDWbO8KEDMzL1yWD2jXq0traTSgVyvIQ5BovxTRFmWGeq4dVk8WWc/l+F6AY",
-	"4sJ1OWMP2HGrNeJatOCliJGPT+PKa3kIMemNzHoXJwlTA6WlIs5uAytAeG2pdFcV423NcxDjsbI3SKa2",
-	"PrUr8G03jBXOyCCMNTOshE96TOTM+njqNu2Ps2AhHncr5t+ShRzQQRs+m2tvaKi3mTetzTzhRui2G5NS",
-	"MzH2rxifBLLH2slsw/gcJdg6tSOs4XeA8oG/Besr1zmuHuJ26SpNKmLR5vqCEYmLYW14VA/8WKFs0vdn",
-	"XbVlulqetRhuSnX+DkDt+pr9hOk1NcURSiWndg39tMwwurFv2Y29RE90ZKvdU2SS52JOHSBngyUX05kZ",
-	"RiGsLG0gIb+Q3mI1T0Vy7drWnF1UWhbuFlClWNJ4fRZNeT5T0rTsiTrHMoawRBX4c8tRycteMGQfghoe",
-	"RtGssBIWUOdBoyBucs2VBWjLxfu2WL1343jPiXiYw9yA7bm4V3ciabMfEbp0j7RwF0Dz4kh9dMEujmiv",
-	"zaFyEanmaElGh7TK8X8KXwiHLaKCf20tSiTGIA/lY0GGrfpT9AZfa3gLrG7O2oXGE+ys+gL7pP4SbbAP",
-	"pjHCx4jZXOU8T7MVC8BzXQKI9ayT8xWAUzIenu5hPHR54Gs+03gqkiai92ihV+QUUAoFR0fkrDis5wgz",
-	"Kw0HzModUSi64Le+KoKVkWG7iGEgY5c0JTLDLclCmBqMr5iqzGFNbbeuLSThFRnGWrerueizavhYVKgq",
-	"sDX/9lcyVkkqJ8SCULSOJr+k84oFr9s7QFRyWl8i4oyjcqdt80qCretZ6cRhMuwtMcWeYwUFWEG78f79",
-	"+/8TAAD//w==",
+	"7L3rkts21ij6Kih9+1Qum5J1aam71XV+tD3JjGeSOBXbn6tmlCNCJCQxTQEaAmy1knLVeYv9BucV9gPM",
+	"m5wn2YW1ABCkqHvbsZP+auYbN0XisrCw7pffGpFYLAVnXMnG8LfGnNGYZfDPlzFbLIViPFr/xJYpXbNY",
+	"P46ZjLJkqRLBG8PGjxmTjKuArBI1J2rOyD1Nc0ZUlrOArOaMw0PK5YplJJFEzakiYkooJ4xmacIyEtE0",
+	"Lb6XdMHIHVu3GkFDRnO2oHpWtV6yxrAxESJllDfevw8aP7F/50yql3/ZXNUPdMH0VIkkGb5FElyIZNk9",
+	"y76QJBWzFnkzZzA7PBErTsKHpvmgmcShXme3TZQg3XabLLOEKzpJGbl9/eLlSxLNaUYjxTJJEjniLJoL",
+	"Ft8QoeYsWyWSefORBb1jkgjOWiPeCBp6jiTT8AQ4eftc0IfvGJ+peWPYbbeDxiLhxd+BBYNUWcJnBgoq",
+	"W99OFcs2wQCPyVysyILyNZEsEjyWsC4LlgVdk4leJleEzmjCWzuXNxXZgqrGsJFwNbhowPqSRb5oDDtu",
+	"cQlXbMYyWN27d+9uczVnXCURVaxmiemKriUJnzOasSzcPTvjeqZ/NfDlxs+b8HivP5dLwSUDHH5OY4Mm",
+	"+q9IcMU4/JMul6leUiL4s1+kXspvDfZAF8sUFsmyTGT4SQx4R+OxAVkjaMQiGudZ2hg25kot5fDZsznN",
+	"FoKrVszun8Uiks9gAPms/N2CSUlnejx9BBMRr/WN4ELpS5PE5O+vX/0wJDlnD0sWKRYTxmONgwlf5spA",
+	"hkk1TuLGsNHuXF9fTNuT5mXUYc3LeDBtXtN+r9mbDqadqDu5op12wzsUmMItRkOqAOz/yNi0MWz817OC",
+	"GDzDX+WzbwAUANry0b3x0CiRZEFTjR0sJl+G3rbDr/SZemTFv2Hb5javPyuuOMz/XMTrN0J8R7MZO/M8",
+	"RbweKyHGKYx11JFWP60/Vfg10+SOk0774qp/OSCTtWLykz5Hu3pxD2tnJE0WiQoIlSRRZEUlUgqRkZwv",
+	"aXSHp12CyGMe+AvBp2kSnXl5k4KRje/YepyxXLL4qEPfOoR/+IkkHs9s/oOtAWL6TWRvlANzACifhwaR",
+	"BcwjnP8tyVgkspjFJGVUsuKYYdG4ZAN9Sb4M4aWxXUH4VaDRgXLiwUjz780tj/iXYT0gw69a5Aeh5gmf",
+	"wezRnPIZi5FZPg4qfSuySRLHjJ+HS1M3zDHo439VJhdK3DFO5tRwZZHqu0jjGxReQDLijMWS0HiR8POQ",
+	"pljFI1ENXLxkDFcvshnlya8Ay4BMckUSJXFPWvATgqRiRb4M3Toek1S85IplnKZnkgo7ylHEofiofLhG",
+	"+JvSJGWxFiONGOwLpucdKc4wZuaUHuVUy6v+MrTb05f0pQLJ2SFsRHPJSM5jwy6cPBA/3sn+INS3Iufx",
+	"eSfrI+eYCzWewpjHnPPWIYpT54LIPJqXrsJ5J1zM80jH6y+NxIKhAMoeEgl8vSBKWjXQP0nGNPP/Mqzf",
+	"f/jVDX60EiSiXH8x0UOk8YjTJc1Ui7zKgBKkLNYikcYdLgjjKlsXal+iUU1llEsaVSd4TD7wE1XsOy3U",
+	"sDMRKqOKjVMz0jFoVPnQIxlCoKJmNnemqFia51Ep/twKCBsrBllg4ymeshFdcQzN2xaMTDOxKLR+GscZ",
+	"k1LLCf7iaxAAtN6mU3t3n79TkN8HZ2EO/vkmWTCRnymS2mNVZrCj8Gfj2xoNJE5iuLw0y5J7BtaPZME+",
+	"fd2jft3ky7Cy6y0SY0Aoj5EzCc4ZUBItfESpkOwRedJbTnM1F1ny67lkJPdHOgYNKh8WOECNNWECVhJz",
+	"ZY3AAXaVs5CgNO3jYEDG0AyCSwUSkoBJIed3XKx4QNjDUq9c/5Kxe4Fqp78SzYRW80Rz3qk+fsmsZUXS",
+	"DVnk3bt3zapVatfZV41Y55GRt5ze0ySlk5SdjTluoCMRx/tuU2JNIpTXtaKW0SxJ16T8yScmr8ZU0YnW",
+	"WwvpI2M0mmtqkEgyyeUaUEoSkYPpWS5pxAIj7GSM0IwVPAtsGJoWJUzqV6TKGF2w2MjucsRR2l3RNeKg",
+	"BYymSLdklSWKgegkMidBzek9I4rqe7hMacRuSMaWjCpNvBDTJZ2yT4LJvXXGx/OQc8HUXMQgxNE0Fasj",
+	"iVvt5xVby5KqeSHAOtXKMZQvJMFhPjmud8vXxqyilaw8Y4FzT2gxiPF7loole0x2JfPlUmSKxd+zOKFv",
+	"YGvnER834nihhxwDuI6jQ1uGKJOkF7jGpl4zWeQSLvjGaj9FwcY38IfVFYdAgLQkTUlo9/gNj0Sc8Flo",
+	"0AOsx7NfkyUQsFhzIAVmtHrYPa6m9N8aJrDgb8EUcKbFPUnThM/GuT7a8SrhsViNDeCPs7/vHshXpxBd",
+	"0oQRCp4wrW2chyn3DiZjtI88jgF2STO6YHqJIiOUTBOWxkaScVi0SKTUDENklo9NtHYshyTcBZIwIGGU",
+	"Z1JkxZMRD0G18t/xVe9pkiqW+b+izXfbc+8BXYiclwYGTS6iWewe6i2g08A+QU+sOTrCwXubqMdDZndG",
+	"ximYUh6xn4yjEJA5jhO9dZr+mIkly1TCZGM4palkm8S7ZEL5QpIJjqfJ9dL7+reG+WEcWe96jbEtX+ij",
+	"ZPcsW1sDCVhGgCXAhy3yA5tRpdUh8KcvRIY2+phNtHqMVCLKWKz/0qvY8NLWeGYLL+u/Kuss3Kpi8guL",
+	"lJYoXsDoR0LqFWfGymNQ2ewPQgBoHEuiBKL4NgAabNoBP3yjgFXd7nf5qIMGKhGbo7+bC7IUEgHMDHwD",
+	"+LdGULsn0FluCM/TVB9PxoxEp4m+9avoVekXUOZHr3bFcx24QwBStWvL5kVD0/QaqghzCAoEjShjVPMP",
+	"quo2bwI3cNuAbgiM0uAxVaxpDAsbGyqNuOH3J4o9KDIVGVkysUxZAUJuxHIAImcHAS+J62EFkPlCGnu0",
+	"W3eeA6/YGEaKPIvYPkL+piCVr/GD6oWC0UvI68Yuw8WhX+k46pFh+738LpHH3k3Nc2aAxHjCcvPyab2q",
+	"Hqrmk4BwtmJSkWmSSaUHSBRbyH3gM7TkvdsOzTK61n9z9qDGyKy2TAy/2aunX4dtGNxhDzRS6RpxiAsi",
+	"Uq2oGQxOJEnZVB2ATZWzBDCU17b9JF47BKrep7V/nRJJZsk94y0Sgl9vPMsoV2FAJmtCOdGnQJXIbkiY",
+	"sWnONR9dCM7W+BWZ0OhOb8TGw3hjgHijP6mJjgka31ih7AhMwWuEGknBqoy6JXIlk5iR7sPDJgI5EXCv",
+	"VPQXpmiSboAeB6iDNnz1AiTLTVBTZZ1XBiM0B10RLYhKG/BE45jFN4SSZSZmGV2QKU1TCZDVXCkEcRrI",
+	"k+BA0p2iecfFqtXYBlyzk+NB7D2B8DirGm6CNTLb3gtVgM97T7b+rZ4I0IkWKNFoGrPavTmpenMIybRK",
+	"EDGPlrfIS4wsQ6ss0eyer8GSe2MBLslMaHQP9Zxh7aS+nF7L+wEHv5CVqL3asZTRePcCDVTjKiIaxRQg",
+	"XwCjgGxprVvx1Wrdmzu5SzDQy5kD0JYZsyjRODsXKw9T5VzkaQw2LuVTgaoWG1Rty34Ugu++dMEkQY1+",
+	"E1QdXSUTXh2R+Y5OWCq3X4FykGO/Xwpy7OwTJBq3ZEGXGlj5Ut/UzgAkCamfCM5MHGc0F0nEAnTGUknC",
+	"2TIP4WKnF2GL3EKAila+cZBBj6RMKZbJgMTJLFES/AhehKeYjnjYGj9rhuhimLBZwo1ji5qPUXmD7zVl",
+	"wUBYPUkHQkj7fW/AFvkHW0swPUZUsqZkXCZaxkelZ0EffJB1BlWcChoPzTu2bi7oQzM1sBv07NMl1evR",
+	"0Pp//nXb/Cdt/tpuXv9c/FNv5Oev/wecltbgThDs75NM5TQlCxrNE87IXKuskzWQy1/EpEXCX8RkbLU9",
+	"oyfGoe+IGBqlgKK1Hmz9eggNfvs1WEkm6xGHh8UwTtQ23mSYUqtmS9yD0aETSejEhqyVZHRpzqdwM7TI",
+	"G0CkuUhjTbIWQqoR75B298I/ODifipqyQ4WACAlUIX4RE40IWc4LxITgaPgcqX4kFosErrV3STrt7sUh",
+	"GkSepPGYPWC4xlayCa+BTOysjmup2MLoZfKOxUDLcRlVmfnAVeycHGeyIJmwVPCZVgbPmI/niwnLdm8Y",
+	"34E7m3BAgWWyZGmCOsaGxrRlZl+DWubjSAv59fOa+cSUvPjxrbRSq7kwmghlOecJn5krgOAvwuLvWSa1",
+	"NOCi84DYgPavxwvIgi1EBo6GOJF3Iw52ADQZ5TyWGrWnCU/k3H6r3KJMHL4mP05JBcTeVJ7pg1Ge220T",
+	"kL5NmUbHA47WLH8H/6dJeSLvxrNJPbz0jxUogVI7S2YUQmdb+xf4GGvMM+SAJl5+i+HGBtMLMknSNLAU",
+	"g/QGAxLTtWyRd+hdmmCChN7Vai7S4tMJUyvGOAmlohmqfiEwl9Aem37SIrcjLheQpWBRSlNLtlQ3QG3h",
+	"JLVGAQqkMRrjQ65Ydk9TkmmEYLHmdkB/p5omtcgrnq7B3GiQBPFwQdcjDi4rl6+wHei9zqDbvSgBvX3I",
+	"1fF2uMP6gAuy7zoviV6ORhQfcAFB399UIF/QcNRP4L4gSBgni4TniklC54xaC+uIu6SQKBXR3c0my0hS",
+	"5q0ny7lhA87e3ei2u4NmW//nTac9bPeH7fY/91IvjYwz0TQPtXjceoPGlAewqkhFF0v89H3QQI5Yj43A",
+	"WvSRAxv2ycwpJFXPxOmCbZ1LE1O6YKexqbSQD9P01bQx/NdusdzIk+9/Duo0PW+vNnxNAwMi8CcsTQ3t",
+	"K3PchYhZCpkVSpK//vgWiDFVWhbLYqsiah4IB27EPMHZiMOgIGmwxVKtCYpj4C8H/67+iAuc2yDJFoAU",
+	"yoGVaurBDb8Cu74hCxozLSF5waUrj8icdNjIRbYSZctkziTL5xJly6m3gsm+UMgWKGqcKV24ebffB/vK",
+	"WZfCzSPTfLZ3Hv3SafMUFHMv2TWvDslP374gvV7v2kb0a2yYSqYw8J9MtBQRU+XU1gWjXJJFEvNkNlfk",
+	"7ZsXYBAwRnFDojvXl+0RP5xKkzKRbpG34CsC8Ut6q4bD19dRU9PdRLptiPQ5RFkqthzfsfUWvZ65m+Of",
+	"nmLL007vfjGeUx6nWzDR90tU9LNT5qsYQQpp1ycahUxXQq6f6xRWsBk0jUO45Dp0mugLcbQpG0xBWaLm",
+	"C6aSyO4/0rIY2gQQM1rkGxrNScbQEA8vSMQf8p//RZZZEjH9DyOdYVCzzBcgMRn5KdYaqhIox4042OWJ",
+	"4BGr0wp3uHBgcdZdY69NIt2U/ny7XVrtLXrJPlvXTwYMAO+yYH7UZ8fJypo0rzS/0iLzFl/l7q2VuNUx",
+	"K10kUSb2OWLvXQQRfiyB0S2SNE0EV3NpdPQqqz1k6VWvQhVweGrbbpa3+qCx3R0EV+gsbxAKPMc4g/AL",
+	"rd8Iq8QaOkBSerRzCHbwE8gCH8FD5GxPH9Q15O/p2HMxTE36It+cysIokNjcey3KSgVs2MZAG+c46oLo",
+	"xMWLZ0OPgA5JQaY0q3G+R1GWs3ibKxqkb1qxYVQGDTwix20Qg8hIG01/EMBgqALYtKciTcWKJFowL9RS",
+	"I89p5jvi5mTR9h+AvL2pWcuER8xCJFN1yrknkABIEGpLmgHXgDyehX404ly4AAXyg8aiKYo9CEnYN36M",
+	"orjnvDZMxa4R2dAehfog7Xl/XITVGhDEW07hhrSNcpso1Gr3Le248Ila26fv6LeW18bvYd3cspCPafA0",
+	"S0Cl8URl/THsn/tA8ZFMoscH73wIe+LuCc8SeG52GJT2CRQfxqZWWlEdFfBDfA4yHB1tovIuAbUZ6Ima",
+	"Q5DjBzZgnUqLHs2EBaQafixi5KhkpXiyIklhTzjU8Ralg4KiPpSBaOc9ewR7z2MQ1+PNP6ei1PEGoFNn",
+	"8gJyt8C2MIUCcGeQvuLkyR1EDOUg/yYjBSwET6pQKJJG6aUZG0HWTmJdV+JOVmSkQw/reNvW4cGMIFkf",
+	"pLy8ViZH7FTT0Knn6kdwb7/6RYQxno0+F1lDebbxg0MP43RT1Wn7r6hmjgLao3PMyeMO3hn5C/ZEuop4",
+	"VSeFlmlVlWRUL3ZwnBmtzNSDOrNBJcy0ggWOV3mRpiUCEFT0vK0K7GtVW8ALxB39E9pGAO5DEhq1MAwK",
+	"TdXaetdMeeJHiIQhDDx9j8c2tr1FvgOfpvGFS885CSZjmNk640wclJlaHxYMXR+kZLeUbxHhRK4isWA+",
+	"MXu8baEPpygCcjPiYZxjPg0LA0LTjNF4XXH9uwQxW4wn0Go23GLupULHzm27FSIakcxsW6CjycTfGI1P",
+	"sMUW2LCRKYHk56REic2odxN8fFrwe5zMTFG4zale/+222e0PCnOgP5MzruAIhccZlpCKFcuaEZhC2AON",
+	"WZQsaGpiylrkOb4MPuwk8xavrPXXjGooow++igV/cFGKm9N/bjIt9u99alh1ey3yDVdZwjA0Dd/TGnMm",
+	"FqTj5PIZXSLy4cJpCnjIkgzt6S3StnCpbPVcs6neUVBBF3eYdaTrlV+I5axEH7ICAyfkWEFesTNhV8z+",
+	"h6RVlAemkpivDhdItgukwFq9YNxacWarkAlfJxyya2VQDU6sG6s2tLhaaeYLSVZs4ttiz+PvhpkaHosx",
+	"uB7k96HCWTZyf19HmcpLH0Kwv3XkHmQbL+HyBzeO8w9vGP9RSIV5E16RzqOOxORTKEzVOiOBzHoNTX7G",
+	"znSyzQCFvdENJc9nOUfy+FSpwpy9EZx6WkzAQVlPpQSX6oHX5zrVnflPVLEXNDtFsDCKo/NSec4mDZGQ",
+	"Tacs0mRqrNkVBB6nWnpskVfmdGkWS324U5FFJpuSljXCwMQHSTXicsmiZJpE4ENGPSlRQ/irhj9bjqd/",
+	"BqExTWEwXjxBU8/GUzmnS9YiGipyxDXfhewUlCyZFkIwjwK165Jm7fgQuWNsKcGoq3dZ648+wzQrCzML",
+	"2AUSqdeOhCMgaXKHnN7YggoRSd6hiwaThnCj+4xBhxmZ9/lz0fViAgBe/PjW5fKg5rTVsbuxJ8zER9wL",
+	"zIkVthFmCiqPOCJXEYBovT4gsVsnqTN6IA6Ys5us4VSlJA7likM80yh8WJan3o8WQwDxjkjxPNL8Xo9G",
+	"ZWOhZ7Z7XKwxiz0Oc+yy9N+woaPQyEcXKzsjJj2Cub9M7rZw/ALK9UTTxUoV1PLg099mZNKTgnnZi2yB",
+	"yEUTcGnV14Osz0Ay95rRDGktGdF30Sw8GCj3A4GaBxv9x5A1Ur8WTCixS9Bvnz7ZKUb33/V2uQWffr/M",
+	"pj6dG1avY90epGGJiuJZYydJ81mtILEPbdN0UwU5Tj5HEy7qTpVSpfvNk8WNLN+JDb68BSlqKfEGOdur",
+	"zllB8ixVznk6jtLjiq/w/KAYlZbPTsqHdxLx46t0RpVD2+CH1uYwwgkMq/JUfS5N0PjlE/DEi3aCckkY",
+	"6wNuPeBhNE03Tw9H2B2yBnmZHdJut7EATSGqQQ6AVFqQNY4pWFkRpizAFsnjIvI/4USvMTsu1A1IJ314",
+	"iR90rC5p/65iRJ2XQ+44DRafkt/p27/1JYGhoPaQDaYd2pq9phgesPlKiBpEps0ZiM+l6DPUYyDJFtTG",
+	"2pTKTyfC6VBneuB6I2hh57B6I84BcZBbMZf7/Fz5hkdoL26cQD89/JBlBDkufPQVh1DbPEVtidFobq6f",
+	"oWfGPQIygMaX4y5Y+Qq833OXYIn10PIiiY8HlB+I7oLPC19Z7LKXvtQ7xMxO/a8iu1P/pVnmV0MT2e4Z",
+	"rNyIkJqgXx1xFLDwAfjUUcs0LsNa00C9WeBvtnMQrkp4vYTOie3YJSBujcd/vEhsfwHjJcuML/VAM4LI",
+	"Cpn1QEn1XKeHE8dql12CZy3+5nxF169ylQpxtyWOd8LcZaaFq00RSpY0Mo5PORa5CsFZhfVVJfmVZeKG",
+	"hFyM5ZJBmZoEdMu1DEwMru+YNDFwIx7mksXjfBlaz5ceBxL9WSpWmmtQxazzTS9gw50Ja4EyFjhzI2iY",
+	"MWv9mQiCH2nEzrjAUrNDlD3evnkBYcTOyyViuvaDgAsggtSFJh5JFpCDOKMJiAtA7zDkWYMIEhSLtKUK",
+	"P7xnGZ3t9JAqocDVeJ/E1sPsW/ViOBXLJ29cjompwcYZzbTsGkGyst7JnKYWg0m+LMptsxRi5kdck9xc",
+	"We8g+rPNoDjtAQasGjMNXcuxFlT39jODE8C5Nfz9UnIlDB26p//5X/jRf/43QivwMqNNcHfOwRCnkMXp",
+	"KwN7LS5Ai1x3u73eZbfdG1z1Ly4v+1ftS5Pzhr54A/IMxMV9MDjMdKVhotXbcSTqvNaveAEVwxhgnxpl",
+	"q/fvBHq53b7kkvyo8oRAdPjGkEY7S3YElG5qzQWV2snZSyRNc3ZxzPogL0UvD6y3YK0Wp6wWcGhnfoRn",
+	"jPLPxQsJ9q+k/j30BoUGhOGMqedY4BNSHkNE+RB9HFCrSoQnHKq+GeNttglD4Ai4vS3Y6u5WQEJ3YUPc",
+	"nInQ0BDddadKPAUSLYrQjjWjGbm+vr6u3J4YI7mOU1+NOUGJRvnEggpR3bhmBTr6VKmA3HZme2JpUS1v",
+	"pYLPPPahUVWeFTBzZGCMnnDca4/1hg+7hsBW7ZeXR3+4sxZpedTK6urg/5opa0851QZRRL/WReGAoUDN",
+	"M+b8kTRjpi6fEjNUd0u2CeSmUli3j/naZC5riWvEwQpbJG7dscKJ5qzKxsb9sVx7lSIYB1mMd9SK+X29",
+	"ei1yW2cjdu47ssV7N+Ke++6gCjmVnbeP8Ew9shvt7AM84Qw/qo+t9WFOY59f7VvNflfowi+dgQ0seIyK",
+	"CYGLK0X744gvqdRoXDrUIcoCXKyI4PXVDi6b7c6btlft4DFL0jy+c64GaT3PGXmJBd9qivWNeKlaHzmi",
+	"WJ8rufedV0ivXJOwCrRDC+w9jhsxqKsguA9W5S3V1Fn8HX2Q55OmT949+YGI04EuyVqM2Y8SuwVpmHt/",
+	"YY+Ngv8glymq2IJxdaJo7CWvbEaWY6Q2Jdj5oEVCsWQ84bPxnFEsOanx0S8mY4aqD1J2dcFwPKQhYZQK",
+	"WYwJciH3w9G1aForm5nvTopxB021VEPfrunYYu/e6vf7G1z0v2aHevbxPgsxM1HjoNkaz611nZljOV5F",
+	"tcd4BOh2nuipwPPR6TjgmTIiW0uOOGHcwq+00MIrYo38kD9LNcNbu2p44BTRf6AssVGd3vTTAO8cLudg",
+	"D4q7tTbsc48Ppf7Agi13oIxbBbAqAK8gb63WV1nnKRXOHfwpZrAsmC2doaU1kLOA7MMMp0Qam1YfmCeB",
+	"r0u/y8ePAoPs4dS9EvueOxN+Aofnoah73O11Oy2Q5QT/zmN1UXAdE8poste96Y38OB1LKkkxXkiuH6Sb",
+	"sYW4r8sIOb6LSRkXqGs+sokMFNHhMVt+mMa8msosl4zHLAa5Gzc5E8xUyQc8odzmkgoXgPLUIeRxO4Ts",
+	"iYPy5jqp+cAtr23S4zIOy0JJotAChlEXhRsbc8BsW3DzyLZipWmUp9S2NgAfdSTkiXEfH+uuHNAXiB7U",
+	"Fcib2ncRfug2QVC6zgDJhakVKYw0TR3Zd2avQ8mIjYQ4rPiFq+u3Wf9CcyBVysIxkMKkOONgLIXReo3D",
+	"Ra4s/h1SecBERnilB0h95YG99TVOpaN/ZMqYukCzw7HCFnqrr4viVUU3SAFJOOXAX3MBi9P3i4pRG5wH",
+	"CqLhWJjQgVWhDqqm4hTaw3dXxHTWbq1wMTgyWyQ3VUhmqRZMqK8eaLT64UGr/6R7Wlm0MTTFh/UeXndm",
+	"lUNXBiM5rtqh+eTEUF9fMv1Y/a+QDH3o4N9N/KkjjBkrCDgGHOk7OSShnnzJxkosISqIkiVdLyDIP4xE",
+	"vhR8nLGYLWAo+B2f3lT7Z1mCgA65Ed/op3W/GGPIJJCJMKivFbuz8VYpFslfOGBxZbH6NpS6c5UXsLtd",
+	"F/j7n2eM3sVixZ/nSRqfoNBgXSQbcmus72XTDHmppPeeq60ETVSkcVyKIi4TW1S4OgXS85DdpmnJwo/1",
+	"mLR+wIWZAsv3c0ZmmciXgUms3z09kLsaefFzrgroMTK9IoCGF/x+bhG0T6sw4M7idFgGTSFB1e9pgVBj",
+	"DVZrkxB97xWrswnqWt+wA59XtW6fhQRWoRERV3KCVUSPsLUenQyAWh/NUMoU4u9issFWgsZD0/awd367",
+	"vdXVLGZU8MBUPoWbei56/hFLq+2qQPbGp5sm/7IOyR8p/KxscYQJvti0Ot4UmqkUZZX56EyJaiDPB6yh",
+	"VQ7j2lEvq7ja5gLWyS6bl+h4JuvSFuhGZzTI7v5FTFpnJLmIFT800eWQsqI7812eSrg+lXDdyqg+w2Kt",
+	"v0v90g9bi/LjFpb8nUs5HlG3cX/y8v4Cilu5yX7WcVZsgw0St2EMmm8ApzzGPAEfnGqdqFM3DxAnD82j",
+	"g+HPABFWXvMg1CK3VsSx1FpM92VnmOgqPzljM5Z2K2cAlucnpcl8sWBxUSqw3Euv4s8/IQTCBlRuXdFf",
+	"LZFy0ZMfc3lFWNVhCzTE9mMu8ZQkDXMDt6RpUDAYgcS8FEVhvLNS/Dykq4PqJiKUN7b1vr1mWcLk8zy6",
+	"Y+qcO1cN3LQtXgQWsjL5IhpK0A/ety3VXNIR/5i39JRrt7XWrdlpqyYtZVt5pNMu7+9xGz/Y9Yrp+gtn",
+	"e/x418oczAe+XY/J08iSZRa/Dk2hn8DtLoLF4CL65qSgVLj1OHmgREBOzKGHUrRRniVq/VqPbUy3jGYs",
+	"u83VfHNb4a1pXA/C2pA8h3fJfKHG////+/9BB3dwsbvSUjYq15CMcoEck84qCSWZSCGdGYI4i7jjv37z",
+	"JhjxcJUlikFSHfrkLcZSjbRpGhh3Q2gLTtowLfsCBMos6Jqwh2WSYQRERDmZMJKxe3FnuywDhDWEEAYF",
+	"7ZgrtWy81wBL+FRsa7pUjX5dMemsyBUJ3NDTjKJd98VLY20s4hAAZSDJF2IzPL9Ma8RH/JZ8/TVA4euv",
+	"NbDFIa3fQcEpOjhJE+tge0/xiA1NITDppZ5zE1Uy4slmkdwvJKwjnrHs66+9umLoWm8Knq5b5IU9jYx5",
+	"oSxfSFPDz7r7IIDl66+NPxL2NeKqsJd5oREAgv/6r/8i3wvO1iP+DWCLDUHRiEUM7fHsIsY+A+64Qq7B",
+	"zPGMcnvhZTLjLCaDiybadWCY0iZG3BLCwET9lYw+v7JM6JuAaiT0MxzxcJoKkX35pVOFNHnvtEm73Sb/",
+	"kzjap5/2zUND/PDF9leQJV1Rk8h//jcWytH//So0USVI3EccCuXQLAa/tgzK7RKhUo6makVQEIaS6Wcy",
+	"XzgQv4H+Xm9skgn4qLDNF56oS6pJOHBhcJ3L5IFMM3Q8eoW2y6OYMiJQPZ5A8fgiJQdzR/IleKjA6VQd",
+	"LdDHZfJ0kigTFiR6TdiF28vowaJBeB1LHVDtLr/JMpFJh0mwPyJyBWJT9+GBRDSDoBxXO5Lxe5aKJQtI",
+	"CB+bpBbmD2A/opyED02z32YSh0hv0iRihkGhpaXx/cs3pm4yEh05fPZMLBk3QZ8imz0zHz1bJEj4EwVp",
+	"RX+j2UJwRUxOstbAsTh/Y9hotzqtto2YpsukMWz0Wu1WrwEZM3Mg+8/oMnl23342we+fmWv47DeRzd7r",
+	"F2ZM7TRn48aNW7uWUtioTezxtq0WOUDR9Hq216qFwceI/C/jxrBRZF8/x4XCXjK6YIplEgJB9la+lmk+",
+	"qyulXeRq0QjMGokeQEPKlmcbNkQ2a/hMFi0myKI1mKq2k5/1yyiPALi77TZWeIGaiyCiLLH0fyL4s18k",
+	"Bhi5lWykFl9cdTrd9/6Mu0QGAyMnEQEr25HoUHT2I6XGfho6c0ZjAPFvDR+lty3BvP7MpP2+/AtOfoH7",
+	"r/vCwenZc+qyheGTzv5P3nJqRBQW40cX+z/6QahvNW2ED7rX+z/4iSr2XbJIFE7SP2QzLzk6VvCD3kFb",
+	"uacJWuTguKY0T9Uh37GHJYtgbRpD8sWCZuvGsPETo7EfO6rlGzqT4BUyVOPnctoQ/kbjsTlnTZt8AJfL",
+	"FI65UOMpANJEDKUGRgGoArB7GMHt6+fAIJG+RU0tBTaGjQyyNN4HGzTJiHUH0KRK3kYtISqyCLgwfLxs",
+	"ocOAl5mpuKNvQ4BiWTUI19ZISJQR4FwoaqJa5FtXSib0wnVCknOVpDbeNE9Tssa4CiSktoQ6VDN+SDCw",
+	"Fe8lKPkjbuOKipp3ttQdMJcyvUwTaQmmkWQ+cYIZbKpU6doJ9oX7x8b81tbMdcKJyfAFUWBDBqhvRl5O",
+	"z4Ud/Ttn2brYkqlgsXUPGyl4fhOgaZIqlnm5eMft1/FOs2cre6cgbgA2YimS02FweQgMoHzHB4KAi/IA",
+	"tdhexrkAUzoWiWy3W+S2EPatwGaVK2wJAvkf+nWU1EFlZTwu7bnfrt8fULDSFh0d1p/si8rWAIhSulg2",
+	"/RxT76nzVm3CCqbeAR59QcsUxfqXNJgQQSxazA3lB8nV1KiB9Eklwhb5jk2Vhp3TVlEc0+NADNqI29rQ",
+	"Todzbf/FymS410HPRCYegyH4SbHtswUnNND8q+rW70OWr80mKKil3BISO7y46l72yzHmBbEYvOmYi9LC",
+	"BOJ/NqoC1juWQuVOvNINDPButDvX1xdTPcSkT5uXk063eTXtsWY/7kyvoza7vOx0iojeYSlqUcOmFJuq",
+	"ucjBMiGyAYjXrREHX3HmwnINEfpTCH/d/R/8t0ZMwJVvaZKyP7rUqDHEa8IiP6jUuIM/BBWCGFRJxSPI",
+	"nEFjWVvI7RbMWWgMK3rb7FBxXdni8GXMFkuhGI/WzX+wdVjpGTcR8dqZU+xPI15K/UJqHNE0RZrtD/kT",
+	"W6Z0zeIh0QJVeGNLm6BpDUZPTK3mKXT91r+PeJgUY4zv2HqcMf1r2CL/YOvChoIBJdJUv5J+IloigfMa",
+	"Q4fnIypybMAuCWasOol06boMfW6SqFfWAeQvm+wSzYVk3JZ41OfFMjixnCf/zpkN5K2izdaiEMVm2pOr",
+	"q+lketFkrDdoXlx3L5uUXUXNHpt0Li/jAbscXNvNIs0ttltBwJ1bP6oMxQbr1thWYdxw/5+LeH0cz65j",
+	"1Xu4aT2HPJQZbra82mIiwfluvFZP3yfP9UX9++tXP1hpa/ZrsgQTlp4pYxJOswr1XcDTvy7oQ1M/bIJf",
+	"UMuNF1f9y8H7DXmocz5sPyWh5tAjKyXt1B9WyRhZNLn0hJg6UrpPmPG+cZ+8Dz4PeegAAeJbkU2SOGb8",
+	"NAmqfXWAIIT7eJMsmMjNdg6Qn14IPk0T9PNedA7YiiY8b4T4jmYzhh/1DwGazJdLkSkWf8/ihL7RVO9J",
+	"NqyVDTXZdMldjyEYTh3y7TIt4tdjZfAnQOKphBincNR6WHeI44U+xTEwL02f6uSeItywoMAVgnyEbOl+",
+	"c5S+Km0Cwas1cWoKcYB903g1K01vaxrHFsUrtxQMwC8991jhFDWSHjrhijz14Yiv5gJ8hVwodCNHlKPJ",
+	"jSwzcc9cgwnK11jouCjhCBnkWKUDAyBIOEffVdMAgdyzLJmuSbMJNbmlCuvkx8ID9DcsR/Onc/8U7ZIb",
+	"19OrQdy+6lxdXUSX8aB/TbtTRmk76vdp3O70aW8yvZh2Jt1Je3LV7UZxpx8Pok5/0p6227R91TBdiS8O",
+	"Zr9+QaV67guFvZ5cSX9sV9Jm9bbPzquEwUQHEF0/0BJs8bZCSGDScEshmFAjbosfqUXeAeGzbWKgKWqI",
+	"EfWhJpKKpanUdNaQUZvTQWW5w/0KOjEpiDJpkVtiWsqb17HdjwnoMbEU2MjBhOlwoWz5+d0+I2wf9Vm6",
+	"jPxToxmD+uYaRiH4Q4R+xTs9KLVlQ53B2oLwgVLudSZuKEpWsnBvbe//834VGhHiMN9Qkapi7EaJLQpS",
+	"68jwOhK5pe6tHvIoy7NVbkyyXd3qXDLJB1/bk1PpwziVEPByvzOJ+L4kE+D3GTqToijLWWzlMWhOXDGt",
+	"NLWE5hxMC5rR2iTbYaPLehfd3lXcnEymUfOi22bNyUXnunnZZx3abl/Eve6k4ZcuaMSdHutO2hfNzkW/",
+	"3bzot/vNqx7tNyM2iQb9/jVlV71qgu+wU8oh7Xopnt12XfplT+NUKfOxahrql01DNkexEcW0c3k5iZq9",
+	"fsyaF92o35z0J91mr305mF5GnV53MPETx4YNLdHMMtvsEkslAy9e5hpp4RIwumgMGys2KXd/a1xdX3V6",
+	"g6jf7HXbveZFNGBN2qMXzV4cda877cG0270sJZ4NLyqp9o3rydVV/zrqNS9ZJ25eXF31mledzrTJKB30",
+	"ute968m0t5H/PGz8hSpKXq95tJELDckHtCnxN6/0LpjHoqvpgPa7zetOfNm8Yu2L5mRA+83u9Dq+iDrs",
+	"ctK7Kme87TPKIRMaWkbj5yIi1XCg9R0svq1u0ryMOqx5GQ+mzWva7zV708G0E3UnV7TTLqXzDRv3i+ZF",
+	"exD3aX9ypg+y6HS3xwVZNLB78kD+OT2QTuxNrSj64bSMvY7GWlnjA/of39A7Jr2+qK5VKjQdBga9wO4m",
+	"nBWh54kkkNtLJmuQUqyCAYKvfVaoIK7+4ZzKEefCJA2YFJXQ4wSh9SmihGucjnVvIEEamhJOrrrXGhu3",
+	"5VnERnyz+BMUrVy5Lvhae0kkabfIa8ahn6Wrbgk923Juq77Ggknb2w4ylqgNMjfVjIy7cqV3mEKmCOVE",
+	"JotlusZskCU4QswS9KpdbeeJsH5bLBJizGqmME5RcrNF3kHKP/VKEARQGlAGI56YzlbI4rwQxDxNbdTz",
+	"FBMyEh4UOl6xkZTReyZBwoKWfoSaRI6booieXmFg/xxxYPkY/mXecM0MVqaVLyJKxU9ssSMyhvfQ9cyB",
+	"HIu1seOZ9oS4agODWz7i9b5hm7uTsV3e4czrWvw52PZOdHTadshaovxcJMW9IuHHlgV/R8lun4z2z12y",
+	"2HaZ6mABqq659xZzLKKa57kefDzX9eDy8rLbqfFdP04sH2hax2sEts2zFZuPhrvfqrkG6raFqynEUfRR",
+	"rvQIKHdV/hyF3Ce38pNb+VG9C6UsXx6DcOGbaS0P+ix8zmUhyj34OK5myJ2u9XvoaZrQYO8A34crjWwk",
+	"uXJhjlLes5FijTw4WWPfdC1eosysDxHiCrXu4ueDg0d6xI37Guowm6xnqJejf12D3IiCJVR6r/hVdnsx",
+	"bPnnz86R8WS0PttofaRhejPJ4XOwSntSe2ew2brz+uhgv0Lub9d3kYQzrLZmrEsg8kYFGa3P2nF/Mpg2",
+	"e1TL5JNe1LymF73mIL6YTtvTwaQddRqlVoZoYy/16cNHnvw/uNjWU+6ir1dqDg1Yt6vFUKH79iqfZ9q0",
+	"tOYQ62ZBXJ8snH/uHIui3cCnYOb8cPkUcQxVX1y/BU2Sd4gURWCF5vVhmd6EXr7ndxVnv20ykur1rEf8",
+	"jrGlafWFoD43VaPUkbqcqDHi52dqkO2JGtuSL0bcdvg05jUbAkiV7eYJbM0u2uxN3KG1VqJluE6SkkUT",
+	"788+ZYNm8YdM2OhNO9PutBc1B7TDmhe032te086keTG9nFzFnWkv6vf/SAkbBwkejyhN/LPxCGz/YF5e",
+	"071+i5HNUbTPOUPkSYp8TCnyWIFxL2o9pbA82RqfbI2PJXq/ZsqTuis1/D7vlJbNjt+/V1ZLlvMVXR9g",
+	"ZjRpDkXWSkzXWo41EcuKZIxGcyahyJ5NLljSyGvMLxW5hM/9J722yWkxdWK13C/02IkkCccoRDf3JFde",
+	"B0IJi5ABkQmPbHwE/G6asBaV/nLo6chrF248hQGW6wFJf8Rdk5yd+S0/AfT+nBku+vTGvfZYHwEMcs8y",
+	"OnNvdQZaoqBrOU7ZVJmYRfhby+5j7IjZ7QSNkkjRb7Yv60QKkatUiDutvuZcjvEiKlEWcGq+KxXbvbjS",
+	"69b4OYZz6ba7l832RbPdhbhFvZ/Lrdtpl7dzcdXd3E5/Yze99gfbzaVeUWUznXaz3UEyephkA/i7r/gc",
+	"0oinhKE/Jpt9w9KUzMUKS0n4+Yj6RsjPLmnI9aI/nKnZHEho8wtJmF45jVKje6w5XTDBomGULErbubrS",
+	"pjYosR2jRxyb+0lbo8SUsE48bgRJmJmJdZP42kbv6D3DePknVI64rRwOlWRFUSCFs9LMtq0KCcWS8YTP",
+	"xiXCH5Jlmkuv+bC0pX9xmxL4ZhilQm5+i8Y885sDu1/GO8GhzdT+K3atpjviLOGyiIhkPLZNFEFnNOFr",
+	"2JpyITQe6LmFLM/mYgeZqbsLgDFBc5SvoSZ2QHKeMilNF7LM7/o/4skCRb7dEsJri42fm13ujcMraIYD",
+	"YYsJj9I8ZvGwKC1sTKW2OLCpZOeq+1qrChpCS3XtyC0J/2eINYtH3NQWXuRQ4JpIxhWhkoT/V/e5yTE+",
+	"pxDgwXDYNO3gMY6h7vwYAbLH3+mgxngcEPaAMHORRdjMc+qKAL5Um6UBA+iBZsxUPTIYtFE0rgXE4dUA",
+	"PxQYzpYwa4mGkzTtr1po+MgZ10C2rcmth2Wa6xbagwp09tdtC8W33EK7UXcwuRhMBlfTaaT/3/X15KLf",
+	"izpxr33R6en/dLvxZXtwcdWbTGl7en1F++zqatAdDNglZXahHde0Wm4tp1faSGdrhZfN+L1Br/Jx1/u4",
+	"0pv3iDA9Rxf3CZ+OnW/2tXlyx/4J489sZqOPFpatf1BZdScJ/DCirJcSdkgkWH0t5doG7FayCSHONSSS",
+	"rk3Th1UiWV1avKuVPOLHFEvGnJKttZLJ1lLJgdZJ9BgjDvFVEF0Gxf5YDOIEtG9skVelti3KqzDtXM2b",
+	"n5Ep7AZ6DLwR5i+QrjXIAkLlHUjxCJ7/m8rIFGUFJu25n5OyMcvbrZbjl5mImJR7c/i9glmfXQDcO1MI",
+	"oVrexg8QDEioP8L0JhDn4dACEmrIFvFfgUEjfHtbXBecSW1eP5WRqYN2SEb/8TWfS5gF1dUKbRE37ef7",
+	"Dx1MoNOOrHQYsnAwP5YaEI64aYszQW2kVHTSIqktQQHZZcqEOUCqN5EsZZFywQJ1UISVn5XWfyb8oE6H",
+	"0XT/qEXCt2/4z1AlvAQCvRncrrGKbKvagbJl3fXWq1qysRLLfNkIGpHIl4KPMxazxdL4hHxpNqiKp5rO",
+	"TTUzf2zi8BQE/GEqV2ASjma8B9ew+CMWRIckql1RHf1dhUD/+3tjCzww9+qY2gNbFcHgcauZYhzI71yW",
+	"3ZPSDgkd3lrZ9ElX/ZOFDn+E6ms+u/qEqrYfpNM++y2Jtyu2+krViL87imd+azjDhtcEKgc434gpcalZ",
+	"LeRYB677+4hjozPT2N7ORLNEzRdMJRE2fsTqbbvN/34p5M/QAQCA/wKKl5FX1gVjqtNR8vbty79Yvw0q",
+	"wlzgJ5Ua6Ycxk5pNJPHOPZyjsRS35Hy+vaO6FHKu+rYl11dXWorFMHwbZ9CFsE6c39pb/TjHAbJI/+F4",
+	"yTJTHAqktnb7vRfaWQzUrhtp10Dvtxaf8kIy3fgXxy20j+ssBZt28aP3jyHuiCn5RUzIIVUOXGXI3SLJ",
+	"MZIRrAFw46kc2VM5sqdyZPoo3O4qoex4J6rB7J32NpWhvyXu3KEpDnh4OHvn+rLdbHd2hbMfeBRHhrNX",
+	"HpSWihqTQaDXpmHwRii71WC2KmLHKzd/YYom6c7ODU8RX591xFdGI+a8HdZpgVYnZ377+LrKh9A2wFm3",
+	"x3X2E8NNN12falPWgsWmbbdrSe5XLLYygwnrmNN02hRLxm2IUfgvTV0CosRXYWvEbSyyFaGlStLUVYWm",
+	"cSxJe7cu8Vbv5SmM6CmM6CmMaEd6nJNKL0s5baXHvgJT/NK5uNC/lIKsO/3OwSwU7ufecJZ8IZ8iWZ6s",
+	"g43X+QKQAK7CHzmIxWPBzyYZo3exWPGDuzkcw2UDMstEvoTSRtamBxY/CGOJ5pAUGlGuOYPSMlBMlBjx",
+	"Quxpkef6K4m+/VK8jMlEx0hg6UoeLEzMfOKKJJiF2kDxX8Sk7Pi/GXFlYojJJBN3mOWeQLYSrNnuO6Nx",
+	"nDLpB3jLuVhJbIygF+1mBFei7RuE2VRFVLVAgybUI4AAG82HM0YXLL7RYBGcs6io5RClQg+qN7quFgg1",
+	"o0Bmlsb2lCkGMTRFxQO7RBt8TRI0lWYsYsk9fkwnIge2PKVS2eaV6KVrkZdT708I0VaCrGhSePzcUFOR",
+	"jfgC3eiUE7USxIpwWhxIUxAjkikGNknCGfR9l6U9mwh7qugE6/9BJlsszVQSks0ku2cZTYnWluUQazmk",
+	"CfZ1miDKGCtxkhmvpVTUtq8o1aBAsKBVGZIEDKI6YzRwCP2rRp0ATnCKh4htnGxQ+0so7QoYI6akAEOX",
+	"tC+uEO8wnt3h5CLRGIXG66ByoFGuNzOFTiUWvvrcR1xBhWOIFoPxOwPyj+Q5oQbW3sf6KFcsTfUgCjB7",
+	"Qdd2OHJFZB7NXZkOGwVGF8wEQED2hZbhakqWJXreGzLNMwh5MYRPFogh9Y31BXjj/eVFSTKs2uERsvAA",
+	"efu5o1hPgveT4P0keO8JXPh9rdbH2qCLcHhNLrdGXnwetvCy2foom/DRVZA/sVrO21Jkm52uvuI1SGnc",
+	"cg7l/L8tQuGzrWfZvt6Y/ECc6h/tYBnsxKotKyn2VeDMhgV6B6q0r3agCg7kYQgYoquIgW9Vjr3yEM8b",
+	"Hx6xlMpB9ztHJJ+UOfs+ld0IeE9K+5PSjpbzWrVdaxKeKgCX/zPW5PUPVk1EcWOfbi9ZlqD4sDWOZ5JH",
+	"d0wV+dGm5IeNDUaRs5CtPOUMnyqhJSuhFSVupbJyUD2Is7+yTMgR19NoqQseao0TVrtRFUTry5CAsqs4",
+	"CKrWuH5JaByTfOlyV5QY8bCiN4SlIn7WGgB9TwwUqCKUExbbSGHb8JCRJc2UDTGCSijcxAo76rNfb3mN",
+	"p/GktDwpLU9KywG1matuAwyTKESQxuO4EiqT1cx0WTdT/SzVGdrHikBIJA51WQDJjun6SfZ5cliUJJ8l",
+	"A0b7R3FclDofHJxw65nJ0fa5opIsaAy0N0CjMHomkMNuZNjWJoi+Kq1lDzd/SkN66kVwEL+rja3t1GnZ",
+	"Zvm3KPIZ04wRAPMsLdT+09NqfBQ/JK+m3Jjk8+NFT6xle6bMToIKDSGZH5tWptRHM5uPkP+it8miPEvU",
+	"Gu3jQE1vczVvDP/1s744SD22KWfGDWogkUgSiygHv6pmL3oSUJ5b9jo2ngGhMACqjvjc1tH0cmgcOxe8",
+	"DP9Wcf0tO6+nqTWHRstH1iqpiN6RvQfYRYJLRUGE/a0BfQK+zVWesTciZZle8Gsr8Vann4sVmdKMUH2p",
+	"ncZt6XGUiujOZf8s6Np47UVmulQF6NvFwYOGidIdQALC9/ShaEpUOzGwWq/7UhWAMOOc3hvXpvvE9hKt",
+	"a7RUrKKDeRDvQNL5nj78xdSlLK8DghIFn0EfVa+0GTXnajoegMsVdgvlLd0kvcGg/b5gPdJLZrG3YPhb",
+	"Y5o86Lv0mkEFDM+YHWptmZqIAzSb60OA3wK06nidcc1/W/rC2AZ/F92ukwHuHdEbT5HqBY3VHJjUG1d0",
+	"DvzhOTretWgoW+QHQaKMxaZ23lJIxeKWJkz+5S+24UrILJjUMBqCmQfsRGA1AOtLJPIUi+VB71kKws83",
+	"MqJLRoC1m2pzN4QWBgVjjoAIi5IpoREg8KjpVIG48vfXr34w7V4TTt6++bZ5FThb1Q9vvyu1MPBhBqql",
+	"lZsAah6N8yBm+9JubGYIkt2SqnlgdiNsnwsts6ZaSrMw3CV3V3ADLHPGdAfVUsBeR2VhuPkyrDOjhF+B",
+	"AUfa4gb+W+FXO6w5jaDxHVMwD0kTVrJmDMuVEcEeIjHAwnUJNmYSfGwkXHPI+mN9sKbyNB5scaCnobA1",
+	"A27ASIM9kRJ6I0eUe0cVQIVDWy4isQUQweQllwARF/nh2Wzg6PyC0sVRvSlQH1pvSCPlshT2/w+29krn",
+	"5BzaDwcYEaVWieYeIiNxMp2yrDDcailU4+oXEGySL5eGu6RixTKwJsJwpoFKgEWcZ1xkDCbVa7r98aX+",
+	"nWWMR8zEETnTFcaGECPNngp/QHGwFaIQ6LpSA5kuZnOCB5BPCIDRZAaaV2OBTuxqXYC5KAdeuRNTKP9S",
+	"xIbpi2/u5Y2hiyaDciGkKm+s0zvsntubW4Spa5FFoy50uIAD039gW9mioQ8svyL0FMv/kUpZ1Ze4aWmN",
+	"wgfE9WgMhSsTQw0nfZq3BD/wy5RWmaNJqxVes9WibzcWsTEWcK0G32BvbT21Jo5K4DUglLPVqchg1miy",
+	"WV2BUSxRgmKXVd/xoV4IgKyoG7/vVmlh0IolKBHZTXrzGTTjjGGXMeyxqVHNBkJCBJYbL4TGkWEArE6/",
+	"htzPfwOKHoQ3pgbXX795Y8YINUkBfnQr7zTf1i9AH3Q/6A4kE2vFwIJGVMHIFT5U4KdfSt+DMY4hmVl+",
+	"GQEmucLQQL1kdxMNqbbNgNIUQL6lkr4Hf2FaxBPqpIFKX3mSCqkCzZrjauuoGU1A3v3Wa8SOowRkQe8Y",
+	"oYSzFblj68BEsWGTLB6LBaRBVwBz7QDj9Rb14FLT0IpKAr2lXDmUag+qHYJO0QCgTHy83sW4xxsNJJEp",
+	"r48ZYKTFIJxU7xPItaRTfYYGshpAL6fGKbaWAZklhmjaORK40VvQCkBkroiRXC2+we3Un5rDgrMvSJ2F",
+	"a98TfPDTMYitZdiWBjV1h2kuGYatIkkRs4DkPGZZZfmtImPUHdy+O24qMmNI7jKlEbNOFyQYQeMdlJyz",
+	"eogGS1ARRDAoFdyREDdKTeE0kplu1jeVNv7FfbE1i5VWJlrEvwd41gbjrbNyZYvTgYhqrF54smolXM8c",
+	"rFaFI7DYAEsTrRBDS0Jz/OAUMF1kgZMLfL4QnK3JhEZ3SKe8a+lat0HMtaZJ05zH4RFXqJpLZaFEoKE3",
+	"YDpOY26ysdgVPLzc19uyMxjDQ4FKwYyqJgS5tKAChSaNC/rdhXhOIXK40OYfG3HPQE9/pemGPIV73RoW",
+	"6SpimEhkc6GrAiQyOX0q3BMWkVm/r7Y8Pg/bA4+JG3nSnhWwt2L/GlAONAEJXTyU/sP5uvQfxhlm4FdE",
+	"CIU3JPRCokLLyY2o7L+p1/FCZBmLlLcJPZ5jBqjDlojlaUeDY3swISmN7jS7AJCgMMaZlW5M0fI6rZaz",
+	"/XhasmBVEJRaldxTxNttWABKUyF8HmLlRV/J6p+kpNvhPInKtwzAghdMzUUMnh2aauXAX/VbyYi3a3x3",
+	"I/3gC0nCW/1taKV4DWW8SJnIFXOOZkdL+ofJ0VohxiqlEqUTR2R9voTLgt1s8VYVO3oxZ9EdErs0n1ms",
+	"0PMM65Uk1KtAsdWosypbQLUgNSShludqnVVHSXZIPK1iXBXPKtyaC5R7Ki2YChBfOBD7XrsCuBlDvNgc",
+	"xhUFLdxmGuRO9k7UDf68EpUW42lyhyRss53SweouSKnzjLkGr3oKpJVKzKDAJhI1KZzDB9+Pih4IRM7p",
+	"0qsUBPKT+TcaeLAKEZ2wFI0WcP02mqUarxPF1qWWuyVcP40Y3mMuVkTwrf1UN9uonkTF3KqV39/Os1MA",
+	"GfMpljtGeHEFJicjmxRNvBD7pdquTZdM7sUpvrN5HuBU5esi1QPPM/yJqWzdvMXyvIYuSJBSS2S+QuCD",
+	"xrdMRXM0oWbGPoMiMWjzGXidIMVKGQszzr4Ayy1n0opODn/hwAC2AZFKLEkO4EpUkRXj6gPDa2Q115+p",
+	"QgWAUsJWC43RtrgG+lCVoYUwVmiTD+NfyW4hQVX8GBsK2tyKgyAeuOQazKoqqAdQbAnJQ/qsq5ObFCbc",
+	"PI4sUSJzZiJQuWgcY1/N95vd1fYpMM6UCsej9aIE7SpwIqXMIKA5xjZls700UFOxqlFFQA+MEzST0izT",
+	"Mqwm1wk6Ph2duzrCJFPh3jWj23ZKjsUZSK+olg2Q+iGcNGOrZzFisbSECRiYk69LBrUb0KWlsZtgKpTh",
+	"IcA1nrN5AjLDMhMP64BEhnO5Rm5aMYSFy3LGnmbHzeaEStbUL4UEfXwSVl7LQ5BJb2XW+ziJnxrIDRWx",
+	"dhu9AoDXjrp3VTHeVEDXYjzU+daSqalWbct9mw1DvTM0CEPNDCPhox4TWrM+nLrrN+MtxOFuxfxbspBr",
+	"dJCKLpbSGRrqbeaBsZnHVDHZsmNiaibE/hXjo0B2qp0MjXPAlurVDr+in7U1GoNCcIQyAr956y1XQa4e",
+	"6m5pK4krYtL26oMhio9+5XhQF9xYvqwydGdftW3aSp+1GK9KVQCPQPX6iv6I+TUVxwFKJSd3DT01zDG8",
+	"NW+ZjT0Hz3RoauFjpJLjalY9sN2XgHzMF2oc+rAytAKF/kKai8QyYfGN7c94cVnpzb1fYOVsheMNSTin",
+	"2UJw1TQnah3NENISVuBPDYdFr3vBoF1Iqn8YRVfuSphAnUcNg7rRVVcWqA1XH5pS9s6t4zwp7GGp59bY",
+	"nrF7ccfiFnkH0HWNxMwFkLQ4UhdtsI9DmmtzrJyEqjpYlsFBLTL4n8I3QvUWQeG/MRYmFGuAp9IpQ0NX",
+	"/Sk6A7AxxHlWOGv9AmOKpuPhM00o1r+GW+yFSQTwUWyxFBnNknRNPPDclABiPO3ojNXAKRkTewcYE21e",
+	"+IYPNZqzOAD0nuRyjU4CIUCQtETOiMdyCTAz0rHHvOwR+aIMfOuqJBiZWW8XMEzT1pLmhGa5FVoMEwXx",
+	"FnORWqypbUu7gyS8QENZ8816yYakGk4WFqqL3pp7+xseiTjhM2RJIGqHs1+TZcWi1+kfITpZLTBmUUpB",
+	"2ZOmSzvC1jZnt+IxGvpWkHJPoaKCXkGr8f79+/8TAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -17,6 +17,9 @@ const (
 	ListBillingLeasesLimitDefault            = 50
 	ListBillingLeasesLimitClampMinimum       = 1
 	ListBillingLeasesLimitClampMaximum       = 100
+	ListBillingCreditsLimitDefault           = 50
+	ListBillingCreditsLimitClampMinimum      = 1
+	ListBillingCreditsLimitClampMaximum      = 100
 	PostCreditIdempotencyKeyMinLength        = 1
 	PostCreditIdempotencyKeyMaxLength        = 255
 	ListBillingRateCardsLimitDefault         = 50

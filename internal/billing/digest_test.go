@@ -23,6 +23,8 @@ func TestDigestsAreFixed(t *testing.T) {
 	empty := org.Digest()
 	first := credit.Chain(empty, org.ID, nil)
 	second := debit.Chain(first, org.ID, &lease)
+	authored := credit
+	authored.Author = new("ops")
 	for _, c := range []struct {
 		of   string
 		got  Digest
@@ -30,6 +32,7 @@ func TestDigestsAreFixed(t *testing.T) {
 	}{
 		{"the organization", empty, "9d810c268f1c6fc4dc41c9f243d273c6db2be8efca965dc4897f8c9bb7b2f9cc"},
 		{"the credit", first, "226e245d1274f8170048394612e8bbe273588d9fedf641d95541fb573186ebf6"},
+		{"the credit with an author", authored.Chain(empty, org.ID, nil), "6324ab3b4e8b708978e3c285e283e5165d9bbe2c9b1c6b9f3c6a9da5cb5b811b"},
 		{"the debit", second, "a9936e5cd950677ba5ce5836f902aca7c39f8aae7fb7324c76a7383373bda4aa"},
 	} {
 		if c.got.String() != c.want {

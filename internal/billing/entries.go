@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"math"
@@ -14,6 +15,7 @@ type EntryFilter struct {
 	From        *Time  // only entries that were created at this time or later
 	To          *Time  // only entries that were created before this time
 	Source      Source // only entries from this source
+	Credits     bool   // only credits; then the newest come first, and Source is empty
 }
 
 // EntryWalk is a place in the list of entries of a ledger from which they are read on.
@@ -47,11 +49,30 @@ func ParseEntryFilter(order *string, after *ID, from, to, source *string) (filte
 	return filter, err
 }
 
+// ParseCreditFilter reads the filter of a request for credits, as ParseEntryFilter does.
+func ParseCreditFilter(from, to *string) (EntryFilter, error) {
+	filter, err := ParseEntryFilter(nil, nil, from, to, nil)
+	filter.Credits = true
+	return filter, err
+}
+
 const entryList = "entries"
 
 // Transactions returns a page of the entries that the filter selects. It fails with ErrCursorInvalid, and with ErrEntryNotFound if the
 // ledger does not have the entry that the filter names.
 func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, limit *int64, cursor *string) (Page[Entry], error) {
+	size := clamp(limit, ListBillingTransactionsLimitClampMinimum, ListBillingTransactionsLimitClampMaximum, ListBillingTransactionsLimitDefault)
+	return s.entries(ctx, org, filter, size, cursor)
+}
+
+// Credits returns a page of the credits that a filter of ParseCreditFilter selects. It fails with ErrCursorInvalid.
+func (s *Service) Credits(ctx context.Context, org ID, filter EntryFilter, limit *int64, cursor *string) (Page[Entry], error) {
+	size := clamp(limit, ListBillingCreditsLimitClampMinimum, ListBillingCreditsLimitClampMaximum, ListBillingCreditsLimitDefault)
+	return s.entries(ctx, org, filter, size, cursor)
+}
+
+// entries returns a page of entries. It fails like Transactions.
+func (s *Service) entries(ctx context.Context, org ID, filter EntryFilter, size int, cursor *string) (Page[Entry], error) {
 	walk := EntryWalk{OldestFirst: filter.OldestFirst, Source: filter.Source}
 	scope := filter.Scope(org)
 	var err error
@@ -63,8 +84,7 @@ func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, 
 	if err != nil {
 		return Page[Entry]{}, err
 	}
-	size := clamp(limit, ListBillingTransactionsLimitClampMinimum, ListBillingTransactionsLimitClampMaximum, ListBillingTransactionsLimitDefault)
-	entries, err := s.ledger.WalkEntries(ctx, org, walk, size+1)
+	entries, err := s.walk(ctx, org, filter, walk, size+1)
 	if err != nil {
 		return Page[Entry]{}, err
 	}
@@ -82,6 +102,23 @@ func (s *Service) Transactions(ctx context.Context, org ID, filter EntryFilter, 
 		page.Next = &next
 	}
 	return page, nil
+}
+
+// walk reads entries that the filter selects, except for its times. Credits are read from each of their sources, for which there is an index.
+func (s *Service) walk(ctx context.Context, org ID, filter EntryFilter, walk EntryWalk, limit int) ([]Entry, error) {
+	if !filter.Credits {
+		return s.ledger.WalkEntries(ctx, org, walk, limit)
+	}
+	var credits []Entry
+	for _, walk.Source = range CreditSources {
+		entries, err := s.ledger.WalkEntries(ctx, org, walk, limit)
+		if err != nil {
+			return nil, err
+		}
+		credits = append(credits, entries...)
+	}
+	slices.SortFunc(credits, func(a, b Entry) int { return cmp.Compare(b.Seq, a.Seq) })
+	return credits[:min(limit, len(credits))], nil
 }
 
 // place returns the number of the entry after which the page of a cursor begins.
@@ -111,10 +148,16 @@ func (s *Service) firstEntries(ctx context.Context, org ID, filter EntryFilter) 
 	}
 	if !filter.OldestFirst {
 		past = math.MaxInt64
-		if filter.To != nil {
-			if past, err = s.ledger.SeqAt(ctx, org, *filter.To); err != nil {
-				return 0, err
-			}
+		switch {
+		case filter.To != nil:
+			past, err = s.ledger.SeqAt(ctx, org, *filter.To)
+		case filter.Credits: // of one moment, although each source is read by itself
+			var head Head
+			head, err = s.ledger.Head(ctx, org)
+			past = head.Seq + 1
+		}
+		if err != nil {
+			return 0, err
 		}
 	}
 	if filter.After == nil {
@@ -138,6 +181,12 @@ func (f EntryFilter) isPassed(createdAt Time) bool {
 	return f.From != nil && createdAt < *f.From
 }
 
+// Selects reports whether an entry of the time and the source is one of those that the filter selects by them.
+func (f EntryFilter) Selects(createdAt Time, source Source) bool {
+	return (f.From == nil || createdAt >= *f.From) && (f.To == nil || createdAt < *f.To) && (f.Source == "" || f.Source == source) &&
+		(!f.Credits || source != SourceVMLeaseDebit)
+}
+
 // Scope binds a cursor to the organization and to the filter. Filters with equal values have equal scopes, however the parameters were
 // written. The scope of all entries, newest first, is the organization without a suffix.
 func (f EntryFilter) Scope(org ID) []byte {
@@ -156,6 +205,9 @@ func (f EntryFilter) Scope(org ID) []byte {
 	}
 	if f.To != nil {
 		scope = binary.BigEndian.AppendUint64(append(scope, 't'), uint64(*f.To))
+	}
+	if f.Credits {
+		scope = append(scope, 'c')
 	}
 	return append(scope, f.Source...)
 }

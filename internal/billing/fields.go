@@ -85,7 +85,8 @@ var LeaseFields = []Field[Lease]{
 	{Name: "card_id", Of: func(l *Lease) any { return &l.CardID }, OmitNull: true, Later: true},
 }
 
-// EntryFields are the fields of a ledger entry. Their order is that of an entry in digests, so new fields are added at the end.
+// EntryFields are the fields of a ledger entry. Their order is that of an entry in digests, so new fields are added at the end, before the
+// digest, which is not part of itself.
 var EntryFields = []Field[Entry]{
 	{Name: "seq", Of: func(e *Entry) any { return &e.Seq }, Unexported: true},
 	{Name: "entry_id", Of: func(e *Entry) any { return &e.ID }, Key: "id"},
@@ -97,6 +98,7 @@ var EntryFields = []Field[Entry]{
 	{Name: "lease_id", Of: func(e *Entry) any { return &e.LeaseID }},
 	// It is exported so that a credit that is sent again after a move is still known.
 	{Name: "idempotency_key", Of: func(e *Entry) any { return &e.IdempotencyKey }, OmitNull: true},
+	{Name: "author", Of: func(e *Entry) any { return &e.Author }, OmitNull: true, Later: true},
 	{Name: "digest", Of: func(e *Entry) any { return &e.Digest }, Unexported: true, Computed: true},
 }
 

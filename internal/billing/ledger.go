@@ -1,5 +1,7 @@
 package billing
 
+import "slices"
+
 // Source says where a ledger entry comes from.
 type Source string
 
@@ -12,13 +14,13 @@ const (
 	SourceRefund           Source = "refund"
 )
 
-func (s Source) valid() bool {
-	switch s {
-	case SourceStripeTopup, SourceCouponRedemption, SourceAdminGrant, SourceVMLeaseDebit, SourceRefund:
-		return true
-	}
-	return false
-}
+// Sources are all sources, in the order of the contract.
+var Sources = []Source{SourceStripeTopup, SourceCouponRedemption, SourceAdminGrant, SourceVMLeaseDebit, SourceRefund}
+
+// CreditSources are the sources of credits.
+var CreditSources = slices.DeleteFunc(slices.Clone(Sources), func(s Source) bool { return s == SourceVMLeaseDebit })
+
+func (s Source) valid() bool { return slices.Contains(Sources, s) }
 
 // Entry is one line of an organization's ledger. Entries are appended and never change.
 type Entry struct {
@@ -31,7 +33,8 @@ type Entry struct {
 	CreatedAt         Time // never before that of the entry before
 	LeaseID           *ID  // the lease that a debit bills; nil for a credit, and for a debit taken over from another system
 	IdempotencyKey    *string
-	Digest            Digest // of the ledger up to this entry
+	Author            *string // the name of the token that posted a credit; nil if it is not known, and for a debit
+	Digest            Digest  // of the ledger up to this entry
 }
 
 // Head is where an organization's ledger stands.

@@ -192,6 +192,7 @@ type PostCredit struct {
 	AmountCents    int64
 	Source         Source
 	Description    *string
+	Author         *string // the name of the token that posts it; nil if it is not known
 	IdempotencyKey string
 
 	Entry    Entry // the credit, once applied
@@ -219,6 +220,11 @@ func (op *PostCredit) Validate() error {
 	case op.Source != SourceAdminGrant && op.Source != SourceRefund:
 		return Faultf(ErrInvalid, "source must be %s or %s", SourceAdminGrant, SourceRefund)
 	}
+	if op.Author != nil {
+		if err := checkName("author", *op.Author); err != nil {
+			return err
+		}
+	}
 	if err := checkText("description", op.Description, PostCreditRequestDescriptionMaxLength); err != nil {
 		return Faultf(ErrInvalid, "%w", err)
 	}
@@ -231,7 +237,8 @@ func (op *PostCredit) Needs() Needs { return Needs{IdempotencyKeys: []string{op.
 // Apply implements Operation.
 func (op *PostCredit) Apply(b *Book) (err error) {
 	entry := Entry{
-		AmountCents: op.AmountCents, Source: op.Source, Description: op.Description, IdempotencyKey: &op.IdempotencyKey,
+		AmountCents: op.AmountCents, Source: op.Source, Description: op.Description, Author: op.Author,
+		IdempotencyKey: &op.IdempotencyKey,
 	}
 	if id, used := b.keys[op.IdempotencyKey]; used {
 		stored := b.entries[id]
@@ -249,6 +256,7 @@ func (op *PostCredit) Apply(b *Book) (err error) {
 	return nil
 }
 
+// sameCredit reports whether a request for a credit is the one that posted the entry. It may be repeated with another token.
 func (e Entry) sameCredit(other Entry) bool {
 	return e.AmountCents == other.AmountCents && e.Source == other.Source &&
 		reflect.DeepEqual(e.Description, other.Description)
@@ -342,6 +350,13 @@ func (op *ImportEntry) Validate() error {
 		return Faultf(ErrAmountInvalid, "amount_cents must be -%[1]d to %[1]d", billedMaxCents)
 	case e.Source != SourceVMLeaseDebit && e.LeaseID != nil:
 		return Faultf(ErrInvalid, "lease_id must be null for a credit")
+	case e.Source == SourceVMLeaseDebit && e.Author != nil:
+		return Faultf(ErrInvalid, "author must be null for a debit")
+	}
+	if e.Author != nil {
+		if err := checkName("author", *e.Author); err != nil {
+			return err
+		}
 	}
 	// Every later entry is dated after the newest one.
 	if err := checkPast("created_at", e.CreatedAt, TimeOf(time.Now())); err != nil {

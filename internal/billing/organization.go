@@ -85,6 +85,7 @@ func (t Token) Validate() error {
 // Grant is the access that a token gives to an organization.
 type Grant struct {
 	Hash         TokenHash
+	Name         string // of the token
 	Role         Role
 	ExpiresAt    *Time
 	RevokedAt    *Time

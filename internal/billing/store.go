@@ -55,6 +55,9 @@ type Ledger interface {
 	WalkEntries(ctx context.Context, org ID, walk EntryWalk, limit int) ([]Entry, error)
 	// SeqAt returns the Seq of the first entry that was created at the time or later, and the next Seq of the ledger if there is none.
 	SeqAt(ctx context.Context, org ID, at Time) (int64, error)
+	// Statement returns the statement of the entries that were created in the window, as of one moment. It reads the credits of the window,
+	// and a bounded number of other entries.
+	Statement(ctx context.Context, org ID, w Window) (Statement, error)
 	// Entry returns the entry with the id, and the lease that it bills, nil if it names no lease. It fails with ErrEntryNotFound if the
 	// organization's ledger has no such entry.
 	Entry(ctx context.Context, org, id ID) (Entry, *Lease, error)

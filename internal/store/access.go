@@ -144,7 +144,7 @@ func (s *Store) Grant(ctx context.Context, hash billing.TokenHash, slug string) 
 // grantQuery finds a token and the organization with a slug, if the token may see it. If the token may not see it, the database takes the
 // same steps as if there were no such organization, so that the time of the answer does not tell the two apart: $2 is the id of no
 // organization, so every search is made in any case.
-const grantQuery = `SELECT t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
+const grantQuery = `SELECT t.name, t.role, t.expires_at, t.revoked_at, o.org_id, o.slug, o.name, o.created_at
 	FROM tokens t
 	LEFT JOIN organizations named ON named.slug = $1
 	LEFT JOIN token_organizations m ON m.token_sha256 = t.sha256 AND m.org_id = coalesce(named.org_id, $2)
@@ -157,11 +157,11 @@ func (s *Store) readGrant(ctx context.Context, hash billing.TokenHash, slug stri
 	err := s.db.Query(ctx, grantQuery, []any{slug, noID[:], hash[:]}, func(r *driver.Row) error {
 		found = true
 		var id *billing.ID
-		var storedSlug, name *string
+		var storedSlug, orgName *string
 		var createdAt *billing.Time
-		err := r.Scan(&grant.Role, &grant.ExpiresAt, &grant.RevokedAt, &id, &storedSlug, &name, &createdAt)
+		err := r.Scan(&grant.Name, &grant.Role, &grant.ExpiresAt, &grant.RevokedAt, &id, &storedSlug, &orgName, &createdAt)
 		if err == nil && id != nil {
-			grant.Organization = &billing.Organization{ID: *id, Slug: *storedSlug, Name: *name, CreatedAt: *createdAt}
+			grant.Organization = &billing.Organization{ID: *id, Slug: *storedSlug, Name: *orgName, CreatedAt: *createdAt}
 		}
 		return err
 	})

@@ -792,7 +792,7 @@ func (d *duel) authenticate() {
 		return
 	}
 	d.ended("authenticate", err, nil)
-	want := billing.Grant{Hash: hash, Role: token.Role, ExpiresAt: token.ExpiresAt}
+	want := billing.Grant{Hash: hash, Name: token.Name, Role: token.Role, ExpiresAt: token.ExpiresAt}
 	if org := d.find(slug); org != nil && slices.Contains(token.Organizations, slug) {
 		want.Organization = &org.Organization
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -233,6 +234,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		storetest.Second(s.WalkEntries(t.Context(), org, billing.EntryWalk{Past: 10, Source: billing.SourceVMLeaseDebit}, 10)),
 		storetest.Second(s.WalkEntries(t.Context(), org, billing.EntryWalk{Past: 10, Source: billing.SourceRefund}, 10)),
 		storetest.Second(s.SeqAt(t.Context(), org, 1)),
+		storetest.Second(s.Statement(t.Context(), org, billing.Window{From: 1, To: math.MaxInt64})),
 		storetest.Second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{}, billing.LeasePlace{}, 10)),
 		storetest.Second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{State: billing.LeaseStateRunning}, billing.LeasePlace{}, 10)),
 		storetest.Second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{LeaseID: &billing.ID{}}, billing.LeasePlace{}, 10)),

@@ -27,7 +27,7 @@ type Store struct {
 type books struct {
 	entries []gen.TransactionDetail        // newest first
 	leases  map[uuid.UUID]*gen.LeaseRecord // by the id of the job, or of the lease where there is no job
-	credits map[string]gen.Transaction     // by idempotency key
+	credits map[string]*gen.Transaction    // by idempotency key
 }
 
 var _ httpapi.Backend = (*Store)(nil)
@@ -36,7 +36,7 @@ var _ httpapi.Backend = (*Store)(nil)
 func New(slugs ...string) *Store {
 	s := &Store{created: time.Now(), orgs: map[string]books{}}
 	for _, slug := range slugs {
-		s.orgs[slug] = books{leases: map[uuid.UUID]*gen.LeaseRecord{}, credits: map[string]gen.Transaction{}}
+		s.orgs[slug] = books{leases: map[uuid.UUID]*gen.LeaseRecord{}, credits: map[string]*gen.Transaction{}}
 	}
 	return s
 }
@@ -77,20 +77,20 @@ func (s *Store) GetBillingTransaction(_ context.Context, org string, id uuid.UUI
 	return httpapi.Transaction(s.read(org).entries, id)
 }
 
-func (s *Store) PostCredit(_ context.Context, org string, p gen.PostCreditParams, body gen.PostCreditRequest) (result httpapi.PostCreditResult, err error) {
+func (s *Store) GetBillingStatement(_ context.Context, org string, p gen.GetBillingStatementParams) (gen.StatementResponse, error) {
+	return httpapi.Statement(s.read(org).entries, p)
+}
+
+func (s *Store) ListBillingCredits(_ context.Context, org string, p gen.ListBillingCreditsParams) (gen.CreditList, error) {
+	return httpapi.Credits(s.read(org).entries, org, p)
+}
+
+func (s *Store) PostCredit(ctx context.Context, org string, p gen.PostCreditParams, body gen.PostCreditRequest) (result httpapi.PostCreditResult, err error) {
 	err = s.write(org, func(b *books) error {
-		posted, known := b.credits[p.IdempotencyKey]
-		if known {
-			result = httpapi.PostCreditResult{Body: posted, IdempotencyReplayed: &known}
-			return httpapi.CheckReplay(posted, body)
-		}
-		entry := gen.TransactionDetail{AmountCents: body.AmountCents, Source: gen.TransactionSource(body.Source), Description: body.Description}
-		if b.entries, err = httpapi.Append(b.entries, entry, time.Now()); err != nil {
-			return err
-		}
-		result.Body = httpapi.Summary(b.entries[0])
-		b.credits[p.IdempotencyKey] = result.Body
-		return nil
+		author, posted := httpapi.IdentityOf(ctx).Name, b.credits[p.IdempotencyKey]
+		b.entries, result, err = httpapi.PostCredit(b.entries, posted, body, author, time.Now())
+		b.credits[p.IdempotencyKey] = &result.Body
+		return err
 	})
 	return result, err
 }

@@ -162,7 +162,7 @@ func testGrants(s *suite) {
 		got, err := s.store.Grant(s.Context(), c.token.Hash, c.slug)
 		s.must(err)
 		s.same(c.token.Name+" for "+c.slug, billing.Grant{
-			Hash: c.token.Hash, Role: c.token.Role, ExpiresAt: c.token.ExpiresAt, RevokedAt: c.token.RevokedAt, Organization: c.sees,
+			Hash: c.token.Hash, Name: c.token.Name, Role: c.token.Role, ExpiresAt: c.token.ExpiresAt, RevokedAt: c.token.RevokedAt, Organization: c.sees,
 		}, got)
 	}
 	for _, hash := range []billing.TokenHash{{}, {1, 1}, {3}} {

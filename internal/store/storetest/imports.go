@@ -67,7 +67,7 @@ func testImportEntries(s *suite) {
 	open.ID = new(billing.NewID())
 	s.write(acme, &billing.ImportLease{Lease: lease}, &billing.ImportLease{Lease: another}, &billing.ImportLease{Lease: open})
 	topUp := &billing.ImportEntry{Entry: billing.Entry{
-		ID: billing.NewID(), AmountCents: 1000, Source: billing.SourceCouponRedemption, CreatedAt: someDay, IdempotencyKey: new("key"),
+		ID: billing.NewID(), AmountCents: 1000, Source: billing.SourceCouponRedemption, CreatedAt: someDay, IdempotencyKey: new("key"), Author: new("Ops"),
 	}}
 	debit := debitOf(lease, someDay+1)
 	plain := &billing.ImportEntry{Entry: billing.Entry{
@@ -96,6 +96,7 @@ func testImportEntries(s *suite) {
 		}{
 			{"another amount", topUp.Entry, func(e *billing.Entry) { e.AmountCents++ }, billing.ErrEntryConflict},
 			{"another date", topUp.Entry, func(e *billing.Entry) { e.CreatedAt++ }, billing.ErrEntryConflict},
+			{"another author", topUp.Entry, func(e *billing.Entry) { e.Author = nil }, billing.ErrEntryConflict},
 			{"another key", topUp.Entry, func(e *billing.Entry) { e.IdempotencyKey = nil }, billing.ErrEntryConflict},
 			{"another lease", debit.Entry, func(e *billing.Entry) { e.LeaseID = another.ID }, billing.ErrEntryConflict},
 			{"a date that goes back", topUp.Entry, func(e *billing.Entry) {

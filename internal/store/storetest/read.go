@@ -19,6 +19,8 @@ var readTests = []test{
 	{"EntryByID", testEntryByID},
 	{"RecordedLeases", testRecordedLeases},
 	{"EntriesByFilter", testEntriesByFilter},
+	{"Statement", testStatement},
+	{"Credits", testCredits},
 	{"Usage", testUsage},
 	{"Breakdown", testBreakdown},
 	{"BreakdownOrder", testBreakdownOrder},
@@ -55,6 +57,119 @@ func testEntries(s *suite) {
 		s.must(err)
 		s.same("the entries", c.want, got)
 	}
+}
+
+// A statement adds up what the ledger has, and one begins with the balance with which the one before it ends.
+func testStatement(s *suite) {
+	acme, empty := s.organization("acme"), s.organization("empty")
+	var imported []billing.Operation
+	for i := range 90 {
+		e := billing.Entry{ID: billing.NewID(), AmountCents: int64(1 + i), CreatedAt: someDay + billing.Time(i/3)*billing.Hour}
+		if e.Source = billing.Sources[i*i%len(billing.Sources)]; e.Source == billing.SourceVMLeaseDebit {
+			e.AmountCents *= -int64(i % 2)
+		}
+		imported = append(imported, &billing.ImportEntry{Entry: e})
+	}
+	s.write(acme, imported...)
+	s.record(acme, finished(someDay, 300))
+	s.credit(s.organization("globex"), 5, "key")
+	ledger := s.ledger(acme)
+	heads := []billing.Head{{Digest: acme.Digest()}}
+	for _, e := range ledger {
+		heads = append(heads, billing.Head{Seq: e.Seq, BalanceCents: e.BalanceAfterCents, Digest: e.Digest})
+	}
+	before := func(at billing.Time) (n int) {
+		for n < len(ledger) && ledger[n].CreatedAt < at {
+			n++
+		}
+		return n
+	}
+	times := []billing.Time{0, someDay - 1, someDay, someDay + 1, endOfTime, ledger[len(ledger)-1].CreatedAt, ledger[len(ledger)-1].CreatedAt + 1}
+	for i := range 30 {
+		times = append(times, someDay+billing.Time(i)*billing.Hour+billing.Time(i%3-1))
+	}
+	slices.Sort(times)
+	var last billing.Head
+	for i, from := range times[1:] {
+		w := billing.Window{From: times[i], To: from}
+		got, err := s.store.Statement(s.Context(), acme.ID, w)
+		s.must(err)
+		if i > 0 {
+			s.same("the opening", last, got.Opening)
+		}
+		last = got.Closing
+	}
+	for i := range times {
+		for _, to := range times[i+1:] {
+			w := billing.Window{From: times[i], To: to}
+			want := billing.Statement{Opening: heads[before(w.From)], Closing: heads[before(w.To)]}
+			for _, source := range billing.Sources {
+				sum := billing.SourceSum{Source: source}
+				for _, e := range ledger[before(w.From):before(w.To)] {
+					if e.Source == source {
+						sum.Entries++
+						sum.Cents += e.AmountCents
+					}
+				}
+				if sum.Entries > 0 {
+					want.Sources = append(want.Sources, sum)
+				}
+			}
+			got, err := s.store.Statement(s.Context(), acme.ID, w)
+			s.must(err)
+			s.same(fmt.Sprint("the statement of ", w), want, got)
+		}
+	}
+	got, err := s.store.Statement(s.Context(), empty.ID, billing.Window{To: endOfTime})
+	s.must(err)
+	s.same("the statement of an empty ledger", billing.Statement{Opening: s.head(empty), Closing: s.head(empty)}, got)
+	_, err = s.store.Statement(s.Context(), billing.NewID(), billing.Window{To: endOfTime})
+	s.wantError("no organization", err, billing.ErrOrganizationNotFound)
+}
+
+// Credits are listed in the order of the ledger, whatever their sources, and each once while others are posted.
+func testCredits(s *suite) {
+	acme := s.organization("acme")
+	var imported []billing.Operation
+	for i := range 50 {
+		e := billing.Entry{ID: billing.NewID(), AmountCents: 1, CreatedAt: someDay + billing.Time(i/2), Author: new(fmt.Sprint("ops ", i))}
+		if e.Source = billing.Sources[i*i%len(billing.Sources)]; e.Source == billing.SourceVMLeaseDebit {
+			e.AmountCents, e.Author = 0, nil
+		}
+		imported = append(imported, &billing.ImportEntry{Entry: e})
+	}
+	s.write(acme, imported...)
+	s.credit(s.organization("globex"), 5, "key")
+	ledger := s.ledger(acme)
+	slices.Reverse(ledger)
+	from, to := someDay+5, someDay+20
+	for i, filter := range []billing.EntryFilter{
+		{Credits: true}, {Credits: true, From: &from}, {Credits: true, To: &to}, {Credits: true, From: &from, To: &to}, {Credits: true, From: &endOfTime},
+	} {
+		var want, got []billing.Entry
+		for _, e := range ledger {
+			if filter.Selects(e.CreatedAt, e.Source) {
+				want = append(want, e)
+			}
+		}
+		var cursor *string
+		for {
+			page, err := s.service.Credits(s.Context(), acme.ID, filter, new(int64(7)), cursor)
+			s.must(err)
+			got = append(got, page.Items...)
+			if cursor = page.Next; cursor == nil {
+				break
+			}
+			s.credit(acme, 1, fmt.Sprint(i, *cursor))
+		}
+		s.same("the credits", want, got)
+		ledger = s.ledger(acme)
+		slices.Reverse(ledger)
+	}
+	page, err := s.service.Credits(s.Context(), acme.ID, billing.EntryFilter{Credits: true}, new(int64(1)), nil)
+	s.must(err)
+	_, err = s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{}, nil, page.Next)
+	s.wantError("a cursor of another list", err, billing.ErrCursorInvalid)
 }
 
 // Pages do not move while entries are appended.

@@ -335,7 +335,7 @@ func testCredit(s *suite) {
 	}
 	op := billing.PostCredit{
 		AmountCents: billing.PostCreditRequestAmountCentsMaximum, Source: billing.SourceRefund, Description: new("Für “alles”\n🎁"),
-		IdempotencyKey: strings.Repeat("Ключ ", 51),
+		Author: new("Ops “1”"), IdempotencyKey: strings.Repeat("Ключ ", 51),
 	}
 	first, err := post(acme, op)
 	s.must(err)
@@ -345,6 +345,7 @@ func testCredit(s *suite) {
 	s.same("the entry", billing.Entry{
 		Seq: 1, ID: first.Entry.ID, AmountCents: op.AmountCents, BalanceAfterCents: op.AmountCents, Source: op.Source,
 		Description: op.Description, CreatedAt: first.Entry.CreatedAt, IdempotencyKey: &op.IdempotencyKey, Digest: s.head(acme).Digest,
+		Author: op.Author,
 	}, first.Entry)
 	s.same("the ledger", []billing.Entry{first.Entry}, s.ledger(acme))
 
@@ -356,6 +357,11 @@ func testCredit(s *suite) {
 		if !again.Replayed {
 			s.Error("it counts as new")
 		}
+		by := op
+		by.Author = new("another token")
+		again, err = post(acme, by)
+		s.must(err)
+		s.same("it, with another token", first.Entry, again.Entry)
 		for what, change := range map[string]func(*billing.PostCredit){
 			"amount":      func(op *billing.PostCredit) { op.AmountCents-- },
 			"source":      func(op *billing.PostCredit) { op.Source = billing.SourceAdminGrant },
