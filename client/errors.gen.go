@@ -38,6 +38,8 @@ const (
 	CodeTransactionFilterInvalid Code = "transaction_filter_invalid"
 	// CodeLeaseFilterInvalid comes with the status 422. A filter of the list of leases cannot be read, or is given more than once.
 	CodeLeaseFilterInvalid Code = "lease_filter_invalid"
+	// CodeUsageGroupInvalid comes with the status 422. `by` is missing or names nothing that usage is grouped by, or the interval is unknown, or one of them is given more than once.
+	CodeUsageGroupInvalid Code = "usage_group_invalid"
 	// CodeLeaseInvalid comes with the status 422. A lease in the list lacks a field, or one of its values is out of bounds. None of the request was recorded.
 	CodeLeaseInvalid Code = "lease_invalid"
 	// CodeAmountInvalid comes with the status 422. The amount is out of bounds. No credit was posted.
@@ -73,6 +75,7 @@ var (
 	ErrLimitInvalid              error = codeError(CodeLimitInvalid)              // 422 Unprocessable Entity
 	ErrTransactionFilterInvalid  error = codeError(CodeTransactionFilterInvalid)  // 422 Unprocessable Entity
 	ErrLeaseFilterInvalid        error = codeError(CodeLeaseFilterInvalid)        // 422 Unprocessable Entity
+	ErrUsageGroupInvalid         error = codeError(CodeUsageGroupInvalid)         // 422 Unprocessable Entity
 	ErrLeaseInvalid              error = codeError(CodeLeaseInvalid)              // 422 Unprocessable Entity
 	ErrAmountInvalid             error = codeError(CodeAmountInvalid)             // 422 Unprocessable Entity
 	ErrRateCardInvalid           error = codeError(CodeRateCardInvalid)           // 422 Unprocessable Entity

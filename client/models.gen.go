@@ -794,6 +794,108 @@ type UsageSeriesBucket struct {
 	TotalCents int64 `json:"total_cents"`
 }
 
+// UsageByResponse is the usage of a window in groups. A sum of seconds of 9223372036854775807 means that value or
+// more.
+type UsageByResponse struct {
+	// The groups, by descending cents, then by descending CPU seconds, then by value; the group without a value comes
+	// last among equals.
+	Data []UsageGroup `json:"data"`
+	// The sum of the groups beyond the limit, and of the leases whose values are not kept apart; its value and name are
+	// nil. Null where all groups are listed.
+	Other *UsageGroup `json:"other"`
+	// The number of groups of the window, whether or not they are listed. Values that are not kept apart are not counted.
+	// It is at least 0.
+	GroupCount int64 `json:"group_count"`
+}
+
+// usageByResponseJSON is UsageByResponse as the API writes it.
+type usageByResponseJSON struct {
+	Data       []UsageGroup `json:"data"`
+	Other      *UsageGroup  `json:"other"`
+	GroupCount int64        `json:"group_count"`
+}
+
+func (m UsageByResponse) encoded() usageByResponseJSON {
+	return usageByResponseJSON{
+		notNull(m.Data),
+		m.Other,
+		m.GroupCount,
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m UsageByResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// UsageGroup is the usage of the finished leases of a window that have the same value.
+type UsageGroup struct {
+	// What the leases have in common; nil for the leases that have no such value. Of a pipeline it is the id, the slug
+	// where there is no id, or the name. Of a job it is the value of its pipeline, a "/", and the key of the step, or the
+	// name of the job where there is no key. Of a shape it is the number of CPUs, the gigabytes of memory and those of
+	// disk, such as "2-4-20". Of an author or a label it is the text.
+	Value *string `json:"value"`
+	// The value for people: of a pipeline its name, of a job the name of its pipeline, " / " and its own, as they were
+	// billed last; else the value. It is nil where there is none.
+	Name *string `json:"name"`
+	// The number of finished leases. It is at least 0.
+	LeaseCount int64 `json:"lease_count"`
+	// The sum of CPUs × seconds. It is at least 0.
+	CPUSeconds int64 `json:"cpu_seconds"`
+	// The sum of gigabytes of memory × seconds. It is at least 0.
+	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
+	// The sum of gigabytes of disk × seconds. It is at least 0.
+	DiskGBSeconds int64 `json:"disk_gb_seconds"`
+	// The sum of what was billed, in cents. It is at least 0.
+	TotalCents int64 `json:"total_cents"`
+	// The usage of each day or month that the window touches, oldest first, with zeros where there is none; empty where
+	// the interval is "none".
+	Series []UsageGroupBucket `json:"series"`
+}
+
+// usageGroupJSON is UsageGroup as the API writes it.
+type usageGroupJSON struct {
+	Value           *string            `json:"value"`
+	Name            *string            `json:"name"`
+	LeaseCount      int64              `json:"lease_count"`
+	CPUSeconds      int64              `json:"cpu_seconds"`
+	MemoryGBSeconds int64              `json:"memory_gb_seconds"`
+	DiskGBSeconds   int64              `json:"disk_gb_seconds"`
+	TotalCents      int64              `json:"total_cents"`
+	Series          []UsageGroupBucket `json:"series"`
+}
+
+func (m UsageGroup) encoded() usageGroupJSON {
+	return usageGroupJSON{
+		m.Value,
+		m.Name,
+		m.LeaseCount,
+		m.CPUSeconds,
+		m.MemoryGBSeconds,
+		m.DiskGBSeconds,
+		m.TotalCents,
+		notNull(m.Series),
+	}
+}
+
+// MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
+func (m UsageGroup) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
+
+// UsageGroupBucket is the usage of a group over the leases that started on one UTC day, or in one UTC month, in the
+// window.
+type UsageGroupBucket struct {
+	// The day, or the first day of the month.
+	Date Date `json:"date"`
+	// The number of finished leases. It is at least 0.
+	LeaseCount int64 `json:"lease_count"`
+	// The sum of CPUs × seconds. It is at least 0.
+	CPUSeconds int64 `json:"cpu_seconds"`
+	// The sum of gigabytes of memory × seconds. It is at least 0.
+	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
+	// The sum of gigabytes of disk × seconds. It is at least 0.
+	DiskGBSeconds int64 `json:"disk_gb_seconds"`
+	// The sum of what was billed, in cents. It is at least 0.
+	TotalCents int64 `json:"total_cents"`
+}
+
 // UsageBreakdownResponse is the leases of a window by build.
 type UsageBreakdownResponse struct {
 	// The builds, newest first.

@@ -205,6 +205,42 @@ func (c *Client) GetBillingUsageSeries(ctx context.Context, org string, window W
 	return do[UsageSeriesResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
 }
 
+// UsageByOptions chooses what [Client.GetBillingUsageBy] returns.
+type UsageByOptions struct {
+	// Interval is IntervalDay or IntervalMonth for the usage of each UTC day or month of a group; empty for none. A window by day has at
+	// most 366 days.
+	Interval Interval
+	// Limit is how many groups are listed, 1 to 100; 0 is the default of the server, 50. The others are summed in Other.
+	Limit int
+}
+
+// Interval is a part of a window.
+type Interval string
+
+// The intervals of [UsageByOptions].
+const (
+	IntervalDay   Interval = "day"
+	IntervalMonth Interval = "month"
+)
+
+// ByLabel groups usage by the value of a label, in [Client.GetBillingUsageBy].
+func ByLabel(key string) string { return "label." + key }
+
+// GetBillingUsageBy sums the same leases as [Client.GetBillingUsage] in groups with the same pipeline, job, shape, author or value of a
+// label, and the group that cost most comes first. The text by is "pipeline", "job", "shape", "author", or made by [ByLabel]; others are
+// [ErrUsageGroupInvalid]. Data and Other add up exactly to the usage of the window.
+func (c *Client) GetBillingUsageBy(ctx context.Context, org string, window Window, by string, options UsageByOptions, opts ...Option) (*UsageByResponse, error) {
+	params := getBillingUsageByParams{By: by, From: timestamp(window.From), To: timestamp(window.To)}
+	if options.Interval != "" {
+		params.Interval = new(string(options.Interval))
+	}
+	if options.Limit != 0 {
+		params.Limit = new(int64(options.Limit))
+	}
+	req, err := newGetBillingUsageByRequest(c.baseURL, org, &params)
+	return do[UsageByResponse](ctx, c, opts, req, errors.Join(err, checkOrg(org)))
+}
+
 // GetBillingUsageBreakdown lists the same leases as [Client.GetBillingUsage] by build, newest build first, and within a
 // build by job, oldest first. Amounts are debits, negative or 0. The whole window is one answer, some 400 bytes a job,
 // and is held in memory; [Client.UsageBreakdown] holds one build at a time.

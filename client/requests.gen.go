@@ -108,6 +108,30 @@ func newGetBillingUsageSeriesRequest(base string, org string, params *getBilling
 	return newRequest(http.MethodGet, base+"api/v0/billing/usage/"+url.PathEscape(org)+"/series", query, nil, nil)
 }
 
+// getBillingUsageByParams are the parameters of getBillingUsageBy.
+type getBillingUsageByParams struct {
+	By       string
+	From     string
+	To       string
+	Interval *string
+	Limit    *int64
+}
+
+// newGetBillingUsageByRequest builds GET /api/v0/billing/usage/{org}/by. The base ends with a slash.
+func newGetBillingUsageByRequest(base string, org string, params *getBillingUsageByParams) (*http.Request, error) {
+	var query []string
+	query = append(query, "by="+url.QueryEscape(params.By))
+	query = append(query, "from="+url.QueryEscape(params.From))
+	query = append(query, "to="+url.QueryEscape(params.To))
+	if params.Interval != nil {
+		query = append(query, "interval="+url.QueryEscape(*params.Interval))
+	}
+	if params.Limit != nil {
+		query = append(query, "limit="+url.QueryEscape(strconv.FormatInt(*params.Limit, 10)))
+	}
+	return newRequest(http.MethodGet, base+"api/v0/billing/usage/"+url.PathEscape(org)+"/by", query, nil, nil)
+}
+
 // getBillingUsageBreakdownParams are the parameters of getBillingUsageBreakdown.
 type getBillingUsageBreakdownParams struct {
 	From string

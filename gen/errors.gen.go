@@ -21,6 +21,7 @@ const (
 	CodeLimitInvalid              ErrorCode = "limit_invalid"                // 422
 	CodeTransactionFilterInvalid  ErrorCode = "transaction_filter_invalid"   // 422
 	CodeLeaseFilterInvalid        ErrorCode = "lease_filter_invalid"         // 422
+	CodeUsageGroupInvalid         ErrorCode = "usage_group_invalid"          // 422
 	CodeLeaseInvalid              ErrorCode = "lease_invalid"                // 422
 	CodeAmountInvalid             ErrorCode = "amount_invalid"               // 422
 	CodeRateCardInvalid           ErrorCode = "rate_card_invalid"            // 422
@@ -190,6 +191,14 @@ var Errors = []ErrorInfo{
 		},
 	},
 	{
+		Code: CodeUsageGroupInvalid, Type: "validation_failed", Status: 422,
+		What: "`by` is missing or names nothing that usage is grouped by, or the interval is unknown, or one of them is given more than once.",
+		Fix: []string{
+			"Send `by` as `pipeline`, `job`, `shape`, `author`, or `label.` followed by the key of a label, such as `label.team`.",
+			"Send `interval` as `none`, `day` or `month`, or leave it out.",
+		},
+	},
+	{
 		Code: CodeLeaseInvalid, Type: "validation_failed", Status: 422,
 		What: "A lease in the list lacks a field, or one of its values is out of bounds. None of the request was recorded.",
 		Fix: []string{
@@ -291,20 +300,22 @@ func ErrorInfoOf(code ErrorCode) *ErrorInfo {
 		return &Errors[15]
 	case CodeLeaseFilterInvalid:
 		return &Errors[16]
-	case CodeLeaseInvalid:
+	case CodeUsageGroupInvalid:
 		return &Errors[17]
-	case CodeAmountInvalid:
+	case CodeLeaseInvalid:
 		return &Errors[18]
-	case CodeRateCardInvalid:
+	case CodeAmountInvalid:
 		return &Errors[19]
-	case CodeBodyInvalid:
+	case CodeRateCardInvalid:
 		return &Errors[20]
-	case CodeRateLimited:
+	case CodeBodyInvalid:
 		return &Errors[21]
-	case CodeInternal:
+	case CodeRateLimited:
 		return &Errors[22]
-	case CodeUnavailable:
+	case CodeInternal:
 		return &Errors[23]
+	case CodeUnavailable:
+		return &Errors[24]
 	}
 	return nil
 }

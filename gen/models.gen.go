@@ -213,6 +213,27 @@ func (e ListBillingTransactionsParamsSource) Valid() bool {
 	}
 }
 
+// Defines values for GetBillingUsageByParamsInterval.
+const (
+	GetBillingUsageByParamsIntervalDay   GetBillingUsageByParamsInterval = "day"
+	GetBillingUsageByParamsIntervalMonth GetBillingUsageByParamsInterval = "month"
+	GetBillingUsageByParamsIntervalNone  GetBillingUsageByParamsInterval = "none"
+)
+
+// Valid indicates whether the value is a known member of the GetBillingUsageByParamsInterval enum.
+func (e GetBillingUsageByParamsInterval) Valid() bool {
+	switch e {
+	case GetBillingUsageByParamsIntervalDay:
+		return true
+	case GetBillingUsageByParamsIntervalMonth:
+		return true
+	case GetBillingUsageByParamsIntervalNone:
+		return true
+	default:
+		return false
+	}
+}
+
 // BalanceResponse An organization's balance.
 type BalanceResponse struct {
 	// BalanceCents The sum of every ledger entry, in cents. Negative when more was debited than credited.
@@ -894,6 +915,71 @@ type UsageBreakdownResponse struct {
 	Data []UsageBreakdownBuild `json:"data"`
 }
 
+// UsageByResponse The usage of a window in groups. A sum of seconds of 9223372036854775807 means that value or more.
+type UsageByResponse struct {
+	// Data The groups, by descending cents, then by descending CPU seconds, then by value; the group without a value comes last among equals.
+	Data []UsageGroup `json:"data"`
+
+	// GroupCount The number of groups of the window, whether or not they are listed. Values that are not kept apart are not counted.
+	GroupCount int64 `json:"group_count"`
+
+	// Other The sum of the groups beyond the limit, and of the leases whose values are not kept apart; its value and name are null.
+	// Null where all groups are listed.
+	Other *UsageGroup `json:"other"`
+}
+
+// UsageGroup The usage of the finished leases of a window that have the same value.
+type UsageGroup struct {
+	// CPUSeconds The sum of CPUs × seconds.
+	CPUSeconds int64 `json:"cpu_seconds"`
+
+	// DiskGBSeconds The sum of gigabytes of disk × seconds.
+	DiskGBSeconds int64 `json:"disk_gb_seconds"`
+
+	// LeaseCount The number of finished leases.
+	LeaseCount int64 `json:"lease_count"`
+
+	// MemoryGBSeconds The sum of gigabytes of memory × seconds.
+	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
+
+	// Name The value for people: of a pipeline its name, of a job the name of its pipeline, ` / ` and its own, as they were billed last;
+	// else the value.
+	Name *string `json:"name"`
+
+	// Series The usage of each day or month that the window touches, oldest first, with zeros where there is none; empty where the interval is `none`.
+	Series []UsageGroupBucket `json:"series"`
+
+	// TotalCents The sum of what was billed, in cents.
+	TotalCents int64 `json:"total_cents"`
+
+	// Value What the leases have in common; null for the leases that have no such value. Of a pipeline it is the id, the slug where there
+	// is no id, or the name. Of a job it is the value of its pipeline, a `/`, and the key of the step, or the name of the job where
+	// there is no key. Of a shape it is the number of CPUs, the gigabytes of memory and those of disk, such as `2-4-20`. Of an author
+	// or a label it is the text.
+	Value *string `json:"value"`
+}
+
+// UsageGroupBucket The usage of a group over the leases that started on one UTC day, or in one UTC month, in the window.
+type UsageGroupBucket struct {
+	// CPUSeconds The sum of CPUs × seconds.
+	CPUSeconds int64 `json:"cpu_seconds"`
+
+	// Date The day, or the first day of the month.
+	Date openapi_types.Date `json:"date"`
+
+	// DiskGBSeconds The sum of gigabytes of disk × seconds.
+	DiskGBSeconds int64 `json:"disk_gb_seconds"`
+
+	// LeaseCount The number of finished leases.
+	LeaseCount int64 `json:"lease_count"`
+
+	// MemoryGBSeconds The sum of gigabytes of memory × seconds.
+	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
+
+	// TotalCents The sum of what was billed, in cents.
+	TotalCents int64 `json:"total_cents"`
+}
+
 // UsageResponse The usage of a window. A sum of seconds of 9223372036854775807 means that value or more.
 type UsageResponse struct {
 	// CPUSeconds CPUs × seconds, summed over the finished leases of the window.
@@ -1093,6 +1179,32 @@ type GetBillingUsageBreakdownParams struct {
 	// To The window's end, excluded, in the form of `from`. It lies after `from`, by at most 3 660 days.
 	To string `form:"to" json:"to"`
 }
+
+// GetBillingUsageByParams defines parameters for GetBillingUsageBy.
+type GetBillingUsageByParams struct {
+	// By What the leases of a group have in common: `pipeline`, `job`, `shape`, `author`, or the value of a label, such as
+	// `label.team`.
+	By string `form:"by" json:"by"`
+
+	// From The window's start, included: RFC 3339 with any offset, or a bare date, which means midnight UTC. A `+` in an
+	// offset must be sent as `%2B`.
+	From string `form:"from" json:"from"`
+
+	// To The window's end, excluded, in the form of `from`. It lies after `from`, by at most 3 660 days, and by at most 366 days
+	// where the interval is `day`.
+	To string `form:"to" json:"to"`
+
+	// Interval Whether a group also has the usage of each UTC day, `day`, of each UTC month, `month`, or neither, `none`. Left out, it is
+	// `none`.
+	Interval *GetBillingUsageByParamsInterval `form:"interval,omitempty" json:"interval,omitempty"`
+
+	// Limit How many groups are listed, 1 to 100. An integer outside that range is moved to its nearer end. The groups beyond it are
+	// summed in `other`.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetBillingUsageByParamsInterval defines parameters for GetBillingUsageBy.
+type GetBillingUsageByParamsInterval string
 
 // GetBillingUsageSeriesParams defines parameters for GetBillingUsageSeries.
 type GetBillingUsageSeriesParams struct {

@@ -214,6 +214,21 @@ func Series(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageSeriesP
 	return series, nil
 }
 
+// UsageBy returns the answer of getBillingUsageBy: the usage by pipeline, job, shape, author or label. It takes leases and fails as Usage
+// does.
+func UsageBy(leases iter.Seq[*gen.LeaseRecord], params gen.GetBillingUsageByParams) (gen.UsageByResponse, error) {
+	query, err := models.FromUsageByParams(params)
+	if err != nil {
+		return gen.UsageByResponse{}, err
+	}
+	var billed []billing.Lease
+	for _, l := range sorted(leases, func(l *gen.LeaseRecord) bool { return l.DurationSeconds != nil }) {
+		billed = append(billed, models.FromLeaseRecord(&l))
+	}
+	groups, err := query.GroupLeases(billed)
+	return models.ToUsageBy(&groups), err
+}
+
 // Runway returns the answer of getBillingRunway at a time: how long the balance lasts. The entries come newest first. Runway takes leases and
 // fails as Usage does.
 func Runway(entries []gen.TransactionDetail, leases iter.Seq[*gen.LeaseRecord], now time.Time) (gen.RunwayResponse, error) {

@@ -98,6 +98,18 @@ func (a *adapter) GetBillingUsageSeries(ctx context.Context, _ string, params ge
 	return gen.UsageSeriesResponse{Data: convertAll(days, toAPIDay)}, nil
 }
 
+func (a *adapter) GetBillingUsageBy(ctx context.Context, _ string, params gen.GetBillingUsageByParams) (answer gen.UsageByResponse, err error) {
+	query, err := models.FromUsageByParams(params)
+	if err != nil {
+		return answer, err
+	}
+	groups, err := a.service.UsageByGroup(ctx, orgOf(ctx), query)
+	if err != nil {
+		return answer, err
+	}
+	return models.ToUsageBy(&groups), nil
+}
+
 func (a *adapter) GetBillingUsageBreakdown(ctx context.Context, _ string, params gen.GetBillingUsageBreakdownParams) (httpapi.Streamed, error) {
 	window, err := billing.ParseWindow(params.From, params.To)
 	if err != nil {

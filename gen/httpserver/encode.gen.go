@@ -330,6 +330,55 @@ func AppendUsageSeriesBucket(b []byte, v *UsageSeriesBucket) []byte {
 	return append(b, '}')
 }
 
+// AppendUsageByResponse appends the value as JSON.
+func AppendUsageByResponse(b []byte, v *UsageByResponse) []byte {
+	b = append(b, "{\"data\":"...)
+	b = wire.AppendList(b, v.Data, AppendUsageGroup)
+	b = append(b, ",\"other\":"...)
+	b = wire.AppendNullableObject(b, v.Other, AppendUsageGroup)
+	b = append(b, ",\"group_count\":"...)
+	b = wire.AppendInteger(b, v.GroupCount)
+	return append(b, '}')
+}
+
+// AppendUsageGroup appends the value as JSON.
+func AppendUsageGroup(b []byte, v *UsageGroup) []byte {
+	b = append(b, "{\"value\":"...)
+	b = wire.AppendNullable(b, v.Value, wire.AppendString)
+	b = append(b, ",\"name\":"...)
+	b = wire.AppendNullable(b, v.Name, wire.AppendString)
+	b = append(b, ",\"lease_count\":"...)
+	b = wire.AppendInteger(b, v.LeaseCount)
+	b = append(b, ",\"cpu_seconds\":"...)
+	b = wire.AppendInteger(b, v.CPUSeconds)
+	b = append(b, ",\"memory_gb_seconds\":"...)
+	b = wire.AppendInteger(b, v.MemoryGBSeconds)
+	b = append(b, ",\"disk_gb_seconds\":"...)
+	b = wire.AppendInteger(b, v.DiskGBSeconds)
+	b = append(b, ",\"total_cents\":"...)
+	b = wire.AppendInteger(b, v.TotalCents)
+	b = append(b, ",\"series\":"...)
+	b = wire.AppendList(b, v.Series, AppendUsageGroupBucket)
+	return append(b, '}')
+}
+
+// AppendUsageGroupBucket appends the value as JSON.
+func AppendUsageGroupBucket(b []byte, v *UsageGroupBucket) []byte {
+	b = append(b, "{\"date\":"...)
+	b = wire.AppendDate(b, v.Date)
+	b = append(b, ",\"lease_count\":"...)
+	b = wire.AppendInteger(b, v.LeaseCount)
+	b = append(b, ",\"cpu_seconds\":"...)
+	b = wire.AppendInteger(b, v.CPUSeconds)
+	b = append(b, ",\"memory_gb_seconds\":"...)
+	b = wire.AppendInteger(b, v.MemoryGBSeconds)
+	b = append(b, ",\"disk_gb_seconds\":"...)
+	b = wire.AppendInteger(b, v.DiskGBSeconds)
+	b = append(b, ",\"total_cents\":"...)
+	b = wire.AppendInteger(b, v.TotalCents)
+	return append(b, '}')
+}
+
 // AppendUsageBreakdownResponseUpToData appends the value as JSON up to the first item of its list data.
 // Items follow, separated by commas, and then what AppendUsageBreakdownResponseAfterData appends.
 func AppendUsageBreakdownResponseUpToData(b []byte, _ *UsageBreakdownResponse) []byte {

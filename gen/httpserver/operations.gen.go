@@ -4,6 +4,7 @@ package httpserver
 
 import (
 	"math"
+	"regexp"
 
 	"github.com/harmont-dev/harmont-billing/internal/wire"
 )
@@ -73,6 +74,18 @@ var Operations = map[string]*wire.Operation{
 			{Name: "to", Required: true, Code: "billing_usage_window_invalid"},
 		},
 		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "billing_usage_window_invalid", "rate_limited", "internal", "unavailable"},
+	},
+	"getBillingUsageBy": {
+		ID: "getBillingUsageBy", Method: "GET", Path: "/api/v0/billing/usage/{org}/by", Role: "read",
+		InOrganization: true,
+		Parameters: []wire.Parameter{
+			{Name: "by", Required: true, Code: "usage_group_invalid", String: &wire.String{MinLength: 0, MaxLength: 69, Pattern: regexp.MustCompile("^(pipeline|job|shape|author|label\\.[A-Za-z0-9][A-Za-z0-9._/-]*)$")}},
+			{Name: "from", Required: true, Code: "billing_usage_window_invalid"},
+			{Name: "to", Required: true, Code: "billing_usage_window_invalid"},
+			{Name: "interval", Code: "usage_group_invalid", String: &wire.String{MinLength: 0, MaxLength: math.MaxInt, Values: []string{"none", "day", "month"}}},
+			{Name: "limit", Default: "50", Code: "limit_invalid", Clamped: true, Integer: &wire.Integer{Minimum: math.MinInt64, Maximum: math.MaxInt64}},
+		},
+		Errors: []string{"bad_request", "unauthorized", "organization_not_found", "billing_usage_window_invalid", "usage_group_invalid", "limit_invalid", "rate_limited", "internal", "unavailable"},
 	},
 	"getBillingUsageBreakdown": {
 		ID: "getBillingUsageBreakdown", Method: "GET", Path: "/api/v0/billing/usage/{org}/breakdown", Role: "read",

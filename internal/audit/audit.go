@@ -51,9 +51,10 @@ func Verify(ctx context.Context, books billing.Archive, finding func(organizatio
 	return Audit{Finding: finding, Report: report}.Verify(ctx, books)
 }
 
-// Verify recomputes the sequence numbers, the running balances, the head, and the sums of days, hours and minutes from the leases and
-// entries, and the digests, and checks that each finished lease has the cost that its rate card gives and one debit of its amount. It reads a snapshot, so it can run beside writers, and
-// has at most the sums of one day in memory. Before that, the database checks its tables and indexes.
+// Verify recomputes the sequence numbers, the running balances, the head, the sums of days, hours and minutes, those of groups, and the
+// digests from the leases and entries. It checks that each finished lease has the cost that its rate card gives and one debit of its
+// amount. It reads a snapshot, so it can run beside writers, and has at most the sums of one day, and those of the groups of one month, in
+// memory. Before that, the database checks its tables and indexes.
 func (audit Audit) Verify(ctx context.Context, books billing.Archive) error {
 	if audit.Notice == nil {
 		audit.Notice = func(string, string) {}
@@ -88,6 +89,7 @@ type auditor struct {
 	last     billing.Entry // with the digest of the organization before the first entry
 	lifetime sums
 	day      map[billing.Period]*sums // of the leases that started on the day under way, as far as no row has them yet
+	groups   groups
 	digest   hash.Hash
 	buf      []byte
 }
@@ -171,6 +173,7 @@ func (a *auditor) Organization(o billing.Organization, head *billing.Head) error
 	a.finish()
 	a.current = &Report{Organization: o.Slug}
 	a.head, a.org, a.last, a.lifetime, a.day, a.digest = head, o, billing.Entry{Digest: o.Digest()}, sums{}, map[billing.Period]*sums{}, sha256.New()
+	a.groups = groups{}
 	digest(a, billing.OrganizationFields, &o)
 	a.states, a.kept, a.broken, a.digests = a.against[o.Slug], 0, 0, a.last.Digest
 	delete(a.against, o.Slug)
@@ -179,7 +182,7 @@ func (a *auditor) Organization(o billing.Organization, head *billing.Head) error
 	return nil
 }
 
-func (a *auditor) Lease(l *billing.Lease, debits int64) error {
+func (a *auditor) Lease(l *billing.Lease, debits, seq int64) error {
 	a.current.Leases++
 	digest(a, billing.LeaseFields, l)
 
@@ -217,6 +220,7 @@ func (a *auditor) Lease(l *billing.Lease, debits int64) error {
 		a.day[period].add(used)
 	}
 	a.lifetime.add(used)
+	a.countInGroups(l, seq)
 	return nil
 }
 
@@ -286,6 +290,9 @@ func (a *auditor) Entry(e *billing.Entry, lease *billing.Lease) error {
 	} else {
 		a.digests = e.Chain(a.digests, a.org.ID, lease)
 	}
+	if lease != nil && e.Seq <= a.groups.progress {
+		a.groups.learned.Learn(lease)
+	}
 	a.compareStates(e.Seq)
 	a.last = *e
 	return nil
@@ -311,6 +318,7 @@ func (a *auditor) finish() {
 			a.off("ledger_heads: the lifetime sums are %s, all leases add up to %s", lifetime, &a.lifetime)
 		}
 	}
+	a.compareValues()
 	if len(a.states) > 0 {
 		a.off("ledger_entries: the ledger ends with entry %d; the state %s is missing", a.last.Seq, a.states[0])
 	}

@@ -124,6 +124,9 @@ func (b *Book) Changes() Changes {
 	return c
 }
 
+// Appended returns how many entries the operations have appended.
+func (b *Book) Appended() int64 { return int64(len(b.appended)) }
+
 // Empty tells whether there is nothing to write.
 func (c Changes) Empty() bool { return len(c.Entries)+len(c.Leases)+len(c.Changed) == 0 }
 

@@ -14,6 +14,10 @@ const (
 	ListBillingTransactionsLimitDefault      = 50
 	ListBillingTransactionsLimitClampMinimum = 1
 	ListBillingTransactionsLimitClampMaximum = 100
+	GetBillingUsageByByMaxLength             = 69
+	GetBillingUsageByLimitDefault            = 50
+	GetBillingUsageByLimitClampMinimum       = 1
+	GetBillingUsageByLimitClampMaximum       = 100
 	ListBillingLeasesLimitDefault            = 50
 	ListBillingLeasesLimitClampMinimum       = 1
 	ListBillingLeasesLimitClampMaximum       = 100

@@ -164,6 +164,23 @@ var SumFields = append([]Field[PeriodUsage]{
 	{Name: "start_at", Of: func(s *PeriodUsage) any { return &s.Start }},
 }, within(UsageFields, func(s *PeriodUsage) *Usage { return &s.Usage })...)
 
+// GroupValueFields are the fields of a value that leases are grouped by.
+var GroupValueFields = []Field[GroupValue]{
+	{Name: "grouped_by", Of: func(v *GroupValue) any { return (*string)(&v.Grouping) }},
+	{Name: "number", Of: func(v *GroupValue) any { return &v.Number }},
+	{Name: "value", Of: func(v *GroupValue) any { return &v.Value }},
+	{Name: "name", Of: func(v *GroupValue) any { return &v.Name }},
+}
+
+// GroupSumFields are the fields of the sum of a group in a period.
+var GroupSumFields = append([]Field[GroupSum]{
+	{Name: "grouped_by", Of: func(s *GroupSum) any { return (*string)(&s.Grouping) }},
+	{Name: "span", Of: func(s *GroupSum) any { return (*string)(&s.Span) }},
+	{Name: "start_at", Of: func(s *GroupSum) any { return &s.Start }},
+	{Name: "number", Of: func(s *GroupSum) any { return &s.Number }},
+	{Name: "lease_count", Of: func(s *GroupSum) any { return &s.Leases }},
+}, within(UsageFields, func(s *GroupSum) *Usage { return &s.Usage })...)
+
 // within turns the fields of a T into fields of a U that contains a T.
 func within[T, U any](fields []Field[T], part func(*U) *T) []Field[U] {
 	outer := make([]Field[U], len(fields))

@@ -168,6 +168,11 @@ func (s *Service) Usage(ctx context.Context, org ID, w Window) (Usage, error) {
 	return s.meter.Usage(ctx, org, w)
 }
 
+// UsageByGroup sums the finished leases that started in the window of the query by group. See Meter.
+func (s *Service) UsageByGroup(ctx context.Context, org ID, q GroupQuery) (Groups, error) {
+	return s.meter.UsageByGroup(ctx, org, q)
+}
+
 // Breakdown yields the leases that started in the window, build by build. See Meter.
 func (s *Service) Breakdown(ctx context.Context, org ID, w Window) iter.Seq2[*BreakdownRow, error] {
 	return s.meter.Breakdown(ctx, org, w)

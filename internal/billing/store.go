@@ -74,6 +74,9 @@ type Meter interface {
 	Usage(ctx context.Context, org ID, w Window) (Usage, error)
 	// UsageByDay sums them per UTC day, oldest first, leaving out days without any.
 	UsageByDay(ctx context.Context, org ID, w Window) ([]DayUsage, error)
+	// UsageByGroup sums the finished leases that started in the window of the query by group. It fails with ErrUnavailable while many
+	// leases have still to be added to the sums of groups.
+	UsageByGroup(ctx context.Context, org ID, q GroupQuery) (Groups, error)
 	// Breakdown yields the leases that started in the window, build by build: builds newest first by their earliest start
 	// in the window, leases within a build oldest first, ties by id. It holds a bounded number of rows in memory. After an
 	// error it yields no more.
@@ -87,7 +90,8 @@ type Archive interface {
 	Export(ctx context.Context, sink ExportSink) error
 
 	// Audit hands the raw rows to the sink, as of one moment: the rate cards, then for each organization its head, day by day the leases that
-	// started on it, in order of their start, and the sums of the periods in it, and then its entries in order of Seq. It
+	// started on it, in order of their start, and the sums of the periods in it, month by month the sums of groups, and then its entries in
+	// order of Seq. It
 	// stops at the sink's first error and returns it.
 	Audit(ctx context.Context, sink AuditSink) error
 
@@ -128,11 +132,16 @@ type AuditSink interface {
 	RateCards(*RateCards) error
 	// Organization receives an organization and its head, nil if it has none.
 	Organization(o Organization, head *Head) error
-	// Lease receives a lease and the number of entries that debit it.
-	Lease(l *Lease, debits int64) error
+	// Groups receives the values that leases are grouped by, and the Seq up to which entries are in the sums of groups.
+	Groups(values []GroupValue, progress int64) error
+	// Lease receives a lease, the number of entries that debit it, and the Seq of the last of these, 0 if there is none.
+	Lease(l *Lease, debits, seq int64) error
 	Sum(Period, Usage) error
+	GroupSum(GroupSum) error
 	// EndOfDay follows the last row of a day.
 	EndOfDay() error
+	// EndOfMonth follows the last sum of a group in a month.
+	EndOfMonth() error
 	// Entry receives an entry and the lease that it names, nil if it names none or the lease does not exist.
 	Entry(e *Entry, lease *Lease) error
 }

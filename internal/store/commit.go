@@ -149,9 +149,9 @@ func (s *Store) commit(b *batch) error {
 		defer end()
 		go s.endIfOthersWait(ctx, end, b.isolated)
 	}
-	err := s.runTransaction(ctx, func(ctx context.Context, tx driver.Tx) error {
-		books, err := s.load(ctx, tx, b)
-		if err != nil {
+	var books map[billing.ID]*billing.Book
+	err := s.runTransaction(ctx, func(ctx context.Context, tx driver.Tx) (err error) {
+		if books, err = s.load(ctx, tx, b); err != nil {
 			return err
 		}
 		for _, share := range b.shares {
@@ -171,7 +171,15 @@ func (s *Store) commit(b *batch) error {
 		return nil
 	}
 	b.tookTooLong = s.db.Split() && errors.Is(err, errTooLong)
-	return err
+	if err != nil {
+		return err
+	}
+	for org, book := range books {
+		if before := book.Head.Seq - book.Appended(); before/addedTogether != book.Head.Seq/addedTogether {
+			s.follow(org)
+		}
+	}
+	return nil
 }
 
 // endIfOthersWait checks every commitPatience whether a line of the same kind waits for a committer, and if so ends the transaction.

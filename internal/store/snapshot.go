@@ -190,6 +190,9 @@ func auditOne(ctx context.Context, q snapshot, org billing.Organization, sink bi
 	if err != nil {
 		return err
 	}
+	if err := auditGroups(ctx, q, org.ID, sink); err != nil {
+		return err
+	}
 	if err := auditDays(ctx, q, org.ID, sink); err != nil {
 		return err
 	}
@@ -211,18 +214,94 @@ var nextUsage = func() string {
 	return `SELECT min(at) FROM (` + strings.Join(starts, ` UNION ALL `) + `) AS starts`
 }()
 
-// auditDays leaves out the days on which nothing started.
+// auditGroups hands over the values that leases are grouped by, and how far the sums of groups have come.
+func auditGroups(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
+	var progress int64
+	err := q.Query(ctx, `SELECT seq FROM usage_progress WHERE org_id = $1`, []any{org[:]}, func(r *driver.Row) error { return r.Scan(&progress) })
+	if err != nil {
+		return err
+	}
+	var values []billing.GroupValue
+	err = q.Query(ctx, groupValuesQuery, []any{org[:]}, func(r *driver.Row) error {
+		var v billing.GroupValue
+		err := groupValueTable.scan(r, &v)
+		values = append(values, v)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return sink.Groups(values, progress)
+}
+
+// groupSums reads the sums of groups by their start.
+type groupSums struct {
+	snapshot
+	read []billing.GroupSum // but not handed over
+	done bool
+}
+
+// before hands over the sums that start before a time.
+func (g *groupSums) before(ctx context.Context, end billing.Time, take func(billing.GroupSum) error) error {
+	for {
+		for ; len(g.read) > 0; g.read = g.read[1:] {
+			if g.read[0].Start >= end {
+				return nil
+			}
+			if err := take(g.read[0]); err != nil {
+				return err
+			}
+		}
+		if g.done {
+			return nil
+		}
+		const together = 512
+		err := g.Next(ctx, together, func(r *driver.Row) error {
+			var sum billing.GroupSum
+			err := groupSumTable.scan(r, &sum)
+			g.read = append(g.read, sum)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		g.done = len(g.read) < together
+	}
+}
+
+// auditDays leaves out the days on which nothing started. The sums of groups follow each month.
 func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
+	if err := q.Start(ctx, `SELECT `+groupSumTable.columns+` FROM usage_groups WHERE org_id = $1 ORDER BY start_at`, []any{org[:]}); err != nil {
+		return err
+	}
+	sums := groupSums{snapshot: q}
+	endOfMonth := func(end billing.Time) error {
+		if err := sums.before(ctx, end, sink.GroupSum); err != nil {
+			return err
+		}
+		return sink.EndOfMonth()
+	}
+	month := always.From
 	for from := always.From; ; {
 		var next *billing.Time
 		err := q.Query(ctx, nextUsage, []any{org[:], int64(from)}, func(r *driver.Row) error { return r.Scan(&next) })
-		if err != nil || next == nil {
+		if err != nil {
 			return err
 		}
+		if next == nil {
+			return endOfMonth(always.To)
+		}
+		if now := billing.GroupMonth.Floor(*next); now != month {
+			if err := endOfMonth(now); err != nil {
+				return err
+			}
+			month = now
+		}
 		day := billing.Window{From: next.Floor(billing.Day), To: next.Floor(billing.Day) + billing.Day}
-		var debits int64
-		err = q.leases(ctx, org, day, `, (SELECT count(*) FROM ledger_entries e WHERE e.org_id = $1 AND e.lease_id = leases.lease_id)`,
-			[]any{&debits}, func(l *billing.Lease) error { return sink.Lease(l, debits) })
+		var debits, seq int64
+		err = q.leases(ctx, org, day, `, (SELECT count(*) FROM ledger_entries e WHERE e.org_id = $1 AND e.lease_id = leases.lease_id),
+			(SELECT coalesce(max(seq), 0) FROM ledger_entries e WHERE e.org_id = $1 AND e.lease_id = leases.lease_id)`,
+			[]any{&debits, &seq}, func(l *billing.Lease) error { return sink.Lease(l, debits, seq) })
 		if err != nil {
 			return err
 		}

@@ -54,6 +54,8 @@ type Store struct {
 	wanted   chan struct{} // a value asks a breakdown that waits for its receiver for its connection
 	listed   atomic.Int64  // how many builds are in lists of breakdowns without a snapshot
 	trial    trial
+
+	followers followers
 }
 
 var _ billing.Store = (*Store)(nil)
@@ -74,9 +76,13 @@ func Open(ctx context.Context, db driver.Database) (*Store, error) {
 		turns:          make(chan struct{}, db.Snapshots()),
 		wanted:         make(chan struct{}),
 	}
+	s.followers.ctx, s.followers.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.cards.Store(billing.NewRateCards(nil))
 	if err := s.chain(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("compute the digests of the ledgers: %w", err), s.Close())
+	}
+	if err := s.followAll(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -87,6 +93,7 @@ func (s *Store) Close() error {
 	s.using.Lock() // after the writes in the queue were committed
 	defer s.using.Unlock()
 	s.closed.Store(true)
+	s.followers.end()
 	for range cap(s.writing) { // after the last write transactions
 		s.writing <- struct{}{}
 	}

@@ -45,6 +45,8 @@ var (
 	leaseTable        = newTable("leases", billing.LeaseFields)
 	entryTable        = newTable("ledger_entries", billing.EntryFields)
 	sumTable          = newTable("usage_sums", billing.SumFields)
+	groupValueTable   = newTable("usage_values", billing.GroupValueFields)
+	groupSumTable     = newTable("usage_groups", billing.GroupSumFields)
 	usageColumns      = newSharedTable("", billing.UsageFields) // no table, but columns of heads and sums
 )
 
@@ -131,12 +133,19 @@ func argument(value any) any {
 // The clauses of an insertion for rows that exist.
 var (
 	changeLease = ` ON CONFLICT (org_id, lease_id) DO UPDATE SET ` + leaseTable.set(2, func(c string) string { return `excluded.` + c })
-	// A counter that is full stays full. Neither database adds beyond an int64.
-	addToSum = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` + sumTable.set(2, func(c string) string {
-		return fmt.Sprintf(`CASE WHEN usage_sums.%[1]s > %[2]d - excluded.%[1]s THEN %[2]d ELSE usage_sums.%[1]s + excluded.%[1]s END`, c, billing.MaxCounter)
-	})
-	changeHead = ` ON CONFLICT (org_id) DO UPDATE SET ` + headTable.set(0, func(c string) string { return `excluded.` + c })
+	addToSum    = ` ON CONFLICT (org_id, span, start_at) DO UPDATE SET ` + increase(sumTable, 2)
+	addToGroup  = ` ON CONFLICT (org_id, grouped_by, span, start_at, number) DO UPDATE SET ` + increase(groupSumTable, 4)
+	renameValue = ` ON CONFLICT (org_id, grouped_by, number) DO UPDATE SET name = excluded.name`
+	changeHead  = ` ON CONFLICT (org_id) DO UPDATE SET ` + headTable.set(0, func(c string) string { return `excluded.` + c })
 )
+
+// increase returns assignments that add to all columns but the first ones, which are the key. A counter that is full stays full. Neither
+// database adds beyond an int64.
+func increase[T any](t *table[T], keys int) string {
+	return t.set(keys, func(c string) string {
+		return fmt.Sprintf(`CASE WHEN %[1]s.%[2]s > %[3]d - excluded.%[2]s THEN %[3]d ELSE %[1]s.%[2]s + excluded.%[2]s END`, t.Name, c, billing.MaxCounter)
+	})
+}
 
 // insert inserts rows. The clause conflict tells the database how to handle a row with a key that exists.
 func (s *Store) insert(tx driver.Tx, into *driver.Table, rows [][]any, conflict string) {

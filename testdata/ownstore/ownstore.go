@@ -135,6 +135,10 @@ func (s *Store) GetBillingUsageSeries(_ context.Context, org string, p gen.GetBi
 	return httpapi.Series(maps.Values(s.read(org).leases), p)
 }
 
+func (s *Store) GetBillingUsageBy(_ context.Context, org string, p gen.GetBillingUsageByParams) (gen.UsageByResponse, error) {
+	return httpapi.UsageBy(maps.Values(s.read(org).leases), p)
+}
+
 func (s *Store) GetBillingUsageBreakdown(_ context.Context, org string, p gen.GetBillingUsageBreakdownParams) (httpapi.Streamed, error) {
 	return httpapi.Breakdown(maps.Values(s.read(org).leases), p)
 }

@@ -18,7 +18,7 @@ import (
 // organization, all rows of one organization on one node. This is also the order in which a transaction locks the tables.
 var (
 	referenceTables   = []string{"organizations", "tokens", "token_organizations", "rate_cards"}
-	distributedTables = []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
+	distributedTables = []string{"ledger_heads", "leases", "ledger_entries", "usage_sums", "usage_progress", "usage_values", "usage_groups"}
 	allTables         = slices.Concat(referenceTables, distributedTables)
 )
 
