@@ -61,7 +61,7 @@ LONGEST = ./internal/store ./server ./web ./internal/store/postgres ./conformanc
 # The packages of both modules of the workspace.
 PACKAGES = ./... ./client/...
 # The tests that have a long form, which TEST_LONG asks for.
-LONG_FORMS = RandomCorruptions|Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike|Replicas|Reference|Install|TracedProgram
+LONG_FORMS = RandomCorruptions|Mutations|RemovedProperties|BoundsOfAnswers|Model|Killed|Full|Limit|Leaks|TwoServers|Unreachable|FaultyProxy|VerifyWhile|WhileWriters|Pictures|Concurrency|BodyLimits|ManyBuilds|CopyAnswersAlike|Replicas|Reference|Install|TracedProgram|^(TestSQLite|TestPostgreSQL)$$/Groups
 LONG_PACKAGES = ./internal/contractgen ./internal/release ./internal/crashtest ./internal/store ./internal/store/postgres ./internal/audit ./internal/clienttest ./server ./web
 
 # A high GOGC spends memory to save the processor time of garbage collection.

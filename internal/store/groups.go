@@ -179,13 +179,21 @@ func (r *groupReader) read(ctx context.Context) (billing.Groups, error) {
 	if err != nil {
 		return billing.Groups{}, err
 	}
-	return r.query.Groups(r.values, func(take func(number int64, start billing.Time, u billing.GroupUsage) error) error {
-		if !complete {
-			return r.leases(ctx, r.query.Window, take)
-		}
-		return r.parts(ctx, take)
+	if complete {
+		return r.query.Groups(r.values, func(take takePart) error { return r.parts(ctx, take) })
+	}
+	err = r.leases(ctx, r.query.Window, func(l *billing.Lease) error {
+		r.values.Learn(l)
+		return nil
 	})
+	if err != nil {
+		return billing.Groups{}, err
+	}
+	return r.query.Groups(r.values, func(take takePart) error { return r.leaseParts(ctx, r.query.Window, take) })
 }
+
+// takePart takes a part of the usage; see billing.GroupParts.
+type takePart = func(number int64, start billing.Time, u billing.GroupUsage) error
 
 // readNew reads the values, and the leases of the entries that are not in the sums yet.
 func (r *groupReader) readNew(ctx context.Context, newest int64) error {
@@ -194,7 +202,7 @@ func (r *groupReader) readNew(ctx context.Context, newest int64) error {
 	if err != nil {
 		return err
 	}
-	if newest-progress > maxUnadded {
+	if newest-progress > r.store.maxUnadded {
 		return billing.Faultf(billing.ErrUnavailable, "the usage of groups is being summed: %d of %d entries are done", progress, newest)
 	}
 	text, args := groupValuesQuery, []any{r.org[:]}
@@ -231,11 +239,11 @@ func (r *groupReader) isComplete(ctx context.Context, head *billing.Head) (bool,
 }
 
 // parts hands over the sums of the months and days in the window, the leases at its edges, and the new leases.
-func (r *groupReader) parts(ctx context.Context, take func(int64, billing.Time, billing.GroupUsage) error) error {
+func (r *groupReader) parts(ctx context.Context, take takePart) error {
 	w := r.query.Window
 	covered := billing.Window{From: min(w.From.Ceil(billing.Day), w.To), To: max(w.To.Floor(billing.Day), w.From)}
 	if covered.From >= covered.To { // no whole day
-		return r.leases(ctx, w, take)
+		return r.leaseParts(ctx, w, take)
 	}
 	months := billing.Window{From: covered.From, To: covered.From}
 	if first, end := billing.GroupMonth.Ceil(covered.From), billing.GroupMonth.Floor(covered.To); first < end && r.query.Interval != billing.IntervalDay {
@@ -254,7 +262,7 @@ func (r *groupReader) parts(ctx context.Context, take func(int64, billing.Time, 
 		}
 	}
 	for _, edge := range []billing.Window{{From: w.From, To: covered.From}, {From: covered.To, To: w.To}} {
-		if err := r.leases(ctx, edge, take); err != nil {
+		if err := r.leaseParts(ctx, edge, take); err != nil {
 			return err
 		}
 	}
@@ -269,7 +277,7 @@ func (r *groupReader) parts(ctx context.Context, take func(int64, billing.Time, 
 }
 
 // sums hands over the sums of a span in a window: those of the groups, and those of all leases, which are the sums of the shapes.
-func (r *groupReader) sums(ctx context.Context, span billing.GroupSpan, w billing.Window, take func(int64, billing.Time, billing.GroupUsage) error) error {
+func (r *groupReader) sums(ctx context.Context, span billing.GroupSpan, w billing.Window, take takePart) error {
 	if w.From >= w.To {
 		return nil
 	}
@@ -296,15 +304,20 @@ func (r *groupReader) sums(ctx context.Context, span billing.GroupSpan, w billin
 	return nil
 }
 
-// leases hands over the finished leases of a window.
-func (r *groupReader) leases(ctx context.Context, w billing.Window, take func(int64, billing.Time, billing.GroupUsage) error) error {
+// leaseParts hands over the finished leases of a window.
+func (r *groupReader) leaseParts(ctx context.Context, w billing.Window, take takePart) error {
 	if w.From >= w.To {
 		return nil
 	}
+	return r.leases(ctx, w, func(l *billing.Lease) error { return r.query.LeaseParts(l, r.values, take) })
+}
+
+// leases hands over the finished leases of a window.
+func (r *groupReader) leases(ctx context.Context, w billing.Window, take func(*billing.Lease) error) error {
 	return r.snapshot.leases(ctx, r.org, w, "", nil, func(l *billing.Lease) error {
 		if l.FinishedAt == nil {
 			return nil
 		}
-		return r.query.LeaseParts(l, r.values, take)
+		return take(l)
 	})
 }

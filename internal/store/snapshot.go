@@ -234,54 +234,46 @@ func auditGroups(ctx context.Context, q snapshot, org billing.ID, sink billing.A
 	return sink.Groups(values, progress)
 }
 
-// groupSums reads the sums of groups by their start.
-type groupSums struct {
-	snapshot
-	read []billing.GroupSum // but not handed over
-	done bool
-}
-
-// before hands over the sums that start before a time.
-func (g *groupSums) before(ctx context.Context, end billing.Time, take func(billing.GroupSum) error) error {
-	for {
-		for ; len(g.read) > 0; g.read = g.read[1:] {
-			if g.read[0].Start >= end {
-				return nil
-			}
-			if err := take(g.read[0]); err != nil {
+// auditGroupSums hands over the sums of groups that start in a window.
+func auditGroupSums(ctx context.Context, q snapshot, org billing.ID, groupings []string, w billing.Window, sink billing.AuditSink) error {
+	for _, grouping := range groupings {
+		for _, span := range []billing.GroupSpan{billing.GroupDay, billing.GroupMonth} {
+			args := []any{org[:], grouping, string(span), int64(w.From), int64(w.To)}
+			err := q.Query(ctx, `SELECT `+groupSumTable.columns+groupSumsQuery, args, func(r *driver.Row) error {
+				var sum billing.GroupSum
+				if err := groupSumTable.scan(r, &sum); err != nil {
+					return err
+				}
+				return sink.GroupSum(sum)
+			})
+			if err != nil {
 				return err
 			}
 		}
-		if g.done {
-			return nil
-		}
-		const together = 512
-		err := g.Next(ctx, together, func(r *driver.Row) error {
-			var sum billing.GroupSum
-			err := groupSumTable.scan(r, &sum)
-			g.read = append(g.read, sum)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		g.done = len(g.read) < together
 	}
+	return nil
 }
 
 // auditDays leaves out the days on which nothing started. The sums of groups follow each month.
 func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.AuditSink) error {
-	if err := q.Start(ctx, `SELECT `+groupSumTable.columns+` FROM usage_groups WHERE org_id = $1 ORDER BY start_at`, []any{org[:]}); err != nil {
+	var groupings []string
+	err := q.Query(ctx, `SELECT DISTINCT grouped_by FROM usage_groups WHERE org_id = $1`, []any{org[:]}, func(r *driver.Row) error {
+		var grouping string
+		err := r.Scan(&grouping)
+		groupings = append(groupings, grouping)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	sums := groupSums{snapshot: q}
+	month := always.From
 	endOfMonth := func(end billing.Time) error {
-		if err := sums.before(ctx, end, sink.GroupSum); err != nil {
+		if err := auditGroupSums(ctx, q, org, groupings, billing.Window{From: month, To: end}, sink); err != nil {
 			return err
 		}
+		month = end
 		return sink.EndOfMonth()
 	}
-	month := always.From
 	for from := always.From; ; {
 		var next *billing.Time
 		err := q.Query(ctx, nextUsage, []any{org[:], int64(from)}, func(r *driver.Row) error { return r.Scan(&next) })
@@ -295,7 +287,6 @@ func auditDays(ctx context.Context, q snapshot, org billing.ID, sink billing.Aud
 			if err := endOfMonth(now); err != nil {
 				return err
 			}
-			month = now
 		}
 		day := billing.Window{From: next.Floor(billing.Day), To: next.Floor(billing.Day) + billing.Day}
 		var debits, seq int64

@@ -55,7 +55,8 @@ type Store struct {
 	listed   atomic.Int64  // how many builds are in lists of breakdowns without a snapshot
 	trial    trial
 
-	followers followers
+	followers  followers
+	maxUnadded int64
 }
 
 var _ billing.Store = (*Store)(nil)
@@ -75,6 +76,7 @@ func Open(ctx context.Context, db driver.Database) (*Store, error) {
 		patience:       receiverPatience,
 		turns:          make(chan struct{}, db.Snapshots()),
 		wanted:         make(chan struct{}),
+		maxUnadded:     maxUnadded,
 	}
 	s.followers.ctx, s.followers.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.cards.Store(billing.NewRateCards(nil))

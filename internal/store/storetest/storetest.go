@@ -34,6 +34,7 @@ func Run(t *testing.T, create Create, except ...string) {
 		{"Prices", priceTests},
 		{"Concurrency", concurrencyTests},
 		{"Read", readTests},
+		{"Groups", groupTests},
 		{"Export", exportTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
