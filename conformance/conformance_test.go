@@ -301,6 +301,13 @@ func list(body map[string]any) []any {
 	return data
 }
 
+// put sets a value.
+func put(object any, key string, value any) {
+	if o, ok := object.(map[string]any); ok {
+		o[key] = value
+	}
+}
+
 // bump adds to a number.
 func bump(object any, key string, by int64) {
 	o, ok := object.(map[string]any)
@@ -352,6 +359,17 @@ func editCard(change func(card map[string]any)) func(*http.Request, *answer) {
 // onStatement changes a statement.
 func onStatement(change func(body map[string]any)) func(*http.Request, *answer) {
 	return on("/billing/statement/acme", func(_ *http.Request, a *answer) { a.edit(change) })
+}
+
+// onGroups changes the groups of a window.
+func onGroups(change func(groups []any)) func(*http.Request, *answer) {
+	return on("/billing/usage/acme/by", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) {
+			if groups := list(body); len(groups) > 0 {
+				change(groups)
+			}
+		})
+	})
 }
 
 // onRunway changes the paces of a runway.
@@ -864,6 +882,50 @@ var faults = []fault{
 	{rule: "leases.list", name: "a billed lease accrues a cost", answer: on("/billing/leases/acme", func(_ *http.Request, a *answer) {
 		a.replace(`"accrued_cents":null`, `"accrued_cents":0`)
 	})},
+	{rule: "groups.sum", name: "a cent too much", answer: onGroups(func(groups []any) { bump(groups[0], "total_cents", 1) })},
+	{rule: "groups.sum", name: "a second too little", answer: onGroups(func(groups []any) { bump(groups[0], "cpu_seconds", -1) })},
+	{rule: "groups.sum", name: "no others", answer: on("/billing/usage/acme/by", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["other"] = nil })
+	})},
+	{rule: "groups.jobs", name: "another shape", answer: onGroups(func(groups []any) { put(groups[0], "value", "9-9-9") })},
+	{rule: "groups.jobs", name: "no shape", answer: onGroups(func(groups []any) { put(groups[0], "value", nil) })},
+	{rule: "groups.order", name: "the smallest first", answer: onGroups(slices.Reverse[[]any])},
+	{rule: "groups.order", name: "a value twice", answer: onGroups(func(groups []any) { groups[len(groups)-1] = groups[0] })},
+	{rule: "groups.order", name: "a value without a name", answer: onGroups(func(groups []any) { put(groups[0], "name", nil) })},
+	{rule: "groups.order", name: "no limit", ask: func(r *http.Request) {
+		if is(r, "/billing/usage/acme/by") {
+			query(r, func(q map[string][]string) { delete(q, "limit") })
+		}
+	}},
+	{rule: "groups.order", name: "too few groups", answer: on("/billing/usage/acme/by", func(_ *http.Request, a *answer) {
+		a.edit(func(body map[string]any) { body["group_count"] = 0 })
+	})},
+	{rule: "groups.series", name: "none", ask: func(r *http.Request) {
+		if is(r, "/billing/usage/acme/by") {
+			query(r, func(q map[string][]string) { delete(q, "interval") })
+		}
+	}},
+	{rule: "groups.series", name: "a cent elsewhere", answer: onGroups(func(groups []any) { bump(groups[0], "total_cents", 1) })},
+	{rule: "groups.series", name: "a lease elsewhere", answer: onGroups(func(groups []any) { bump(groups[0], "lease_count", 1) })},
+	{rule: "groups.invalid", name: "an unknown grouping is taken", ask: func(r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "by=colour") {
+			query(r, func(q map[string][]string) { q["by"] = []string{"shape"} })
+		}
+	}},
+	{rule: "groups.invalid", name: "an unknown interval is taken", ask: func(r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "interval=hour") {
+			query(r, func(q map[string][]string) { delete(q, "interval") })
+		}
+	}},
+	{rule: "groups.invalid", name: "too long a window by day", ask: func(r *http.Request) {
+		if is(r, "/billing/usage/acme/by") {
+			query(r, func(q map[string][]string) {
+				if q["interval"] != nil && q["interval"][0] == "day" {
+					delete(q, "interval")
+				}
+			})
+		}
+	}},
 	{rule: "runway.usage", name: "another total", answer: onRunway(func(_, pace map[string]any) { bump(pace, "total_cents", 1) })},
 	{rule: "runway.usage", name: "too small a total", answer: onRunway(func(_, pace map[string]any) { bump(pace, "total_cents", -1) })},
 	{rule: "runway.usage", name: "another number of days", answer: onRunway(func(_, pace map[string]any) { bump(pace, "days_with_cost", -1) })},

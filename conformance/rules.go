@@ -139,6 +139,13 @@ func init() {
 			{id: "breakdown.stable", statement: "The order is the same each time.", checkOrganization: breakdownStable, comparesSums: true},
 			{id: "breakdown.groups", statement: "Each build comes once, and leases without one share one group.", checkOrganization: breakdownGroups},
 		}},
+		{"Groups", []rule{
+			{id: "groups.sum", statement: "The groups add up to the usage of the window, whatever the limit.", checkOrganization: groupsSum, comparesSums: true},
+			{id: "groups.jobs", statement: "The groups of shapes and pipelines have the cents of their jobs in the breakdown.", checkOrganization: groupsOfJobs},
+			{id: "groups.order", statement: "The group that cost most comes first, each value once, and other sums those beyond the limit.", checkOrganization: groupsOrder},
+			{id: "groups.series", statement: "A series has each day or month that the window touches, and adds up to its group.", checkOrganization: groupsSeries},
+			{id: "groups.invalid", statement: "An unknown grouping or interval is 422 usage_group_invalid, and a window by day has at most 366 days.", checkOrganization: groupsInvalid},
+		}},
 		{"Runway", []rule{
 			{id: "runway.usage", statement: "The last 7 and 30 whole UTC days before today have the usage of their windows, and as many days with a cost.", checkOrganization: runwayUsage, comparesSums: true},
 			{id: "runway.days", statement: "The average, the outlook, the days left and the day of zero follow from the balance and the total.", checkOrganization: runwayDays},
