@@ -336,6 +336,22 @@ func ExampleClient_Credits() {
 	// 2026-06-06 $50.00 admin_grant
 }
 
+func ExampleClient_GetBillingUsageBy() {
+	c, stop := startBilling()
+	defer stop()
+
+	// What each pipeline cost in June, the most expensive first.
+	usage, err := c.GetBillingUsageBy(context.Background(), "acme", client.Month(2026, time.June, time.UTC), "pipeline", client.UsageByOptions{Limit: 10})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, group := range usage.Data {
+		fmt.Println(client.Value(group.Name), client.FormatCents(group.TotalCents), "for", group.LeaseCount, "jobs")
+	}
+	// Output:
+	// Data Sync $1.51 for 2 jobs
+}
+
 func ExampleClient_GetBillingRunway() {
 	c, stop := startBilling()
 	defer stop()

@@ -666,6 +666,22 @@ func TestRequests(t *testing.T) {
 			"GET https://billing.example.com/api/v0/billing/runway/acme", "",
 		},
 		{
+			"usage by label", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.GetBillingUsageBy(ctx, "acme", window, client.ByLabel("a/b"), client.UsageByOptions{Interval: client.IntervalMonth, Limit: 5})
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/usage/acme/by?by=label.a%2Fb&from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z&interval=month&limit=5", "",
+		},
+		{
+			"usage by pipeline", "https://billing.example.com",
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.GetBillingUsageBy(ctx, "acme", window, "pipeline", client.UsageByOptions{})
+				return err
+			},
+			"GET https://billing.example.com/api/v0/billing/usage/acme/by?by=pipeline&from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z", "",
+		},
+		{
 			"leases", "https://billing.example.com",
 			func(ctx context.Context, c *client.Client) error {
 				_, err := c.RecordLeases(ctx, "acme", []client.Lease{{LeaseID: &client.UUID{15: 1}, JobName: new("x"), Labels: client.Labels{"team": "web", "gpu": "l4"}, CPUCount: 2, MemoryGB: 4, DiskGB: 20, StartedAt: window.From}})
@@ -729,9 +745,13 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 			_, err := c.ListBillingCredits(ctx, org, client.CreditFilter{}, client.ListOptions{})
 			return err
 		},
-		"GetBillingRunway":         func(org string) error { _, err := c.GetBillingRunway(ctx, org); return err },
-		"GetBillingUsage":          func(org string) error { _, err := c.GetBillingUsage(ctx, org, client.Window{}); return err },
-		"GetBillingUsageSeries":    func(org string) error { _, err := c.GetBillingUsageSeries(ctx, org, client.Window{}); return err },
+		"GetBillingRunway":      func(org string) error { _, err := c.GetBillingRunway(ctx, org); return err },
+		"GetBillingUsage":       func(org string) error { _, err := c.GetBillingUsage(ctx, org, client.Window{}); return err },
+		"GetBillingUsageSeries": func(org string) error { _, err := c.GetBillingUsageSeries(ctx, org, client.Window{}); return err },
+		"GetBillingUsageBy": func(org string) error {
+			_, err := c.GetBillingUsageBy(ctx, org, client.Window{}, "shape", client.UsageByOptions{})
+			return err
+		},
 		"GetBillingUsageBreakdown": func(org string) error { _, err := c.GetBillingUsageBreakdown(ctx, org, client.Window{}); return err },
 		"RecordLeases":             func(org string) error { _, err := c.RecordLeases(ctx, org, nil); return err },
 		"PostCredit": func(org string) error {

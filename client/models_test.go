@@ -21,6 +21,7 @@ func TestModelsEncodeAsTheAPI(t *testing.T) {
 		"GET /api/v0/billing/runway/{org}":            &client.RunwayResponse{},
 		"GET /api/v0/billing/usage/{org}":             &client.UsageResponse{},
 		"GET /api/v0/billing/usage/{org}/series":      &client.UsageSeriesResponse{},
+		"GET /api/v0/billing/usage/{org}/by":          &client.UsageByResponse{},
 		"GET /api/v0/billing/usage/{org}/breakdown":   &client.UsageBreakdownResponse{},
 		"GET /api/v0/billing/leases/{org}":            &client.LeaseList{},
 		"POST /api/v0/billing/credits/{org}":          &client.Transaction{},

@@ -200,7 +200,7 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 func TestKeysBeginWithTheOrganization(t *testing.T) {
 	// Tables that are on every node.
 	whole := []string{"goose_db_version", "organizations", "tokens", "token_organizations", "rate_cards"}
-	split := []string{"ledger_heads", "leases", "ledger_entries", "usage_sums"}
+	split := []string{"ledger_heads", "leases", "ledger_entries", "usage_sums", "usage_progress", "usage_values", "usage_groups"}
 	for _, d := range []struct {
 		name string
 		open func(*testing.T) *sql.DB

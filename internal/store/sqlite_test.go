@@ -241,6 +241,9 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		storetest.Second(s.RecordedLeases(t.Context(), org, billing.LeaseFilter{JobID: &billing.ID{}}, billing.LeasePlace{}, 10)),
 		storetest.Second(s.Usage(t.Context(), org, w)),
 		storetest.Second(s.UsageByDay(t.Context(), org, w)),
+		storetest.Second(s.UsageByGroup(t.Context(), org, billing.GroupQuery{Window: billing.Window{From: 1, To: 400 * billing.Day}, Grouping: billing.GroupByShape})),
+		storetest.Second(s.UsageByGroup(t.Context(), org, billing.GroupQuery{Window: w, Grouping: "label.team"})),
+		storetest.Second(s.addGroups(t.Context(), org)),
 	} {
 		storetest.Must(t, err)
 	}
@@ -261,7 +264,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		}
 	}
 
-	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_sums": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "named": 0, "m": 0, "token_organizations": 0}
+	large := map[string]int{"leases": 0, "ledger_entries": 0, "usage_sums": 0, "usage_groups": 0, "usage_values": 0, "usage_progress": 0, "l": 0, "e": 0, "tokens": 0, "t": 0, "organizations": 0, "o": 0, "named": 0, "m": 0, "token_organizations": 0}
 	for text := range texts.seen {
 		numbered := 0
 		for _, p := range parameter.FindAllStringSubmatch(text, -1) {
@@ -287,7 +290,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 			}
 			large[table]++
 			switch table {
-			case "leases", "ledger_entries", "usage_sums":
+			case "leases", "l", "ledger_entries", "e", "usage_sums", "usage_groups":
 				if how != "SEARCH" || !strings.Contains(keys, "(org_id=? AND ") {
 					t.Errorf("%s\nin %.300s", detail, text)
 				}
@@ -299,7 +302,7 @@ func TestSQLiteQueryPlans(t *testing.T) {
 		}
 		storetest.Must(t, rows.Err())
 	}
-	for _, table := range []string{"leases", "ledger_entries", "usage_sums", "t", "o", "named", "m"} {
+	for _, table := range []string{"leases", "l", "ledger_entries", "e", "usage_sums", "usage_groups", "usage_values", "usage_progress", "t", "o", "named", "m"} {
 		if large[table] == 0 {
 			t.Errorf("no plan speaks of %s, so this tests nothing", table)
 		}
@@ -327,6 +330,7 @@ func (needy) Apply(*billing.Book) error { return nil }
 // Requests of all sizes prepare only few different statements.
 func TestSQLiteStatementsAreFew(t *testing.T) {
 	s := open(t, newFile(t))
+	s.followers.end() // the statements of groups would be noted at the same time
 	texts := watchStatements(s)
 	org := storetest.CreateOrganization(t, s, "acme")
 	write := func(n int) {

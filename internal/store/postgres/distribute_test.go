@@ -90,7 +90,8 @@ func TestDistribute(t *testing.T) {
 	before := constraints(t, db)
 	distribution, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
-	all := []string{"organizations", "tokens", "token_organizations", "rate_cards", "ledger_heads", "leases", "ledger_entries", "usage_sums"}
+	all := []string{"organizations", "tokens", "token_organizations", "rate_cards", "ledger_heads", "leases", "ledger_entries", "usage_sums",
+		"usage_progress", "usage_values", "usage_groups"}
 	if !slices.Equal(distribution.Spread, all) {
 		t.Errorf("spread %v; want %v", distribution.Spread, all)
 	}
@@ -98,6 +99,8 @@ func TestDistribute(t *testing.T) {
 		"reference organizations", "reference tokens", "reference token_organizations", "reference rate_cards",
 		"distributed ledger_heads by org_id with none", "distributed leases by org_id with ledger_heads",
 		"distributed ledger_entries by org_id with ledger_heads", "distributed usage_sums by org_id with ledger_heads",
+		"distributed usage_progress by org_id with ledger_heads", "distributed usage_values by org_id with ledger_heads",
+		"distributed usage_groups by org_id with ledger_heads",
 	}
 	if got := calls(t, db); !slices.Equal(got, want) {
 		t.Errorf("the calls are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -166,7 +169,7 @@ func TestDistributeReadsTheResult(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "tokens is only on the coordinator, as a local table of Citus") || strings.Contains(err.Error(), "leases") {
 		t.Errorf("it says %v", err)
 	}
-	if len(distribution.Tables) != 8 || distribution.Tables[0].AsWanted || !distribution.Tables[4].AsWanted {
+	if len(distribution.Tables) != 11 || distribution.Tables[0].AsWanted || !distribution.Tables[4].AsWanted {
 		t.Errorf("it says %+v", distribution.Tables)
 	}
 }
@@ -192,7 +195,7 @@ func TestDistributeFails(t *testing.T) {
 	}
 	distribution, err = d.Distribute(t.Context())
 	storetest.Must(t, err)
-	if len(distribution.Spread) != 8 {
+	if len(distribution.Spread) != 11 {
 		t.Errorf("spread %v", distribution.Spread)
 	}
 }
