@@ -66,9 +66,9 @@ func (f *followers) next() (org billing.ID, ok bool) {
 
 // end stops the goroutine and waits for its end. follow starts no other one.
 func (f *followers) end() {
+	f.mu.Lock()
 	f.stop()
-	f.mu.Lock()   // after a follow that has begun before
-	f.mu.Unlock() //nolint:staticcheck // the section is empty
+	f.mu.Unlock()
 	f.done.Wait()
 }
 
