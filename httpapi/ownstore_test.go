@@ -50,7 +50,7 @@ func TestOwnStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(text), "\n"); n >= 150 {
+	if n := strings.Count(string(text), "\n"); n >= 160 {
 		t.Errorf("it takes %d lines", n)
 	}
 	imports, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, "../testdata/ownstore").Output()
