@@ -153,7 +153,7 @@ var ownKeys = map[string]string{
 	"id": "a word", "name": "a word", "data": "a word", "url": "a word", "error": "a key of the log", "message": "a word", "code": "a key of the log",
 	"type": "a word", "date": "a word", "description": "a column", "source": "a column", "state": "a word", "lease": "a word", "seq": "a column", "status": "a key of the log",
 	"request_id": "a key of the log", "limit": "a word", "cpu": "a word", "cents": "a word", "count": "a word", "slug": "a column",
-	"idempotency_key": "no key of the API; a field of the client's PostedCredit", "jobs": "a table",
+	"other": "a label of metrics", "idempotency_key": "no key of the API; a field of the client's PostedCredit", "jobs": "a table",
 }
 
 // No key of the API is written by hand where generated code reads and writes it.

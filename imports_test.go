@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"internal/store/sqlite":        {"internal/billing", "internal/store/driver", "internal/store/migrate"},
 	"internal/store/postgres":      {"internal/billing", "internal/store/driver", "internal/store/migrate"},
 	"internal/store/migrate":       {},
-	"internal/store/storetest":     {"internal/audit", "internal/billing"},
+	"internal/store/storetest":     {"internal/audit", "internal/billing", "internal/testlong"},
 	"internal/database":            {"internal/billing", "internal/store", "internal/store/driver", "internal/store/postgres", "internal/store/sqlite"},
 	"internal/transfer":            {"internal/billing", "internal/strictjson"},
 	"internal/strictjson":          {},

@@ -14,14 +14,15 @@ func FromUsageByParams(p gen.GetBillingUsageByParams) (billing.GroupQuery, error
 
 // ToUsageBy converts the groups of a window.
 func ToUsageBy(groups *billing.Groups) gen.UsageByResponse {
-	answer := gen.UsageByResponse{Data: make([]gen.UsageGroup, len(groups.Listed)), GroupCount: groups.Count}
+	listed := make([]gen.UsageGroup, len(groups.Listed))
 	for i := range groups.Listed {
-		answer.Data[i] = toUsageGroup(&groups.Listed[i])
+		listed[i] = toUsageGroup(&groups.Listed[i])
 	}
+	var other *gen.UsageGroup
 	if groups.Other != nil {
-		answer.Other = new(toUsageGroup(groups.Other))
+		other = new(toUsageGroup(groups.Other))
 	}
-	return answer
+	return gen.UsageByResponse{Data: listed, Other: other, GroupCount: groups.Count}
 }
 
 func toUsageGroup(g *billing.Group) gen.UsageGroup {
