@@ -23,6 +23,7 @@ type Cost struct {
 	CPU        ResourceCost
 	MemoryGB   ResourceCost
 	DiskGB     ResourceCost
+	PerSecond  int64 // micro-cents of the machine for one second
 	MicroCents int64 // the sum over the resources
 	Cents      int64 // the sum rounded down
 }
@@ -34,10 +35,10 @@ type ResourceCost struct {
 	MicroCents int64 // count × rate × seconds
 }
 
-// explain returns the arithmetic of a billed lease's cost. It returns nil if the rates do not give the amount of the lease, or a part
-// of the arithmetic exceeds an int64.
-func (r Rates) explain(l *Lease) *Cost {
-	if l.DurationSeconds == nil || l.AmountCents == nil {
+// Explain returns the arithmetic of the cost of a finished lease at these rates. It returns nil if the lease runs, or a part of the arithmetic
+// exceeds an int64.
+func (r Rates) Explain(l *Lease) *Cost {
+	if l.DurationSeconds == nil {
 		return nil
 	}
 	c := &Cost{
@@ -53,16 +54,30 @@ func (r Rates) explain(l *Lease) *Cost {
 		if part.MicroCents, ok = multiply(perSecond, c.Seconds); !ok {
 			return nil
 		}
-		sum, err := add(c.MicroCents, part.MicroCents)
-		if err != nil {
+		var err error
+		if c.PerSecond, err = add(c.PerSecond, perSecond); err != nil {
 			return nil
 		}
-		c.MicroCents = sum
+		if c.MicroCents, err = add(c.MicroCents, part.MicroCents); err != nil {
+			return nil
+		}
 	}
-	if c.Cents = c.MicroCents / microCents; c.Cents != -*l.AmountCents {
-		return nil
-	}
+	c.Cents = c.MicroCents / microCents
 	return c
+}
+
+// Explain returns the card that gave the amount of a billed lease of the organization, and the arithmetic. Both are nil if the lease runs, or
+// was priced elsewhere.
+func (c *RateCards) Explain(org ID, l *Lease) (*RateCard, *Cost) {
+	card := c.In(org, l)
+	if card == nil || card.Rates() == nil {
+		return nil, nil
+	}
+	cost := card.Rates().Explain(l)
+	if cost == nil || cost.Cents != -*l.AmountCents {
+		return nil, nil
+	}
+	return card, cost
 }
 
 // multiply multiplies two numbers that are not negative, and reports whether the product fits.
@@ -85,10 +100,8 @@ func (s *Service) Transaction(ctx context.Context, org, id ID) (EntryDetail, err
 	if err != nil {
 		return EntryDetail{}, err
 	}
-	if card := cards.In(org, lease); card != nil && card.Rates() != nil {
-		if detail.Cost = card.Rates().explain(lease); detail.Cost != nil {
-			detail.Card, lease.CardID = card, &card.ID
-		}
+	if detail.Card, detail.Cost = cards.Explain(org, lease); detail.Card != nil {
+		lease.CardID = &detail.Card.ID
 	}
 	return detail, nil
 }

@@ -11,27 +11,31 @@ func TestExplainCost(t *testing.T) {
 	l.DurationSeconds, l.AmountCents = new(int64(300)), new(int64(-12))
 	want := &Cost{
 		Seconds: 300, CPU: ResourceCost{2, 10_000, 6_000_000}, MemoryGB: ResourceCost{4, 5_000, 6_000_000},
-		DiskGB: ResourceCost{20, 100, 600_000}, MicroCents: 12_600_000, Cents: 12,
+		DiskGB: ResourceCost{20, 100, 600_000}, PerSecond: 42_000, MicroCents: 12_600_000, Cents: 12,
 	}
-	if got := StandardRates.explain(&l); !reflect.DeepEqual(got, want) {
-		t.Errorf("the cost is %+v, want %+v", got, want)
+	card := RateCard{ID: ID{1}, Seq: 1}
+	card.SetRates(StandardRates)
+	cards := NewRateCards([]RateCard{card})
+	if by, got := cards.Explain(ID{}, &l); by == nil || by.ID != card.ID || !reflect.DeepEqual(got, want) {
+		t.Errorf("the cost by the card %v is %+v, want %+v", by, got, want)
 	}
 	other := l
 	other.AmountCents = new(int64(-13))
-	if got := StandardRates.explain(&other); got != nil {
+	if by, got := cards.Explain(ID{}, &other); by != nil || got != nil {
 		t.Errorf("a lease that was billed at other prices costs %+v", got)
 	}
 	running := l
 	running.DurationSeconds, running.AmountCents = nil, nil
-	if got := StandardRates.explain(&running); got != nil {
+	if by, got := cards.Explain(ID{}, &running); by != nil || got != nil {
 		t.Errorf("a running lease costs %+v", got)
 	}
 	for name, rates := range map[string]Rates{
 		"a rate per second that overflows": {CPU: math.MaxInt64},
 		"a rate that overflows":            {CPU: math.MaxInt64 / 2},
 		"a sum that overflows":             {CPU: math.MaxInt64 / 600, MemoryGB: 1},
+		"a sum per second that overflows":  {CPU: math.MaxInt64 / 2, MemoryGB: 1},
 	} {
-		if got := rates.explain(&l); got != nil {
+		if got := rates.Explain(&l); got != nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

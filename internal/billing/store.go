@@ -98,6 +98,10 @@ type Archive interface {
 	// LeasesIn hands the leases that started in the window to the sink, as of one moment: the rate cards, then the leases of the
 	// organization, or of each one if org is nil, in order of their start. It stops at the sink's first error and returns it.
 	LeasesIn(ctx context.Context, org *ID, w Window, sink LeaseSink) error
+
+	// EntriesIn hands the entries that were created in the window to the sink, as of one moment: the rate cards, then the entries of the
+	// organization, or of each one if org is nil, in order of Seq. It stops at the sink's first error and returns it.
+	EntriesIn(ctx context.Context, org *ID, w Window, sink EntrySink) error
 }
 
 // Store is a database with the books of all organizations.
@@ -151,4 +155,12 @@ type LeaseSink interface {
 	// RateCards receives all rate cards, before any lease.
 	RateCards(*RateCards) error
 	Lease(org Organization, l *Lease) error
+}
+
+// EntrySink receives the rows of Archive.EntriesIn.
+type EntrySink interface {
+	// RateCards receives all rate cards, before any entry.
+	RateCards(*RateCards) error
+	// Entry receives an entry and the lease that it bills, nil if it names none or the lease does not exist.
+	Entry(org Organization, e *Entry, lease *Lease) error
 }

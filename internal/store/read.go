@@ -72,7 +72,14 @@ func walkQuery(db driver.Dialect, org billing.ID, walk billing.EntryWalk, limit 
 
 // SeqAt implements billing.Store.
 func (s *Store) SeqAt(ctx context.Context, org billing.ID, at billing.Time) (int64, error) {
-	head, err := s.Head(ctx, org)
+	seq, err := seqAt(ctx, s.db, org, at)
+	return seq, s.fail(ctx, err)
+}
+
+// seqAt returns the Seq of the first entry that was created at the time or later, and the next Seq of the ledger if there is none. Times
+// ascend with the numbers, which have no gaps, and entries never change, so that the time is found in a few reads of single entries.
+func seqAt(ctx context.Context, q driver.Querier, org billing.ID, at billing.Time) (int64, error) {
+	head, err := readHead(ctx, q, org)
 	if err != nil {
 		return 0, err
 	}
@@ -87,10 +94,10 @@ func (s *Store) seqAt(ctx context.Context, org billing.ID, at billing.Time, last
 	for low < high {
 		middle := low + (high-low)/2
 		var createdAt billing.Time
-		err := s.db.Query(ctx, `SELECT created_at FROM ledger_entries WHERE org_id = $1 AND seq = $2`, []any{org[:], middle},
+		err := q.Query(ctx, `SELECT created_at FROM ledger_entries WHERE org_id = $1 AND seq = $2`, []any{org[:], middle},
 			func(r *driver.Row) error { return r.Scan(&createdAt) })
 		if err != nil {
-			return 0, s.fail(ctx, err)
+			return 0, err
 		}
 		if createdAt < at {
 			low = middle + 1

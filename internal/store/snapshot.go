@@ -155,12 +155,40 @@ func (s *Store) Audit(ctx context.Context, sink billing.AuditSink) error {
 
 // LeasesIn implements billing.Store.
 func (s *Store) LeasesIn(ctx context.Context, org *billing.ID, w billing.Window, sink billing.LeaseSink) error {
-	return s.snapshot(ctx, func(q snapshot) error {
-		cards, err := readCards(ctx, q)
+	return s.walk(ctx, org, sink.RateCards, func(q snapshot, o billing.Organization) error {
+		return q.leases(ctx, o.ID, w, "", nil, func(l *billing.Lease) error { return sink.Lease(o, l) })
+	})
+}
+
+// EntriesIn implements billing.Store.
+func (s *Store) EntriesIn(ctx context.Context, org *billing.ID, w billing.Window, sink billing.EntrySink) error {
+	return s.walk(ctx, org, sink.RateCards, func(q snapshot, o billing.Organization) error {
+		first, err := seqAt(ctx, q, o.ID, w.From)
 		if err != nil {
 			return err
 		}
-		if err := sink.RateCards(cards); err != nil {
+		end, err := seqAt(ctx, q, o.ID, w.To)
+		if err != nil {
+			return err
+		}
+		return q.Query(ctx, entriesAndLeases+` AND e.seq >= $2 AND e.seq < $3 ORDER BY e.seq`, []any{o.ID[:], first, end}, func(r *driver.Row) error {
+			var b billedEntry
+			if err := b.scan(r); err != nil {
+				return err
+			}
+			return sink.Entry(o, &b.entry, b.lease)
+		})
+	})
+}
+
+// walk hands over all rate cards, and then visits the organization, or each one if org is nil, all on one snapshot.
+func (s *Store) walk(ctx context.Context, org *billing.ID, cards func(*billing.RateCards) error, visit func(snapshot, billing.Organization) error) error {
+	return s.snapshot(ctx, func(q snapshot) error {
+		all, err := readCards(ctx, q)
+		if err != nil {
+			return err
+		}
+		if err := cards(all); err != nil {
 			return err
 		}
 		orgs, err := q.organizations(ctx)
@@ -171,7 +199,7 @@ func (s *Store) LeasesIn(ctx context.Context, org *billing.ID, w billing.Window,
 			if org != nil && *org != o.ID {
 				continue
 			}
-			if err := q.leases(ctx, o.ID, w, "", nil, func(l *billing.Lease) error { return sink.Lease(o, l) }); err != nil {
+			if err := visit(q, o); err != nil {
 				return err
 			}
 		}

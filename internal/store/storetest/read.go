@@ -21,6 +21,7 @@ var readTests = []test{
 	{"EntriesByFilter", testEntriesByFilter},
 	{"Statement", testStatement},
 	{"Credits", testCredits},
+	{"EntriesIn", testEntriesIn},
 	{"Usage", testUsage},
 	{"Breakdown", testBreakdown},
 	{"BreakdownOrder", testBreakdownOrder},
@@ -722,4 +723,64 @@ func testBreakdownCancelled(s *suite) {
 		cancel()
 	}
 	s.audit()
+}
+
+// entriesSink keeps what a walk over entries hands over.
+type entriesSink struct {
+	cards   int
+	entries map[string][]billing.Entry // by slug
+	leases  map[billing.ID]*billing.Lease
+	fail    error // is returned for each entry
+}
+
+// RateCards implements billing.EntrySink.
+func (e *entriesSink) RateCards(cards *billing.RateCards) error {
+	e.cards = len(cards.All())
+	return nil
+}
+
+// Entry implements billing.EntrySink.
+func (e *entriesSink) Entry(org billing.Organization, entry *billing.Entry, lease *billing.Lease) error {
+	e.entries[org.Slug] = append(e.entries[org.Slug], *entry)
+	e.leases[entry.ID] = lease
+	return e.fail
+}
+
+// A walk over a window has the entries that were created in it, of one organization or all, each with its lease.
+func testEntriesIn(s *suite) {
+	acme, globex := s.organization("acme"), s.organization("globex")
+	s.organization("empty")
+	s.fill(acme, 1)
+	s.write(acme, &billing.ImportEntry{Entry: billing.Entry{ID: billing.NewID(), Source: billing.SourceVMLeaseDebit, CreatedAt: s.head(acme).LastAt + 1}})
+	s.fill(globex, 2)
+	ledger := s.ledger(acme)
+	leases := map[billing.ID]*billing.Lease{}
+	for i := range ledger {
+		_, lease, err := s.store.Entry(s.Context(), acme.ID, ledger[i].ID)
+		s.must(err)
+		leases[ledger[i].ID] = lease
+	}
+	in := func(org *billing.ID, w billing.Window) *entriesSink {
+		s.Helper()
+		sink := &entriesSink{entries: map[string][]billing.Entry{}, leases: map[billing.ID]*billing.Lease{}}
+		s.must(s.store.EntriesIn(s.Context(), org, w, sink))
+		s.same("the number of rate cards", 1, sink.cards)
+		return sink
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 20 {
+		first := r.IntN(len(ledger))
+		end := first + r.IntN(len(ledger)-first)
+		got := in(&acme.ID, billing.Window{From: ledger[first].CreatedAt, To: ledger[end].CreatedAt})
+		s.same(fmt.Sprint("the entries from ", first, " to before ", end), ledger[first:end], got.entries["acme"])
+		for id, lease := range got.leases {
+			s.same("a lease", leases[id], lease)
+		}
+	}
+	all := in(nil, billing.Window{To: endOfTime})
+	s.same("all entries", map[string][]billing.Entry{"acme": ledger, "globex": s.ledger(globex)}, all.entries)
+	refused := errors.New("the sink is full")
+	sink := &entriesSink{entries: map[string][]billing.Entry{}, leases: map[billing.ID]*billing.Lease{}, fail: refused}
+	s.wantError("a walk that the sink stops", s.store.EntriesIn(s.Context(), nil, billing.Window{To: endOfTime}, sink), refused)
+	s.same("the entries of a walk that the sink stops", 1, len(sink.leases))
 }
