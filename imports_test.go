@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"internal/store/storetest":     {"internal/audit", "internal/billing", "internal/testlong"},
 	"internal/database":            {"internal/billing", "internal/store", "internal/store/driver", "internal/store/postgres", "internal/store/sqlite"},
 	"internal/transfer":            {"internal/billing", "internal/strictjson"},
+	"internal/focus":               {"internal/billing"},
 	"internal/strictjson":          {},
 	"internal/models":              {"gen", "internal/billing"},
 	"internal/audit":               {"internal/billing"},
@@ -46,7 +47,7 @@ var arrows = map[string][]string{
 	"httpapi":                      {"", "gen", "gen/httpserver", "internal/billing", "internal/models", "internal/strictjson", "internal/wire"},
 	"billingtest":                  {"client", "gen", "gen/httpserver", "server"},
 	"server": {
-		"gen", "gen/httpserver", "httpapi", "internal/billing", "internal/models", "internal/database", "internal/transfer", "internal/audit", "web",
+		"gen", "gen/httpserver", "httpapi", "internal/billing", "internal/models", "internal/database", "internal/transfer", "internal/focus", "internal/audit", "web",
 	},
 	"server/metrics":      {"server", "httpapi"},
 	"web":                 {},

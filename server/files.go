@@ -3,7 +3,10 @@ package server
 import (
 	"context"
 	"io"
+	"time"
 
+	"github.com/harmont-dev/harmont-billing/internal/billing"
+	"github.com/harmont-dev/harmont-billing/internal/focus"
 	"github.com/harmont-dev/harmont-billing/internal/transfer"
 )
 
@@ -26,4 +29,15 @@ func (s *Server) Import(ctx context.Context, r io.Reader, options ImportOptions)
 // database gives the same answers, ids and times included.
 func (s *Server) Export(ctx context.Context, w io.Writer) error {
 	return transfer.Export(ctx, s.store, w)
+}
+
+// ExportFocus writes the ledger entries that were created from one time to before another as CSV in the form of FOCUS 1.2, as of one moment:
+// those of the organization with the slug, or of all organizations if it is empty. It returns the number of rows below the line of names. It
+// fails with ErrOrganizationNotFound.
+func (s *Server) ExportFocus(ctx context.Context, organization string, from, to time.Time, w io.Writer) (rows int64, err error) {
+	org, err := s.organizationID(ctx, organization)
+	if err != nil {
+		return 0, err
+	}
+	return focus.Export(ctx, s.store, org, billing.Window{From: billing.TimeOf(from), To: billing.TimeOf(to)}, w)
 }

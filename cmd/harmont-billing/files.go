@@ -185,22 +185,61 @@ func describeImport(name string, s server.ImportSummary) string {
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "export",
-		Short:   "Write the whole database as NDJSON records",
+		Short:   "Write the whole database as NDJSON records, or charges in the form of FOCUS",
 		GroupID: groupDatabase,
 		Args:    cobra.NoArgs,
 		Long: `Writes organizations, tokens, rate cards, leases and ledger entries to standard
 output, one a line, as of one moment. Importing them into an empty database
 gives the same books, prices, ids and times included. Of tokens, only hashes are
-written.`,
-		Example: `  harmont-billing export > books.ndjson`,
+written.
+
+With --focus, writes the charges of a window as CSV in the form of the FinOps
+Open Cost and Usage Specification (FOCUS) 1.2, a row for each ledger entry:
+usage with its EffectiveCost, and what was paid with its BilledCost. The window
+is that of other commands, and is this month where it is left out. An entry
+belongs to the window in which it was created, which for usage is when the lease
+was billed, so the rows of a past month never change. docs/focus.md explains
+each column. Texts are written as they are, so do not open the file with a
+program that takes a text that begins with = for a formula.`,
+		Example: `  harmont-billing export > books.ndjson
+  harmont-billing export --focus --month 2026-10 > focus-2026-10.csv
+  harmont-billing export --focus --month last --org acme > acme.csv`,
 	}
+	asFocus := cmd.Flags().Bool("focus", false, "write the charges of a window as CSV in the form of FOCUS 1.2")
+	var org string
+	cmd.Flags().Func("org", "with --focus, the `SLUG` of the organization whose charges are written; all where absent", parseInto(&org, notEmpty))
+	noFileCompletion(cmd, "org")
+	window := newWindowFlags(cmd)
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		write := func(s *server.Server, w io.Writer) error { return s.Export(cmd.Context(), w) }
+		if *asFocus {
+			w, err := window.window(time.Now())
+			if err != nil {
+				return err
+			}
+			write = func(s *server.Server, out io.Writer) error {
+				rows, err := s.ExportFocus(cmd.Context(), org, w.From, w.To, out)
+				if err == nil && rows == 0 {
+					cmd.PrintErrf("note: no ledger entry was created from %s to %s\n", timestamp(w.From), timestamp(w.To))
+				}
+				if note := w.note(); err == nil && note != "" {
+					cmd.PrintErrf("note: %s\n", note)
+				}
+				return err
+			}
+		} else {
+			for _, name := range []string{"org", "month", "last", "from", "to", "tz"} {
+				if cmd.Flags().Changed(name) {
+					return usagef("--%s needs --focus, since the whole database is written without it", name)
+				}
+			}
+		}
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			bar := newBar(cmd.ErrOrStderr(), -1, "Exporting")
 			defer bar.Exit() //nolint:errcheck // Exit only clears the line of the bar
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
-			if err := s.Export(cmd.Context(), io.MultiWriter(out, bar)); err != nil {
+			if err := write(s, io.MultiWriter(out, bar)); err != nil {
 				return err
 			}
 			return out.Flush()
