@@ -185,7 +185,7 @@ func describeImport(name string, s server.ImportSummary) string {
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "export",
-		Short:   "Write the whole database as NDJSON records, or charges in the form of FOCUS",
+		Short:   "Write the whole database as NDJSON, or its charges as FOCUS",
 		GroupID: groupDatabase,
 		Args:    cobra.NoArgs,
 		Long: `Writes organizations, tokens, rate cards, leases and ledger entries to standard
