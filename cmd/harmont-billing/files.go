@@ -196,11 +196,10 @@ written.
 With --focus, writes the charges of a window as CSV in the form of the FinOps
 Open Cost and Usage Specification (FOCUS) 1.2, a row for each ledger entry:
 usage with its EffectiveCost, and what was paid with its BilledCost. The window
-is that of other commands, and is this month where it is left out. An entry
+is given as for other commands, and is this month where it is left out. An entry
 belongs to the window in which it was created, which for usage is when the lease
-was billed, so the rows of a past month never change. docs/focus.md explains
-each column. Texts are written as they are, so do not open the file with a
-program that takes a text that begins with = for a formula.`,
+was billed. docs/focus.md explains each column. Texts are written as they are: a
+spreadsheet may take one that begins with = for a formula.`,
 		Example: `  harmont-billing export > books.ndjson
   harmont-billing export --focus --month 2026-10 > focus-2026-10.csv
   harmont-billing export --focus --month last --org acme > acme.csv`,
@@ -218,16 +217,7 @@ program that takes a text that begins with = for a formula.`,
 			if err != nil {
 				return err
 			}
-			write = func(s *server.Server, out io.Writer) error {
-				rows, err := s.ExportFocus(cmd.Context(), org, w.From, w.To, out)
-				if err == nil && rows == 0 {
-					cmd.PrintErrf("note: no ledger entry was created from %s to %s\n", timestamp(w.From), timestamp(w.To))
-				}
-				if note := w.note(); err == nil && note != "" {
-					cmd.PrintErrf("note: %s\n", note)
-				}
-				return err
-			}
+			write = func(s *server.Server, out io.Writer) error { return exportFocus(cmd, s, org, w, out) }
 		} else {
 			for _, name := range []string{"org", "month", "last", "from", "to", "tz"} {
 				if cmd.Flags().Changed(name) {
@@ -246,4 +236,19 @@ program that takes a text that begins with = for a formula.`,
 		})
 	}
 	return cmd
+}
+
+// exportFocus writes the charges of a window. It says if there are none, and if more may come.
+func exportFocus(cmd *cobra.Command, s *server.Server, org string, w window, out io.Writer) error {
+	rows, err := s.ExportFocus(cmd.Context(), org, w.From, w.To, out)
+	if err != nil {
+		return err
+	}
+	if rows == 0 {
+		cmd.PrintErrf("note: no ledger entry was created from %s to %s\n", timestamp(w.From), timestamp(w.To))
+	}
+	if note := w.note(); note != "" {
+		cmd.PrintErrf("note: %s\n", note)
+	}
+	return nil
 }

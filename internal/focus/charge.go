@@ -24,12 +24,12 @@ type charge struct {
 	sku                                  sku
 }
 
-// price is a cost, and the price of one unit whose product with the priced quantity it is.
+// price is a cost, and the price of one unit. The cost is the product of the unit price and the priced quantity.
 type price struct{ cost, unitPrice string }
 
 type quantity struct{ quantity, unit string }
 
-// sku is what was sold: a second of a machine of some shape, a lease at a price of its own, or a dollar of credit.
+// sku says which product was sold: a second of a machine of some shape, a lease at a price of its own, or a dollar of credit.
 type sku struct{ id, meter, details, priceID string }
 
 // The values of ChargeCategory that the books have charges for.
@@ -81,7 +81,7 @@ func (c *charge) setPeriod(from, to billing.Time) {
 }
 
 // use makes the charge one for usage, which is paid from the credit of earlier charges. The effective cost is the debit, in whole cents.
-// List cost and contracted cost are exact, as prices times seconds, so they exceed it by what was rounded down.
+// List cost and contracted cost are exact products of prices and seconds, so the contracted cost exceeds the debit by less than a cent.
 func (c *charge) use(cards *billing.RateCards) {
 	c.category, c.frequency, c.pricingCategory = categoryUsage, frequencyUsageBased, pricingStandard
 	c.billedCost, c.effectiveCost = "0", cents(-c.entry.AmountCents)
@@ -92,7 +92,7 @@ func (c *charge) use(cards *billing.RateCards) {
 		c.setPeriod(c.lease.StartedAt, *c.lease.FinishedAt)
 		shape := fmt.Sprintf("%d-%d-%d", c.lease.CPUCount, c.lease.MemoryGB, c.lease.DiskGB)
 		c.sku.id += "-" + shape
-		c.sku.details = fmt.Sprintf(`{"CoreCount":%d,"DiskSpace":%d,"InstanceType":"%s","MemorySize":%d}`, c.lease.CPUCount, c.lease.DiskGB, shape, c.lease.MemoryGB)
+		c.sku.details = fmt.Sprintf(`{"CoreCount":%d,"DiskSpace":%d,"InstanceType":%q,"MemorySize":%d}`, c.lease.CPUCount, c.lease.DiskGB, shape, c.lease.MemoryGB)
 		c.consumed = quantity{strconv.FormatInt(*c.lease.DurationSeconds, 10), "Seconds"}
 		card, cost = cards.Explain(c.org.ID, c.lease)
 	} else {
@@ -135,7 +135,7 @@ func (c *charge) purchase() {
 	c.sku = sku{id: "credit", meter: "Prepaid Credit", priceID: "credit"}
 }
 
-// grant makes the charge one for credit that was given, and that lowers what is paid.
+// grant makes the charge one for credit that nobody paid for. It lowers both costs.
 func (c *charge) grant(category string) {
 	amount := cents(-c.entry.AmountCents)
 	c.category = category
@@ -152,11 +152,11 @@ func priceOf(cost *billing.Cost) price {
 func (c *charge) description() string {
 	switch {
 	case c.lease != nil:
-		what := ""
+		what := "Virtual machine"
 		if name := text(c.lease.JobName); name != "" {
-			what = name + ": "
+			what = name + ": virtual machine"
 		}
-		what += fmt.Sprintf("virtual machine with %s, %d GB of memory and %d GB of disk for %s", count(c.lease.CPUCount, "CPU", "CPUs"),
+		what += fmt.Sprintf(" with %s, %d GB of memory and %d GB of disk for %s", count(c.lease.CPUCount, "CPU", "CPUs"),
 			c.lease.MemoryGB, c.lease.DiskGB, count(*c.lease.DurationSeconds, "second", "seconds"))
 		if c.cardID != nil {
 			return what + " at $" + c.contracted.unitPrice + " a second"

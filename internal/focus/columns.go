@@ -13,7 +13,7 @@ type column struct {
 	value func(*charge) string // empty for null
 }
 
-// columns are those of FOCUS 1.2 in alphabetical order, and then those of this program. FOCUS has more, for what the books do not know:
+// columns are those of FOCUS 1.2 in alphabetical order, followed by custom columns. FOCUS has more columns, for values that the books do not have:
 // regions and availability zones, commitments, reservations of capacity, sub accounts, several types of accounts, and currencies for prices
 // other than that of the bill. docs/focus.md explains the values.
 var columns = []column{

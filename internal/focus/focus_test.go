@@ -93,8 +93,8 @@ func wantValid(t *testing.T, dataset [][]string) {
 // stores are new databases of each kind.
 var stores = map[string]func(t *testing.T) string{"SQLite": sqlite, "PostgreSQL": func(t *testing.T) string { t.Helper(); return pgtest.Database(t) }}
 
-// The books of the demo, over windows of all lengths: each export is valid, the effective cost of usage is what the ledger debits in the
-// window, and the billed cost of purchases what was topped up.
+// The export of the demo's books is valid. Over windows of all lengths, the effective cost of usage is the sum of the debits in the window,
+// and the billed cost of purchases is the sum of the top-ups.
 func TestDemo(t *testing.T) {
 	for name, create := range stores {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package focus_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"regexp"
@@ -135,7 +136,7 @@ var (
 	unitForm     = regexp.MustCompile(`^(\d+ )?[A-Z][A-Za-z]*(-[A-Z][a-z]*s)?(/(\d+ )?[A-Z][a-z]*)?$`)
 )
 
-// validate returns what in a dataset, whose first row has the names, is not as FOCUS demands.
+// validate returns the faults of a dataset by the rules of FOCUS. The first row has the names of the columns.
 func validate(dataset [][]string) (faults []string) {
 	names, rows := dataset[0], dataset[1:]
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
@@ -289,7 +290,7 @@ func checkForm(kind kind, value string) error {
 		return matches(decimalForm)
 	case price:
 		if strings.HasPrefix(value, "-") {
-			return fmt.Errorf("it is negative")
+			return errors.New("it is negative")
 		}
 		return matches(decimalForm)
 	case dateTime:
@@ -318,7 +319,7 @@ func number(text string) *big.Rat {
 	return n
 }
 
-// object reads an object of JSON whose keys are unique and whose values are neither objects nor arrays.
+// object reads a JSON object. It fails if a key comes twice, or a value is an object or an array.
 func object(text string) (map[string]any, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -347,7 +348,7 @@ func object(text string) (map[string]any, error) {
 		return nil, err
 	}
 	if dec.More() {
-		return nil, fmt.Errorf("there is something behind the object")
+		return nil, errors.New("there is something behind the object")
 	}
 	return properties, nil
 }
