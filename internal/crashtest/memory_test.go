@@ -1,10 +1,12 @@
 package crashtest
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -102,4 +104,46 @@ func keepLastByteBack(t *testing.T, s *service, token string) {
 		})
 	}
 	slow.Wait()
+}
+
+// An export in the form of FOCUS needs no more memory for a million rows than for a few.
+func TestFocusMemory(t *testing.T) {
+	const most, part = 64 << 20, 10_000
+	rows := testlong.Pick(part, 1_000_000)
+	onEachStore(t, func(t *testing.T, database string) {
+		for first := 0; first < rows; first += part {
+			var leases strings.Builder
+			for i := first; i < first+part; i++ {
+				fmt.Fprintf(&leases, `{"org":"acme","lease_id":"01994f00-0000-7000-8000-%012x","job_name":"Unit Tests","vm_handle":"vm-%[1]d","cpu_count":2,"memory_gb":4,`+
+					`"disk_gb":20,"started_at":"2026-06-06T10:00:00Z","finished_at":"2026-06-06T10:05:00Z","labels":{"team":"%[1]d"}}`+"\n", i)
+			}
+			runWith(t, leases.String(), "import", "-", "--database", database)
+		}
+		export := exec.CommandContext(t.Context(), program, "export", "--focus", "--from", "2026-06-01", "--database", database)
+		out, err := export.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := export.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The rows that are not read yet do not fit into the pipe, so the program still writes.
+		const unread = 1_000
+		lines, used := bufio.NewScanner(out), int64(0)
+		count := 0
+		for ; lines.Scan(); count++ {
+			if count == rows-unread {
+				if used, err = peak(export.Process.Pid); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if err := export.Wait(); err != nil || lines.Err() != nil || count != 1+rows {
+			t.Fatalf("%d lines were written for %d leases, %v, %v", count, rows, err, lines.Err())
+		}
+		if used > most {
+			t.Errorf("%d bytes were resident", used)
+		}
+		t.Logf("at most %d MiB were resident", used>>20)
+	})
 }
