@@ -72,24 +72,18 @@ func walkQuery(db driver.Dialect, org billing.ID, walk billing.EntryWalk, limit 
 
 // SeqAt implements billing.Store.
 func (s *Store) SeqAt(ctx context.Context, org billing.ID, at billing.Time) (int64, error) {
-	seq, err := seqAt(ctx, s.db, org, at)
-	return seq, s.fail(ctx, err)
-}
-
-// seqAt returns the Seq of the first entry that was created at the time or later, and the next Seq of the ledger if there is none. Times
-// ascend with the numbers, which have no gaps, and entries never change, so that the time is found in a few reads of single entries.
-func seqAt(ctx context.Context, q driver.Querier, org billing.ID, at billing.Time) (int64, error) {
-	head, err := readHead(ctx, q, org)
+	head, err := s.Head(ctx, org)
 	if err != nil {
 		return 0, err
 	}
-	return s.seqAt(ctx, org, at, head.Seq)
+	seq, err := seqAt(ctx, s.db, org, at, head.Seq)
+	return seq, s.fail(ctx, err)
 }
 
 // seqAt returns the number of the first entry, of those up to the number last, that was created at the time or later, and the number after the
 // last if there is none. Times ascend with the numbers, which have no gaps, and entries never change, so that the time is found in a few reads
 // of single entries.
-func (s *Store) seqAt(ctx context.Context, org billing.ID, at billing.Time, last int64) (int64, error) {
+func seqAt(ctx context.Context, q driver.Querier, org billing.ID, at billing.Time, last int64) (int64, error) {
 	low, high := int64(1), last+1
 	for low < high {
 		middle := low + (high-low)/2

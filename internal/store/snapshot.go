@@ -163,11 +163,15 @@ func (s *Store) LeasesIn(ctx context.Context, org *billing.ID, w billing.Window,
 // EntriesIn implements billing.Store.
 func (s *Store) EntriesIn(ctx context.Context, org *billing.ID, w billing.Window, sink billing.EntrySink) error {
 	return s.walk(ctx, org, sink.RateCards, func(q snapshot, o billing.Organization) error {
-		first, err := seqAt(ctx, q, o.ID, w.From)
+		head, err := readHead(ctx, q, o.ID)
 		if err != nil {
 			return err
 		}
-		end, err := seqAt(ctx, q, o.ID, w.To)
+		first, err := seqAt(ctx, q, o.ID, w.From, head.Seq)
+		if err != nil {
+			return err
+		}
+		end, err := seqAt(ctx, q, o.ID, w.To, head.Seq)
 		if err != nil {
 			return err
 		}

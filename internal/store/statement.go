@@ -51,9 +51,9 @@ func creditSums(db driver.Dialect) string {
 // headBefore returns the head that the ledger had before the first entry that was created at the time or later. The later head is one that the
 // ledger has, or had after that.
 func (s *Store) headBefore(ctx context.Context, org billing.ID, at billing.Time, later billing.Head) (head billing.Head, err error) {
-	next, err := s.seqAt(ctx, org, at, later.Seq)
+	next, err := seqAt(ctx, s.db, org, at, later.Seq)
 	if err != nil {
-		return billing.Head{}, err
+		return billing.Head{}, s.fail(ctx, err)
 	}
 	if head.Seq = next - 1; head.Seq == 0 {
 		err = s.db.Query(ctx, `SELECT `+organizationTable.columns+` FROM organizations WHERE org_id = $1`, []any{org[:]}, func(r *driver.Row) error {
