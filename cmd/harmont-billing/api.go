@@ -37,10 +37,12 @@ type question struct {
 }
 
 // outputHelp is a part of the long help of commands that print text of other people.
-const outputHelp = `On a terminal the lines of a table end at its edge. The JSON is the API's own,
-and ndjson has a line for each item of it. The CSV has amounts in cents, times
-in RFC 3339, nothing for null, and text as it is: a spreadsheet must be told to
-run no formulas that it finds there.`
+const outputHelp = `On a terminal the lines of a table end at its edge. In a table a cost is above
+zero, and an amount of the ledger has its sign: a debit is below zero. The JSON
+is the API's own, and ndjson has a line for each item of it. The CSV has amounts
+in cents, times in RFC 3339, nothing for null, and text as it is: a spreadsheet
+must be told to run no formulas that it finds there. In JSON and CSV, what a
+lease was billed is a debit of the ledger, so it is below zero.`
 
 // orgHelp is for the long help of the commands that take an ORG.
 const orgHelp = `ORG may be left out where the token sees one organization.`

@@ -57,7 +57,7 @@ TOTAL                -$0.37                     4 entries
 			args: append([]string{"usage", "acme"}, window...),
 			path: "usage/acme" + query,
 			table: `CPU SEC  MEM GB SEC  DISK GB SEC   COST
-  30428       60812       303884  $6.37
+ 30,428      60,812      303,884  $6.37
 `,
 			csv: `cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
 30428,60812,303884,637
@@ -67,9 +67,9 @@ TOTAL                -$0.37                     4 entries
 			path: "usage/acme/series" + query,
 			table: `DATE (UTC)  CPU SEC  MEM GB SEC  DISK GB SEC   COST
 2026-06-05       44          44           44  $0.00
-2026-06-06    30384       60768       303840  $6.37
+2026-06-06   30,384      60,768      303,840  $6.37
 2026-06-07        0           0            0  $0.00
-TOTAL         30428       60812       303884  $6.37
+TOTAL        30,428      60,812      303,884  $6.37
 `,
 			csv: `date,cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
 2026-06-05,44,44,44,0
@@ -79,15 +79,15 @@ TOTAL         30428       60812       303884  $6.37
 		}, {
 			args: append([]string{"breakdown", "acme"}, window...),
 			path: "usage/acme/breakdown" + query,
-			table: `STARTED (UTC)          DURATION  AMOUNT  MACHINE  BUILD AND JOBS
-2026-06-07 00:00:00     running   $0.00    1 job  (no build)
-2026-06-07 00:00:00     running   $0.00    1/2/3  └─ vm-3
-2026-06-06 10:00:00  1h 07m 03s  -$6.37   2 jobs  Web App #7
-2026-06-06 10:00:00      5m 00s  -$0.12   2/4/20  ├─ Unit Tests
-2026-06-06 10:06:00  1h 02m 03s  -$6.25  8/16/80  └─ �[31mEnd, to "End"
-2026-06-05 23:59:59         44s   $0.00    1 job  Build e0000000-0000-4000-8000-000000000009
-2026-06-05 23:59:59         44s   $0.00    1/1/1  └─ lint
-TOTAL                1h 07m 47s  -$6.37   4 jobs  3 builds
+			table: `STARTED (UTC)          DURATION   COST  MACHINE  BUILD AND JOBS
+2026-06-07 00:00:00     running  $0.00    1 job  (no build)
+2026-06-07 00:00:00     running  $0.00    1/2/3  └─ vm-3
+2026-06-06 10:00:00  1h 07m 03s  $6.37   2 jobs  Web App #7
+2026-06-06 10:00:00      5m 00s  $0.12   2/4/20  ├─ Unit Tests
+2026-06-06 10:06:00  1h 02m 03s  $6.25  8/16/80  └─ �[31mEnd, to "End"
+2026-06-05 23:59:59         44s  $0.00    1 job  Build e0000000-0000-4000-8000-000000000009
+2026-06-05 23:59:59         44s  $0.00    1/1/1  └─ lint
+TOTAL                1h 07m 47s  $6.37   4 jobs  3 builds
 `,
 			csv: `build_id,build_number,build_external_id,pipeline_id,pipeline_name,pipeline_slug,job_id,job_name,step_key,vm_handle,cpu_count,memory_gb,disk_gb,duration_seconds,amount_cents,started_at,finished_at
 ,,,,,,,,,vm-3,1,2,3,,0,2026-06-07T00:00:00.000000Z,
@@ -258,13 +258,13 @@ func TestCompareUsage(t *testing.T) {
 	p.reading(books).ok("import", "-")
 	p = p.asking()
 	args := []string{"usage", "acme", "--from", "2026-06-06", "--to", "2026-06-07", "--compare"}
-	equal(t, "table", p.ok(args...), `                          BEFORE               WINDOW   CHANGE
+	equal(t, "table", p.ok(args...), `                          BEFORE               WINDOW    CHANGE
 FROM (UTC)   2026-06-05 00:00:00  2026-06-06 00:00:00
 TO (UTC)     2026-06-06 00:00:00  2026-06-07 00:00:00
-CPU SEC                       44                30384   +30340   +68954.5%
-MEM GB SEC                    44                60768   +60724  +138009.1%
-DISK GB SEC                   44               303840  +303796  +690445.5%
-COST                       $0.00                $6.37   +$6.37
+CPU SEC                       44               30,384   +30,340   +68,954.5%
+MEM GB SEC                    44               60,768   +60,724  +138,009.1%
+DISK GB SEC                   44              303,840  +303,796  +690,445.5%
+COST                       $0.00                $6.37    +$6.37
 `)
 	equal(t, "csv", p.ok(append(args, "-o", "csv")...), `from,to,cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_cents
 2026-06-05T00:00:00.000000Z,2026-06-06T00:00:00.000000Z,44,44,44,0
@@ -289,7 +289,7 @@ func TestChange(t *testing.T) {
 		want          string
 	}{
 		{0, 0, "$0.00 "}, {0, 150, "+$1.50 "}, {100, 100, "$0.00 0.0%"}, {100, 150, "+$0.50 +50.0%"}, {300, 200, "-$1.00 -33.3%"},
-		{100, 0, "-$1.00 -100.0%"}, {2000, 2001, "+$0.01 +0.1%"}, {1, huge, "+$92233720368547758.06 +922337203685477580600.0%"}, {huge, 0, "-$92233720368547758.07 -100.0%"},
+		{100, 0, "-$1.00 -100.0%"}, {2000, 2001, "+$0.01 +0.1%"}, {1, huge, "+$92,233,720,368,547,758.06 +922,337,203,685,477,580,600.0%"}, {huge, 0, "-$92,233,720,368,547,758.07 -100.0%"},
 		{-100, 100, "+$2.00 "},
 	} {
 		change, percent, err := changeOf(tt.before, tt.after, money)
@@ -311,7 +311,7 @@ func TestEmptyOrganization(t *testing.T) {
 	equal(t, "transactions", p.ok("transactions", "acme", "--all", "-o", "csv"), "id,amount_cents,source,description,created_at\n")
 	equal(t, "transactions", p.ok("transactions", "acme", "-o", "json"), "{\"data\":[\n],\"next_cursor\":null}\n")
 	equal(t, "breakdown", p.ok("breakdown", "acme", "--last", "1h"),
-		"STARTED (UTC)  DURATION  AMOUNT  MACHINE  BUILD AND JOBS\nTOTAL                0s   $0.00   0 jobs  0 builds\n")
+		"STARTED (UTC)  DURATION   COST  MACHINE  BUILD AND JOBS\nTOTAL                0s  $0.00   0 jobs  0 builds\n")
 }
 
 // standIn is an HTTP server that takes the place of the billing server and records the queries of the requests that it receives.

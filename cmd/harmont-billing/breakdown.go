@@ -22,7 +22,7 @@ func breakdownCommand() *cobra.Command {
 		Use:   "breakdown [ORG]",
 		Short: "Trace an organization's usage to builds and jobs",
 		Long: `Lists the leases that started in the window by build, newest build first, and
-what was debited for each. A machine is described by its CPUs, gigabytes of
+what each of them has cost. A machine is described by its CPUs, gigabytes of
 memory and gigabytes of disk. The duration of a lease is what it is billed for,
 that of a build the sum of its leases'. The CSV has one record a lease, the
 ndjson one line a build.
@@ -88,13 +88,13 @@ func breakdownTable(out *output, builds []client.UsageBreakdownBuild) (err error
 				}
 			}
 			machine := fmt.Sprintf("%d/%d/%d", j.CPUCount, j.MemoryGB, j.DiskGB)
-			rows = append(rows, row{cells: []string{toSecond(j.StartedAt), length, money(j.AmountCents), machine, branch + jobName(j)}})
+			rows = append(rows, row{cells: []string{toSecond(j.StartedAt), length, cost(j.AmountCents), machine, branch + jobName(j)}})
 		}
 		length := duration(inBuild)
 		if running > 0 && running == len(b.Jobs) {
 			length = "running"
 		}
-		rows[build].cells = []string{toSecond(b.StartedAt), length, money(b.TotalCents), count(b.JobCount, "job", "jobs"), buildName(b)}
+		rows[build].cells = []string{toSecond(b.StartedAt), length, cost(b.TotalCents), count(b.JobCount, "job", "jobs"), buildName(b)}
 		if cents, err = add(cents, b.TotalCents); err != nil {
 			return err
 		}
@@ -104,9 +104,9 @@ func breakdownTable(out *output, builds []client.UsageBreakdownBuild) (err error
 		jobs += int64(len(b.Jobs))
 	}
 	rows = append(rows, row{
-		[]string{"TOTAL", duration(seconds), money(cents), count(jobs, "job", "jobs"), count(int64(len(builds)), "build", "builds")}, bold,
+		[]string{"TOTAL", duration(seconds), cost(cents), count(jobs, "job", "jobs"), count(int64(len(builds)), "build", "builds")}, bold,
 	})
-	newTable(out, column{title: "STARTED (UTC)"}, column{title: "DURATION", right: true}, column{title: "AMOUNT", right: true},
+	newTable(out, column{title: "STARTED (UTC)"}, column{title: "DURATION", right: true}, column{title: "COST", right: true},
 		column{title: "MACHINE", right: true}, column{title: "BUILD AND JOBS"}).writeRows(rows)
 	return nil
 }

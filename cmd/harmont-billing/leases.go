@@ -107,8 +107,8 @@ func writeLeases(q *question, leases *client.LeaseList) error {
 		return q.out.csv(records...)
 	}
 	columns := []column{
-		{title: "STARTED (UTC)"}, {title: "DURATION", right: true}, {title: "AMOUNT", right: true, style: moneyStyle},
-		{title: "UNBILLED", right: true, style: moneyStyle}, {title: "MACHINE", right: true}, {title: "LEASE"},
+		{title: "STARTED (UTC)"}, {title: "DURATION", right: true}, {title: "COST", right: true},
+		{title: "UNBILLED", right: true}, {title: "MACHINE", right: true}, {title: "LEASE"},
 	}
 	const unbilled = 3 // the column that is left out if no lease has accrued a cost
 	var rows []row
@@ -131,14 +131,14 @@ func writeLeases(q *question, leases *client.LeaseList) error {
 		}
 		machine := fmt.Sprintf("%d/%d/%d", l.CPUCount, l.MemoryGB, l.DiskGB)
 		rows = append(rows, row{cells: []string{
-			toSecond(l.StartedAt), length, money(l.AmountCents), orEmpty(l.AccruedCents, money), machine, cmp.Or(name, l.LeaseID.String()),
+			toSecond(l.StartedAt), length, cost(l.AmountCents), orEmpty(l.AccruedCents, cost), machine, cmp.Or(name, l.LeaseID.String()),
 		}})
 	}
 	listed := count(int64(len(leases.Data)), "lease", "leases")
 	if leases.NextCursor != nil {
 		listed += ", and there are more"
 	}
-	rows = append(rows, row{[]string{"", "", "", money(accrued), "", listed}, bold})
+	rows = append(rows, row{[]string{"", "", "", cost(accrued), "", listed}, bold})
 	if !running {
 		columns = slices.Delete(columns, unbilled, unbilled+1)
 		for i := range rows {

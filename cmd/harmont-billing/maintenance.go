@@ -60,10 +60,10 @@ meanwhile.`,
 			}, Report: func(r server.AuditReport) {
 				result := "ok"
 				if r.Findings > 0 {
-					result = number(r.Findings) + " off"
+					result = grouped(r.Findings) + " off"
 				}
 				rows = append(rows, []string{
-					r.Organization, number(r.Leases), number(r.Entries), number(r.Hours), money(r.BalanceCents), result, r.Fingerprint, r.Head.String(),
+					r.Organization, grouped(r.Leases), grouped(r.Entries), grouped(r.Hours), money(r.BalanceCents), result, r.Fingerprint, r.Head.String(),
 				})
 			}})
 			if err != nil {

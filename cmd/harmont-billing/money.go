@@ -3,17 +3,48 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
-// money writes cents as dollars.
-func money(cents int64) string {
-	sign, magnitude := "", uint64(cents)
-	if cents < 0 {
-		sign, magnitude = "-", -magnitude // right also for the smallest int64, which has no positive
+// money writes cents as dollars for people. Amounts of the ledger and balances have their sign; costs are shown by cost.
+func money(cents int64) string { return dollars(cents < 0, magnitude(cents)) }
+
+// cost writes what a lease was debited as a cost, which people read without the sign of the debit.
+func cost(debitedCents int64) string { return dollars(debitedCents > 0, magnitude(debitedCents)) }
+
+func dollars(negative bool, cents uint64) string {
+	sign := ""
+	if negative {
+		sign = "-"
 	}
-	return fmt.Sprintf("%s$%d.%02d", sign, magnitude/100, magnitude%100)
+	return fmt.Sprintf("%s$%s.%02d", sign, thousands(strconv.FormatUint(cents/100, 10)), cents%100)
 }
+
+// magnitude is right also for the smallest int64, which has no positive.
+func magnitude(n int64) uint64 {
+	if n < 0 {
+		return -uint64(n)
+	}
+	return uint64(n)
+}
+
+// thousands puts a comma before each three digits of a decimal number from its end, or from its decimal point.
+func thousands(number string) string {
+	first := strings.IndexFunc(number, unicode.IsDigit)
+	end := len(number)
+	if point := strings.IndexByte(number, '.'); point >= 0 {
+		end = point
+	}
+	for at := end - 3; at > first; at -= 3 {
+		number = number[:at] + "," + number[at:]
+	}
+	return number
+}
+
+// grouped writes a number for people. A number for programs is written by number.
+func grouped(n int64) string { return thousands(number(n)) }
 
 // moneyStyle marks positive amounts.
 func moneyStyle(amount string) style {
@@ -42,5 +73,5 @@ func duration(seconds int64) string {
 	case seconds < 3600:
 		return fmt.Sprintf("%dm %02ds", seconds/60, seconds%60)
 	}
-	return fmt.Sprintf("%dh %02dm %02ds", seconds/3600, seconds/60%60, seconds%60)
+	return fmt.Sprintf("%sh %02dm %02ds", grouped(seconds/3600), seconds/60%60, seconds%60)
 }

@@ -183,13 +183,14 @@ func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 // toSecond writes a time for people, under a title that says it is UTC.
 func toSecond(t time.Time) string { return t.UTC().Format(time.DateTime) }
 
+// number writes a number for programs.
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 func count(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return number(n) + " " + many
+	return grouped(n) + " " + many
 }
 
 // orEmpty writes a value, and nothing for the API's null.

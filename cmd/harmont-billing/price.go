@@ -261,13 +261,13 @@ func describeCard(out *output, c server.RateCard) {
 		return
 	}
 	rows := []row{
-		{cells: []string{"a CPU", number(*c.CPUMicrocents), dollarsPerHour(*c.CPUMicrocents)}},
-		{cells: []string{"a GB of memory", number(*c.MemoryGBMicrocents), dollarsPerHour(*c.MemoryGBMicrocents)}},
-		{cells: []string{"a GB of disk", number(*c.DiskGBMicrocents), dollarsPerHour(*c.DiskGBMicrocents)}},
+		{cells: []string{"a CPU", grouped(*c.CPUMicrocents), dollarsPerHour(*c.CPUMicrocents)}},
+		{cells: []string{"a GB of memory", grouped(*c.MemoryGBMicrocents), dollarsPerHour(*c.MemoryGBMicrocents)}},
+		{cells: []string{"a GB of disk", grouped(*c.DiskGBMicrocents), dollarsPerHour(*c.DiskGBMicrocents)}},
 	}
 	if c.CPUCount != nil {
 		machine := *c.CPUCount**c.CPUMicrocents + *c.MemoryGB**c.MemoryGBMicrocents + *c.DiskGB**c.DiskGBMicrocents // at most 1.2 × 10¹⁵, by the bounds of a card
-		rows = append(rows, row{[]string{"a machine", number(machine), dollarsPerHour(machine)}, bold})
+		rows = append(rows, row{[]string{"a machine", grouped(machine), dollarsPerHour(machine)}, bold})
 	}
 	out.text("\n")
 	newTable(out, column{title: "PRICE OF"}, column{title: "MICRO-CENTS A SECOND", right: true}, column{title: "AN HOUR", right: true}).writeRows(rows)
@@ -310,7 +310,7 @@ func dollarsPerHour(microcents int64) string {
 	for len(decimals) < 2 {
 		decimals += "0"
 	}
-	return fmt.Sprintf("$%d.%s", whole, decimals)
+	return fmt.Sprintf("$%s.%s", grouped(whole), decimals)
 }
 
 func priceListCommand() *cobra.Command {
@@ -385,7 +385,7 @@ func writeCards(out *output, cards []server.RateCard) error {
 		if c.CPUMicrocents != nil {
 			micro[0], dollars[0] = "a second", "$ an hour"
 			for i, price := range []int64{*c.CPUMicrocents, *c.MemoryGBMicrocents, *c.DiskGBMicrocents} {
-				micro[1+i], dollars[1+i] = number(price), strings.TrimPrefix(dollarsPerHour(price), "$")
+				micro[1+i], dollars[1+i] = grouped(price), strings.TrimPrefix(dollarsPerHour(price), "$")
 			}
 		}
 		state := stateWords[c.State] + ", from " + toSecond(c.EffectiveFrom) + " UTC"
@@ -583,7 +583,7 @@ func writeTrial(out *output, trial server.RateCardTrial, r server.RateCardTrialR
 	}
 	var rows []row
 	cells := func(group string, sum server.RateCardTrialSum) []string {
-		return []string{number(sum.Leases), money(sum.BilledCents), money(sum.WouldCostCents), signed(sum.WouldCostCents - sum.BilledCents), group}
+		return []string{grouped(sum.Leases), money(sum.BilledCents), money(sum.WouldCostCents), signed(sum.WouldCostCents - sum.BilledCents), group}
 	}
 	for _, group := range r.Groups {
 		rows = append(rows, row{cells: cells(trialGroup(trial, group), group)})

@@ -52,8 +52,8 @@ func TestPriceSetAndList(t *testing.T) {
 The rate card is ID (Later).
 
 PRICE OF        MICRO-CENTS A SECOND  AN HOUR
-a CPU                          12000   $0.432
-a GB of memory                  6000   $0.216
+a CPU                         12,000   $0.432
+a GB of memory                 6,000   $0.216
 a GB of disk                       0    $0.00
 `)
 		gpu := []string{"price", "set", "--name", "GPU \x1b[31m", "--org", "acme", "--shape", "2x4x20", "--label", "pool=a=b"}
@@ -62,21 +62,21 @@ a GB of disk                       0    $0.00
 The rate card is ID (GPU �[31m).
 
 PRICE OF        MICRO-CENTS A SECOND    AN HOUR
-a CPU                          90000      $3.24
-a GB of memory                  5000      $0.18
+a CPU                         90,000      $3.24
+a GB of memory                 5,000      $0.18
 a GB of disk                       1  $0.000036
-a machine                     200020   $7.20072
+a machine                    200,020   $7.20072
 `)
 		p.ok("price", "set", "--name", "globex", "--org", "globex", "--cpu", "1", "--memory-gb", "2", "--disk-gb", "3")
 
 		equal(t, "list", settled(p.ok("price", "list")), `PRICE           CPU    MEM GB   DISK GB  RATE CARD
-a second      10000      5000       100  First prices
+a second     10,000     5,000       100  First prices
 $ an hour      0.36      0.18    0.0036  all organizations
                                          in force, from 1970-01-01 00:00:00 UTC
-a second      12000      6000         0  Later
+a second     12,000     6,000         0  Later
 $ an hour     0.432     0.216      0.00  all organizations
                                          future, from 2100-01-01 00:00:00 UTC
-a second      90000      5000         1  GPU �[31m
+a second     90,000     5,000         1  GPU �[31m
 $ an hour      3.24      0.18  0.000036  acme, machines of 2x4x20, leases with pool=a=b
                                          in force, from NOW UTC
 a second          1         2         3  globex
@@ -449,7 +449,7 @@ func TestImportOfRateCards(t *testing.T) {
 func TestDollarsPerHour(t *testing.T) {
 	for microcents, want := range map[int64]string{
 		0: "$0.00", 1: "$0.000036", 100: "$0.0036", 5000: "$0.18", 10_000: "$0.36", 12_345: "$0.44442", 27_778: "$1.000008",
-		100_000_000: "$3600.00", 1_200_000_000_000_000: "$43200000000.00", 9_223_372_036_854_775_807: "$332041393326771.929052",
+		100_000_000: "$3,600.00", 1_200_000_000_000_000: "$43,200,000,000.00", 9_223_372_036_854_775_807: "$332,041,393,326,771.929052",
 	} {
 		equal(t, fmt.Sprint(microcents), dollarsPerHour(microcents), want)
 	}

@@ -93,7 +93,7 @@ func writeRunway(out *output, r *client.RunwayResponse) error {
 			fmt.Sprintf("last %d days", p.Days), money(p.SpentCents), perDay(p), fmt.Sprintf("%d of %d", p.DaysSpent, p.Days), outlook(p),
 		})
 	}
-	newTable(out, column{title: "WHOLE DAYS (UTC)"}, column{title: "SPENT", right: true}, column{title: "PER DAY", right: true},
+	newTable(out, column{title: "WHOLE DAYS"}, column{title: "SPENT", right: true}, column{title: "PER DAY", right: true},
 		column{title: "DAYS WITH SPEND", right: true}, column{title: "BALANCE REACHES ZERO"}).write(rows)
 	out.text(out.styled(bold, "The balance is "+money(balance)+".") + "\n")
 	return nil

@@ -28,27 +28,27 @@ func TestRunwayTable(t *testing.T) {
 			BalanceCents: 988,
 			Last7Days:    client.RunwayPace{TotalCents: 3, DaysWithCost: 1, Outlook: client.RunwayOutlookRunsOut, DaysLeft: new(int64(2306)), ZeroOn: date("2032-10-07")},
 			Last30Days:   client.RunwayPace{TotalCents: 29640, AverageCents: 988, DaysWithCost: 30, Outlook: client.RunwayOutlookRunsOut, DaysLeft: new(int64(1)), ZeroOn: date("2026-06-16")},
-		}, `WHOLE DAYS (UTC)    SPENT  PER DAY  DAYS WITH SPEND  BALANCE REACHES ZERO
-last 7 days         $0.03   <$0.01           1 of 7  on 2032-10-07, in 2306 days
-last 30 days      $296.40    $9.88         30 of 30  on 2026-06-16, in 1 day
+		}, `WHOLE DAYS      SPENT  PER DAY  DAYS WITH SPEND  BALANCE REACHES ZERO
+last 7 days     $0.03   <$0.01           1 of 7  on 2032-10-07, in 2,306 days
+last 30 days  $296.40    $9.88         30 of 30  on 2026-06-16, in 1 day
 The balance is $9.88.
 `},
 		{client.RunwayResponse{
 			BalanceCents: huge,
 			Last7Days:    client.RunwayPace{Outlook: client.RunwayOutlookNoSpend},
 			Last30Days:   client.RunwayPace{TotalCents: 1, DaysWithCost: 1, Outlook: client.RunwayOutlookRunsOut, DaysLeft: new(int64(huge))},
-		}, `WHOLE DAYS (UTC)  SPENT  PER DAY  DAYS WITH SPEND  BALANCE REACHES ZERO
-last 7 days       $0.00    $0.00           0 of 7  never: no spend
-last 30 days      $0.01   <$0.01          1 of 30  after the year 9999
-The balance is $92233720368547758.07.
+		}, `WHOLE DAYS    SPENT  PER DAY  DAYS WITH SPEND  BALANCE REACHES ZERO
+last 7 days   $0.00    $0.00           0 of 7  never: no spend
+last 30 days  $0.01   <$0.01          1 of 30  after the year 9999
+The balance is $92,233,720,368,547,758.07.
 `},
 		{client.RunwayResponse{
 			BalanceCents: -5,
 			Last7Days:    client.RunwayPace{Outlook: client.RunwayOutlookUsedUp},
 			Last30Days:   client.RunwayPace{TotalCents: 30, AverageCents: 1, DaysWithCost: 1, Outlook: client.RunwayOutlookUsedUp},
-		}, `WHOLE DAYS (UTC)  SPENT  PER DAY  DAYS WITH SPEND  BALANCE REACHES ZERO
-last 7 days       $0.00    $0.00           0 of 7  has reached it
-last 30 days      $0.30    $0.01          1 of 30  has reached it
+		}, `WHOLE DAYS    SPENT  PER DAY  DAYS WITH SPEND  BALANCE REACHES ZERO
+last 7 days   $0.00    $0.00           0 of 7  has reached it
+last 30 days  $0.30    $0.01          1 of 30  has reached it
 The balance is -$0.05.
 `},
 	} {

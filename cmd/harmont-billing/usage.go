@@ -96,9 +96,9 @@ func (c comparison) write(out *output) error {
 		before, window int64
 		text           func(int64) string
 	}{
-		{"CPU SEC", c.Before.CPUSeconds, c.Window.CPUSeconds, number},
-		{"MEM GB SEC", c.Before.MemoryGBSeconds, c.Window.MemoryGBSeconds, number},
-		{"DISK GB SEC", c.Before.DiskGBSeconds, c.Window.DiskGBSeconds, number},
+		{"CPU SEC", c.Before.CPUSeconds, c.Window.CPUSeconds, grouped},
+		{"MEM GB SEC", c.Before.MemoryGBSeconds, c.Window.MemoryGBSeconds, grouped},
+		{"DISK GB SEC", c.Before.DiskGBSeconds, c.Window.DiskGBSeconds, grouped},
 		{"COST", c.Before.TotalCents, c.Window.TotalCents, money},
 	} {
 		change, percent, err := changeOf(line.before, line.window, line.text)
@@ -124,7 +124,8 @@ func changeOf(before, after int64, text func(int64) string) (change, percent str
 	}
 	if before > 0 {
 		hundredfold := new(big.Int).Mul(big.NewInt(difference), big.NewInt(100))
-		percent = sign + new(big.Rat).SetFrac(hundredfold, big.NewInt(before)).FloatString(1) + "%"
+		percent = new(big.Rat).SetFrac(hundredfold, big.NewInt(before)).FloatString(1)
+		percent = sign + thousands(percent) + "%"
 	}
 	return sign + text(difference), percent, nil
 }
@@ -134,7 +135,7 @@ var usageColumns = []column{
 }
 
 func usageCells(u client.UsageResponse) []string {
-	return []string{number(u.CPUSeconds), number(u.MemoryGBSeconds), number(u.DiskGBSeconds), money(u.TotalCents)}
+	return []string{grouped(u.CPUSeconds), grouped(u.MemoryGBSeconds), grouped(u.DiskGBSeconds), money(u.TotalCents)}
 }
 
 func seriesCommand() *cobra.Command {
