@@ -40,8 +40,8 @@ type question struct {
 const outputHelp = `On a terminal the lines of a table end at its edge. In a table a cost is above
 zero, and an amount of the ledger has its sign: a debit is below zero. The JSON
 is the API's own, and ndjson has a line for each item of it. The CSV has amounts
-in cents, times in RFC 3339, nothing for null, and text as it is: a spreadsheet
-must be told to run no formulas that it finds there. In JSON and CSV, what a
+in cents or --dollars, times in RFC 3339, nothing for null, and an apostrophe
+before text that a spreadsheet would run as a formula. In JSON and CSV, what a
 lease was billed is a debit of the ledger, so it is below zero.`
 
 // orgHelp is for the long help of the commands that take an ORG.
@@ -71,10 +71,13 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 	cmd.Long += "\n\n" + orgHelp
 	connect := newConnectionFlags(cmd)
 	cmd.ValidArgsFunction = completeOrganizations(connect)
-	format := choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON, formatNDJSON, formatCSV)
+	format := newFormatFlags(cmd)
 	watch := newWatchFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		out := newOutput(cmd.OutOrStdout(), *format)
+		out, err := format.output(cmd.OutOrStdout())
+		if err != nil {
+			return err
+		}
 		if err := watch.check(cmd, out); err != nil {
 			return err
 		}
@@ -88,7 +91,7 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		}
 		q := &question{args: args, out: out, answer: new(recorder)}
 		options := slices.Clone(options)
-		if *format == formatJSON || *format == formatNDJSON {
+		if out.format == formatJSON || out.format == formatNDJSON {
 			options = append(options, client.WithHTTPClient(&http.Client{Transport: q.answer}))
 		}
 		if q.Client, err = connection.client(options...); err != nil {
@@ -104,10 +107,10 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 			return errors.Join(connection.explain(ask(ctx, q)), out.flush())
 		}
 		if watch.on {
-			return watch.run(cmd.Context(), cmd.OutOrStdout(), *format, cmd.Name()+" "+q.org, once)
+			return watch.run(cmd.Context(), cmd.OutOrStdout(), out.format, cmd.Name()+" "+q.org, once)
 		}
 		err = once(cmd.Context(), out)
-		if err == nil && q.note != "" && *format == formatTable {
+		if err == nil && q.note != "" && out.format == formatTable {
 			cmd.PrintErrf("note: %s\n", q.note)
 		}
 		return err

@@ -43,6 +43,23 @@ func thousands(number string) string {
 	return number
 }
 
+// decimalDollars writes a whole number of cents, of any size, as dollars for programs. Nothing stays nothing.
+func decimalDollars(cents string) string {
+	digits, negative := strings.CutPrefix(cents, "-")
+	if digits == "" {
+		return cents
+	}
+	for len(digits) < 3 {
+		digits = "0" + digits
+	}
+	whole := len(digits) - 2
+	text := digits[:whole] + "." + digits[whole:]
+	if negative {
+		text = "-" + text
+	}
+	return text
+}
+
 // grouped writes a number for people. A number for programs is written by number.
 func grouped(n int64) string { return thousands(number(n)) }
 

@@ -31,6 +31,14 @@ func TestThousands(t *testing.T) {
 	}
 }
 
+func TestDecimalDollars(t *testing.T) {
+	for cents, want := range map[string]string{
+		"": "", "0": "0.00", "5": "0.05", "-5": "-0.05", "-50": "-0.50", "100": "1.00", "-123456": "-1234.56", "9223372036854775808123": "92233720368547758081.23",
+	} {
+		equal(t, cents, decimalDollars(cents), want)
+	}
+}
+
 func TestAdd(t *testing.T) {
 	for _, tt := range []struct{ a, b, want int64 }{
 		{1, 2, 3}, {1, -2, -1}, {-3, 0, -3}, {math.MaxInt64, 0, math.MaxInt64}, {math.MaxInt64, math.MinInt64, -1},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/rivo/uniseg"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
@@ -36,7 +38,36 @@ type output struct {
 	width    int // of the terminal; 0 for any
 	height   int
 
+	dollars, bom bool   // of CSV: amounts are in dollars, and a byte order mark goes first
+	amounts      []bool // which columns of the CSV are changed to dollars; nil before the titles
+
 	newestLast bool // of the lines, so that a screen too small for all shows the last ones
+}
+
+// formatFlags choose the form of an answer, the same on all commands that have CSV.
+type formatFlags struct {
+	format       *string
+	dollars, bom bool
+}
+
+func newFormatFlags(cmd *cobra.Command) *formatFlags {
+	f := &formatFlags{format: choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON, formatNDJSON, formatCSV)}
+	cmd.Flags().BoolVar(&f.dollars, "dollars", false, "write amounts in CSV as dollars with two decimals instead of cents")
+	cmd.Flags().BoolVar(&f.bom, "bom", false, "begin CSV with a byte order mark, by which Excel knows UTF-8")
+	return f
+}
+
+// output makes an output of the form.
+func (f *formatFlags) output(w io.Writer) (*output, error) {
+	switch csv := *f.format == formatCSV; {
+	case f.dollars && !csv:
+		return nil, usagef("--dollars goes with -o csv")
+	case f.bom && !csv:
+		return nil, usagef("--bom goes with -o csv")
+	}
+	out := newOutput(w, *f.format)
+	out.dollars, out.bom = f.dollars, f.bom
+	return out, nil
 }
 
 func newOutput(w io.Writer, format string) *output {
@@ -160,14 +191,42 @@ func (o *output) jsonText(text string) {
 	}
 }
 
-// csv writes records. Their fields are exact, but on a terminal without control characters.
+// csv writes records, of which the first that it is given has the titles of the columns. The usage page writes the same layout, and guards
+// the same cells, in web/assets/app/csv.js. On a terminal the fields have no control characters.
 func (o *output) csv(records ...[]string) error {
+	if o.amounts == nil && len(records) > 0 {
+		if o.bom {
+			o.text("\ufeff")
+		}
+		o.amounts = make([]bool, len(records[0]))
+		for i, title := range records[0] {
+			if name, cents := strings.CutSuffix(title, "_cents"); cents && o.dollars {
+				records[0][i], o.amounts[i] = name+"_dollars", true
+			}
+		}
+		if err := o.records(records[:1]); err != nil {
+			return err
+		}
+		records = records[1:]
+	}
+	for _, record := range records {
+		for i, field := range record {
+			if o.amounts[i] {
+				record[i] = decimalDollars(field)
+			}
+		}
+	}
+	return o.records(records)
+}
+
+func (o *output) records(records [][]string) error {
 	w := csv.NewWriter(o.w)
 	for _, record := range records {
-		if o.terminal {
-			for i, field := range record {
-				record[i] = printable(field)
+		for i, field := range record {
+			if o.terminal {
+				field = printable(field)
 			}
+			record[i] = guarded(field)
 		}
 		if err := w.Write(record); err != nil {
 			return err
@@ -175,6 +234,18 @@ func (o *output) csv(records ...[]string) error {
 	}
 	w.Flush()
 	return w.Error()
+}
+
+var decimalNumber = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+
+// guarded puts an apostrophe before a cell that a spreadsheet would run as a formula. A number is none.
+func guarded(cell string) string {
+	begins := func(text, with string) bool { return text != "" && strings.ContainsAny(text[:1], with) }
+	formula := begins(cell, "\t\r\n") || begins(strings.TrimLeftFunc(cell, unicode.IsSpace), "=+-@")
+	if !formula || decimalNumber.MatchString(cell) {
+		return cell
+	}
+	return "'" + cell
 }
 
 // timestamp writes a time as the API does.

@@ -74,7 +74,7 @@ func TestTerminalGetsNoControlCharacters(t *testing.T) {
 func TestPipeGetsExactText(t *testing.T) {
 	var written bytes.Buffer
 	out := newOutput(&written, formatCSV)
-	if err := out.csv([]string{"=1+1", "a\x1b[2J\r\n\"b\"", ""}); err != nil {
+	if err := out.csv([]string{"1+1", "a\x1b[2J\r\n\"b\"", ""}); err != nil {
 		t.Fatal(err)
 	}
 	if err := out.json([]byte("{\"name\":\"\u009b\"}")); err != nil {
@@ -83,7 +83,42 @@ func TestPipeGetsExactText(t *testing.T) {
 	if err := out.flush(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := written.String(), "=1+1,\"a\x1b[2J\r\n\"\"b\"\"\",\n{\"name\":\"\u009b\"}\n"; got != want {
+	if got, want := written.String(), "1+1,\"a\x1b[2J\r\n\"\"b\"\"\",\n{\"name\":\"\u009b\"}\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	for _, tt := range []struct {
+		flags formatFlags
+		want  string
+	}{
+		{formatFlags{}, "name,amount_cents,microcents\n'=,-5,7\n'=1+1,,\n"},
+		{formatFlags{dollars: true, bom: true}, "\ufeffname,amount_dollars,microcents\n'=,-0.05,7\n'=1+1,,\n"},
+	} {
+		var written bytes.Buffer
+		tt.flags.format = new(formatCSV)
+		out, err := tt.flags.output(&written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, records := range [][][]string{{{"name", "amount_cents", "microcents"}, {"=", "-5", "7"}}, {{"=1+1", "", ""}}, {}} { // as a list gives its pages
+			if err := out.csv(records...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := out.flush(); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "csv", written.String(), tt.want)
+	}
+}
+
+func TestGuardedCells(t *testing.T) {
+	for _, cell := range []string{"", "a", "-5", "12", "-0.05", "a=b", "'=1", "2026-06-01T00:00:00Z", " a", "1+1"} {
+		equal(t, "a harmless cell", guarded(cell), cell)
+	}
+	for _, cell := range []string{"=1+1", "+1", "-a", "-", "-1e5", "@SUM(A1)", "\ta", "\ra", "\na", "\t", " =1", "\u00a0=1", "\u0085+1", "=\xff"} {
+		equal(t, "a formula", guarded(cell), "'"+cell)
 	}
 }

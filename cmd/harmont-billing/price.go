@@ -331,9 +331,13 @@ API's rate cards, and the state.`,
 	cmd.Flags().Func("org", "list only cards that may bill leases of the organization with this `SLUG`", parseInto(&org, notEmpty))
 	noFileCompletion(cmd, "org")
 	all := cmd.Flags().Bool("all", false, "list also cards that bill no lease any more")
-	format := formatFlag(cmd)
+	format := newFormatFlags(cmd)
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		out, err := format.output(cmd.OutOrStdout())
+		if err != nil {
+			return err
+		}
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
 			cards, err := s.RateCards(cmd.Context(), org)
 			if err != nil {
@@ -345,16 +349,10 @@ API's rate cards, and the state.`,
 					listed = append(listed, c)
 				}
 			}
-			out := newOutput(cmd.OutOrStdout(), *format)
 			return cmp.Or(writeCards(out, listed), out.flush())
 		})
 	}
 	return cmd
-}
-
-// formatFlag adds -o for a command that has an answer of its own.
-func formatFlag(cmd *cobra.Command) *string {
-	return choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON, formatNDJSON, formatCSV)
 }
 
 func writeCards(out *output, cards []server.RateCard) error {
@@ -459,7 +457,7 @@ The file has one card, a JSON array of cards, or one card after another.
 	if err := cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(tryGroups, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag is there
 	}
-	format := formatFlag(cmd)
+	format := newFormatFlags(cmd)
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := window.window(time.Now())
@@ -467,13 +465,17 @@ The file has one card, a JSON array of cards, or one card after another.
 			return err
 		}
 		trial.From, trial.To = w.From, w.To
+		out, err := format.output(cmd.OutOrStdout())
+		if err != nil {
+			return err
+		}
 		cards, err := readCards(args[0], cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
 		return withServer(cmd.Context(), server.Config{Database: *database, MustExist: true, ReadOnly: true}, func(s *server.Server) error {
-			err := tryCards(cmd, s, cards, trial, *format)
-			if note := w.note(); err == nil && note != "" && *format == formatTable {
+			err := tryCards(cmd, s, cards, trial, out)
+			if note := w.note(); err == nil && note != "" && out.format == formatTable {
 				cmd.PrintErrf("note: %s\n", note)
 			}
 			return err
@@ -495,19 +497,18 @@ func parseGroups(text string) (string, error) {
 	return text, nil
 }
 
-func tryCards(cmd *cobra.Command, s *server.Server, cards []server.RateCardOptions, trial server.RateCardTrial, format string) error {
+func tryCards(cmd *cobra.Command, s *server.Server, cards []server.RateCardOptions, trial server.RateCardTrial, out *output) error {
 	result, err := s.TryRateCards(cmd.Context(), cards, trial)
 	if err != nil {
 		return err
 	}
-	out := newOutput(cmd.OutOrStdout(), format)
 	if err := writeTrial(out, trial, result); err != nil {
 		return err
 	}
 	if err := out.flush(); err != nil {
 		return err
 	}
-	if format == formatTable || format == formatCSV {
+	if out.format == formatTable || out.format == formatCSV {
 		for _, note := range trialNotes(result) {
 			cmd.PrintErrf("note: %s\n", note)
 		}

@@ -1,19 +1,19 @@
 /**
- * A spreadsheet runs a cell that begins like a formula, whoever wrote the text. An apostrophe before it keeps it text.
- * Numbers are the page's own, and stay numbers.
+ * A spreadsheet runs a cell that begins like a formula, whoever wrote the text. An apostrophe before it keeps it text; a number is none.
+ * The command line writes each cell in the same way, in cmd/harmont-billing/output.go.
  * @param {string | number | bigint | null | undefined} value
  */
 function cell(value) {
-  if (value === null || value === undefined) return '';
-  if (typeof value !== 'string') return String(value);
-  const text = /^\s*[=+\-@]|^[\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const exact = String(value ?? '');
+  const formula = /^\p{White_Space}*[=+\-@]|^[\t\r\n]/u.test(exact) && !/^-?[0-9]+(\.[0-9]+)?$/.test(exact);
+  const text = formula ? `'${exact}` : exact;
+  return /[",\r\n]|^\p{White_Space}|^\\\.$/u.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** @typedef {(string | number | bigint | null)[]} Row */
 
 /** @param {Row[]} rows */
-export function encode(rows) { return rows.map((row) => `${row.map(cell).join(',')}\r\n`).join(''); }
+export function encode(rows) { return rows.map((row) => `${row.map(cell).join(',')}\n`).join(''); }
 
 /**
  * @param {string} name of the file

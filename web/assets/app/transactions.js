@@ -215,12 +215,12 @@ export class TransactionsPanel {
     this.csv.disabled = true;
     const label = this.csv.textContent;
     try {
-      const parts = [encode([['id', 'created_at', 'source', 'amount_cents', 'description']])];
+      const parts = [encode([['id', 'amount_cents', 'source', 'description', 'created_at']])];
       let read = 0;
       for await (const page of api.ledger(this.#org, this.#signal)) {
         read += page.length;
         this.csv.textContent = number(read);
-        parts.push(encode(page.filter((e) => this.#matches(e)).map((e) => [e.id, e.created_at, e.source, e.amount_cents, e.description])));
+        parts.push(encode(page.filter((e) => this.#matches(e)).map((e) => [e.id, e.amount_cents, e.source, e.description, e.created_at])));
       }
       download(`${this.#org}-transactions.csv`, parts);
     } catch (error) {
