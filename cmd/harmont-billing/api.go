@@ -91,7 +91,7 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		}
 		q := &question{args: args, out: out, answer: new(recorder)}
 		options := slices.Clone(options)
-		if out.format == formatJSON || out.format == formatNDJSON {
+		if out.isJSON() {
 			options = append(options, client.WithHTTPClient(&http.Client{Transport: q.answer}))
 		}
 		if q.Client, err = connection.client(options...); err != nil {

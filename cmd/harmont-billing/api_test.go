@@ -104,8 +104,11 @@ TOTAL                1h 07m 47s  $6.37   4 jobs  3 builds
 			equal(t, "ndjson", p.ok(append(tt.args, "-o", "ndjson")...), itemLines(t, p.get(tt.path)))
 			equal(t, "json", strings.ReplaceAll(json, "\n", ""), p.get(tt.path))
 			lines := 1
-			if tt.args[0] == "transactions" {
-				lines = 6 // each entry has one
+			switch tt.args[0] { // each entry has one, and each build
+			case "transactions":
+				lines = 6
+			case "breakdown":
+				lines = 5
 			}
 			if n := strings.Count(json, "\n"); n != lines || !strings.HasSuffix(json, "}\n") {
 				t.Errorf("%d lines of JSON:\n%s", n, json)

@@ -94,6 +94,9 @@ const (
 	cyan  style = "36"
 )
 
+// isJSON tells whether the answer is written as the server gave it.
+func (o *output) isJSON() bool { return o.format == formatJSON || o.format == formatNDJSON }
+
 // styled gives the text in a style where there is color.
 func (o *output) styled(s style, text string) string {
 	if !o.color || s == plain || text == "" {
@@ -170,6 +173,28 @@ func (o *output) jsonLine(value []byte) error {
 	}
 	o.jsonText(line.String() + "\n")
 	return nil
+}
+
+// jsonList writes items that the server gave in more than one answer, or in a long one, as one object with a line for each.
+type jsonList struct {
+	out   *output
+	begun bool
+}
+
+func (l *jsonList) add(item []byte) {
+	before := ","
+	if !l.begun {
+		l.begun, before = true, `{"data":[`
+	}
+	l.out.jsonText(before + "\n" + string(item))
+}
+
+// end closes the list. After it come further members of the object, each with a comma before it.
+func (l *jsonList) end(members string) {
+	if !l.begun {
+		l.out.jsonText(`{"data":[`)
+	}
+	l.out.jsonText("\n]" + members + "}\n")
 }
 
 // jsonText writes a piece of JSON. On a terminal, unprintable characters are escaped, which leaves the same JSON.
@@ -404,7 +429,10 @@ func shorten(text string, cells int) string {
 
 // recorder keeps the body of the last answer, which -o json prints. A decoded answer would lack keys that this program does not know, and
 // the form of timestamps.
-type recorder struct{ body bytes.Buffer }
+type recorder struct {
+	body  bytes.Buffer
+	items *json.Decoder // of a list that is still arriving; nil before its first item
+}
 
 // RoundTrip sends the request by the default transport.
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -413,9 +441,45 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.body.Reset()
+	r.items = nil
 	resp.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.TeeReader(resp.Body, &r.body), resp.Body}
 	return resp, nil
+}
+
+// item returns the next item of a list, which the client has decoded already. Both take each item from the body in turn, so that memory holds
+// little more than one.
+func (r *recorder) item() ([]byte, error) {
+	if r.items == nil {
+		r.items = json.NewDecoder(&r.body)
+		if err := skipToItems(r.items); err != nil {
+			return nil, err
+		}
+	}
+	var item json.RawMessage
+	err := r.items.Decode(&item)
+	return item, err
+}
+
+// skipToItems reads the object of a list as far as the first item.
+func skipToItems(object *json.Decoder) error {
+	if _, err := object.Token(); err != nil { // the brace
+		return err
+	}
+	for {
+		key, err := object.Token()
+		if err != nil {
+			return err
+		}
+		if key == "data" {
+			_, err = object.Token() // the bracket
+			return err
+		}
+		var other json.RawMessage
+		if err := object.Decode(&other); err != nil {
+			return err
+		}
+	}
 }

@@ -83,7 +83,7 @@ func listTransactions(ctx context.Context, q *question, filter client.Transactio
 		// A terminal of 80 columns has no room for the sources as well.
 		columns = []column{{title: "ID"}, columns[0], columns[1], columns[3]}
 	}
-	w := &ledgerWriter{q: q, table: newTable(q.out, columns...), ids: ids}
+	w := &ledgerWriter{q: q, list: jsonList{out: q.out}, table: newTable(q.out, columns...), ids: ids}
 	var opts client.ListOptions
 	for {
 		opts.Limit = int(min(limit, maxPage))
@@ -108,6 +108,7 @@ func listTransactions(ctx context.Context, q *question, filter client.Transactio
 type ledgerWriter struct {
 	q       *question
 	table   *table
+	list    jsonList
 	ids     bool
 	started bool
 	entries int64
@@ -119,7 +120,7 @@ func (w *ledgerWriter) page(page *client.TransactionList, last bool) error {
 	w.started = true
 	switch w.q.out.format {
 	case formatJSON:
-		return w.json(first, last)
+		return w.json(last)
 	case formatNDJSON:
 		return w.q.json(true)
 	case formatCSV:
@@ -163,7 +164,7 @@ func (w *ledgerWriter) cells(id, created, amount, source, description string) []
 }
 
 // json joins the pages into one.
-func (w *ledgerWriter) json(first, last bool) error {
+func (w *ledgerWriter) json(last bool) error {
 	var page struct {
 		Data       []json.RawMessage `json:"data"`
 		NextCursor json.RawMessage   `json:"next_cursor"`
@@ -171,17 +172,11 @@ func (w *ledgerWriter) json(first, last bool) error {
 	if err := json.Unmarshal(w.q.answer.body.Bytes(), &page); err != nil {
 		return err
 	}
-	if first {
-		w.q.out.jsonText(`{"data":[`)
-	}
 	for _, entry := range page.Data {
-		if w.entries++; w.entries > 1 {
-			w.q.out.jsonText(",")
-		}
-		w.q.out.jsonText("\n" + string(entry))
+		w.list.add(entry)
 	}
 	if last {
-		w.q.out.jsonText("\n" + `],"next_cursor":` + string(page.NextCursor) + "}\n")
+		w.list.end(`,"next_cursor":` + string(page.NextCursor))
 	}
 	return nil
 }
