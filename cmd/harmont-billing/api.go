@@ -22,7 +22,7 @@ import (
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), leasesCommand(), runwayCommand(),
-		explainCommand(), checkCommand(), whoamiCommand(), loginCommand(), logoutCommand(), configCommand(),
+		explainCommand(), checkCommand(), orgsCommand(), whoamiCommand(), loginCommand(), logoutCommand(), configCommand(),
 	}
 }
 
@@ -45,7 +45,8 @@ before text that a spreadsheet would run as a formula. In JSON and CSV, what a
 lease was billed is a debit of the ledger, so it is below zero.`
 
 // orgHelp is for the long help of the commands that take an ORG.
-const orgHelp = `ORG may be left out where the token sees one organization.`
+const orgHelp = `ORG may be left out where the profile has an organization, which
+'harmont-billing config set' keeps, or else where the token sees only one.`
 
 // json writes the answer of the call before: as it is, or as a line for each item where it is a list.
 func (q *question) json(list bool) error {
@@ -99,7 +100,8 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		}
 		if len(args) > len(names) {
 			q.org, q.args = args[0], args[1:]
-		} else if q.org, err = organizationOf(cmd.Context(), q.Client); err != nil {
+			connection.org = "" // so that no error speaks of it
+		} else if q.org, err = organizationOf(cmd.Context(), connection, q.Client); err != nil {
 			return connection.explain(err)
 		}
 		once := func(ctx context.Context, out *output) error {
@@ -119,7 +121,7 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 }
 
 // explain adds to the error of a call which choice of the user it may come from: the address of a server that did not answer, or that
-// has no such path, and the place of a token that the server refuses.
+// has no such path, the place of a token that the server refuses, and the organization of a profile.
 func (c connection) explain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("no answer from %s (set by %s): %w", c.apiURL, c.setBy, e.Err)
@@ -129,6 +131,8 @@ func (c connection) explain(err error) error {
 	case !ok:
 	case e.Status == http.StatusUnauthorized && c.tokenSetBy != "":
 		return fmt.Errorf("%w; the token is that of %s", err, c.tokenSetBy)
+	case e.Code == client.CodeOrganizationNotFound && c.org != "" && c.profile != nil:
+		return fmt.Errorf("%w; no ORG was given, and %s is that of the profile %s", err, c.org, *c.profile)
 	case e.Code == client.CodeRouteNotFound, e.Status == http.StatusNotFound && e.Code == "":
 		return fmt.Errorf("%w; is %s (set by %s) the address of a billing server, without /api/v0?", err, c.apiURL, c.setBy)
 	}
@@ -184,11 +188,8 @@ owes where the sum is negative.`,
 		case formatCSV:
 			return q.out.csv([]string{"balance_cents"}, []string{number(balance.BalanceCents)})
 		}
-		shown := moneyStyle(money(balance.BalanceCents))
-		if balance.BalanceCents < 0 {
-			shown = red
-		}
-		q.out.text(q.out.styled(shown, money(balance.BalanceCents)) + "\n")
+		shown := money(balance.BalanceCents)
+		q.out.text(q.out.styled(balanceStyle(shown), shown) + "\n")
 		return nil
 	})
 }

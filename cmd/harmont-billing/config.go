@@ -28,6 +28,8 @@ type config struct {
 type profile struct {
 	APIURL string `json:"api_url"`
 	Token  string `json:"token,omitempty"`
+
+	Organization string `json:"organization,omitempty"` // the one that commands ask about where none is named
 }
 
 // configPath is where the profiles are kept.
@@ -155,7 +157,8 @@ func configCommand() *cobra.Command {
 		Use:     "config",
 		Short:   "Look after profiles: servers and their tokens",
 		GroupID: groupClient,
-		Long: `Profiles keep the address of a server and the token for it, in the file
+		Long: `Profiles keep the address of a server, the token for it, and the organization to
+ask about where no ORG is given, in the file
 harmont-billing/config.json of the user's configuration folder (~/.config on
 Linux, ~/Library/Application Support on macOS), which only the user can read.
 'harmont-billing login' makes one.
@@ -195,11 +198,17 @@ func configListCommand() *cobra.Command {
 			Current bool   `json:"current"`
 			APIURL  string `json:"api_url"`
 			Token   bool   `json:"token"`
+
+			Organization *string `json:"organization"`
 		}
 		items, rows := []item{}, [][]string{}
 		for _, name := range c.names() {
 			p := c.Profiles[name]
-			items = append(items, item{name, name == c.Current, p.APIURL, p.Token != ""})
+			listed := item{name, name == c.Current, p.APIURL, p.Token != "", nil}
+			if p.Organization != "" {
+				listed.Organization = &p.Organization
+			}
+			items = append(items, listed)
 			mark, token := "", "no"
 			if name == c.Current {
 				mark = "*"
@@ -207,13 +216,14 @@ func configListCommand() *cobra.Command {
 			if p.Token != "" {
 				token = "yes"
 			}
-			rows = append(rows, []string{mark, name, token, p.APIURL})
+			rows = append(rows, []string{mark, name, token, p.Organization, p.APIURL})
 		}
 		out := newOutput(cmd.OutOrStdout(), *format)
 		if *format == formatJSON {
 			return errors.Join(out.jsonOf(map[string]any{"data": items}), out.flush())
 		}
-		newTable(out, column{title: ""}, column{title: "PROFILE"}, column{title: "TOKEN"}, column{title: "ADDRESS"}).write(rows)
+		newTable(out, column{title: ""}, column{title: "PROFILE"}, column{title: "TOKEN"}, column{title: "ORGANIZATION"},
+			column{title: "ADDRESS"}).write(rows)
 		return out.flush()
 	}
 	return cmd
@@ -221,40 +231,78 @@ func configListCommand() *cobra.Command {
 
 func configSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "set PROFILE --api-url URL",
-		Short: "Make a profile, or change its address",
+		Use:   "set PROFILE",
+		Short: "Make a profile, or change its address or organization",
 		Args:  needs("PROFILE"),
-		Long: `Makes a profile without a token, or changes the address of one. The token of a
-profile belongs to its address, so another address drops it.`,
-		Example:           `  harmont-billing config set staging --api-url https://staging.example.com`,
+		Long: `Makes a profile without a token, or changes the address or the organization of
+one. The token and the organization of a profile belong to its address, so
+another address drops them.
+
+The organization is the one that commands ask about where no ORG is given.
+--org "" forgets it.`,
+		Example: `  harmont-billing config set default --org acme
+  harmont-billing config set staging --api-url https://staging.example.com`,
 		ValidArgsFunction: completeProfiles,
 	}
 	apiURL := cmd.Flags().String("api-url", "", "the `URL` of the server")
+	org := cmd.Flags().String("org", "", "the `ORG` to ask about where none is given")
 	noFileCompletion(cmd, "api-url")
+	noFileCompletion(cmd, "org")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := args[0]
-		if *apiURL == "" {
-			return usagef("--api-url is required")
+		given := cmd.Flags().Changed
+		if !given("api-url") && !given("org") {
+			return usagef("--api-url or --org is required")
 		}
-		if err := errors.Join(checkProfileName(name), checkAPIURL(*apiURL)); err != nil {
+		if err := checkProfileName(name); err != nil {
 			return err
 		}
+		if given("api-url") {
+			if err := checkAPIURL(*apiURL); err != nil {
+				return err
+			}
+		}
 		return changeConfig(cmd, func(c *config) (string, error) {
-			done := fmt.Sprintf("The profile %s is for %s.", name, *apiURL)
-			p, ok := c.Profiles[name]
-			if !ok {
+			p, known := c.Profiles[name]
+			if !known && !given("api-url") {
+				return "", usagef("there is no profile %s, and --api-url makes one; %s", name, c.known())
+			}
+			if !known {
 				p = new(profile)
 				c.Profiles[name] = p
 			}
-			if p.Token != "" && !sameServer(p.APIURL, *apiURL) {
-				p.Token = ""
-				done += " The token was for another address and is forgotten."
+			var done []string
+			if given("api-url") {
+				done = append(done, p.moveTo(name, *apiURL))
 			}
-			p.APIURL = *apiURL
-			return done, nil
+			if given("org") {
+				p.Organization = *org
+				if *org == "" {
+					done = append(done, fmt.Sprintf("The profile %s has no organization of its own.", name))
+				} else {
+					done = append(done, fmt.Sprintf("Where no ORG is given, the profile %s asks about %s.", name, *org))
+				}
+			}
+			return strings.Join(done, " "), nil
 		})
 	}
 	return cmd
+}
+
+// moveTo changes the address of a profile. What belongs to another address is forgotten.
+func (p *profile) moveTo(name, apiURL string) string {
+	done := fmt.Sprintf("The profile %s is for %s.", name, apiURL)
+	if !sameServer(p.APIURL, apiURL) {
+		if p.Token != "" {
+			done += " The token was for another address and is forgotten."
+		}
+		if p.Organization != "" {
+			done += " The organization was for another address and is forgotten."
+		}
+		p.Token, p.Organization = "", ""
+	}
+	p.APIURL = apiURL
+	return done
 }
 
 func configUseCommand() *cobra.Command {

@@ -84,9 +84,9 @@ func TestLogin(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 	equal(t, "balance", p.ok("balance"), "$0.00\n")
-	equal(t, "list", p.ok("config", "list"), "   PROFILE  TOKEN  ADDRESS\n*  default  yes    "+address+"\n")
+	equal(t, "list", p.ok("config", "list"), "   PROFILE  TOKEN  ORGANIZATION  ADDRESS\n*  default  yes                  "+address+"\n")
 	equal(t, "list", p.ok("config", "list", "-o", "json"),
-		`{"data":[{"name":"default","current":true,"api_url":"`+address+`","token":true}]}`+"\n")
+		`{"data":[{"name":"default","current":true,"api_url":"`+address+`","token":true,"organization":null}]}`+"\n")
 
 	// A token that the server refuses changes nothing.
 	before := read(t, path)
@@ -135,13 +135,13 @@ globex�[31m   2026-06-01 00:00:00  The g
 	equal(t, "of a profile", p.ok("whoami"),
 		"Server: "+server.URL+" (set by the profile staging)\nToken: that of the profile staging in "+file+"\nProfile: staging\n"+table)
 	equal(t, "of a profile, as JSON", p.ok("whoami", "-o", "json"), `{"api_url":"`+server.URL+`","api_url_set_by":"the profile staging",`+
-		`"token_set_by":"the profile staging in `+file+`","profile":"staging",`+organizations)
+		`"token_set_by":"the profile staging in `+file+`","profile":"staging","organization":null,`+organizations)
 	other := p.with("HARMONT_TOKEN=" + token)
 	equal(t, "of a variable", other.ok("whoami"), "Server: "+server.URL+" (set by the profile staging)\nToken: that of HARMONT_TOKEN\nProfile: staging\n"+table)
 	other = p.with("HARMONT_API_URL=" + server.URL)
 	equal(t, "of flags and variables", other.ok("whoami", "--token", token), "Server: "+server.URL+" (set by HARMONT_API_URL)\nToken: that of --token\n"+table)
 	equal(t, "of flags and variables, as JSON", other.ok("whoami", "--token", token, "-o", "json"), `{"api_url":"`+server.URL+`","api_url_set_by":"HARMONT_API_URL",`+
-		`"token_set_by":"--token","profile":null,`+organizations)
+		`"token_set_by":"--token","profile":null,"organization":null,`+organizations)
 	none := newWitness(t)
 	equal(t, "without organizations", p.ok("whoami", "--token", token, "--api-url", none.URL),
 		"Server: "+none.URL+" (set by --api-url)\nToken: that of --token\n\nORGANIZATION  CREATED (UTC)  NAME\n")
@@ -248,7 +248,7 @@ func TestWhichServerAndToken(t *testing.T) {
 func TestConfig(t *testing.T) {
 	server, second := newWitness(t, "acme"), newWitness(t, "acme")
 	p := newProgram(t)
-	equal(t, "none", p.ok("config", "list"), "  PROFILE  TOKEN  ADDRESS\n")
+	equal(t, "none", p.ok("config", "list"), "  PROFILE  TOKEN  ORGANIZATION  ADDRESS\n")
 	equal(t, "none", p.ok("config", "list", "-o", "json"), `{"data":[]}`+"\n")
 	p.reading("hmt_1").ok("login", "--api-url", server.URL)
 
@@ -272,7 +272,7 @@ func TestConfig(t *testing.T) {
 	p.ok("config", "set", "second", "--api-url", second.URL)
 	equal(t, "use", p.ok("config", "use", "second"), "The profile second, for "+second.URL+", is the current one.\n")
 	equal(t, "remove", p.ok("config", "remove", "second"), "The profile second is removed.\n")
-	equal(t, "list", p.ok("config", "list"), "  PROFILE  TOKEN  ADDRESS\n  default  no     "+second.URL+"\n")
+	equal(t, "list", p.ok("config", "list"), "  PROFILE  TOKEN  ORGANIZATION  ADDRESS\n  default  no                   "+second.URL+"\n")
 
 	// A link to a file elsewhere stays one, and what others could read they can no more.
 	path, elsewhere := p.configFile(), filepath.Join(p.dir, "elsewhere.json")
@@ -350,8 +350,8 @@ func TestOrganizationMayBeLeftOut(t *testing.T) {
 	}{
 		{[]string{"acme"}, ""},
 		{nil, "ORG is missing, and the token sees no organization"},
-		{[]string{"acme", "globex"}, "ORG is missing; the token sees acme, globex\n"},
-		{strings.Fields(strings.Repeat("x ", 21)), strings.Repeat("x, ", 20) + "…\n"},
+		{[]string{"acme", "globex"}, "ORG is missing; the token sees acme, globex; 'harmont-billing config set"},
+		{strings.Fields(strings.Repeat("x ", 21)), strings.Repeat("x, ", 20) + "…; "},
 	} {
 		server := newWitness(t, tt.slugs...)
 		p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
@@ -364,6 +364,55 @@ func TestOrganizationMayBeLeftOut(t *testing.T) {
 		if r.status != exitUsage || !strings.Contains(r.stderr, tt.want) || r.stdout != "" {
 			t.Errorf("%v: status %d: %s", tt.slugs, r.status, r.stderr)
 		}
+	}
+}
+
+func TestOrganizationOfAProfile(t *testing.T) {
+	p := newProgram(t)
+	for _, slug := range []string{"acme", "globex"} {
+		p.ok("org", "create", slug)
+	}
+	p.reading(`{"org":"globex","amount_cents":123456,"source":"refund","description":null,"idempotency_key":"1"}`).ok("import", "-")
+	token := strings.TrimSpace(p.ok("token", "create", "--name", "reader", "--role", "read", "--org", "acme", "--org", "globex"))
+	_, address := p.serve()
+	p.reading(token).ok("login", "--api-url", address)
+	equal(t, "set", p.ok("config", "set", "default", "--org", "globex"), "Where no ORG is given, the profile default asks about globex.\n")
+	equal(t, "balance", p.ok("balance"), "$1,234.56\n")
+	equal(t, "balance of another", p.ok("balance", "acme"), "$0.00\n")
+	equal(t, "balance with the token of a variable", p.with("HARMONT_TOKEN="+token).ok("balance"), "$1,234.56\n")
+	if whoami := p.ok("whoami"); !strings.Contains(whoami, "\nOrganization: globex where no ORG is given\n") {
+		t.Error(whoami)
+	}
+	if whoami := p.ok("whoami", "-o", "json"); !strings.Contains(whoami, `"organization":"globex"`) {
+		t.Error(whoami)
+	}
+	equal(t, "list", p.ok("config", "list"), "   PROFILE  TOKEN  ORGANIZATION  ADDRESS\n*  default  yes    globex        "+address+"\n")
+	equal(t, "list", p.ok("config", "list", "-o", "json"),
+		`{"data":[{"name":"default","current":true,"api_url":"`+address+`","token":true,"organization":"globex"}]}`+"\n")
+
+	// It is an organization of that server, and of no other.
+	other := newWitness(t, "initech")
+	equal(t, "balance of another server", p.with("HARMONT_API_URL="+other.URL).ok("balance", "--profile", "default", "--token", "hmt_x"), "$0.01\n")
+	// A login to the same server keeps it.
+	p.reading(token).ok("login")
+	equal(t, "balance after a login", p.ok("balance"), "$1,234.56\n")
+
+	p.ok("config", "set", "default", "--org", "gone")
+	if r := p.run("balance"); r.status != exitFailure || !strings.HasSuffix(r.stderr, "; no ORG was given, and gone is that of the profile default\n") {
+		t.Errorf("an organization that is gone: %+v", r)
+	}
+	if r := p.run("balance", "nope"); r.status != exitFailure || strings.Contains(r.stderr, "gone") {
+		t.Errorf("another that is not there: %+v", r)
+	}
+	equal(t, "forget", p.ok("config", "set", "default", "--org", ""), "The profile default has no organization of its own.\n")
+	if r := p.run("balance"); r.status != exitUsage || !strings.Contains(r.stderr, "ORG is missing; the token sees acme, globex") {
+		t.Errorf("after it is forgotten: %+v", r)
+	}
+	p.ok("config", "set", "default", "--org", "globex")
+	equal(t, "another address", p.ok("config", "set", "default", "--api-url", other.URL), "The profile default is for "+other.URL+"."+
+		" The token was for another address and is forgotten. The organization was for another address and is forgotten.\n")
+	if strings.Contains(read(t, p.configFile()), "globex") {
+		t.Error("the organization outlived its address")
 	}
 }
 

@@ -19,7 +19,8 @@ type connection struct {
 	setBy      string // the source of the URL, for messages
 	token      string
 	tokenSetBy string  // the source of the token, for messages
-	profile    *string // the name of the profile that the URL or the token comes from; nil for none
+	profile    *string // the name of the profile that the URL, the token or the organization comes from; nil for none
+	org        string  // the organization of the profile, where it is for this server; empty for none
 }
 
 const defaultAPIURL = "http://" + defaultListen
@@ -121,6 +122,9 @@ func (f *connectionFlags) resolveFor(apiURL, setBy string) (connection, error) {
 			c.tokenSetBy += " in " + path
 		}
 	}
+	if p.Organization != "" && sameServer(c.apiURL, p.APIURL) {
+		c.org, c.profile = p.Organization, &name
+	}
 	return c, nil
 }
 
@@ -144,8 +148,11 @@ func (c connection) client(options ...client.Option) (*client.Client, error) {
 	return made, nil
 }
 
-// organizationOf finds the only organization that the token can see.
-func organizationOf(ctx context.Context, c *client.Client) (string, error) {
+// organizationOf finds the organization to ask about where none is named: that of the profile, or the only one that the token can see.
+func organizationOf(ctx context.Context, connection connection, c *client.Client) (string, error) {
+	if connection.org != "" {
+		return connection.org, nil
+	}
 	const shown = 20
 	var slugs []string
 	for org, err := range c.Organizations(ctx) {
@@ -164,7 +171,7 @@ func organizationOf(ctx context.Context, c *client.Client) (string, error) {
 	case 1:
 		return slugs[0], nil
 	}
-	return "", usagef("ORG is missing; the token sees %s", strings.Join(slugs, ", "))
+	return "", usagef("ORG is missing; the token sees %s; 'harmont-billing config set PROFILE --org ORG' keeps one", strings.Join(slugs, ", "))
 }
 
 // completionTime is how long a person who pressed Tab waits at most.

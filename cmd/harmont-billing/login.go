@@ -57,7 +57,13 @@ named it is the current one, or one that is called default.
 		if err != nil {
 			return err
 		}
-		cfg.Profiles[name] = &profile{APIURL: c.apiURL, Token: c.token}
+		p := cfg.Profiles[name]
+		if p == nil {
+			p = new(profile)
+			cfg.Profiles[name] = p
+		}
+		p.moveTo(name, c.apiURL)
+		p.Token = c.token
 		cfg.Current = name
 		if err := cfg.save(); err != nil {
 			return err

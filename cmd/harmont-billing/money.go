@@ -71,6 +71,14 @@ func moneyStyle(amount string) style {
 	return green
 }
 
+// balanceStyle marks a balance that is below zero as well.
+func balanceStyle(balance string) style {
+	if strings.HasPrefix(balance, "-") {
+		return red
+	}
+	return moneyStyle(balance)
+}
+
 var errTooLarge = errors.New("the total is too large for a 64-bit integer")
 
 // add is a + b, unless that overflows.

@@ -15,8 +15,8 @@ func whoamiCommand() *cobra.Command {
 		GroupID: groupClient,
 		Args:    cobra.NoArgs,
 		Long: `Shows which server the other commands of this kind ask, where its address and
-the token come from, and the organizations that the token sees. The token is not
-shown.
+the token come from, the organization that they ask about where no ORG is given,
+and the organizations that the token sees. The token is not shown.
 
 ` + profileHelp,
 		Example: `  harmont-billing whoami
@@ -48,19 +48,27 @@ shown.
 
 // describe writes what the user chose, and what it leads to.
 func (c connection) describe(out *output, organizations []client.Organization) error {
+	var organization *string // null where commands need an ORG, unless the token sees one organization
+	if c.org != "" {
+		organization = &c.org
+	}
 	if out.format == formatJSON {
 		return out.jsonOf(struct {
 			APIURL        string                `json:"api_url"`
 			APIURLSetBy   string                `json:"api_url_set_by"`
 			TokenSetBy    string                `json:"token_set_by"`
-			Profile       *string               `json:"profile"` // null where neither comes from one
+			Profile       *string               `json:"profile"` // null where nothing comes from one
+			Organization  *string               `json:"organization"`
 			Organizations []client.Organization `json:"organizations"`
-		}{c.apiURL, c.setBy, c.tokenSetBy, c.profile, organizations})
+		}{c.apiURL, c.setBy, c.tokenSetBy, c.profile, organization, organizations})
 	}
 	out.text(printable("Server: "+c.apiURL+" (set by "+c.setBy+")") + "\n")
 	out.text(printable("Token: that of "+c.tokenSetBy) + "\n")
 	if c.profile != nil {
 		out.text(printable("Profile: "+*c.profile) + "\n")
+	}
+	if organization != nil {
+		out.text(printable("Organization: "+c.org+" where no ORG is given") + "\n")
 	}
 	rows := make([][]string, len(organizations))
 	for i, org := range organizations {
