@@ -37,12 +37,16 @@ type question struct {
 }
 
 // outputHelp is a part of the long help of commands that print text of other people.
-const outputHelp = `On a terminal the lines of a table end at its edge. In a table a cost is above
-zero, and an amount of the ledger has its sign: a debit is below zero. The JSON
-is the API's own, and ndjson has a line for each item of it. The CSV has amounts
-in cents or --dollars, times in RFC 3339, nothing for null, and an apostrophe
-before text that a spreadsheet would run as a formula. In JSON and CSV, what a
-lease was billed is a debit of the ledger, so it is below zero.`
+const outputHelp = `On a terminal a table that is too wide goes on in further lines, and a text at
+its end is cut with an ellipsis. What is taller than the terminal is shown by
+the pager in PAGER, or by less where that is installed.
+
+In a table a cost is above zero, and an amount of the ledger has its sign: a
+debit is below zero. The JSON is the API's own, and ndjson has a line for each
+item of it. The CSV has amounts in cents or --dollars, times in RFC 3339,
+nothing for null, and an apostrophe before text that a spreadsheet would run as
+a formula. In JSON and CSV, what a lease was billed is a debit of the ledger, so
+it is below zero.`
 
 // orgHelp is for the long help of the commands that take an ORG.
 const orgHelp = `ORG may be left out where the profile has an organization, which
@@ -106,12 +110,12 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		}
 		once := func(ctx context.Context, out *output) error {
 			q.out = out
-			return errors.Join(connection.explain(ask(ctx, q)), out.flush())
+			return connection.explain(ask(ctx, q))
 		}
 		if watch.on {
 			return watch.run(cmd.Context(), cmd.OutOrStdout(), out.format, cmd.Name()+" "+q.org, once)
 		}
-		err = once(cmd.Context(), out)
+		err = out.paged(cmd.Context(), func(ctx context.Context) error { return once(ctx, out) })
 		if err == nil && q.note != "" && out.format == formatTable {
 			cmd.PrintErrf("note: %s\n", q.note)
 		}

@@ -223,7 +223,7 @@ func configListCommand() *cobra.Command {
 			return errors.Join(out.jsonOf(map[string]any{"data": items}), out.flush())
 		}
 		newTable(out, column{title: ""}, column{title: "PROFILE"}, column{title: "TOKEN"}, column{title: "ORGANIZATION"},
-			column{title: "ADDRESS"}).write(rows)
+			column{title: "ADDRESS", whole: true}).write(rows)
 		return out.flush()
 	}
 	return cmd

@@ -71,7 +71,7 @@ meanwhile.`,
 			}
 			newTable(out, column{title: "ORGANIZATION"}, column{title: "LEASES", right: true}, column{title: "ENTRIES", right: true},
 				column{title: "HOURS", right: true}, column{title: "BALANCE", right: true}, column{title: "RESULT"},
-				column{title: "FINGERPRINT"}, column{title: "HEAD"}).write(rows)
+				column{title: "FINGERPRINT", whole: true}, column{title: "HEAD", whole: true}).write(rows)
 			if err := out.flush(); err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ what it has spent in the window. The last line has the totals of all of them.
 		if err != nil {
 			return c.explain(err)
 		}
-		if err := errors.Join(orgs.write(out), out.flush()); err != nil {
+		if err := out.paged(cmd.Context(), func(context.Context) error { return orgs.write(out) }); err != nil {
 			return err
 		}
 		if note := w.note(); note != "" && out.format == formatTable {

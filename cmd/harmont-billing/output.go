@@ -37,6 +37,8 @@ type output struct {
 	color    bool
 	width    int // of the terminal; 0 for any
 	height   int
+	file     *os.File // the terminal; nil for none
+	pager    []string // the command that shows what is taller than the terminal; empty for none
 
 	dollars, bom bool   // of CSV: amounts are in dollars, and a byte order mark goes first
 	amounts      []bool // which columns of the CSV are changed to dollars; nil before the titles
@@ -48,12 +50,14 @@ type output struct {
 type formatFlags struct {
 	format       *string
 	dollars, bom bool
+	noPager      bool
 }
 
 func newFormatFlags(cmd *cobra.Command) *formatFlags {
 	f := &formatFlags{format: choiceFlag(cmd, "output", "o", formatTable, "how the answer is written", formatTable, formatJSON, formatNDJSON, formatCSV)}
 	cmd.Flags().BoolVar(&f.dollars, "dollars", false, "write amounts in CSV as dollars with two decimals instead of cents")
 	cmd.Flags().BoolVar(&f.bom, "bom", false, "begin CSV with a byte order mark, by which Excel knows UTF-8")
+	cmd.Flags().BoolVar(&f.noPager, "no-pager", false, "write what is taller than the terminal to it, and not to PAGER or less")
 	return f
 }
 
@@ -67,13 +71,16 @@ func (f *formatFlags) output(w io.Writer) (*output, error) {
 	}
 	out := newOutput(w, *f.format)
 	out.dollars, out.bom = f.dollars, f.bom
+	if out.terminal && !f.noPager && os.Getenv("TERM") != "dumb" {
+		out.pager = pagerCommand()
+	}
 	return out, nil
 }
 
 func newOutput(w io.Writer, format string) *output {
 	out := &output{w: bufio.NewWriter(w), format: format}
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		out.terminal = true
+		out.terminal, out.file = true, file
 		out.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		if width, height, err := term.GetSize(int(file.Fd())); err == nil {
 			out.width, out.height = width, height
@@ -203,17 +210,16 @@ func (o *output) jsonText(text string) {
 		o.text(text)
 		return
 	}
-	for _, r := range text {
+	o.text(visible(text, func(r rune) string {
 		switch {
-		case r == '\n' || unicode.IsPrint(r):
-			o.text(string(r))
+		case r == '\n':
+			return "\n"
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
-			o.text(fmt.Sprintf(`\u%04x\u%04x`, high, low))
-		default:
-			o.text(fmt.Sprintf(`\u%04x`, r))
+			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 		}
-	}
+		return fmt.Sprintf(`\u%04x`, r)
+	}))
 }
 
 // csv writes records, of which the first that it is given has the titles of the columns. The usage page writes the same layout, and guards
@@ -301,15 +307,11 @@ func orEmptyText(text *string) string { return orEmpty(text, func(s string) stri
 
 // printable makes text from elsewhere safe to show: an escape sequence in a job's name must not move the cursor.
 func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
+	return visible(text, func(rune) string { return string(unicode.ReplacementChar) })
 }
 
-// table writes aligned columns. A column is as wide as its widest cell so far.
+// table writes aligned columns. A column is as wide as its widest cell so far. On a terminal that is too narrow for all columns, each row goes
+// on in further lines, with the same columns below each other.
 type table struct {
 	out     *output
 	columns []column
@@ -320,6 +322,7 @@ type table struct {
 type column struct {
 	title string
 	right bool                    // for numbers
+	whole bool                    // its text is never cut
 	style func(cell string) style // nil for none
 }
 
@@ -352,12 +355,56 @@ func (t *table) writeRows(rows []row) {
 		rows = append([]row{titles}, rows...)
 	}
 	t.measure(rows)
+	lines := t.lines()
 	for _, r := range rows {
-		t.out.text(t.line(r))
+		for _, columns := range lines {
+			t.out.text(t.line(r, columns))
+		}
 	}
 }
 
-// measure makes the cells printable and the columns wide enough for them.
+const (
+	gap       = 2  // cells between columns, and before those of a further line
+	leastText = 12 // cells below which a text in the last column gets a line of its own
+)
+
+// lines divides the columns among the lines of a row, so that each line fits the terminal.
+func (t *table) lines() (lines [][]int) {
+	used := 0
+	for i := range t.columns {
+		least := t.widths[i]
+		if t.mayCut(i) {
+			least = min(least, leastText)
+		}
+		if i == 0 || t.out.width > 0 && used+least > t.out.width {
+			lines, used = append(lines, nil), min(i, 1)*gap
+		}
+		lines[len(lines)-1] = append(lines[len(lines)-1], i)
+		used += t.widths[i] + gap
+	}
+	return lines
+}
+
+// room is how many cells are left for the last column.
+func (t *table) room() int {
+	lines := t.lines()
+	room := t.out.width
+	if len(lines) > 1 {
+		room -= gap
+	}
+	columns := lines[len(lines)-1]
+	for _, i := range columns[:len(columns)-1] {
+		room -= t.widths[i] + gap
+	}
+	return room
+}
+
+// mayCut tells whether a column ends at the edge of the terminal.
+func (t *table) mayCut(column int) bool {
+	return column == len(t.columns)-1 && !t.columns[column].right && !t.columns[column].whole
+}
+
+// measure makes the cells printable, as many as the columns, and the columns wide enough for them.
 func (t *table) measure(rows []row) {
 	if t.widths == nil {
 		t.widths = make([]int, len(t.columns))
@@ -365,38 +412,46 @@ func (t *table) measure(rows []row) {
 			t.widths[i] = uniseg.StringWidth(c.title)
 		}
 	}
-	for _, r := range rows {
-		for i, cell := range r.cells {
-			r.cells[i] = printable(cell)
-			t.widths[i] = max(t.widths[i], uniseg.StringWidth(r.cells[i]))
+	for n := range rows {
+		rows[n].cells = append(rows[n].cells, make([]string, len(t.columns)-len(rows[n].cells))...)
+		for i, cell := range rows[n].cells {
+			rows[n].cells[i] = printable(cell)
+			t.widths[i] = max(t.widths[i], uniseg.StringWidth(rows[n].cells[i]))
 		}
 	}
 }
 
-func (t *table) line(r row) string {
-	end := len(r.cells)
-	for end > 0 && r.cells[end-1] == "" {
-		end-- // no spaces at the end of a line
+// line writes the given columns of a row, and nothing where they are empty.
+func (t *table) line(r row, columns []int) string {
+	for len(columns) > 0 && r.cells[columns[len(columns)-1]] == "" {
+		columns = columns[:len(columns)-1] // no spaces at the end of a line
 	}
 	var line strings.Builder
 	used := 0
-	for i, cell := range r.cells[:end] {
-		if i == len(t.columns)-1 && !t.columns[i].right && t.out.width > 0 {
-			cell = shorten(cell, t.out.width-used)
+	for n, i := range columns {
+		if n > 0 || i > 0 {
+			line.WriteString(strings.Repeat(" ", gap))
+			used += gap
 		}
-		padding := strings.Repeat(" ", max(0, t.widths[i]-uniseg.StringWidth(cell)))
+		cell, width := r.cells[i], t.widths[i]
+		if t.out.width > 0 && !t.columns[i].whole {
+			if room := t.out.width - used; t.mayCut(i) || width > room {
+				cell, width = shorten(cell, room), min(width, room)
+			}
+		}
+		padding := strings.Repeat(" ", max(0, width-uniseg.StringWidth(cell)))
 		cell = t.out.styled(t.styleOf(i, r, cell), cell)
 		switch {
 		case t.columns[i].right:
 			cell = padding + cell
-		case i < end-1:
+		case n < len(columns)-1:
 			cell += padding
 		}
-		if i > 0 {
-			line.WriteString("  ")
-		}
 		line.WriteString(cell)
-		used += t.widths[i] + 2
+		used += width
+	}
+	if line.Len() == 0 {
+		return ""
 	}
 	return line.String() + "\n"
 }

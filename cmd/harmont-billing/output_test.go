@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/rivo/uniseg"
 )
 
 // terminal returns an output for a terminal of the width, and a function that returns the written text.
@@ -120,5 +122,71 @@ func TestGuardedCells(t *testing.T) {
 	}
 	for _, cell := range []string{"=1+1", "+1", "-a", "-", "-1e5", "@SUM(A1)", "\ta", "\ra", "\na", "\t", " =1", "\u00a0=1", "\u0085+1", "=\xff"} {
 		equal(t, "a formula", guarded(cell), "'"+cell)
+	}
+}
+
+func TestNarrowTable(t *testing.T) {
+	columns := []column{{title: "ID"}, {title: "AMOUNT", right: true}, {title: "SOURCE"}, {title: "DESCRIPTION"}}
+	rows := func() [][]string {
+		return [][]string{{"a", "$1.00", "", "a text of which the end is cut"}, {"", "-$1,000.00", "refund", ""}, {"an id too long for any line", "", "", "b"}}
+	}
+	for width, want := range map[int]string{
+		60: `ID                               AMOUNT  SOURCE
+  DESCRIPTION
+a                                 $1.00
+  a text of which the end is cut
+                             -$1,000.00  refund
+an id too long for any line
+  b
+`,
+		24: `ID
+      AMOUNT  SOURCE
+  DESCRIPTION
+a
+       $1.00
+  a text of which the e…
+  -$1,000.00  refund
+an id too long for any …
+  b
+`,
+	} {
+		out, written := terminal(width)
+		newTable(out, columns...).write(rows())
+		equal(t, "table", written(), want)
+	}
+	columns[0].whole = true
+	out, written := terminal(24)
+	newTable(out, columns...).write(rows())
+	if shown := written(); !strings.Contains(shown, "\nan id too long for any line\n") {
+		t.Errorf("a column that must not be cut:\n%s", shown)
+	}
+}
+
+func TestTextOfAllScriptsIsKept(t *testing.T) {
+	for text, cells := range map[string]int{
+		"👨‍👩‍👧‍👦": 2, "👩🏽‍🔬": 2, "🏳️‍🌈": 2, "🏴󠁧󠁢󠁳󠁣󠁴󠁿": 2, "🇩🇪": 2, "❤️‍🔥": 2, "👍🏿": 2, "می‌خواهم": 7, "क्‍ष": 2, "家族": 4, "é": 1,
+	} {
+		equal(t, "table", printable(text), text)
+		if width := uniseg.StringWidth(text); width != cells {
+			t.Errorf("%s has %d cells, want %d", text, width, cells)
+		}
+		out, written := terminal(0)
+		out.jsonText(text)
+		equal(t, "json", written(), text)
+		// It is cut between signs, and not within one.
+		for cells := range 3 * cells {
+			kept := strings.TrimSuffix(shorten(text+text+text, cells), "…")
+			rest, whole := strings.CutPrefix(text+text+text, kept)
+			if !whole || uniseg.GraphemeClusterCount(kept)+uniseg.GraphemeClusterCount(rest) != uniseg.GraphemeClusterCount(text+text+text) {
+				t.Errorf("%q is cut to %q", text+text+text, kept)
+			}
+		}
+	}
+	// Elsewhere a joiner only hides a difference, and the letters of a flag without its end hide a text.
+	for text, want := range map[string]string{
+		"a\u200db": "a�b", "pay\u200cpal": "pay�pal", "\u200d": "�", "👨\u200da": "👨�a", "👨\u200d": "👨�", "م\u200c\u200cم": "م\u200c�م", "م \u200d": "م �",
+		"🏴\U000e0067\U000e0062": "🏴��", "a\U000e0067\U000e0062\U000e0065\U000e007f": "a����", "\u202eab": "�ab", "\u2066a": "�a", "\ufeffa": "�a",
+	} {
+		equal(t, "a hidden character", printable(text), want)
 	}
 }

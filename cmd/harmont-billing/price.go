@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -349,7 +348,7 @@ API's rate cards, and the state.`,
 					listed = append(listed, c)
 				}
 			}
-			return cmp.Or(writeCards(out, listed), out.flush())
+			return out.paged(cmd.Context(), func(context.Context) error { return writeCards(out, listed) })
 		})
 	}
 	return cmd
@@ -502,10 +501,7 @@ func tryCards(cmd *cobra.Command, s *server.Server, cards []server.RateCardOptio
 	if err != nil {
 		return err
 	}
-	if err := writeTrial(out, trial, result); err != nil {
-		return err
-	}
-	if err := out.flush(); err != nil {
+	if err := out.paged(cmd.Context(), func(context.Context) error { return writeTrial(out, trial, result) }); err != nil {
 		return err
 	}
 	if out.format == formatTable || out.format == formatCSV {

@@ -94,7 +94,7 @@ func writeRunway(out *output, r *client.RunwayResponse) error {
 		})
 	}
 	newTable(out, column{title: "WHOLE DAYS"}, column{title: "SPENT", right: true}, column{title: "PER DAY", right: true},
-		column{title: "DAYS WITH SPEND", right: true}, column{title: "BALANCE REACHES ZERO"}).write(rows)
+		column{title: "DAYS WITH SPEND", right: true}, column{title: "BALANCE REACHES ZERO", whole: true}).write(rows)
 	out.text(out.styled(bold, "The balance is "+money(balance)+".") + "\n")
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/creack/pty"
+	"github.com/rivo/uniseg"
 	"golang.org/x/term"
 )
 
@@ -90,7 +91,7 @@ func (p program) onTerminal(columns int, args ...string) string {
 
 func TestTerminal(t *testing.T) {
 	p := onTraced(t).with("TERM=xterm-256color")
-	for _, columns := range []int{80, 120} {
+	for _, columns := range []int{50, 80, 120} {
 		t.Run(strconv.Itoa(columns), func(t *testing.T) {
 			p.t = t
 			var transcript strings.Builder
@@ -98,6 +99,9 @@ func TestTerminal(t *testing.T) {
 				shown := p.onTerminal(columns, strings.Fields(line)...)
 				transcript.WriteString("$ harmont-billing " + line + "\n" + shown + "\n")
 				checkSafe(t, line, shown)
+				if !strings.HasPrefix(line, "explain") && !strings.Contains(line, "-o ") && !strings.Contains(line, "--interval") {
+					checkFits(t, line, shown, columns)
+				}
 			}
 			// Escape sequences in a golden file would move the cursor of a reader's terminal.
 			golden(t, "terminal-"+strconv.Itoa(columns)+".txt", strings.ReplaceAll(transcript.String(), "\x1b", "␛"))
@@ -114,6 +118,16 @@ func checkSafe(t *testing.T, what, shown string) {
 		if r != '\n' && !unicode.IsPrint(r) {
 			t.Errorf("%s: %q reached the terminal in %q", what, r, shown)
 			return
+		}
+	}
+}
+
+// checkFits refuses lines that a terminal would break. Notes are sentences, which it may.
+func checkFits(t *testing.T, what, shown string, columns int) {
+	t.Helper()
+	for line := range strings.Lines(colors.ReplaceAllString(shown, "")) {
+		if width := uniseg.StringWidth(strings.TrimSuffix(line, "\n")); width > columns && !strings.HasPrefix(line, "note: ") {
+			t.Errorf("%s: a line of %d cells on a terminal of %d: %s", what, width, columns, line)
 		}
 	}
 }

@@ -189,11 +189,8 @@ func seriesTable(out *output, days []client.UsageSeriesBucket) error {
 	}
 	rows = append(rows, row{append(append([]string{"TOTAL"}, usageCells(total)...), ""), bold})
 	t.measure(rows)
-	room := out.width
-	for _, width := range t.widths[:len(t.widths)-1] {
-		room -= width + 2
-	}
 	if out.terminal {
+		room := t.room()
 		for i, d := range days {
 			cells := rows[i].cells
 			cells[len(cells)-1] = bar(d.TotalCents, most, room)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -67,7 +68,7 @@ func (w *watchFlags) run(ctx context.Context, stdout io.Writer, format, title st
 		var answer bytes.Buffer
 		screen := *out
 		screen.w = bufio.NewWriter(&answer)
-		err := ask(ctx, &screen)
+		err := errors.Join(ask(ctx, &screen), screen.flush())
 		if ctx.Err() != nil {
 			continue
 		}
