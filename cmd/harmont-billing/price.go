@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -451,11 +450,8 @@ The file has one card, a JSON array of cards, or one card after another.
 	window := newWindowFlags(cmd)
 	var trial server.RateCardTrial
 	cmd.Flags().Func("org", "the `SLUG` of the organization whose leases count; all where absent", parseInto(&trial.Organization, notEmpty))
-	cmd.Flags().Func("by", "group by `WHAT`: organization, pipeline, shape, card or label.KEY; only the total where absent", parseInto(&trial.By, parseGroups))
+	groupFlag(cmd, &trial.By, "group by `WHAT`: %s; only the total where absent", tryGroups)
 	noFileCompletion(cmd, "org")
-	if err := cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(tryGroups, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag is there
-	}
 	format := newFormatFlags(cmd)
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -483,18 +479,8 @@ The file has one card, a JSON array of cards, or one card after another.
 	return cmd
 }
 
-// labelGroup begins the name of the groups by a label.
-const labelGroup = "label."
-
-// tryGroups are the values of --by. The key of a label follows the last one.
+// tryGroups are the values of 'price try --by'. The key of a label follows the last one.
 var tryGroups = []string{"organization", "pipeline", "shape", "card", labelGroup}
-
-func parseGroups(text string) (string, error) {
-	if !slices.Contains(tryGroups, text) && !strings.HasPrefix(text, labelGroup) || text == labelGroup {
-		return "", errors.New("must be organization, pipeline, shape, card or label.KEY, such as label.team")
-	}
-	return text, nil
-}
 
 func tryCards(cmd *cobra.Command, s *server.Server, cards []server.RateCardOptions, trial server.RateCardTrial, out *output) error {
 	result, err := s.TryRateCards(cmd.Context(), cards, trial)
@@ -587,24 +573,13 @@ func writeTrial(out *output, trial server.RateCardTrial, r server.RateCardTrialR
 	}
 	rows = append(rows, row{cells("TOTAL", r.Total), bold})
 	newTable(out, column{title: "LEASES", right: true}, column{title: "BILLED", right: true}, column{title: "WOULD COST", right: true},
-		column{title: "DIFFERENCE", right: true, style: differenceStyle}, column{title: trialTitle(trial)}).writeRows(rows)
+		column{title: "DIFFERENCE", right: true, style: differenceStyle}, column{title: groupTitle(trial.By)}).writeRows(rows)
 	return nil
-}
-
-// trialTitle is the title of the column of the groups.
-func trialTitle(trial server.RateCardTrial) string {
-	if key, labelled := strings.CutPrefix(trial.By, labelGroup); labelled {
-		return key
-	}
-	return strings.ToUpper(trial.By)
 }
 
 // trialGroup names a group of a trial for people.
 func trialGroup(trial server.RateCardTrial, group server.RateCardTrialSum) string {
-	name := "(no " + strings.TrimPrefix(trial.By, labelGroup) + ")"
-	if group.Group != nil {
-		name = *group.Group
-	}
+	name := groupName(trial.By, group.Group)
 	if trial.By == "pipeline" && trial.Organization == "" {
 		name = group.Organization + "/" + name
 	}

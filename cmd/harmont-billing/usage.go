@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/big"
 	"math/bits"
@@ -14,7 +15,10 @@ import (
 
 func usageCommand() *cobra.Command {
 	var compared bool
-	cmd := windowCommand(&cobra.Command{
+	var groups groupsQuestion
+	var per *string
+	var cmd *cobra.Command
+	cmd = windowCommand(&cobra.Command{
 		Use:   "usage [ORG]",
 		Short: "Sum an organization's usage of a window of time",
 		Long: `Shows what the leases that started in the window used, a count of each resource
@@ -25,11 +29,32 @@ With --compare it also shows the window before and the change since then. The
 window before ends where this one begins. It is the calendar month before for
 --month, as many whole days for --last 30d, and else as long as the window.
 
+With --by it shows what each pipeline, job, shape of machines, author or value
+of a label has cost, the most expensive first. The groups beyond --limit are
+summed in the line OTHER, so that all lines add up to the usage of the window.
+With --per it also shows the UTC days or months of each group; the table leaves
+those without leases out. The CSV has a column kind, which is group or other,
+and in ndjson the others are an object under the key other.
+
 ` + windowHelp,
 		Example: `  harmont-billing usage acme --month last
   harmont-billing usage acme --month this --compare
+  harmont-billing usage acme --last 7d --by pipeline
+  harmont-billing usage acme --month last --by label.team --per day -o csv
   harmont-billing usage acme --from 2026-06-01 --to 2026-07-01 -o json`,
 	}, func(ctx context.Context, q *question, w window) error {
+		given := cmd.Flags().Changed
+		switch {
+		case given("by") && compared:
+			return usagef("--by goes without --compare")
+		case given("by"):
+			groups.options.Interval = client.Interval(*per)
+			return groups.ask(ctx, q, w.Window)
+		case given("limit"):
+			return usagef("--limit goes with --by")
+		case given("per"):
+			return usagef("--per goes with --by")
+		}
 		usage, err := q.GetBillingUsage(ctx, q.org, w.Window)
 		if err != nil {
 			return err
@@ -52,6 +77,14 @@ window before ends where this one begins. It is the calendar month before for
 		return nil
 	})
 	cmd.Flags().BoolVar(&compared, "compare", false, "compare with the window before")
+	groupFlag(cmd, &groups.by, "sum by `WHAT`: %s", usageGroups)
+	cmd.Flags().Func("limit", fmt.Sprintf("list `N` groups, 1 to %d (default %d)", maxPage, defaultLimit), func(text string) error {
+		limit, err := parsePageSize(text)
+		groups.options.Limit = int(limit)
+		return err
+	})
+	per = choiceFlag(cmd, "per", "", "", "show also each UTC day or month of a group", string(client.IntervalDay), string(client.IntervalMonth))
+	noFileCompletion(cmd, "limit")
 	return cmd
 }
 
@@ -101,11 +134,11 @@ func (c comparison) write(out *output) error {
 		{"DISK GB SEC", c.Before.DiskGBSeconds, c.Window.DiskGBSeconds, grouped},
 		{"COST", c.Before.TotalCents, c.Window.TotalCents, money},
 	} {
-		change, percent, err := changeOf(line.before, line.window, line.text)
+		change, relative, err := changeOf(line.before, line.window, line.text)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, []string{line.title, line.text(line.before), line.text(line.window), change, percent})
+		rows = append(rows, []string{line.title, line.text(line.before), line.text(line.window), change, relative})
 	}
 	newTable(out, column{title: ""}, column{title: "BEFORE", right: true}, column{title: "WINDOW", right: true}, column{title: "CHANGE", right: true},
 		column{title: "", right: true}).write(rows)
@@ -113,7 +146,7 @@ func (c comparison) write(out *output) error {
 }
 
 // changeOf writes the difference, and what it is in percent of the number before, to the nearest tenth. Of zero there is no percentage.
-func changeOf(before, after int64, text func(int64) string) (change, percent string, err error) {
+func changeOf(before, after int64, text func(int64) string) (change, relative string, err error) {
 	difference, err := add(after, -before)
 	if err != nil {
 		return "", "", err
@@ -123,11 +156,15 @@ func changeOf(before, after int64, text func(int64) string) (change, percent str
 		sign = "+"
 	}
 	if before > 0 {
-		hundredfold := new(big.Int).Mul(big.NewInt(difference), big.NewInt(100))
-		percent = new(big.Rat).SetFrac(hundredfold, big.NewInt(before)).FloatString(1)
-		percent = sign + thousands(percent) + "%"
+		relative = sign + percent(difference, before)
 	}
-	return sign + text(difference), percent, nil
+	return sign + text(difference), relative, nil
+}
+
+// percent writes a part in percent of a whole, which is not 0, to the nearest tenth.
+func percent(part, whole int64) string {
+	hundredfold := new(big.Int).Mul(big.NewInt(part), big.NewInt(100))
+	return thousands(new(big.Rat).SetFrac(hundredfold, big.NewInt(whole)).FloatString(1)) + "%"
 }
 
 var usageColumns = []column{
