@@ -20,7 +20,7 @@ import (
 // The reference shows every call, and makes one with the token of the reader.
 func TestReference(t *testing.T) {
 	s, token := small(t, server.Config{})
-	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
 	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != len(httpserver.Operations) {
 		t.Errorf("%d calls are shown, and the contract has %d", n, len(httpserver.Operations))
@@ -73,8 +73,8 @@ func TestBasePathBehindProxy(t *testing.T) {
 	}))
 	t.Cleanup(proxy.Close)
 
-	p := open(t, look{}).visit(proxy.URL + "/billing#token=" + token).until(loaded)
-	p.click("[data-days='7']").until(loaded)
+	p := open(t, look{}).visit(proxy.URL + "/billing/?last=30d#token=" + token).until(loaded)
+	p.click("[data-last='7d']").until(loaded)
 	p.click("#builds .expand").until("document.querySelector('#builds tr.job')")
 	p.do(chromedp.Reload())
 	p.until(loaded)

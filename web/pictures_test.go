@@ -38,7 +38,7 @@ func TestPictures(t *testing.T) {
 	s, token := demo(t)
 	for name, dark := range map[string]bool{"usage": false, "usage-dark": true} {
 		t.Run(name, func(t *testing.T) { // the page is closed at its end, and with it the time zone
-			p := open(t, look{width: 1180, height: 1030, dark: dark, zone: "UTC"}).visit(s.url + "/#token=" + token).until(loaded)
+			p := open(t, look{width: 1180, height: 1030, dark: dark, zone: "UTC"}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 			p.click("[data-view=resources]").until("document.querySelector('.legend').checkVisibility()")
 			p.click("#builds tr[aria-rowindex='4'] .expand").until("document.querySelector('#builds tr.job')")
 			p.click("[data-view=cost]")

@@ -113,6 +113,25 @@ func thousands(digits string) string {
 	return digits
 }
 
+// change writes a difference as the page does.
+func change(before, after int64) string {
+	difference, sign := after-before, "+"
+	if difference < 0 {
+		difference, sign = -difference, "−"
+	}
+	percent := new(big.Rat).SetFrac64(100*difference, before).FloatString(1)
+	whole, tenth, _ := strings.Cut(percent, ".")
+	return fmt.Sprintf("%s%s (%s%s.%s%%)", sign, money(difference), sign, thousands(whole), tenth)
+}
+
+// notOver is what the page adds to today.
+func notOver(date time.Time) string {
+	if date.Equal(time.Now().UTC().Truncate(24 * time.Hour)) {
+		return ", not over"
+	}
+	return ""
+}
+
 // hours writes unit-seconds as the page does.
 func hours(seconds int64) string {
 	tenths := (seconds + 180) / 360
@@ -142,7 +161,7 @@ func (p *tab) rows(table string) [][]string {
 // window returns the window of the page: its first day, and the day after its last.
 func (p *tab) window() (first, end time.Time) {
 	p.t.Helper()
-	days := eval[[]string](p, "[...document.querySelectorAll('#custom input')].map((i) => i.value)")
+	days := eval[[]string](p, "[...document.querySelectorAll('#range-form input')].map((i) => i.value)")
 	first, err := time.Parse(time.DateOnly, days[0])
 	if err != nil {
 		p.t.Fatal(err)
@@ -181,8 +200,8 @@ func TestSignIn(t *testing.T) {
 	p.until("document.querySelector('#sign-in').checkVisibility()")
 
 	// A link brings the token, which the page removes from the address.
-	p = open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
-	if address := eval[string](p, "location.href"); strings.Contains(address, "hmt_") || !strings.Contains(address, "days=7") {
+	p = open(t, look{}).visit(s.url + "/?last=7d#token=" + token).until(loaded)
+	if address := eval[string](p, "location.href"); strings.Contains(address, "hmt_") || !strings.Contains(address, "last=7d") {
 		t.Errorf("the address is %s", address)
 	}
 	if kept := eval[string](p, "JSON.stringify({...localStorage}) + document.cookie"); kept != "{}" {
@@ -192,7 +211,7 @@ func TestSignIn(t *testing.T) {
 	// It asks before it replaces the session of somebody who is signed in.
 	other := s.token("acme")
 	for _, c := range []struct{ address, button, kept string }{
-		{"/?days=7#token=", "#replace-no", token}, {"/#token=", "#replace-no", token}, {"/?days=7#token=", "#replace-yes", other},
+		{"/?last=7d#token=", "#replace-no", token}, {"/#token=", "#replace-no", token}, {"/?last=7d#token=", "#replace-yes", other},
 	} {
 		p.visit(s.url + c.address + other).until("document.querySelector('#replace').open").until(loaded)
 		if session := eval[string](p, "sessionStorage.getItem('harmont-billing-token')"); session != token {
@@ -226,7 +245,7 @@ func (p pace) zero(t *testing.T) string {
 // Every figure on the page is the answer of the API.
 func TestFigures(t *testing.T) {
 	s, token := demo(t)
-	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 	first, end := p.window()
 	if n := end.Sub(first) / (24 * time.Hour); n != 30 || time.Until(end) > 24*time.Hour {
 		t.Errorf("%d days are shown, up to %s", n, end)
@@ -238,6 +257,8 @@ func TestFigures(t *testing.T) {
 
 	p.same("credit", p.text("#tile-credit .figure"), money(left))
 	p.same("spent", p.text("#tile-spent .figure"), money(sums.Cents))
+	before := get[usage](s, token, "billing/usage/acme?from="+first.AddDate(0, 0, -30).Format(time.DateOnly)+"&to="+first.Format(time.DateOnly))
+	p.same("change", p.text("#tile-spent .change"), change(before.Cents, sums.Cents)+" against "+money(before.Cents)+" in the 30 days before")
 	p.same("resources", p.text("#tile-spent .hint"), fmt.Sprintf("CPU %s h · memory %s GB-h · disk %s GB-h", hours(sums.CPU), hours(sums.Memory), hours(sums.Disk)))
 	// A little time went by between the page's reckoning and this one.
 	average := []string{money(sums.Cents * 86400 / elapsed), money(sums.Cents * 86400 / (elapsed - 60))}
@@ -257,7 +278,7 @@ func TestFigures(t *testing.T) {
 	}
 	for i, d := range days {
 		date, _ := time.Parse(time.DateOnly, d.Date)
-		p.same(d.Date, strings.Join(shown[i], " "), strings.Join([]string{date.Format("Mon, 2 Jan 2006"), money(d.Cents), hours(d.CPU), hours(d.Memory), hours(d.Disk)}, " "))
+		p.same(d.Date, strings.Join(shown[i], " "), strings.Join([]string{date.Format("Mon, 2 Jan 2006") + notOver(date), money(d.Cents), hours(d.CPU), hours(d.Memory), hours(d.Disk)}, " "))
 	}
 	p.click("#days summary")
 
@@ -279,6 +300,11 @@ func TestFigures(t *testing.T) {
 		}
 		return true
 	})
+	sum := int64(0)
+	for _, job := range builds[finished].Jobs {
+		sum += *job.Seconds
+	}
+	p.same("duration", p.rows("#builds")[finished][3], length(sum))
 	button := fmt.Sprintf("#builds tr[aria-rowindex='%d'] .expand", finished+2)
 	p.click(button).until("document.querySelector('#builds [aria-expanded=true]')")
 	for i, job := range builds[finished].Jobs {
@@ -310,12 +336,12 @@ func TestFigures(t *testing.T) {
 // The bars are the API's days, and both views of them answer to the pointer and to the keyboard.
 func TestChart(t *testing.T) {
 	s, token := demo(t)
-	p := open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + token).until(loaded)
 	first, end := p.window()
 	days := get[page[bucket]](s, token, fmt.Sprintf("billing/usage/acme/series?from=%s&to=%s", first.Format(time.DateOnly), end.Format(time.DateOnly))).Data[:7]
 	read := func(d bucket) string {
 		date, _ := time.Parse(time.DateOnly, d.Date)
-		return fmt.Sprintf("%s, %s, CPU %s h, Memory %s GB-h, Disk %s GB-h", date.Format("Mon, 2 Jan 2006"), money(d.Cents), hours(d.CPU), hours(d.Memory), hours(d.Disk))
+		return fmt.Sprintf("%s, %s, CPU %s h, Memory %s GB-h, Disk %s GB-h", date.Format("Mon, 2 Jan 2006")+notOver(date), money(d.Cents), hours(d.CPU), hours(d.Memory), hours(d.Disk))
 	}
 	eval[chromedp.Void](p, "document.querySelector('.chart').focus()")
 	p.press(kb.Home)
@@ -391,7 +417,7 @@ func TestTransactions(t *testing.T) {
 	s := serve(t, server.Config{})
 	s.books(history("acme", 350, time.Now().UTC().Truncate(time.Second).Add(-48*time.Hour), 1000))
 	token := s.token("acme")
-	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 	shown := func() int {
 		return eval[int](p, "Number(document.querySelector('#transactions table').getAttribute('aria-rowcount')) - 1")
 	}
@@ -399,11 +425,11 @@ func TestTransactions(t *testing.T) {
 		t.Errorf("at first there are %d entries", n)
 	}
 	p.click("#transactions .foot button").until("document.querySelector('#transactions table').getAttribute('aria-rowcount') > 200")
-	// Scrolling loads further pages, to the beginning of the ledger.
+	// Scrolling loads further pages, to the first entry of the window.
 	p.until(`(() => {
 		const scroller = document.querySelector('#transactions .scroller');
 		scroller.scrollTop = scroller.scrollHeight;
-		return document.querySelector('#transactions .foot').innerText.includes('beginning');
+		return document.querySelector('#transactions .foot').innerText.includes('all entries of the window');
 	})()`)
 	if n := shown(); n != 351 {
 		t.Errorf("in the end there are %d entries", n)
@@ -413,18 +439,21 @@ func TestTransactions(t *testing.T) {
 	choose := func(source string) {
 		eval[chromedp.Void](p, fmt.Sprintf(`(() => { const s = document.querySelector('#source'); s.value = %q; s.dispatchEvent(new Event('change')); })()`, source))
 	}
-	// On a page that has seen nothing but the newest entries yet, too.
-	p.visit(s.url + "/#token=" + token).until(loaded)
-	choose("credits")
-	p.until("document.querySelector('#transactions .foot').innerText.includes('beginning') && [...document.querySelectorAll('#transactions .source')].some((c) => c.innerText === 'Coupon')")
+	choose("coupon_redemption")
+	p.until("document.querySelector('#transactions .count').innerText === '1'")
 	if rows := p.rows("#transactions"); len(rows) != 1 || rows[0][1] != "Coupon" || rows[0][3] != "+$10.00" {
-		t.Errorf("the credits are %v", rows)
+		t.Errorf("the coupons are %v", rows)
 	}
 	p.shoot("filtered")
 	choose("refund")
-	p.until("document.querySelector('#transactions .foot').innerText.includes('None of the 351 entries')")
+	p.until("document.querySelector('#transactions .state').innerText === 'The ledger has no such entry in this window.'")
+	// The link keeps the filter.
+	p.do(chromedp.Reload())
+	p.until(loaded)
+	p.same("the source, from the address", eval[string](p, "document.querySelector('#source').value")+" "+p.text("#transactions .state"),
+		"refund The ledger has no such entry in this window.")
 	choose("vm_lease_debit")
-	p.until("document.querySelector('#transactions .count').innerText === '350'")
+	p.until("document.querySelector('#transactions .count').innerText === '100+'")
 	for _, row := range p.rows("#transactions") {
 		if row[1] != "VM lease" {
 			t.Errorf("among VM leases there is %v", row)
@@ -432,43 +461,43 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
-// A debit leads to its lease, also to one outside the window that is shown.
-func TestDebitLeadsToLease(t *testing.T) {
+// A debit opens to the arithmetic of its cost, and leads to its lease, also to one outside the window that is shown.
+func TestDebit(t *testing.T) {
 	s := serve(t, server.Config{})
-	s.books(history("acme", 30, time.Now().UTC().Truncate(24*time.Hour).Add(-240*time.Hour), 1000))
-	token := s.token("acme")
-	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
-	marked := `document.activeElement?.closest('#builds tr')?.matches('.marked')`
-	p.click("#transactions tr[aria-rowindex='11'] button.link").until(marked)
-	if row := eval[string](p, "document.activeElement.innerText"); !strings.Contains(row, "Job 21") || !strings.Contains(row, "vm-21") {
-		t.Errorf("the debit of job 21 leads to %q", row)
-	}
-	// The arithmetic of the cost is shown beside the ledger.
-	p.until("document.querySelector('#transactions .cost')")
-	arithmetic := eval[[][]string](p, "[...document.querySelectorAll('#transactions .cost tr')].map((r) => [...r.cells].map((c) => c.innerText))")
-	p.same("the arithmetic", fmt.Sprintf("%q", arithmetic), fmt.Sprintf("%q", [][]string{
-		{"Resource", "× price", "× seconds", "= cost"},
-		{"2 CPUs", "10,000", "300", "6,000,000"}, {"4 GB of memory", "5,000", "300", "6,000,000"}, {"20 GB of disk", "100", "300", "600,000"},
-		{"Sum, which is 12 cents rounded down", "12,600,000"},
-	}))
-	if text := p.text("#transactions .detail p"); !strings.Contains(text, "The balance after it is") {
-		t.Errorf("the detail says %q", text)
-	}
-	p.accessible()
+	// The leases finish after midnight, and start before it.
+	midnight := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -8)
+	s.books(history("acme", 3, midnight.Add(-4*time.Minute), 1000))
+	day := midnight.Format(time.DateOnly)
+	address := s.url + "/?from=" + day + "&to=" + midnight.AddDate(0, 0, 1).Format(time.DateOnly)
+	p := open(t, look{}).visit(address + "#token=" + s.token("acme")).until(loaded)
+	p.same("builds", p.text("#builds .state"), "No build started in this window.")
 
-	p.click("[data-days='7']").until(loaded)
-	if text := p.text("#builds .state"); text != "No build started in this window." {
-		t.Errorf("the builds say %q", text)
+	// The whole row opens it.
+	p.click("#transactions tr[aria-rowindex='2'] td.when").until("document.querySelector('#transactions .line')")
+	p.same("the arithmetic", fmt.Sprintf("%q", p.rows("#transactions")[1:8]), fmt.Sprintf("%q", [][]string{
+		{"", "", "Show Main #3, Job 3", ""},
+		{"", "", "Rate card: First prices in force from 1970-01-01 00:00:00 UTC", ""},
+		{"", "", "2 CPU × 10,000 × 300 s", "6,000,000"}, {"", "", "4 GB of memory × 5,000 × 300 s", "6,000,000"}, {"", "", "20 GB of disk × 100 × 300 s", "600,000"},
+		{"", "", "Sum for 5m 00s in millionths of a cent", "12,600,000"},
+		{"", "", "Rounded down to whole cents", "$0.12"},
+	}))
+	p.same("the balance", p.rows("#transactions")[8][3], "$9.64")
+	if !eval[bool](p, "document.activeElement.matches('#transactions tr[aria-rowindex=\"2\"] [aria-expanded=true]')") {
+		t.Error("opening a debit does not give its button the focus")
 	}
-	p.accessible().shoot("empty-window")
-	p.click("#transactions tr[aria-rowindex='3'] button.link").until(marked)
-	if row := eval[string](p, "document.activeElement.innerText"); !strings.Contains(row, "Job 29") {
-		t.Errorf("the debit of job 29 leads to %q", row)
+	p.accessible().shoot("debit")
+	p.press(kb.Enter).until("!document.querySelector('#transactions .line')")
+	p.press(kb.Enter).until("document.querySelector('#transactions .line')")
+
+	p.click("#transactions .line button.link").until("document.activeElement?.closest('#builds tr')?.matches('.marked')")
+	if row := eval[string](p, "document.activeElement.innerText"); !strings.Contains(row, "Job 3") || !strings.Contains(row, "vm-3") {
+		t.Errorf("the debit of job 3 leads to %q", row)
 	}
-	p.shoot("lease")
+	p.until(loaded).shoot("lease")
 	// The way there is in the browser's history.
 	p.do(chromedp.NavigateBack())
-	p.until("document.querySelector('[data-days=\"7\"]').ariaPressed === 'true'").until(loaded)
+	p.until("location.search.includes('from=" + day + "')").until(loaded)
+	p.same("builds, again", p.text("#builds .state"), "No build started in this window.")
 }
 
 // A debit of another system has no lease to lead to, and a failure is told where it was asked for.
@@ -477,12 +506,13 @@ func TestDebitDetails(t *testing.T) {
 	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-time.Hour), 1000) +
 		`{"type":"entry","org":"acme","id":"01990000-0004-7000-8f00-000000000001","amount_cents":-5,"source":"vm_lease_debit","description":"May","created_at":"` +
 		time.Now().UTC().Format(time.RFC3339) + `","lease_id":null}` + "\n")
-	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
-	p.click("#transactions tr[aria-rowindex='2'] button.link").until("document.querySelector('#transactions .detail').innerText.includes('history of another system')")
-	if text := p.text("#transactions .detail"); !strings.Contains(text, "The balance after it is $9.59.") {
-		t.Errorf("the detail says %q", text)
-	}
+	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + s.token("acme")).until(loaded)
+	p.click("#transactions tr[aria-rowindex='2'] .expand").until("document.querySelector('#transactions .line')")
+	p.same("the lines", fmt.Sprintf("%q", p.rows("#transactions")[1:3]), fmt.Sprintf("%q", [][]string{
+		{"", "", "This debit names no lease: it is history of another system.", ""}, {"", "", "Balance after this entry", "$9.59"},
+	}))
 	p.accessible().shoot("debit-of-another-system")
+	p.click("#transactions tr[aria-rowindex='2'] .expand").until("!document.querySelector('#transactions .line')")
 	p.expect("500")
 	p.interceptAPI(func(url string) string {
 		if strings.Contains(url, "/transactions/acme/") {
@@ -490,52 +520,143 @@ func TestDebitDetails(t *testing.T) {
 		}
 		return ""
 	})
-	p.click("#transactions tr[aria-rowindex='3'] button.link").until("document.querySelector('#transactions .detail [role=alert]')")
-	if text := p.text("#transactions .detail"); !strings.Contains(text, "It failed.") || !strings.Contains(text, "12345678901234567890") {
+	p.click("#transactions tr[aria-rowindex='3'] .expand").until("document.querySelector('#transactions [role=alert]')")
+	if text := p.text("#transactions tbody:not([aria-hidden])"); !strings.Contains(text, "It failed.") || !strings.Contains(text, "12345678901234567890") {
 		t.Errorf("the failure is told as %q", text)
 	}
+	p.accessible()
 }
 
+// The windows are those of the command line, and their addresses, too.
 func TestWindows(t *testing.T) {
 	s := serve(t, server.Config{})
-	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -40)
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	month := today.AddDate(0, 0, 1-today.Day())
+	start := month.AddDate(0, -2, 3) // 20 leases of 12 cents, on one day of the month before last
 	s.books(history("acme", 20, start, 1000))
 	token := s.token("acme")
+	day := func(d time.Time) string { return d.Format(time.DateOnly) }
 	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
-	for _, c := range []struct{ button, spent string }{{"[data-days='7']", "$0.00"}, {"[data-days='90']", "$2.40"}, {"[data-days='30']", "$0.00"}} {
-		p.click(c.button).until(loaded)
-		p.same(c.button, p.text("#tile-spent .figure"), c.spent)
-		if !eval[bool](p, fmt.Sprintf("document.querySelector('#range [aria-pressed=true]').matches(%q)", c.button)) {
-			t.Errorf("%s does not look pressed", c.button)
+	// Follows a link to another address of the page, as the browser's history does.
+	follow := func(address string) {
+		eval[chromedp.Void](p, fmt.Sprintf("history.pushState(null, '', '?' + %q); dispatchEvent(new PopStateEvent('popstate'))", address))
+	}
+	window := func() string {
+		first, end := p.window()
+		return day(first) + " " + day(end)
+	}
+	for _, c := range []struct {
+		address, window, pressed, spent, change string
+	}{
+		{"org=acme", day(month) + " " + day(today.AddDate(0, 0, 1)), "This month", "$0.00", "No change against $0.00 in " + month.AddDate(0, -1, 0).Format("January 2006")},
+		{"month=this", day(month) + " " + day(today.AddDate(0, 0, 1)), "This month", "$0.00", "No change against $0.00 in " + month.AddDate(0, -1, 0).Format("January 2006")},
+		{"month=last", day(month.AddDate(0, -1, 0)) + " " + day(month), "Last month", "$0.00", "−$2.40 (−100.0%) against $2.40 in " + start.Format("January 2006")},
+		{"month=" + start.Format("2006-01"), day(month.AddDate(0, -2, 0)) + " " + day(month.AddDate(0, -1, 0)), "Other", "$2.40", "+$2.40 against $0.00 in " + month.AddDate(0, -3, 0).Format("January 2006")},
+		{"last=7d", day(today.AddDate(0, 0, -6)) + " " + day(today.AddDate(0, 0, 1)), "Last 7 days", "$0.00", "No change against $0.00 in the 7 days before"},
+		{"last=2w", day(today.AddDate(0, 0, -13)) + " " + day(today.AddDate(0, 0, 1)), "Other", "$0.00", "No change against $0.00 in the 14 days before"},
+		{"from=" + day(start) + "&to=" + day(start.AddDate(0, 0, 1)), day(start) + " " + day(start.AddDate(0, 0, 1)), "Other", "$2.40", "+$2.40 against $0.00 the day before"},
+		{"from=" + day(start.AddDate(0, 0, -2)) + "&to=" + day(start), day(start.AddDate(0, 0, -2)) + " " + day(start), "Other", "$0.00", "No change against $0.00 in the 2 days before"},
+		{"from=" + day(today), day(today) + " " + day(today.AddDate(0, 0, 1)), "Other", "$0.00", "No change against $0.00 the day before"},
+	} {
+		follow(c.address)
+		p.until(loaded)
+		p.same(c.address, window()+"; "+p.text("#windows [aria-pressed=true]")+"; "+p.text("#tile-spent .figure")+"; "+p.text("#tile-spent .change"),
+			strings.Join([]string{c.window, c.pressed, c.spent, c.change}, "; "))
+		_, end := p.window()
+		if unfinished := strings.Contains(p.text("#window-name"), "Today is not over."); unfinished != end.After(today) {
+			t.Errorf("%s: the window is called %s", c.address, p.text("#window-name"))
 		}
 	}
-	p.click("[data-custom]")
-	show := func(first, last string) {
-		eval[chromedp.Void](p, fmt.Sprintf("document.querySelector('#from').value = %q; document.querySelector('#to').value = %q", first, last))
-		p.click("#custom [type=submit]")
+
+	// An address without a valid window shows why, and no figures.
+	for address, problem := range map[string]string{
+		"month=2026-13": "“2026-13” is no month", "month=": "“” is no month", "last=0d": "“0d” is no number of days", "last=7": "“7” is no number of days",
+		"from=2026-02-30&to=2026-03-01": "“2026-02-30” is no date", "from=2026-03-01&to=2026-03-01": "ends before it begins", "to=2026-03-01": "to without from",
+		"from=2016-01-01&to=2026-02-01": "at most 3 660 days", "month=this&last=7d": "month and last", "last=7d&last=30d": "more than once",
+		"days=30": "last=30d", "month=this&tz=Europe/Berlin": "in UTC", "last=9999w": "at most 3 660 days", "month=9999-12": "is no date",
+	} {
+		follow(address)
+		p.until("document.querySelector('#bad-window').checkVisibility()")
+		if text := p.text("#bad-window"); !strings.Contains(text, problem) {
+			t.Errorf("%s: the page says %s", address, text)
+		}
+		if strings.Contains(eval[string](p, "document.body.innerText"), "$") {
+			t.Errorf("%s: there are figures", address)
+		}
 	}
-	day := start.Format(time.DateOnly)
-	show(day, start.AddDate(0, 0, -1).Format(time.DateOnly))
+	p.accessible().shoot("bad-window")
+	p.click("[data-month=last]").until(loaded)
+	p.same("address", eval[string](p, "location.search"), "?org=acme&month=last")
+
+	p.click("[data-custom]")
+	show := func(first, last time.Time) {
+		eval[chromedp.Void](p, fmt.Sprintf("document.querySelector('#first').value = %q; document.querySelector('#last').value = %q", day(first), day(last)))
+		p.click("#range-form [type=submit]")
+	}
+	show(start, start.AddDate(0, 0, -1))
 	p.until("document.querySelector('#range-problem').checkVisibility()")
 	p.accessible().shoot("custom-window")
-	show(day, day)
+	show(start, start)
 	p.until("!document.querySelector('#range-problem').checkVisibility()").until(loaded)
 	p.same("one day", p.text("#tile-spent .figure")+" "+p.text("#tile-average .figure")+" "+p.text("#tile-average .hint"), "$2.40 $2.40 over 1 day")
+	p.same("its address", eval[string](p, "location.search"), "?org=acme&from="+day(start)+"&to="+day(start.AddDate(0, 0, 1)))
 	p.do(chromedp.Reload())
 	p.until(loaded)
 	p.same("one day, from the address", p.text("#tile-spent .figure"), "$2.40")
+	eval[chromedp.Void](p, fmt.Sprintf("document.querySelector('#month').value = %q", start.Format("2006-01")))
+	p.click("#month-form [type=submit]").until(loaded)
+	p.same("its month", eval[string](p, "location.search")+" "+p.text("#tile-spent .figure"), "?org=acme&month="+start.Format("2006-01")+" $2.40")
 }
 
-// A balance below zero is red and says since when.
-func TestNegativeBalance(t *testing.T) {
+// A link keeps the organization, the window, and the build that is open.
+func TestLinks(t *testing.T) {
 	s := serve(t, server.Config{})
-	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -20).Add(-31 * time.Minute)
-	s.books(history("acme", 150, start, 300)) // 25 debits of 12 cents use it up, a minute before the day ends
-	p := open(t, look{zone: "UTC"}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
-	p.until("document.querySelector('#tile-credit .hint time')")
-	p.same("credit", p.text("#tile-credit .figure"), money(300-150*12))
-	p.same("since", p.text("#tile-credit .hint"), "Reached zero on "+start.Format("2 Jan 2006"))
-	p.same("runway", p.text("#tile-runway .figure"), "0 days")
+	now := time.Now().UTC().Truncate(time.Second).Add(-24 * time.Hour)
+	s.books(history("acme", 3, now, 1000) + history("globex", 60, now, 5000))
+	token := s.token("acme", "globex")
+	p := open(t, look{}).visit(s.url + "/?org=globex&last=7d#token=" + token).until(loaded)
+	p.click("#builds tr[aria-rowindex='3'] td.when").until("document.querySelector('#builds tr.job')") // the whole row opens the build
+	if !eval[bool](p, `document.activeElement.matches('#builds tr[aria-rowindex="3"] [aria-expanded=true]')`) {
+		t.Error("opening a build does not give its button the focus")
+	}
+	id := uuid("globex", 'c', 59)
+	p.same("address", eval[string](p, "location.search"), "?org=globex&last=7d&build="+id)
+	p.click("#builds tr[aria-rowindex='3'] .expand").until("!document.querySelector('#builds tr.job')")
+	p.same("address without a build", eval[string](p, "location.search"), "?org=globex&last=7d")
+
+	// A build far down is brought into view.
+	p.visit(s.url + "/?org=globex&last=7d&build=" + uuid("globex", 'c', 2)).until(loaded).until("document.querySelector('#builds tr.job')")
+	if row := p.text("#builds tr.job"); !strings.Contains(row, "Job 2") {
+		t.Errorf("the link opens %s", row)
+	}
+	// Another window is of other builds, and another organization has the same window.
+	p.click("[data-last='30d']").until(loaded)
+	p.same("address of another window", eval[string](p, "location.search"), "?org=globex&last=30d")
+	eval[chromedp.Void](p, `(() => { const s = document.querySelector('#org-choice'); s.value = 'acme'; s.dispatchEvent(new Event('change')); })()`)
+	p.until(loaded)
+	p.same("address of another organization", eval[string](p, "location.search"), "?org=acme&last=30d")
+}
+
+// requests are the API's calls that the page has made since it was loaded.
+func (p *tab) requests() []string {
+	p.t.Helper()
+	return eval[[]string](p, "performance.getEntriesByType('resource').map((e) => e.name).filter((name) => name.includes('/api/'))")
+}
+
+// No view asks the server more than 10 times, also not that of a balance below zero with a long ledger.
+func TestRequests(t *testing.T) {
+	s := serve(t, server.Config{})
+	start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -5)
+	s.books(history("acme", 1200, start, 300))
+	p := open(t, look{})
+	for _, address := range []string{"/?last=7d", "/", "/?last=30d&source=coupon_redemption", "/?last=7d&source=refund", "/?last=7d&build=" + uuid("acme", 'c', 7)} {
+		p.visit(s.url + address + "#token=" + s.token("acme")).until(loaded)
+		if calls := p.requests(); len(calls) > 10 {
+			t.Errorf("%s asks %d times: %v", address, len(calls), calls)
+		}
+	}
+	p.same("credit", p.text("#tile-credit .figure")+" "+p.text("#tile-credit .hint"), money(300-1200*12)+" Overdrawn")
+	p.same("runway", p.text("#tile-runway .figure")+" "+p.text("#tile-runway .hint"), "0 days The credit is used up")
 	if color := eval[string](p, "getComputedStyle(document.querySelector('#tile-credit .figure')).color"); color != "rgb(180, 35, 24)" {
 		t.Errorf("a negative balance is %s", color)
 	}
@@ -551,7 +672,7 @@ func TestRunway(t *testing.T) {
 	lasts := get[runway](s, token, "billing/runway/acme").Last30Days
 	for _, c := range []struct{ query, figure, hint string }{
 		{"org=acme", "804 days", "until " + lasts.zero(t) + " at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"}, // 964 × 30 ÷ 36
-		{"org=acme&days=7", "804 days", "until " + lasts.zero(t) + " at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"},
+		{"org=acme&last=7d", "804 days", "until " + lasts.zero(t) + " at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"},
 		{"org=globex", "Over 10 years", "beyond the year 9999 at the pace of the last 30 whole days (UTC), nothing was spent in the last 7"},
 		{"org=idle", "No end", "Nothing was spent in the last 30 whole days (UTC)"},
 	} {
@@ -576,7 +697,7 @@ func TestRunway(t *testing.T) {
 func TestLargeAmounts(t *testing.T) {
 	s := serve(t, server.Config{})
 	s.books(history("acme", 0, time.Now().UTC().Truncate(time.Second), 99_999_999_999_999_999))
-	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme")).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + s.token("acme")).until(loaded)
 	p.same("credit", p.text("#tile-credit .figure"), "$999,999,999,999,999.99")
 	p.same("entry", p.rows("#transactions")[0][3], "+$999,999,999,999,999.99")
 	p.same("runway", p.text("#tile-runway .figure"), "No end")
@@ -590,7 +711,7 @@ func TestOrganizations(t *testing.T) {
 	if _, err := s.CreateOrganization(t.Context(), "newcomer", "Newcomer"); err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, look{}).visit(s.url + "/#token=" + s.token("acme", "globex", "newcomer")).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + s.token("acme", "globex", "newcomer")).until(loaded)
 	for slug, credit := range map[string]string{"globex": "$50.00", "acme": "$9.64", "newcomer": "$0.00"} {
 		eval[chromedp.Void](p, fmt.Sprintf(`(() => { const s = document.querySelector('#org-choice'); s.value = %q; s.dispatchEvent(new Event('change')); })()`, slug))
 		p.until(loaded)
@@ -598,7 +719,7 @@ func TestOrganizations(t *testing.T) {
 	}
 	p.visit(s.url + "/?org=newcomer").until(loaded)
 	for panel, text := range map[string]string{
-		"#days": "Nothing ran in this window.", "#builds": "No build started in this window.", "#transactions": "The ledger has no entry yet.",
+		"#days": "Nothing ran in this window.", "#builds": "No build started in this window.", "#transactions": "The ledger has no such entry in this window.",
 	} {
 		p.same(panel, p.text(panel+" .state"), text)
 	}
@@ -623,7 +744,7 @@ func TestLoading(t *testing.T) {
 		}
 		return ""
 	})
-	p.visit(s.url + "/#token=" + token).until("document.querySelectorAll('[aria-busy] .loading').length === 4")
+	p.visit(s.url + "/?last=30d#token=" + token).until("document.querySelectorAll('[aria-busy] .loading').length === 4")
 	p.accessible().shoot("loading")
 	close(answers)
 	p.until(loaded)
@@ -652,7 +773,7 @@ func TestErrors(t *testing.T) {
 		}
 		return "503 " + failed
 	})
-	p.visit(s.url + "/#token=" + token)
+	p.visit(s.url + "/?last=30d#token=" + token)
 	for panel, text := range map[string][]string{
 		"#summary":      {"503", "temporarily unavailable", "Code unavailable", "Request id-of-this-request-1"},
 		"#days":         {"Something before the server answered with 502", "Request 01234567890123456789"},
@@ -682,7 +803,7 @@ func TestErrors(t *testing.T) {
 		}
 		return ""
 	})
-	p.click("[data-days='7']").until("document.querySelector('#builds [role=alert]')")
+	p.click("[data-last='7d']").until("document.querySelector('#builds [role=alert]')")
 	if got := p.text("#builds"); !strings.Contains(got, "cut off") || !strings.Contains(got, "01234567890123456789") {
 		t.Errorf("#builds says %s", got)
 	}
@@ -716,12 +837,12 @@ func TestSignedOutBy401(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, look{}).visit(s.url + "/#token=" + secret).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + secret).until(loaded)
 	if _, err := s.RevokeToken(t.Context(), token.ID); err != nil {
 		t.Fatal(err)
 	}
 	p.expect("401")
-	p.click("[data-days='90']").until("document.querySelector('#sign-in-problem').checkVisibility()")
+	p.click("[data-last='30d']").until("document.querySelector('#sign-in-problem').checkVisibility()")
 	if kept := eval[string](p, "JSON.stringify({...sessionStorage})"); kept != "{}" {
 		t.Error("the token is still in the session")
 	}
@@ -738,7 +859,7 @@ func TestCSV(t *testing.T) {
 	s.books(strings.ReplaceAll(history("acme", 120, at, 1000), `"Job 7"`, `"`+hostile+`"`) +
 		`{"type":"entry","org":"acme","id":"01990000-0000-7000-8000-00000000ffff","amount_cents":5,"source":"refund","description":"<img src=x onerror=alert(1)>, \"@SUM(A1)\"","created_at":"` +
 		time.Now().UTC().Format(time.RFC3339) + `","lease_id":null}` + "\n")
-	p := open(t, look{}).visit(s.url + "/?days=7#token=" + s.token("acme")).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + s.token("acme")).until(loaded)
 	if title := eval[string](p, "document.querySelector('#transactions td.name').title"); !strings.HasPrefix(title, "<img") {
 		t.Errorf("a description is %q", title)
 	}
@@ -750,7 +871,7 @@ func TestCSV(t *testing.T) {
 	}{
 		{"#days", fmt.Sprintf("acme-%s-to-%s-days.csv", first, last), 8},
 		{"#builds", fmt.Sprintf("acme-%s-to-%s-builds.csv", first, last), 121},
-		{"#transactions", "acme-transactions.csv", 123},
+		{"#transactions", fmt.Sprintf("acme-%s-to-%s-transactions.csv", first, last), 123},
 	} {
 		p.click(c.panel + " .csv")
 		text := p.downloaded(c.file)
@@ -813,8 +934,8 @@ func TestKeyboard(t *testing.T) {
 	if !eval[bool](p, "!!("+loaded+")") {
 		t.Error("skipping to the content loads it anew")
 	}
-	tabTo("[data-days='7']")
-	p.press(" ").until("document.querySelector('[data-days=\"7\"]').ariaPressed === 'true'").until(loaded)
+	tabTo("[data-last='7d']")
+	p.press(" ").until("document.querySelector('[data-last=\"7d\"]').ariaPressed === 'true'").until(loaded)
 	tabTo("[data-view=resources]")
 	p.press(kb.Enter).until("document.querySelector('.legend').checkVisibility()")
 	tabTo(".chart")
@@ -827,6 +948,8 @@ func TestKeyboard(t *testing.T) {
 		t.Error("opening a build loses the focus")
 	}
 	tabTo("#source")
+	tabTo("#transactions .expand")
+	p.press(kb.Enter).until("document.querySelector('#transactions .line')")
 	tabTo("#transactions button.link")
 	p.press(kb.Enter).until("document.activeElement.closest('#builds tr')")
 }
@@ -834,9 +957,9 @@ func TestKeyboard(t *testing.T) {
 // At the width of a small phone nothing has to be scrolled sideways; in the dark it is dark.
 func TestNarrowAndDark(t *testing.T) {
 	s, token := demo(t)
-	p := open(t, look{width: 360, height: 740, dark: true}).visit(s.url + "/#token=" + token).until(loaded)
+	p := open(t, look{width: 360, height: 740, dark: true}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 	p.click("#builds tr[aria-rowindex='3'] .expand").until("document.querySelector('#builds tr.job')")
-	p.click("[data-view=resources]").click("[data-custom]")
+	p.click("[data-view=resources]").click("[data-custom]").click("#transactions .expand").until("document.querySelector('#transactions .line')")
 	fits := func(where string) {
 		t.Helper()
 		if wide := eval[string](p, `(() => {
@@ -864,7 +987,7 @@ func TestNarrowAndDark(t *testing.T) {
 	p.visit(s.url + "/docs").until("document.querySelector('.opblock')")
 	fits("reference")
 	p.shoot("narrow-dark-docs")
-	p = open(t, look{dark: true}).visit(s.url + "/#token=" + token).until(loaded)
+	p = open(t, look{dark: true}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 	p.accessible().shoot("dark")
 }
 
@@ -877,7 +1000,7 @@ func TestManyBuilds(t *testing.T) {
 	p := open(t, look{})
 	domain := performance.EnableTimeDomainThreadTicks
 	call(p, performance.Enable, performance.EnableParams{TimeDomain: domain})
-	p.visit(s.url + "/#token=" + s.token("acme")).until(loaded)
+	p.visit(s.url + "/?last=30d#token=" + s.token("acme")).until(loaded)
 	p.same("builds", p.text("#builds .count"), fmt.Sprintf("%d,000", builds/1000))
 	if n := eval[int](p, "document.querySelectorAll('#builds tr').length"); n > 100 {
 		t.Errorf("%d rows are in the page at once", n)
@@ -915,7 +1038,7 @@ func TestManyBuilds(t *testing.T) {
 // The figures are there within a second. A machine may be busy for a while, but not each time.
 func TestFirstPaint(t *testing.T) {
 	s, token := demo(t)
-	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
 	size := eval[int64](p, `performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
 		.filter((e) => !e.name.includes('/api/')).reduce((sum, e) => sum + e.encodedBodySize, 0)`)
 	t.Logf("the page is %d bytes", size)

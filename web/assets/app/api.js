@@ -1,4 +1,4 @@
-/** @import { BalanceResponse, OrganizationList, RunwayResponse, TransactionList, Transaction, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+/** @import { BalanceResponse, OrganizationList, RunwayResponse, TransactionList, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
 import { buildsOf } from './stream.js';
 
@@ -103,12 +103,13 @@ export class API {
   runway(org, signal) { return this.#get(`billing/runway/${encodeURIComponent(org)}`, {}, signal); }
 
   /**
+   * A page of the ledger, newest entry first.
    * @param {string} org
-   * @param {{ limit?: number, cursor?: string | null }} page
+   * @param {{ from: string, to: string, source: string | null, cursor: string | null }} page
    * @param {AbortSignal} [signal]
    * @returns {Promise<TransactionList>}
    */
-  transactions(org, page, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}`, page, signal); }
+  transactions(org, page, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}`, { limit: 100, ...page }, signal); }
 
   /**
    * One entry with its lease and the arithmetic of its cost.
@@ -118,23 +119,6 @@ export class API {
    * @returns {Promise<TransactionDetail>}
    */
   transaction(org, id, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}/${encodeURIComponent(id)}`, {}, signal); }
-
-  /**
-   * Every entry of the ledger, newest first.
-   * @param {string} org
-   * @param {AbortSignal} [signal]
-   * @returns {AsyncGenerator<Transaction[]>}
-   */
-  async *ledger(org, signal) {
-    /** @type {string | null} */
-    let cursor = null;
-    do {
-      /** @type {TransactionList} */
-      const page = await this.transactions(org, { limit: 100, cursor }, signal);
-      yield page.data;
-      cursor = page.next_cursor;
-    } while (cursor !== null);
-  }
 
   /**
    * @param {string} org

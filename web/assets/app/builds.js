@@ -4,6 +4,7 @@ import { find, h, Panel } from './dom.js';
 import { counted, duration, money, number, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
+import { pause } from './pause.js';
 
 /** @typedef {{ build: UsageBreakdownBuild, job?: UsageBreakdownJob }} Row */
 
@@ -11,6 +12,12 @@ const columns = [
   { title: 'Build', class: 'name' }, { title: 'Machine', class: 'machine' }, { title: 'Started', class: 'when' },
   { title: 'Duration', class: 'number length' }, { title: 'Cost', class: 'number amount' },
 ];
+
+/** How many builds are written to a CSV file in one task. */
+const CSV_CHUNK = 500;
+
+/** The value of an address for the leases without a build, which has no id. */
+const NO_BUILD = 'none';
 
 /** The builds of the window; each opens to its jobs. */
 export class BuildsPanel {
@@ -24,20 +31,23 @@ export class BuildsPanel {
   #marked = null;
   #fileName = '';
 
-  constructor() {
+  /** @param {(build: string | null) => void} opened called with the id of the build that is opened last, null when none is open */
+  constructor(opened) {
+    this.opened = opened;
     this.panel = new Panel('#builds');
     this.count = find('.count', this.panel.element);
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
     this.table = new VirtualTable(find('.scroller', this.panel.element), columns, (index) => this.#cells(/** @type {Row} */ (this.#rows[index])),
-      (index) => this.#rowClass(/** @type {Row} */ (this.#rows[index])));
-    this.csv.addEventListener('click', () => this.#download());
+      (index) => this.#rowClass(/** @type {Row} */ (this.#rows[index])), (index) => this.#choose(/** @type {Row} */ (this.#rows[index])));
+    this.csv.addEventListener('click', () => void this.#download());
   }
 
   /**
    * @param {AsyncIterable<UsageBreakdownBuild[]>} builds
    * @param {string} name of the CSV file
+   * @param {string | null} open the build to open, as the address names it
    */
-  async load(builds, name) {
+  async load(builds, name, open) {
     /** @type {UsageBreakdownBuild[]} */
     const loaded = [];
     this.#builds = loaded;
@@ -63,11 +73,16 @@ export class BuildsPanel {
     this.count.textContent = number(loaded.length);
     this.csv.disabled = false;
     if (this.#builds.length === 0) this.panel.empty('No build started in this window.');
+    const build = loaded.find((b) => idOf(b) === open);
+    if (!build) return;
+    this.#open.add(build);
+    this.#updateRows();
+    this.table.show(this.#rowOf(build));
   }
 
   /** @param {Row} row */
   #rowClass({ job }) {
-    if (!job) return null;
+    if (!job) return 'opens';
     return job === this.#marked ? 'job marked' : 'job';
   }
 
@@ -75,7 +90,6 @@ export class BuildsPanel {
   #cells({ build, job }) {
     if (job) return this.#jobCells(job);
     const open = this.#open.has(build);
-    const length = build.finished_at ? duration(Math.trunc((Date.parse(build.finished_at) - Date.parse(build.started_at)) / 1000)) : 'running';
     const jobs = counted(build.job_count, 'job');
     return [
       h('td', { class: 'name' },
@@ -83,7 +97,7 @@ export class BuildsPanel {
         h('span', { class: 'second' }, `${jobs} · `, time(build.started_at, 'short'))),
       h('td', { class: 'machine' }, jobs),
       h('td', { class: 'when' }, time(build.started_at)),
-      h('td', { class: 'number length' }, length),
+      h('td', { class: 'number length' }, durationOf(build)),
       h('td', { class: 'number amount' }, money(-BigInt(build.total_cents))),
     ];
   }
@@ -103,16 +117,23 @@ export class BuildsPanel {
     ];
   }
 
+  /** @param {Row} row */
+  #choose({ build, job }) {
+    if (!job) this.#toggle(build);
+  }
+
   /** @param {UsageBreakdownBuild} build */
   #toggle(build) {
     if (!this.#open.delete(build)) this.#open.add(build);
+    const last = [...this.#open].at(-1);
+    this.opened(last ? idOf(last) : null);
     this.#updateRows();
     // The button that was pressed is another element now.
-    this.table.scroller.querySelectorAll('button.expand').forEach((button) => {
-      const index = Number(button.closest('tr')?.getAttribute('aria-rowindex')) - 2;
-      if (this.#rows[index]?.build === build) /** @type {HTMLElement} */ (button).focus({ preventScroll: true });
-    });
+    this.table.focus(this.#rowOf(build));
   }
+
+  /** @param {UsageBreakdownBuild} build */
+  #rowOf(build) { return this.#rows.findIndex((row) => row.build === build); }
 
   #updateRows() {
     this.#rows = this.#builds.flatMap((build) => (this.#open.has(build) ? [{ build }, ...build.jobs.map((job) => ({ build, job }))] : [{ build }]));
@@ -145,20 +166,37 @@ export class BuildsPanel {
     return false;
   }
 
-  #download() {
-    download(this.#fileName, [
+  async #download() {
+    const name = this.#fileName, builds = this.#builds;
+    const parts = [
       encode([['build_id', 'build_number', 'build_external_id', 'pipeline_id', 'pipeline_name', 'pipeline_slug', 'job_id', 'job_name', 'step_key',
         'vm_handle', 'cpu_count', 'memory_gb', 'disk_gb', 'duration_seconds', 'amount_cents', 'started_at', 'finished_at']]),
-      ...this.#builds.map((b) => encode(b.jobs.map((j) => [
+    ];
+    for (let i = 0; i < builds.length; i += CSV_CHUNK) {
+      parts.push(encode(builds.slice(i, i + CSV_CHUNK).flatMap((b) => b.jobs.map((j) => [
         b.build_id, b.build_number, b.build_external_id, b.pipeline_id, b.pipeline_name, b.pipeline_slug, j.job_id, j.job_name, j.step_key,
         j.vm_handle, j.cpu_count, j.memory_gb, j.disk_gb, j.duration_seconds, j.amount_cents, j.started_at, j.finished_at,
-      ]))),
-    ]);
+      ]))));
+      await pause();
+    }
+    download(name, parts);
   }
 }
 
 /** @param {UsageBreakdownBuild} build */
-function titleOf(build) {
+function idOf(build) { return build.build_id ?? NO_BUILD; }
+
+/**
+ * @param {UsageBreakdownBuild} build
+ * @returns {string} the sum of what its jobs are billed for, as the command line has it
+ */
+export function durationOf({ jobs }) {
+  const billed = jobs.filter((job) => job.duration_seconds !== null);
+  return billed.length === 0 ? 'running' : duration(billed.reduce((sum, job) => sum + (job.duration_seconds ?? 0), 0));
+}
+
+/** @param {UsageBreakdownBuild} build */
+export function titleOf(build) {
   if (build.build_id === null) return 'Leases without a build';
   const pipeline = build.pipeline_name ?? build.pipeline_slug ?? 'Build';
   return build.build_number === null ? `${pipeline} ${build.build_external_id ?? build.build_id}` : `${pipeline} #${build.build_number}`;

@@ -3,6 +3,7 @@
 import { find, h, Panel } from './dom.js';
 import { day, hours, money, shortDay } from './format.js';
 import { download, encode } from './csv.js';
+import { isToday } from './window.js';
 
 /** @typedef {'cpu_seconds' | 'memory_gb_seconds' | 'disk_gb_seconds'} Resource */
 /** @type {{ key: Resource, name: string, unit: string, color: string }[]} */
@@ -13,6 +14,9 @@ export const resources = [
 ];
 
 const HEIGHT = 240;
+
+/** @param {string} date YYYY-MM-DD */
+const dayName = (date) => (isToday(date) ? `${day(date)}, not over` : day(date));
 
 /** Cost, or the seconds of each resource, day by day. */
 export class DaysPanel {
@@ -131,7 +135,7 @@ export class DaysPanel {
             const step = Math.max(1, Math.ceil(days.length / Math.max(1, Math.floor(u.width / 72))));
             return days.map((_, i) => i).filter((i) => (days.length - 1 - i) % step === 0);
           },
-          values: (_, splits) => splits.map((i) => shortDay(days[i]?.date ?? '')),
+          values: (_, splits) => splits.map((i) => (isToday(days[i]?.date ?? '') ? 'today' : shortDay(days[i]?.date ?? ''))),
         },
         {
           stroke: text, font, grid: { stroke: line, width: 1 }, ticks: { show: false }, gap: 6,
@@ -166,7 +170,7 @@ export class DaysPanel {
     const bucket = this.#days[index], plot = this.#plot;
     this.tooltip.hidden = !bucket || !plot;
     if (!bucket || !plot) return;
-    this.tooltip.replaceChildren(h('strong', {}, day(bucket.date)), h('span', { class: 'cost' }, money(bucket.total_cents)),
+    this.tooltip.replaceChildren(h('strong', {}, dayName(bucket.date)), h('span', { class: 'cost' }, money(bucket.total_cents)),
       ...resources.map((r) => h('span', { class: `swatch ${r.key}` }, `${r.name} ${hours(bucket[r.key])} ${r.unit}`)));
     const x = plot.valToPos(index, 'x') + plot.bbox.left / devicePixelRatio;
     const width = this.tooltip.offsetWidth;
@@ -189,7 +193,7 @@ export class DaysPanel {
     find('.days-table', this.details).replaceChildren(h('table', {},
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Day (UTC)'), h('th', { scope: 'col', class: 'number' }, 'Cost'),
         ...resources.map((r) => h('th', { scope: 'col', class: 'number' }, `${r.name}, ${r.unit}`)))),
-      h('tbody', {}, ...this.#days.map((d) => h('tr', {}, h('th', { scope: 'row' }, day(d.date)), h('td', { class: 'number' }, money(d.total_cents)),
+      h('tbody', {}, ...this.#days.map((d) => h('tr', {}, h('th', { scope: 'row' }, dayName(d.date)), h('td', { class: 'number' }, money(d.total_cents)),
         ...resources.map((r) => h('td', { class: 'number' }, hours(d[r.key]))))))));
   }
 

@@ -19,6 +19,21 @@ export function money(cents) {
 }
 
 /**
+ * @param {Integer} before cents
+ * @param {Integer} after cents
+ * @returns {string} the difference in dollars, and in percent of what was before, to the nearest tenth; of zero there is no percentage
+ */
+export function change(before, after) {
+  const from = BigInt(before), difference = BigInt(after) - from;
+  if (difference === 0n) return 'No change';
+  const sign = difference > 0n ? '+' : '−', magnitude = difference < 0n ? -difference : difference;
+  const amount = `${sign}${money(magnitude)}`;
+  if (from <= 0n) return amount;
+  const tenths = (magnitude * 2000n + from) / (2n * from);
+  return `${amount} (${sign}${integerFormat.format(tenths / 10n)}.${tenths % 10n}%)`;
+}
+
+/**
  * @param {Integer} seconds unit-seconds of a resource
  * @returns {string} hours, with one decimal below a hundred
  */
@@ -47,6 +62,7 @@ const localShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'sh
 const localDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 const utcDay = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcLong = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+const utcMonth = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' });
 const utcShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
 
 /**
@@ -75,6 +91,9 @@ export function day(date) { return utcDay.format(new Date(date)); }
 
 /** @param {string} date YYYY-MM-DD */
 export function dayWithoutWeekday(date) { return utcLong.format(new Date(date)); }
+
+/** @param {string} date YYYY-MM-DD, or YYYY-MM */
+export function month(date) { return utcMonth.format(new Date(date)); }
 
 /** @param {string} date YYYY-MM-DD */
 export function shortDay(date) { return utcShort.format(new Date(date)); }

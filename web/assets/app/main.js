@@ -6,7 +6,7 @@ import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
 import { SummaryPanel } from './summary.js';
 import { TransactionsPanel } from './transactions.js';
-import { Days, problemWith } from './window.js';
+import { Days, daysFrom, WindowError } from './window.js';
 
 const TOKEN = 'harmont-billing-token';
 
@@ -17,16 +17,15 @@ let organizations = [];
 /** @type {Organization | null} */
 let organization = null;
 let shownQuery = ''; // the query of the address whose data is shown
-let days = Days.upToToday(30);
-let organizationLoad = new AbortController(); // ended when another organization is shown
-let windowLoad = new AbortController(); // ended when another window is shown
+let days = Days.ofMonth('this');
+let shownLoad = new AbortController(); // ended when another organization or window is shown
 /** @type {Promise<unknown>} */
 let buildsLoaded = Promise.resolve();
 
 const summary = new SummaryPanel();
 const chart = new DaysPanel();
-const builds = new BuildsPanel();
-const transactions = new TransactionsPanel((lease) => void showLease(lease));
+const builds = new BuildsPanel((build) => remember('build', build));
+const transactions = new TransactionsPanel((lease) => void showLease(lease), (source) => remember('source', source));
 
 const query = () => new URLSearchParams(location.search);
 
@@ -39,8 +38,7 @@ function show(name) {
 
 /** @param {string} [problem] why */
 function signOut(problem = '') {
-  organizationLoad.abort();
-  windowLoad.abort();
+  shownLoad.abort();
   api = null;
   sessionStorage.removeItem(TOKEN);
   const notice = find('#sign-in-problem');
@@ -74,7 +72,6 @@ async function signIn(token) {
 function showAddress() {
   if (!api) return;
   shownQuery = location.search;
-  days = Days.from(query());
   const slug = query().get('org');
   const found = slug === null ? organizations[0] : organizations.find((o) => o.slug === slug);
   if (!found) {
@@ -82,31 +79,71 @@ function showAddress() {
     return;
   }
   organization = found;
-  loadAll();
+  try {
+    days = Days.of(query());
+  } catch (error) {
+    if (!(error instanceof WindowError)) throw error;
+    badWindow(error.message);
+    return;
+  }
+  load();
+}
+
+/**
+ * Says why the address gives no window. The reader chooses one.
+ * @param {string} problem
+ */
+function badWindow(problem) {
+  shownLoad.abort();
+  showHead();
+  for (const button of find('#windows').children) button.setAttribute('aria-pressed', 'false');
+  find('#window-name').textContent = '';
+  find('#bad-window-text').textContent = problem;
+  find('#bad-window').hidden = false;
+  find('#panels').hidden = true;
 }
 
 /** @param {string | null} slug */
 function noAccess(slug) {
-  organizationLoad.abort();
-  windowLoad.abort();
+  shownLoad.abort();
   find('#no-access-text').textContent = slug === null ? 'This token sees no organization.'
     : `There is no organization ${slug}, or this token may not see it.`;
-  find('#no-access-choices').replaceChildren(...organizations.map((o) => h('a', { href: `?org=${encodeURIComponent(o.slug)}` }, o.name)));
+  find('#no-access-choices').replaceChildren(...organizations.map((o) => {
+    const to = query();
+    to.set('org', o.slug);
+    return h('a', { href: `?${to}` }, o.name);
+  }));
   show('no-access');
 }
 
-function pushAddress() {
+/** Makes an address of what is shown, to which the browser can go back, and loads it. */
+function go() {
   const to = query();
   if (organization) to.set('org', organization.slug);
   days.writeTo(to);
+  to.delete('days');
+  to.delete('tz');
+  to.delete('build'); // it is of the window before
   history.pushState(null, '', `?${to}`);
+  shownQuery = location.search;
+  load();
+}
+
+/**
+ * Keeps a choice in the address.
+ * @param {string} name
+ * @param {string | null} value null for none
+ */
+function remember(name, value) {
+  const to = query();
+  if (value === null) to.delete(name);
+  else to.set(name, value);
+  history.replaceState(null, '', `?${to}`);
   shownQuery = location.search;
 }
 
-function loadAll() {
-  organizationLoad.abort();
-  organizationLoad = new AbortController();
-  const { signal } = organizationLoad;
+/** Shows the usage page with its organization, and without figures. */
+function showHead() {
   const org = /** @type {Organization} */ (organization);
   show('usage');
   document.title = `${org.name} · Usage · Harmont Billing`;
@@ -116,29 +153,46 @@ function loadAll() {
   choice.value = org.slug;
   choice.hidden = organizations.length < 2;
   find('#org-name').hidden = organizations.length >= 2;
-  loadWindow();
-  const load = () => attempt(transactions.panel, () => transactions.load(/** @type {API} */ (api), org.slug, signal), signal, load);
-  void load();
 }
 
-function loadWindow() {
-  windowLoad.abort();
-  windowLoad = new AbortController();
-  const { signal } = windowLoad;
+/** Loads every panel for the organization and the window. */
+function load() {
+  shownLoad.abort();
+  shownLoad = new AbortController();
+  const { signal } = shownLoad;
   const org = /** @type {Organization} */ (organization).slug, current = /** @type {API} */ (api), shown = days, { window } = days;
-  const name = `${org}-${days.first}-to-${days.last}`;
-  for (const button of document.querySelectorAll('[data-days]')) {
-    button.setAttribute('aria-pressed', String(Number(/** @type {HTMLElement} */ (button).dataset.days) === days.preset));
-  }
-  showCustom(days.preset === 0);
-  /** @type {HTMLInputElement} */ (find('#from')).value = days.first;
-  /** @type {HTMLInputElement} */ (find('#to')).value = days.last;
+  showHead();
+  showWindow();
+  const name = `${org}-${shown.first}-to-${shown.last}`;
   const loadSummary = () => attempt(summary.panel, () => summary.load(current, org, shown, signal), signal, loadSummary);
   const loadDays = () => attempt(chart.panel, () => chart.load(() => current.series(org, window, signal), shown, `${name}-days.csv`, signal), signal, loadDays);
-  const loadBuilds = () => attempt(builds.panel, () => builds.load(current.breakdown(org, window, signal), `${name}-builds.csv`), signal, loadBuilds);
+  const loadBuilds = () => attempt(builds.panel,
+    () => builds.load(current.breakdown(org, window, signal), `${name}-builds.csv`, query().get('build')), signal, loadBuilds);
+  const loadTransactions = () => attempt(transactions.panel,
+    () => transactions.load(current, org, shown, `${name}-transactions.csv`, query().get('source') ?? '', signal), signal, loadTransactions);
   // The browser's timeline tells how long readers wait.
   void Promise.all([loadSummary(), loadDays()]).then(() => performance.mark('figures'));
   buildsLoaded = loadBuilds();
+  void loadTransactions();
+}
+
+/** Shows which window is chosen. */
+function showWindow() {
+  find('#bad-window').hidden = true;
+  find('#panels').hidden = false;
+  find('#window-name').textContent = days.name;
+  let preset = false;
+  for (const button of document.querySelectorAll('[data-month], [data-last]')) {
+    const { dataset } = /** @type {HTMLElement} */ (button);
+    const chosen = dataset.month ? days.parameters.month === dataset.month : days.parameters.last === dataset.last;
+    preset ||= chosen;
+    button.setAttribute('aria-pressed', String(chosen));
+  }
+  find('[data-custom]').setAttribute('aria-pressed', String(!preset));
+  showCustom(!preset);
+  input('#month').value = days.first.slice(0, 7);
+  input('#first').value = days.first;
+  input('#last').value = days.last;
 }
 
 /**
@@ -162,11 +216,10 @@ async function attempt(panel, load, signal, retry) {
 async function showLease(lease) {
   if (!days.includes(lease.started_at)) {
     const date = lease.started_at.slice(0, 10);
-    days = new Days(date, date);
-    pushAddress();
-    loadWindow();
+    days = daysFrom(date, date);
+    go();
   }
-  const { signal } = windowLoad;
+  const { signal } = shownLoad;
   await buildsLoaded;
   if (!signal.aborted && !builds.reveal(lease)) find('#builds').scrollIntoView();
 }
@@ -174,38 +227,53 @@ async function showLease(lease) {
 /** @param {boolean} shown */
 function showCustom(shown) {
   find('#custom').hidden = !shown;
-  const button = find('[data-custom]');
-  button.setAttribute('aria-expanded', String(shown));
-  button.setAttribute('aria-pressed', String(days.preset === 0));
+  find('#range-problem').hidden = true;
+  find('[data-custom]').setAttribute('aria-expanded', String(shown));
 }
 
-for (const button of document.querySelectorAll('[data-days]')) {
-  button.addEventListener('click', () => {
-    days = Days.upToToday(Number(/** @type {HTMLElement} */ (button).dataset.days));
-    pushAddress();
-    loadWindow();
-  });
+/** @param {string} selector */
+const input = (selector) => /** @type {HTMLInputElement} */ (find(selector));
+
+/**
+ * Goes to the window that the reader has chosen, or says why it is none.
+ * @param {() => Days} choose
+ */
+function chooseWindow(choose) {
+  const problem = find('#range-problem');
+  try {
+    days = choose();
+  } catch (error) {
+    if (!(error instanceof WindowError)) throw error;
+    problem.textContent = error.message;
+    problem.hidden = false;
+    return;
+  }
+  go();
+}
+
+for (const button of document.querySelectorAll('[data-month], [data-last]')) {
+  const { month = '', last = '' } = /** @type {HTMLElement} */ (button).dataset;
+  button.addEventListener('click', () => chooseWindow(() => (month ? Days.ofMonth(month) : Days.ofLast(last))));
 }
 find('[data-custom]').addEventListener('click', () => {
   showCustom(find('#custom').hidden === true);
-  find('#from').focus();
+  find('#month').focus();
 });
-find('#range').addEventListener('submit', (event) => {
+find('#month-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  const first = /** @type {HTMLInputElement} */ (find('#from')).value, last = /** @type {HTMLInputElement} */ (find('#to')).value;
-  const problem = find('#range-problem');
-  problem.textContent = problemWith(first, last);
-  problem.hidden = problem.textContent === '';
-  if (!problem.hidden) return;
-  days = new Days(first, last);
-  pushAddress();
-  loadWindow();
+  chooseWindow(() => Days.ofMonth(input('#month').value));
+});
+find('#range-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  chooseWindow(() => daysFrom(input('#first').value, input('#last').value));
 });
 find('#org-choice').addEventListener('change', () => {
   const { value } = /** @type {HTMLSelectElement} */ (find('#org-choice'));
-  organization = organizations.find((o) => o.slug === value) ?? null;
-  pushAddress();
-  loadAll();
+  const to = query();
+  to.set('org', value);
+  to.delete('build'); // it is of the other organization
+  history.pushState(null, '', `?${to}`);
+  showAddress();
 });
 find('#sign-in').addEventListener('submit', (event) => {
   event.preventDefault();

@@ -1,5 +1,10 @@
 /** @import { UsageBreakdownBuild } from '#api' */
 
+import { pause } from './pause.js';
+
+/** How many characters are read in one task. */
+const CHUNK = 65_536;
+
 const QUOTE = 34, BACKSLASH = 92, OPEN_BRACE = 123, CLOSE_BRACE = 125, OPEN_BRACKET = 91, CLOSE_BRACKET = 93;
 
 /**
@@ -64,10 +69,11 @@ export async function* buildsOf(body, parse) {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      // A browser may hand over a megabyte at once; a pause after each part keeps the page answering.
-      for (let i = 0; i < value.length; i += 65536) {
-        const builds = splitter.push(value.slice(i, i + 65536)).map(parse);
+      // A browser may hand over a megabyte at once, for which the page would not answer.
+      for (let i = 0; i < value.length; i += CHUNK) {
+        const builds = splitter.push(value.slice(i, i + CHUNK)).map(parse);
         if (builds.length > 0) yield builds;
+        await pause();
       }
     }
   } finally {

@@ -3,7 +3,7 @@
 
 import { APIError } from './api.js';
 import { find, h, Panel } from './dom.js';
-import { counted, dayWithoutWeekday, hours, money, time } from './format.js';
+import { change, counted, dayWithoutWeekday, hours, money } from './format.js';
 
 const DAY = 86_400n;
 
@@ -23,23 +23,20 @@ export class SummaryPanel {
   async load(api, org, days, signal) {
     this.tiles.hidden = true;
     this.panel.loading();
-    const [{ balance_cents }, usage, lasts] = await Promise.all([
-      api.balance(org, signal), api.usage(org, days.window, signal), runwayIfOffered(api, org, signal),
+    const [lasts, usage, before] = await Promise.all([
+      runwayIfOffered(api, org, signal), api.usage(org, days.window, signal), api.usage(org, days.before, signal),
     ]);
+    const { balance_cents } = lasts ?? await api.balance(org, signal);
     if (signal.aborted) return;
     const balance = BigInt(balance_cents), spent = BigInt(usage.total_cents), elapsed = BigInt(days.elapsedSeconds);
     this.#tile('credit', money(balance), balance < 0n ? 'Overdrawn' : 'All credits less all debits');
     find('#tile-credit').classList.toggle('negative', balance < 0n);
     this.#tile('spent', money(spent), `CPU ${hours(usage.cpu_seconds)} h · memory ${hours(usage.memory_gb_seconds)} GB-h · disk ${hours(usage.disk_gb_seconds)} GB-h`);
+    find('#tile-spent .change').textContent = `${change(before.total_cents, spent)} against ${money(before.total_cents)} ${days.nameOfBefore}`;
     this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayWithoutWeekday(days.first)}` : `over ${counted(days.elapsedSeconds / 86_400, 'day')}`);
     this.#tile('runway', ...runway(lasts));
     this.panel.ready();
     this.tiles.hidden = false;
-
-    if (balance <= 0n) {
-      const at = await reachedZero(api, org, signal);
-      if (at && !signal.aborted) find('#tile-credit .hint').replaceChildren('Reached zero on ', time(at, 'day'));
-    }
   }
 
   /**
@@ -76,7 +73,7 @@ function runway(lasts) {
   if (lasts === null) return ['Unknown', 'This server does not tell it'];
   const { last_30_days: month, last_7_days: week } = lasts;
   switch (month.outlook) {
-    case 'used_up': return ['0 days', 'No credit is left'];
+    case 'used_up': return ['0 days', 'The credit is used up'];
     case 'no_spend': return ['No end', 'Nothing was spent in the last 30 whole days (UTC)'];
   }
   const recent = week.outlook === 'no_spend' ? 'nothing was spent in the last 7' : `${until(week)} at that of the last 7`;
@@ -92,34 +89,4 @@ function daysLeft({ days_left }) {
 /** @param {RunwayPace} pace */
 function until({ zero_on }) {
   return zero_on === null ? 'beyond the year 9999' : `until ${dayWithoutWeekday(zero_on)}`;
-}
-
-/**
- * Walks back from the balance to the entry that used up the last credit.
- * @param {API} api
- * @param {string} org
- * @param {AbortSignal} signal
- * @returns {Promise<string | null>} its time; null where there was never a credit
- */
-async function reachedZero(api, org, signal) {
-  const newest = async () => (await api.transactions(org, { limit: 1 }, signal)).data[0]?.id;
-  // The balance must belong to the head from which the walk starts, so both are read again until the head stays the same.
-  let head = await newest(), balance = 0n;
-  for (;;) {
-    balance = BigInt((await api.balance(org, signal)).balance_cents);
-    const newHead = await newest();
-    if (newHead === head) break;
-    head = newHead;
-  }
-  let reachedHead = false;
-  for await (const page of api.ledger(org, signal)) {
-    for (const entry of page) {
-      reachedHead ||= entry.id === head;
-      if (!reachedHead) continue;
-      const before = balance - BigInt(entry.amount_cents);
-      if (balance <= 0n && before > 0n) return entry.created_at;
-      balance = before;
-    }
-  }
-  return null;
 }

@@ -19,9 +19,10 @@ export class VirtualTable {
    * @param {{ title: string, class: string }[]} columns
    * @param {(index: number) => HTMLElement[]} cells of one row
    * @param {(index: number) => string | null} kind the class of one row
+   * @param {(index: number) => void} choose called when the reader points at a row and presses
    * @param {() => void} [nearEnd] called when the last rows come near
    */
-  constructor(scroller, columns, cells, kind, nearEnd = () => {}) {
+  constructor(scroller, columns, cells, kind, choose, nearEnd = () => {}) {
     this.scroller = scroller;
     this.cells = cells;
     this.kind = kind;
@@ -33,11 +34,24 @@ export class VirtualTable {
       h('thead', {}, h('tr', { 'aria-rowindex': 1 }, ...columns.map((c) => h('th', { scope: 'col', class: c.class }, c.title)))),
       this.above, this.body, this.below);
     scroller.replaceChildren(this.table);
+    this.body.addEventListener('click', (event) => {
+      const target = /** @type {Element} */ (event.target), row = target.closest('tr');
+      // A press that selects text, or is for a button of the row, is none for the row.
+      if (row && !target.closest('button') && getSelection()?.isCollapsed !== false) choose(indexOf(row));
+    });
     scroller.addEventListener('scroll', () => this.#scheduleDraw(), { passive: true });
     new ResizeObserver(() => {
       this.#rowHeightStale = true;
       this.#scheduleDraw();
     }).observe(scroller);
+  }
+
+  /**
+   * Gives the focus to the button of a row that is in the page, if there is one.
+   * @param {number} index
+   */
+  focus(index) {
+    this.#rows.get(index)?.querySelector('button')?.focus({ preventScroll: true });
   }
 
   #scheduleDraw() {
@@ -113,3 +127,6 @@ export class VirtualTable {
     return this.#rows.get(index);
   }
 }
+
+/** @param {Element} row */
+function indexOf(row) { return Number(row.getAttribute('aria-rowindex')) - 2; }

@@ -2,188 +2,182 @@
 /** @import { API } from './api.js' */
 
 import { find, h, Panel } from './dom.js';
-import { counted, duration, money, number, sources, time } from './format.js';
+import { duration, inUTC, money, number, sources, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
+
+/**
+ * A row is an entry, or a line of what an open entry explains.
+ * @typedef {{ title: string | HTMLElement, term?: string, amount?: string }} Line
+ * @typedef {{ entry: Transaction, line?: Line }} Row
+ */
 
 const columns = [
   { title: 'Time', class: 'when' }, { title: 'Source', class: 'source' }, { title: 'Description', class: 'name' }, { title: 'Amount', class: 'number amount' },
 ];
 
-/** How many further entries are shown for each request of the reader. */
-const STEP = 50;
-
-/** The ledger, newest entry first. It reads older pages as the reader scrolls. */
+/** The ledger entries of the window, newest first. It reads older pages as the reader scrolls. */
 export class TransactionsPanel {
   /** @type {Transaction[]} */
   #entries = [];
-  /** @type {Transaction[]} */
-  #shown = [];
-  /** @type {AsyncGenerator<Transaction[]> | null} */
-  #pages = null;
-  #complete = false;
+  /** @type {Row[]} */
+  #rows = [];
+  /** @type {Map<Transaction, Line[]>} */
+  #open = new Map();
+  /** @type {string | null} */
+  #cursor = null; // of the next page; null before the first and after the last
   #reading = false;
-  #stopped = false;
-  #target = STEP;
   /** @type {unknown} */
   #error = null;
   /** @type {API | null} */
   #api = null;
   #org = '';
+  /** @type {import('./api.js').Window} */
+  #window = { from: '', to: '' };
+  #fileName = '';
+  #load = new AbortController(); // ended when other entries are asked for
   /** @type {AbortSignal | undefined} */
-  #signal;
+  #shown; // ends when another organization or window is shown
 
-  /** @param {(lease: LeaseRecord) => void} goTo called with the lease of a debit */
-  constructor(goTo) {
+  /**
+   * @param {(lease: LeaseRecord) => void} goTo called with the lease of a debit
+   * @param {(source: string | null) => void} filtered called with the source that the reader chooses, null for all
+   */
+  constructor(goTo, filtered) {
     this.goTo = goTo;
     this.panel = new Panel('#transactions');
     this.count = find('.count', this.panel.element);
-    this.detail = find('.detail', this.panel.element);
     this.foot = find('.foot', this.panel.element);
     this.source = /** @type {HTMLSelectElement} */ (find('#source'));
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
     this.table = new VirtualTable(find('.scroller', this.panel.element), columns,
-      (index) => this.#cells(/** @type {Transaction} */ (this.#shown[index])), () => null, () => this.#readMore());
-    this.source.addEventListener('change', () => this.#filter());
-    this.csv.addEventListener('click', () => this.#download());
+      (index) => this.#cells(/** @type {Row} */ (this.#rows[index])), (index) => rowClass(/** @type {Row} */ (this.#rows[index])),
+      (index) => this.#choose(/** @type {Row} */ (this.#rows[index])), () => this.#readMore());
+    this.source.addEventListener('change', () => {
+      filtered(this.source.value || null);
+      void this.#start();
+    });
+    this.csv.addEventListener('click', () => void this.#download());
   }
 
   /**
    * @param {API} api
    * @param {string} org
+   * @param {import('./window.js').Days} days
+   * @param {string} name of the CSV file
+   * @param {string} source to show alone, empty for all
    * @param {AbortSignal} signal
    */
-  async load(api, org, signal) {
+  async load(api, org, days, name, source, signal) {
     this.#api = api;
     this.#org = org;
-    this.#signal = signal;
+    this.#window = days.window;
+    this.#fileName = name;
+    this.#shown = signal;
+    this.source.value = source;
+    await this.#start();
+  }
+
+  /** Shows the entries of the chosen source from the newest on. */
+  async #start() {
+    this.#load.abort();
+    this.#load = new AbortController();
+    const { signal } = this.#load;
+    this.#shown?.addEventListener('abort', () => this.#load.abort(), { signal });
     this.#entries = [];
-    this.#pages = api.ledger(org, signal);
-    this.#complete = false;
+    this.#open.clear();
+    this.#cursor = null;
     this.#error = null;
     this.#reading = false;
     this.csv.disabled = true;
-    this.detail.replaceChildren();
+    this.count.textContent = '';
     this.panel.loading();
-    this.#reset();
-    await this.#readPage();
-    this.csv.disabled = false;
-    if (this.#entries.length === 0) {
-      this.panel.empty('The ledger has no entry yet.');
+    this.table.scroller.scrollTop = 0;
+    this.#updateRows();
+    try {
+      await this.#readPage(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.panel.failed(error, () => void this.#start());
       return;
     }
-    this.panel.ready();
-    this.table.redraw(this.#shown.length);
-    await this.#readUntilTarget();
-  }
-
-  /** @param {Transaction} entry */
-  #matches(entry) {
-    const { value } = this.source;
-    return value === '' || (value === 'credits' ? entry.source !== 'vm_lease_debit' : entry.source === value);
-  }
-
-  #reset() {
-    this.#shown = this.#entries.filter((entry) => this.#matches(entry));
-    this.#target = STEP;
-    this.#stopped = false;
-    this.table.scroller.scrollTop = 0;
-    this.table.redraw(this.#shown.length);
+    if (signal.aborted) return;
+    this.csv.disabled = false;
+    if (this.#entries.length === 0) this.panel.empty('The ledger has no such entry in this window.');
+    else this.panel.ready();
+    this.table.redraw(this.#rows.length);
     this.#showProgress();
   }
 
-  #filter() {
-    this.#reset();
-    void this.#readUntilTarget();
+  /**
+   * @param {string | null} cursor
+   * @param {AbortSignal | undefined} signal
+   */
+  #page(cursor, signal) {
+    return /** @type {API} */ (this.#api).transactions(this.#org, { ...this.#window, source: this.source.value || null, cursor }, signal);
   }
 
-  /** Reads one more page of the ledger. */
-  async #readPage() {
-    const pages = this.#pages;
-    const { done, value } = /** @type {IteratorResult<Transaction[], void>} */ (await pages?.next());
-    if (pages !== this.#pages) return;
-    if (done || !value) {
-      this.#complete = true;
-      return;
-    }
-    for (const entry of value) {
+  /** @param {AbortSignal} signal */
+  async #readPage(signal) {
+    const { data, next_cursor } = await this.#page(this.#cursor, signal);
+    if (signal.aborted) return;
+    this.#cursor = next_cursor;
+    for (const entry of data) {
       this.#entries.push(entry);
-      if (this.#matches(entry)) this.#shown.push(entry);
+      this.#rows.push({ entry });
     }
   }
 
-  #readMore() {
-    if (this.#reading || this.#stopped || this.#error || this.#target > this.#shown.length || this.#entries.length === 0) return;
-    this.#target = this.#shown.length + STEP;
-    void this.#readUntilTarget();
-  }
-
-  /** Reads pages until the target number of entries is shown. A top-up may be older than thousands of debits. */
-  async #readUntilTarget() {
-    if (this.#reading) return;
+  /** Reads one more page, where there is one. */
+  async #readMore() {
+    if (this.#reading || this.#error || this.#cursor === null) return;
     this.#reading = true;
-    const pages = this.#pages;
+    const { signal } = this.#load;
+    this.#showProgress();
     try {
-      while (pages === this.#pages && !this.#complete && !this.#stopped && this.#shown.length < this.#target) {
-        this.#showProgress();
-        await this.#readPage();
-        this.table.grow(this.#shown.length);
-      }
+      await this.#readPage(signal);
     } catch (error) {
-      if (pages === this.#pages && !this.#signal?.aborted) this.#error = error;
+      if (!signal.aborted) this.#error = error;
     }
-    if (pages !== this.#pages) return;
+    if (signal.aborted) return;
     this.#reading = false;
+    this.table.grow(this.#rows.length);
     this.#showProgress();
   }
 
   #showProgress() {
-    const entriesRead = counted(this.#entries.length, 'entry', 'entries');
-    this.count.textContent = this.#entries.length === 0 ? '' : `${number(this.#shown.length)}${this.#complete ? '' : '+'}`;
-    const oldest = this.#entries.at(-1);
-    const progress = oldest ? h('span', {}, `Looked through ${entriesRead}, back to `, time(oldest.created_at, 'day'), '. ') : null;
-    /** @type {(Node | string)[]} */
-    let parts = [];
-    const continueReading = () => {
-      this.#stopped = false;
-      if (this.#error) this.#resume();
-      this.#target = this.#shown.length + STEP;
-      void this.#readUntilTarget();
+    this.count.textContent = this.#entries.length === 0 ? '' : `${number(this.#entries.length)}${this.#cursor === null ? '' : '+'}`;
+    const again = () => {
+      this.#error = null;
+      void this.#readMore();
     };
-    if (this.#error) {
-      const error = /** @type {any} */ (this.#error);
-      parts = [h('span', { class: 'bad', role: 'alert' }, `${error.title ?? 'Something went wrong.'} ${error.message} ${error.requestID ? `Request ${error.requestID}. ` : ''}`),
-        h('button', { type: 'button', click: continueReading }, 'Try again')];
-    } else if (this.#complete) {
-      parts = [this.#shown.length === 0 && this.#entries.length > 0 ? `None of the ${entriesRead} has this source.` : 'This is the beginning of the ledger.'];
-    } else if (this.#reading && !this.#stopped) {
-      parts = [progress ?? '', h('button', { type: 'button', click: () => { this.#stopped = true; } }, 'Stop')];
-    } else {
-      parts = [progress ?? '', h('button', { type: 'button', click: continueReading }, 'Look further back')];
-    }
-    this.foot.replaceChildren(...parts);
+    if (this.#error) this.foot.replaceChildren(h('span', { class: 'bad', role: 'alert' }, sentence(this.#error)), h('button', { type: 'button', click: again }, 'Try again'));
+    else if (this.#cursor === null) this.foot.replaceChildren('These are all entries of the window.');
+    else this.foot.replaceChildren('Older entries follow.', h('button', { type: 'button', disabled: this.#reading, click: again }, 'Show more'));
   }
 
-  /** Replaces the generator after a failure. The new one leaves out the entries that were already read. */
-  #resume() {
-    this.#error = null;
-    const api = /** @type {API} */ (this.#api), known = new Set(this.#entries.map((e) => e.id)), org = this.#org, signal = this.#signal;
-    this.#pages = (async function* missing() {
-      for await (const page of api.ledger(org, signal)) yield page.filter((entry) => !known.has(entry.id));
-    })();
+  #updateRows() {
+    this.#rows = this.#entries.flatMap((entry) => [{ entry }, ...(this.#open.get(entry) ?? []).map((line) => ({ entry, line }))]);
+    this.table.redraw(this.#rows.length);
   }
 
-  /** @param {Transaction} entry */
-  #cells(entry) {
-    const credit = BigInt(entry.amount_cents) > 0n;
-    const amount = credit ? `+${money(entry.amount_cents)}` : money(entry.amount_cents);
+  /** @param {Row} row */
+  #choose({ entry, line }) {
+    if (!line && opens(entry)) void this.#toggle(entry);
+  }
+
+  /** @param {Row} row */
+  #cells({ entry, line }) {
+    if (line) return lineCells(line);
+    const amount = signed(entry.amount_cents), credit = BigInt(entry.amount_cents) > 0n;
     const source = sources[entry.source] ?? entry.source;
     return [
       h('td', { class: 'when' }, time(entry.created_at)),
       h('td', { class: 'source' }, h('span', { class: `badge ${credit ? 'credit' : ''}` }, source)),
       h('td', { class: 'name', title: entry.description ?? '' },
-        entry.source === 'vm_lease_debit'
-          ? h('button', { type: 'button', class: 'link title', click: () => void this.#explain(entry) }, entry.description ?? 'Debit without a description')
+        opens(entry)
+          ? h('button', { type: 'button', class: 'expand', 'aria-expanded': String(this.#open.has(entry)), click: () => void this.#toggle(entry) },
+            entry.description ?? 'Debit without a description')
           : h('span', { class: 'title' }, entry.description ?? '—'),
         h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
       h('td', { class: `number amount ${credit ? 'credit' : ''} ${amount.length > 11 ? 'long' : ''}`, title: amount }, amount),
@@ -191,68 +185,118 @@ export class TransactionsPanel {
   }
 
   /**
-   * Shows where a debit comes from, and leads to its lease.
+   * Opens a debit to the arithmetic of its cost, or closes it.
    * @param {Transaction} entry
    */
-  async #explain(entry) {
-    const api = /** @type {API} */ (this.#api), signal = this.#signal;
+  async #toggle(entry) {
+    const { signal } = this.#load;
+    const show = (/** @type {Line[]} */ lines) => {
+      if (signal.aborted) return;
+      this.#open.set(entry, lines);
+      this.#updateRows();
+      this.table.focus(this.#rows.findIndex((row) => row.entry === entry));
+    };
+    if (this.#open.delete(entry)) {
+      this.#updateRows();
+      this.table.focus(this.#rows.findIndex((row) => row.entry === entry));
+      return;
+    }
     try {
-      const detail = await api.transaction(this.#org, entry.id, signal);
-      if (signal?.aborted) return;
-      this.detail.replaceChildren(...explanation(detail));
-      if (detail.lease) this.goTo(detail.lease);
+      show(this.#explain(await /** @type {API} */ (this.#api).transaction(this.#org, entry.id, signal)));
     } catch (error) {
-      if (signal?.aborted) return;
-      const { title, message, requestID } = /** @type {any} */ (error);
-      this.detail.replaceChildren(h('p', { class: 'bad', role: 'alert' },
-        `${title ?? 'Something went wrong.'} ${message} ${requestID ? `Request ${requestID}.` : ''}`));
+      show(failureLines(error));
     }
   }
 
-  /** Writes all entries that match, including those that were not read yet. */
+  /**
+   * @param {TransactionDetail} detail
+   * @returns {Line[]} where a debit comes from, the arithmetic of its cost, and the balance after it
+   */
+  #explain({ balance_after_cents, cost, lease, rate_card }) {
+    /** @type {Line[]} */
+    const lines = [];
+    if (lease) {
+      const job = lease.job_name ?? lease.step_key ?? lease.job_id ?? 'lease without a job';
+      const build = lease.build_number === null ? '' : `${lease.pipeline_name ?? lease.pipeline_slug ?? 'Build'} #${lease.build_number}, `;
+      lines.push({ title: h('button', { type: 'button', class: 'link', click: () => this.goTo(lease) }, `Show ${build}${job}`) });
+    } else {
+      lines.push({ title: 'This debit names no lease: it is history of another system.' });
+    }
+    if (lease && !cost) lines.push({ title: 'No rate card in the books gives this amount: the lease was priced elsewhere.' });
+    if (cost) {
+      if (rate_card) lines.push({ title: `Rate card: ${rate_card.name}`, term: `in force from ${inUTC(rate_card.effective_from)}` });
+      for (const [name, resource] of /** @type {const} */ ([['CPU', cost.cpu], ['GB of memory', cost.memory_gb], ['GB of disk', cost.disk_gb]])) {
+        lines.push({
+          title: `${number(resource.count)} ${name}`, term: `× ${number(resource.microcents_per_second)} × ${number(cost.duration_seconds)} s`,
+          amount: number(resource.microcents),
+        });
+      }
+      lines.push({ title: `Sum for ${duration(cost.duration_seconds)}`, term: 'in millionths of a cent', amount: number(cost.microcents) });
+      lines.push({ title: 'Rounded down to whole cents', amount: money(cost.cents) });
+    }
+    lines.push({ title: 'Balance after this entry', amount: money(balance_after_cents) });
+    return lines;
+  }
+
+  /** Writes all entries of the window and the source, including those that were not read yet. */
   async #download() {
-    const api = /** @type {API} */ (this.#api);
+    const { signal } = this.#load;
     this.csv.disabled = true;
     const label = this.csv.textContent;
     try {
       const parts = [encode([['id', 'amount_cents', 'source', 'description', 'created_at']])];
       let read = 0;
-      for await (const page of api.ledger(this.#org, this.#signal)) {
-        read += page.length;
+      /** @type {string | null} */
+      let cursor = null;
+      do {
+        /** @type {{ data: Transaction[], next_cursor: string | null }} */
+        const page = await this.#page(cursor, signal);
+        read += page.data.length;
         this.csv.textContent = number(read);
-        parts.push(encode(page.filter((e) => this.#matches(e)).map((e) => [e.id, e.amount_cents, e.source, e.description, e.created_at])));
-      }
-      download(`${this.#org}-transactions.csv`, parts);
+        parts.push(encode(page.data.map((e) => [e.id, e.amount_cents, e.source, e.description, e.created_at])));
+        cursor = page.next_cursor;
+      } while (cursor !== null);
+      download(this.#fileName, parts);
     } catch (error) {
-      this.#error = error;
-      this.#showProgress();
+      if (!signal.aborted) this.foot.replaceChildren(h('span', { class: 'bad', role: 'alert' }, sentence(error)));
     } finally {
       this.csv.textContent = label;
-      this.csv.disabled = false;
+      if (!signal.aborted) this.csv.disabled = false;
     }
   }
 }
 
+/** @param {Transaction} entry */
+const opens = (entry) => entry.source === 'vm_lease_debit';
+
+/** @param {Row} row */
+function rowClass({ entry, line }) {
+  if (line) return 'job line';
+  return opens(entry) ? 'opens' : null;
+}
+
+/** @param {Line} line */
+function lineCells({ title, term, amount }) {
+  return [
+    h('td', { class: 'when' }), h('td', { class: 'source' }),
+    h('td', { class: 'name' }, h('span', { class: 'title' }, title), term ? ' ' : null, term ? h('span', { class: 'term' }, term) : null),
+    h('td', { class: 'number amount' }, amount ?? ''),
+  ];
+}
+
+/** @param {number} cents */
+function signed(cents) { return BigInt(cents) > 0n ? `+${money(cents)}` : money(cents); }
+
 /**
- * @param {TransactionDetail} detail
- * @returns {HTMLElement[]} the balance after the entry, and the arithmetic of its cost
+ * @param {any} error
+ * @returns {Line[]}
  */
-function explanation(detail) {
-  const parts = [h('p', {}, `${money(detail.amount_cents)}, `, time(detail.created_at), `. The balance after it is ${money(detail.balance_after_cents)}.`)];
-  const { cost, lease } = detail;
-  if (!lease) parts.push(h('p', {}, 'This debit names no lease: it is history of another system.'));
-  else if (!cost) parts.push(h('p', {}, 'The prices of the server do not give this amount: the lease was billed at others.'));
-  else {
-    /** @type {[string, typeof cost.cpu][]} */
-    const resources = [['CPUs', cost.cpu], ['GB of memory', cost.memory_gb], ['GB of disk', cost.disk_gb]];
-    const rows = resources.map(([name, resource]) => h('tr', {},
-      h('th', { scope: 'row' }, `${number(resource.count)} ${name}`), h('td', { class: 'number' }, number(resource.microcents_per_second)),
-      h('td', { class: 'number' }, number(cost.duration_seconds)), h('td', { class: 'number' }, number(resource.microcents))));
-    parts.push(h('table', { class: 'cost' },
-      h('caption', {}, `The cost of ${duration(cost.duration_seconds)}, in millionths of a cent`),
-      h('thead', {}, h('tr', {}, ...['Resource', '× price', '× seconds', '= cost'].map((title, i) => h('th', { scope: 'col', class: i > 0 ? 'number' : null }, title)))),
-      h('tbody', {}, ...rows),
-      h('tfoot', {}, h('tr', {}, h('th', { scope: 'row', colspan: 3 }, `Sum, which is ${counted(cost.cents, 'cent')} rounded down`), h('td', { class: 'number' }, number(cost.microcents))))));
-  }
-  return parts;
+function failureLines(error) {
+  return [error.title ?? 'Something went wrong.', error.message, error.requestID ? `Request ${error.requestID}.` : ''].filter((text) => text !== '')
+    .map((text, i) => ({ title: h('span', { class: 'bad', role: i === 0 ? 'alert' : null }, text) }));
+}
+
+/** @param {any} error */
+function sentence(error) {
+  return `${error.title ?? 'Something went wrong.'} ${error.message} ${error.requestID ? `Request ${error.requestID}.` : ''}`;
 }
