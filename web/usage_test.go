@@ -744,7 +744,7 @@ func TestLoading(t *testing.T) {
 		}
 		return ""
 	})
-	p.visit(s.url + "/?last=30d#token=" + token).until("document.querySelectorAll('[aria-busy] .loading').length === 4")
+	p.visit(s.url + "/?last=30d#token=" + token).until("document.querySelectorAll('[aria-busy] .loading').length === 5")
 	p.accessible().shoot("loading")
 	close(answers)
 	p.until(loaded)
@@ -789,7 +789,7 @@ func TestErrors(t *testing.T) {
 	}
 	p.accessible().shoot("errors")
 	failing.Store(false)
-	for _, panel := range []string{"#summary", "#days", "#builds", "#transactions"} {
+	for _, panel := range []string{"#summary", "#days", "#running", "#builds", "#transactions"} {
 		// With the keyboard, because panels that load above move the button away from under a mouse.
 		p.until(fmt.Sprintf("document.querySelector('%s [role=alert] button').focus() ?? true", panel)).press(kb.Enter)
 		p.until(fmt.Sprintf("!document.querySelector('%s [role=alert]')", panel))
@@ -899,6 +899,93 @@ func TestCSV(t *testing.T) {
 		if c.panel == "#builds" && !strings.Contains(text, `"'=HYPERLINK(""http`) {
 			t.Error("the formula is not told apart from text")
 		}
+	}
+}
+
+// Jobs that run show their cost so far, which is read again every 30 seconds while somebody may look.
+func TestRunning(t *testing.T) {
+	s := serve(t, server.Config{})
+	now := time.Now().UTC().Truncate(time.Second)
+	lease := func(n int) string {
+		return fmt.Sprintf(`{"type":"lease","org":"acme","lease_id":%q,"job_id":%q,"job_name":"Job %d","vm_handle":"vm-%[3]d","build_id":%[4]q,"build_number":%[3]d,"pipeline_name":"Main","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":%[5]q,"finished_at":null}`+"\n",
+			uuid("acme", 'a', n), uuid("acme", 'b', n), n, uuid("acme", 'c', n), now.Add(-time.Duration(n)*time.Hour).Format(time.RFC3339))
+	}
+	s.books(history("acme", 0, now.Add(-24*time.Hour), 1000))
+	token := s.token("acme")
+	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + token).until(loaded)
+	p.same("without a job", p.text("#running"), "Running now 0\n\nNo job is running.")
+
+	// The clock of the page is the test's from here on.
+	eval[chromedp.Void](p, `(() => {
+		const now = Date.now, timeout = setTimeout, timers = new Map();
+		let gone = 0, count = 0, visibility = 'visible', request = fetch;
+		Date.now = () => now.call(Date) + gone;
+		setTimeout = (run, ms) => ms < 1000 ? timeout(run, ms) : (timers.set(--count, {run, due: Date.now() + ms}), count);
+		clearTimeout = (id) => timers.delete(id);
+		Object.defineProperty(document, 'visibilityState', {get: () => visibility});
+		fetch = (...args) => (reads += String(args[0]).includes('/leases/') ? 1 : 0, request(...args));
+		window.reads = 0;
+		window.advance = (ms) => {
+			gone += ms;
+			for (const [id, {run, due}] of timers) if (due <= Date.now()) { timers.delete(id); run(); }
+		};
+		window.look = (how) => { visibility = how; document.dispatchEvent(new Event('visibilitychange')); };
+		look('hidden');
+		look('visible');
+	})()`)
+	type leases struct {
+		AccruedCents int64 `json:"accrued_cents"`
+	}
+	accrued := func() int64 {
+		return -get[page[leases]](s, token, "billing/leases/acme?state=running").Data[0].AccruedCents
+	}
+	s.books(lease(1))
+	before := accrued()
+	if reads := eval[int](p, "advance(15_000), reads"); reads != 0 {
+		t.Errorf("after 15 s, the page has asked %d times", reads)
+	}
+	eval[chromedp.Void](p, "advance(15_000)")
+	p.until("document.querySelector('#running .name .title')")
+	after := accrued()
+	row := p.rows("#running")[0]
+	p.same("the job", row[0]+"; "+row[1], "Job 1 Main #1; vm-1 2 CPU, 4 GB, 20 GB disk")
+	shown := ""
+	for cents := before; cents <= after; cents++ {
+		shown += money(cents) + " "
+	}
+	if cost := row[4]; !strings.Contains(shown, cost+" ") || !strings.HasPrefix(p.text("#running .foot"), cost+" so far, not billed.") {
+		t.Errorf("the cost is %s, and at the foot %s; the API says %s", cost, p.text("#running .foot"), shown)
+	}
+	p.until("document.querySelector('#running .count').innerText === '1'").accessible().shoot("running")
+
+	// Nobody looks at a hidden page, and what it shows when it comes back is new.
+	s.books(lease(2))
+	if more := eval[int](p, "(() => { const before = reads; look('hidden'); advance(600_000); return reads - before; })()"); more != 0 {
+		t.Errorf("the hidden page asks %d times", more)
+	}
+	eval[chromedp.Void](p, "look('visible'), advance(0)")
+	p.until("document.querySelector('#running .count').innerText === '2'")
+
+	// What is known stays where it cannot be refreshed, and is refreshed when it can.
+	p.expect("503")
+	p.interceptAPI(func(url string) string {
+		if strings.Contains(url, "/leases/") {
+			return `503 {"error":{"type":"server_error","code":"unavailable","message":"not now","doc_url":"x","request_id":"12345678901234567890"}}`
+		}
+		return ""
+	})
+	eval[chromedp.Void](p, "advance(30_000)")
+	p.until("document.querySelector('#running .foot').innerText.includes('Not now.')")
+	p.same("jobs", p.text("#running .count")+" "+strconv.Itoa(len(p.rows("#running"))), "2 2")
+	p.accessible()
+	p.interceptAPI(func(string) string { return "" })
+	eval[chromedp.Void](p, "advance(30_000)")
+	p.until("document.querySelector('#running .foot').innerText.includes('not billed')")
+
+	// A page that is left asks no more.
+	p.click("#sign-out").until("document.querySelector('#sign-in').checkVisibility()")
+	if more := eval[int](p, "(() => { const before = reads; advance(600_000); return reads - before; })()"); more != 0 {
+		t.Errorf("after signing out, the page asks %d times", more)
 	}
 }
 

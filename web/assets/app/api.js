@@ -1,4 +1,4 @@
-/** @import { BalanceResponse, OrganizationList, RunwayResponse, TransactionList, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+/** @import { BalanceResponse, LeaseList, OrganizationList, RunwayResponse, TransactionList, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
 import { buildsOf } from './stream.js';
 
@@ -119,6 +119,14 @@ export class API {
    * @returns {Promise<TransactionDetail>}
    */
   transaction(org, id, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}/${encodeURIComponent(id)}`, {}, signal); }
+
+  /**
+   * The leases that are running, those that started last first, at most 100.
+   * @param {string} org
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<LeaseList>}
+   */
+  running(org, signal) { return this.#get(`billing/leases/${encodeURIComponent(org)}`, { state: 'running', limit: 100 }, signal); }
 
   /**
    * @param {string} org

@@ -195,7 +195,7 @@ export function durationOf({ jobs }) {
   return billed.length === 0 ? 'running' : duration(billed.reduce((sum, job) => sum + (job.duration_seconds ?? 0), 0));
 }
 
-/** @param {UsageBreakdownBuild} build */
+/** @param {Pick<UsageBreakdownBuild, 'build_id' | 'build_number' | 'build_external_id' | 'pipeline_name' | 'pipeline_slug'>} build */
 export function titleOf(build) {
   if (build.build_id === null) return 'Leases without a build';
   const pipeline = build.pipeline_name ?? build.pipeline_slug ?? 'Build';

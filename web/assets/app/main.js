@@ -4,6 +4,7 @@ import { API, APIError } from './api.js';
 import { BuildsPanel } from './builds.js';
 import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
+import { RunningPanel } from './running.js';
 import { SummaryPanel } from './summary.js';
 import { TransactionsPanel } from './transactions.js';
 import { Days, daysFrom, WindowError } from './window.js';
@@ -24,6 +25,7 @@ let buildsLoaded = Promise.resolve();
 
 const summary = new SummaryPanel();
 const chart = new DaysPanel();
+const running = new RunningPanel();
 const builds = new BuildsPanel((build) => remember('build', build));
 const transactions = new TransactionsPanel((lease) => void showLease(lease), (source) => remember('source', source));
 
@@ -166,6 +168,7 @@ function load() {
   const name = `${org}-${shown.first}-to-${shown.last}`;
   const loadSummary = () => attempt(summary.panel, () => summary.load(current, org, shown, signal), signal, loadSummary);
   const loadDays = () => attempt(chart.panel, () => chart.load(() => current.series(org, window, signal), shown, `${name}-days.csv`, signal), signal, loadDays);
+  const loadRunning = () => attempt(running.panel, () => running.load(current, org, signal), signal, loadRunning);
   const loadBuilds = () => attempt(builds.panel,
     () => builds.load(current.breakdown(org, window, signal), `${name}-builds.csv`, query().get('build')), signal, loadBuilds);
   const loadTransactions = () => attempt(transactions.panel,
@@ -173,6 +176,7 @@ function load() {
   // The browser's timeline tells how long readers wait.
   void Promise.all([loadSummary(), loadDays()]).then(() => performance.mark('figures'));
   buildsLoaded = loadBuilds();
+  void loadRunning();
   void loadTransactions();
 }
 
@@ -207,6 +211,7 @@ async function attempt(panel, load, signal, retry) {
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof APIError && error.code === 'organization_not_found') noAccess(organization?.slug ?? null);
+    else if (error instanceof APIError && error.code === 'route_not_found') panel.empty('This server does not tell it.');
     else panel.failed(error, retry);
     if (!(error instanceof APIError)) throw error;
   }
