@@ -25,6 +25,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/tracing"
 	"github.com/chromedp/chromedp"
 
 	made "github.com/harmont-dev/harmont-billing/internal/demo"
@@ -393,6 +394,63 @@ func (p *tab) until(expression string) *tab {
 		}
 	}
 	return p
+}
+
+// longestTask is the processor time of the longest task of the page's main thread while something is done. Other programs do not
+// lengthen it.
+func (p *tab) longestTask(do func()) time.Duration {
+	p.t.Helper()
+	type thread struct{ Pid, Tid int64 }
+	var mu sync.Mutex
+	main, longest := map[thread]bool{}, map[thread]time.Duration{}
+	complete := make(chan struct{})
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+	if err := chromedp.Listen(ctx, func(e any) {
+		switch e := e.(type) {
+		case *tracing.EventDataCollected:
+			mu.Lock()
+			defer mu.Unlock()
+			for _, value := range e.Value {
+				var event struct {
+					thread
+
+					Name string
+					Tdur int64 // microseconds
+					Args struct{ Name string }
+				}
+				if err := json.Unmarshal(value, &event); err != nil {
+					continue // it has other arguments
+				}
+				switch event.Name {
+				case "thread_name":
+					main[event.thread] = event.Args.Name == "CrRendererMain"
+				case "ThreadControllerImpl::RunTask":
+					longest[event.thread] = max(longest[event.thread], time.Duration(event.Tdur)*time.Microsecond)
+				}
+			}
+		case *tracing.EventTracingComplete:
+			close(complete)
+		}
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+	call(p, tracing.Start, tracing.StartParams{TraceConfig: &tracing.TraceConfig{IncludedCategories: []string{"toplevel", "__metadata"}}})
+	do()
+	call(p, tracing.End, cdp.Empty{})
+	<-complete
+	mu.Lock()
+	defer mu.Unlock()
+	worst := time.Duration(0)
+	for thread, took := range longest {
+		if main[thread] {
+			worst = max(worst, took)
+		}
+	}
+	if worst == 0 {
+		p.t.Fatal("the browser does not tell what it has done")
+	}
+	return worst
 }
 
 // text returns the visible text of the element.

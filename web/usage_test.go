@@ -1078,6 +1078,33 @@ func TestNarrowAndDark(t *testing.T) {
 	p.accessible().shoot("dark")
 }
 
+// A breakdown that arrives at once is read in parts, between which the browser may do something else.
+func TestBreakdownInParts(t *testing.T) {
+	s := serve(t, server.Config{})
+	p := open(t, look{}).visit(s.url).until("document.querySelector('#sign-in').checkVisibility()")
+	const builds = 4_000
+	sizes := eval[[]int64](p, fmt.Sprintf(`(async () => {
+		const { buildsOf } = await import('./assets/app/stream.js');
+		const build = JSON.stringify({build_id: null, name: 'x'.repeat(400), jobs: [{}]});
+		const text = '{"data":[' + Array(%d).fill(build).join(',') + ']}';
+		const body = new ReadableStream({start(c) { c.enqueue(new TextEncoder().encode(text)); c.close(); }});
+		// Each message is a task of its own.
+		const { port1, port2 } = new MessageChannel(), tasks = [0];
+		port1.onmessage = () => { tasks.push(0); port2.postMessage(null); };
+		port2.postMessage(null);
+		for await (const part of buildsOf(body, JSON.parse)) tasks[tasks.length - 1] += part.length;
+		port1.close();
+		return tasks;
+	})()`, builds))
+	sum := int64(0)
+	for _, n := range sizes {
+		sum += n
+	}
+	if sum != builds || slices.Max(sizes) > 80 { // of some 440 characters each
+		t.Errorf("in %d tasks, %d builds are read, up to %d in one", len(sizes), sum, slices.Max(sizes))
+	}
+}
+
 // 10 000 builds scroll without a task that blocks the page. The test measures the processor time of the page, because other programs may
 // use the processor.
 func TestManyBuilds(t *testing.T) {
@@ -1087,7 +1114,12 @@ func TestManyBuilds(t *testing.T) {
 	p := open(t, look{})
 	domain := performance.EnableTimeDomainThreadTicks
 	call(p, performance.Enable, performance.EnableParams{TimeDomain: domain})
-	p.visit(s.url + "/?last=30d#token=" + s.token("acme")).until(loaded)
+	token := s.token("acme")
+	longest := p.longestTask(func() { p.visit(s.url + "/?last=30d#token=" + token).until(loaded) })
+	t.Logf("the longest task of loading took %s", longest)
+	if testlong.Asked() && longest > 100*time.Millisecond {
+		t.Errorf("a task of loading takes %s", longest)
+	}
 	p.same("builds", p.text("#builds .count"), fmt.Sprintf("%d,000", builds/1000))
 	if n := eval[int](p, "document.querySelectorAll('#builds tr').length"); n > 100 {
 		t.Errorf("%d rows are in the page at once", n)

@@ -3,7 +3,7 @@
 import { pause } from './pause.js';
 
 /** How many characters are read in one task. */
-const CHUNK = 65_536;
+const CHUNK = 16_384;
 
 const QUOTE = 34, BACKSLASH = 92, OPEN_BRACE = 123, CLOSE_BRACE = 125, OPEN_BRACKET = 91, CLOSE_BRACKET = 93;
 
