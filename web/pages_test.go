@@ -21,7 +21,20 @@ import (
 func TestReference(t *testing.T) {
 	s, token := small(t, server.Config{})
 	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
-	p.click("nav a[href=docs]").until("document.querySelector('.opblock')")
+	// The page names the calls that it makes, and each leads to its description.
+	calls := eval[[]string](p, "[...document.querySelectorAll('#usage a[href^=\"docs#\"]')].map((a) => a.hash)")
+	for _, call := range calls {
+		name := call[strings.LastIndex(call, "/")+1:]
+		if httpserver.Operations[name] == nil {
+			t.Errorf("the page names the call %s", call)
+		}
+	}
+	p.click("#builds .api").until("document.querySelector('.opblock.is-open')")
+	if id := eval[string](p, "document.querySelector('.opblock.is-open').id"); id != "operations-billing-getBillingUsageBreakdown" {
+		t.Errorf("the link of the builds opens %s", id)
+	}
+	p.until("document.activeElement.closest('.opblock.is-open')")
+	p.click("#operations-billing-getBillingUsageBreakdown .opblock-summary-control").until("!document.querySelector('.opblock.is-open')")
 	if n := eval[int](p, "document.querySelectorAll('.opblock').length"); n != len(httpserver.Operations) {
 		t.Errorf("%d calls are shown, and the contract has %d", n, len(httpserver.Operations))
 	}

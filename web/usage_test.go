@@ -1034,6 +1034,16 @@ func TestKeyboard(t *testing.T) {
 	if !focused("#builds .expand[aria-expanded=true]") {
 		t.Error("opening a build loses the focus")
 	}
+	// The table may be long, so a link leads past it.
+	eval[chromedp.Void](p, "document.querySelector('#builds .csv').focus()")
+	tabTo("#builds .skip")
+	p.accessible().press(kb.Enter).until("document.activeElement.id === 'transactions-title'")
+	tabTo("#transactions .skip")
+	p.press(kb.Enter).until("document.activeElement.id === 'end'")
+	if !eval[bool](p, "!!("+loaded+")") {
+		t.Error("skipping a table loads the page anew")
+	}
+	eval[chromedp.Void](p, "document.querySelector('#builds .csv').focus()")
 	tabTo("#source")
 	tabTo("#transactions .expand")
 	p.press(kb.Enter).until("document.querySelector('#transactions .line')")

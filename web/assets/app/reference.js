@@ -18,6 +18,30 @@ function arrangement({ React: { createElement } }) {
   return { components: { PageLayout } };
 }
 
+/**
+ * Opens the call that the address names: #/billing/getBillingBalance. Swagger UI's own deep links put a link into each call's button, which
+ * a screen reader cannot tell apart.
+ * @param {any} swagger
+ * @param {any} spec
+ */
+function showCall(swagger, spec) {
+  const [, tag, call] = /^#\/([^/]+)\/([^/]+)$/.exec(location.hash) ?? [];
+  const paths = /** @type {Record<string, { operationId?: string, tags?: string[] }>[]} */ (Object.values(spec.paths));
+  const known = paths.some((path) => Object.values(path).some(({ operationId, tags }) => operationId === call && tags?.includes(tag ?? '')));
+  if (!known) return;
+  swagger.getSystem().layoutActions.show(['operations', tag, call], true);
+  const focus = () => {
+    const element = document.querySelector(`#operations-${tag}-${call}.is-open`);
+    if (!element) {
+      requestAnimationFrame(focus); // it is not drawn yet
+      return;
+    }
+    element.scrollIntoView();
+    element.querySelector('button')?.focus({ preventScroll: true });
+  };
+  focus();
+}
+
 async function start() {
   const response = await fetch('openapi.json');
   if (!response.ok) throw new Error(`openapi.json: ${response.status}`);
@@ -40,7 +64,9 @@ async function start() {
     displayRequestDuration: true,
     validatorUrl: null,
     syntaxHighlight: false,
+    onComplete: () => showCall(swagger, spec),
   });
+  window.addEventListener('hashchange', () => showCall(swagger, spec));
   // Whoever is signed in on the usage page is so here.
   const token = sessionStorage.getItem('harmont-billing-token');
   if (token) swagger.preauthorizeApiKey('bearerAuth', token);
