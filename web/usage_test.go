@@ -343,19 +343,19 @@ func TestChart(t *testing.T) {
 		date, _ := time.Parse(time.DateOnly, d.Date)
 		return fmt.Sprintf("%s, %s, CPU %s h, Memory %s GB-h, Disk %s GB-h", date.Format("Mon, 2 Jan 2006")+notOver(date), money(d.Cents), hours(d.CPU), hours(d.Memory), hours(d.Disk))
 	}
-	eval[chromedp.Void](p, "document.querySelector('.chart').focus()")
+	eval[chromedp.Void](p, "document.querySelector('#days .chart').focus()")
 	p.press(kb.Home)
-	p.same("first day", p.text("#chart-reading"), read(days[0]))
+	p.same("first day", p.text("#days .reading"), read(days[0]))
 	p.press(kb.ArrowRight).press(kb.ArrowRight)
-	p.same("third day", p.text("#chart-reading"), read(days[2]))
+	p.same("third day", p.text("#days .reading"), read(days[2]))
 	p.press(kb.End)
-	p.same("last day", p.text("#chart-reading"), read(days[6]))
+	p.same("last day", p.text("#days .reading"), read(days[6]))
 
 	// The heights of the bars, read from the canvas: where a day's column meets the color.
 	p.click("[data-view=resources]").until("document.querySelector('.legend').checkVisibility()")
 	colors := func() int {
 		return eval[int](p, `(() => {
-			const canvas = document.querySelector('.chart canvas'), {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+			const canvas = document.querySelector('#days canvas'), {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
 			const style = getComputedStyle(document.documentElement), seen = new Set();
 			const wanted = ['--cpu', '--memory', '--disk'].map((n) => style.getPropertyValue(n).trim());
 			for (let i = 0; i < data.length; i += 4) {
@@ -373,11 +373,11 @@ func TestChart(t *testing.T) {
 	if n := colors(); n != 2 {
 		t.Errorf("without disk, %d resources are stacked", n)
 	}
-	p.do(chromedp.ScrollIntoView(chromedp.CSS(".chart")))
-	middle := eval[[]int64](p, "(({x, y, width, height}) => [Math.round(x + width / 2), Math.round(y + height / 2)])(document.querySelector('.chart .u-over').getBoundingClientRect())")
+	p.do(chromedp.ScrollIntoView(chromedp.CSS("#days .chart")))
+	middle := eval[[]int64](p, "(({x, y, width, height}) => [Math.round(x + width / 2), Math.round(y + height / 2)])(document.querySelector('#days .u-over').getBoundingClientRect())")
 	p.do(chromedp.MouseEvent("mouseMoved", number(middle[0]), number(middle[1])))
-	p.until("document.querySelector('.tooltip').checkVisibility()")
-	p.same("the day pointed at", strings.Join(strings.Split(p.text(".tooltip"), "\n"), ", "), read(days[3]))
+	p.until("document.querySelector('#days .tooltip').checkVisibility()")
+	p.same("the day pointed at", strings.Join(strings.Split(p.text("#days .tooltip"), "\n"), ", "), read(days[3]))
 }
 
 // History is records for import: a coupon, then a lease a minute, each in a build of its own with its debit.
@@ -406,6 +406,111 @@ func small(t *testing.T, config server.Config) (s *service, token string) {
 	s.books(history("acme", 3, time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1000))
 	token = s.token("acme")
 	return s, token
+}
+
+// Groups are the API's, in the order of their cost; they can be sorted and searched, and the chart stacks them.
+func TestGroups(t *testing.T) {
+	s, token := demo(t)
+	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	p.click("[data-last='7d']").until(loaded) // one click tells which pipeline cost most in the last week
+	first, end := p.window()
+	type group struct {
+		Name   string
+		Leases int64 `json:"lease_count"`
+		Series []bucket
+		usage
+	}
+	by := func(by string) []group {
+		return get[page[group]](s, token, fmt.Sprintf("billing/usage/acme/by?by=%s&interval=day&from=%s&to=%s", by, first.Format(time.DateOnly), end.Format(time.DateOnly))).Data
+	}
+	pipelines := by("pipeline")
+	total := int64(0)
+	for _, g := range pipelines {
+		total += g.Cents
+	}
+	p.same("the sum", money(total), p.text("#tile-spent .figure"))
+	rows := p.rows("#groups")
+	if len(rows) != len(pipelines) || len(rows) == 0 {
+		t.Fatalf("%d pipelines are shown, and the API has %d", len(rows), len(pipelines))
+	}
+	for i, g := range pipelines {
+		percent := new(big.Rat).SetFrac64(100*g.Cents, total).FloatString(1) + "%"
+		p.same(g.Name, strings.Join(rows[i], "; "), strings.Join([]string{g.Name, money(g.Cents), percent, thousands(strconv.FormatInt(g.Leases, 10)), hours(g.CPU), hours(g.Memory), hours(g.Disk)}, "; "))
+	}
+
+	// The chart reads each day with its parts.
+	eval[chromedp.Void](p, "document.querySelector('#groups .chart').focus()")
+	p.press(kb.End)
+	today := first.AddDate(0, 0, 6)
+	want := today.Format("Mon, 2 Jan 2006") + notOver(today)
+	sum := int64(0)
+	for _, g := range pipelines {
+		sum += g.Series[6].Cents
+	}
+	want += ", " + money(sum)
+	for _, g := range pipelines {
+		if cents := g.Series[6].Cents; cents > 0 {
+			want += ", " + g.Name + " " + money(cents)
+		}
+	}
+	p.same("today", p.text("#groups .reading"), want)
+	p.accessible().shoot("groups")
+
+	// Sorting keeps the focus on the column, and says which one it is.
+	p.click("#groups thead th:nth-child(4) button")
+	slices.SortStableFunc(pipelines, func(a, b group) int { return int(b.Leases - a.Leases) })
+	p.same("by leases", p.rows("#groups")[0][0], pipelines[0].Name)
+	p.press(kb.Enter)
+	if rows := p.rows("#groups"); rows[len(rows)-1][0] != pipelines[0].Name {
+		t.Errorf("the other way around, the last one is %v", rows)
+	}
+	if sorted := eval[string](p, "document.querySelector('#groups [aria-sort]').innerText + document.querySelector('#groups [aria-sort]').ariaSort"); sorted != "Leasesascending" {
+		t.Errorf("sorted is %s", sorted)
+	}
+
+	// The group and the text that is looked for are in the address.
+	p.click("[data-by=job]").until(loaded)
+	eval[chromedp.Void](p, "document.querySelector('#groups-search').focus()")
+	p.press("web app / l")
+	p.same("address", eval[string](p, "location.search"), "?org=acme&last=7d&by=job&find=web+app+%2F+l")
+	p.do(chromedp.Reload())
+	p.until(loaded)
+	if rows := p.rows("#groups"); len(rows) != 1 || rows[0][0] != "Web App / Lint" {
+		t.Errorf("the jobs are %v", rows)
+	}
+	if text := p.text("#groups .foot"); !strings.HasPrefix(text, "1 of ") {
+		t.Errorf("the foot says %s", text)
+	}
+	p.accessible()
+	p.click("#groups .csv")
+	if records, err := csv.NewReader(strings.NewReader(p.downloaded(fmt.Sprintf("acme-%s-to-%s-groups.csv", first.Format(time.DateOnly), today.Format(time.DateOnly))))).ReadAll(); err != nil || len(records) != 1+len(by("job")) {
+		t.Errorf("the CSV is %v, %v", records, err)
+	}
+	p.click("[data-by=shape]").until(loaded)
+	p.same("machines", p.rows("#groups")[0][0], by("shape")[0].Name)
+
+	// A label is named by its key; one that no lease has is told so.
+	p.click("#by-label")
+	if !eval[bool](p, "document.activeElement.id === 'label-key'") {
+		t.Error("the key of a label does not get the focus")
+	}
+	p.press("team").press(kb.Enter).until("location.search.includes('label.team')").until(loaded)
+	p.same("labels", p.rows("#groups")[0][0], "No label team")
+	p.accessible().shoot("groups-label")
+
+	// A group that the server does not know is an error, and no other group.
+	p.expect("422")
+	p.visit(s.url + "/?by=weather").until("document.querySelector('#groups [role=alert]')")
+	if text := p.text("#groups"); !strings.Contains(text, "usage_group_invalid") {
+		t.Errorf("an unknown group is told as %s", text)
+	}
+	// A year has a bar for each month.
+	p.visit(s.url + "/?last=365d").until(loaded)
+	eval[chromedp.Void](p, "document.querySelector('#groups .chart').focus()")
+	p.press(kb.End)
+	if text := p.text("#groups .reading"); !strings.HasPrefix(text, time.Now().UTC().Format("January 2006")+", $") {
+		t.Errorf("the last month is read as %s", text)
+	}
 }
 
 func uuid(org string, kind rune, n int) string {
@@ -744,7 +849,7 @@ func TestLoading(t *testing.T) {
 		}
 		return ""
 	})
-	p.visit(s.url + "/?last=30d#token=" + token).until("document.querySelectorAll('[aria-busy] .loading').length === 5")
+	p.visit(s.url + "/?last=30d#token=" + token).until("document.querySelectorAll('[aria-busy] .loading').length === 6")
 	p.accessible().shoot("loading")
 	close(answers)
 	p.until(loaded)
@@ -789,7 +894,7 @@ func TestErrors(t *testing.T) {
 	}
 	p.accessible().shoot("errors")
 	failing.Store(false)
-	for _, panel := range []string{"#summary", "#days", "#running", "#builds", "#transactions"} {
+	for _, panel := range []string{"#summary", "#days", "#groups", "#running", "#builds", "#transactions"} {
 		// With the keyboard, because panels that load above move the button away from under a mouse.
 		p.until(fmt.Sprintf("document.querySelector('%s [role=alert] button').focus() ?? true", panel)).press(kb.Enter)
 		p.until(fmt.Sprintf("!document.querySelector('%s [role=alert]')", panel))
@@ -1025,8 +1130,8 @@ func TestKeyboard(t *testing.T) {
 	p.press(" ").until("document.querySelector('[data-last=\"7d\"]').ariaPressed === 'true'").until(loaded)
 	tabTo("[data-view=resources]")
 	p.press(kb.Enter).until("document.querySelector('.legend').checkVisibility()")
-	tabTo(".chart")
-	p.press(kb.ArrowLeft).until("document.querySelector('#chart-reading').innerText !== ''")
+	tabTo("#days .chart")
+	p.press(kb.ArrowLeft).until("document.querySelector('#days .reading').innerText !== ''")
 	tabTo("#days summary")
 	p.press(kb.Enter).until("document.querySelector('.days-table tbody')")
 	tabTo("#builds .expand")

@@ -1,4 +1,4 @@
-/** @import { BalanceResponse, LeaseList, OrganizationList, RunwayResponse, TransactionList, TransactionDetail, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+/** @import { BalanceResponse, LeaseList, OrganizationList, RunwayResponse, TransactionList, TransactionDetail, UsageByResponse, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
 import { buildsOf } from './stream.js';
 
@@ -143,6 +143,15 @@ export class API {
    * @returns {Promise<UsageSeriesResponse>}
    */
   series(org, window, signal) { return this.#get(`billing/usage/${encodeURIComponent(org)}/series`, window, signal); }
+
+  /**
+   * The usage of a window in groups, those that cost most first.
+   * @param {string} org
+   * @param {Window & { by: string, interval: 'none' | 'day' | 'month', limit: number }} query
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<UsageByResponse>}
+   */
+  usageBy(org, query, signal) { return this.#get(`billing/usage/${encodeURIComponent(org)}/by`, query, signal); }
 
   /**
    * The builds of a window, as they arrive.

@@ -34,6 +34,17 @@ export function change(before, after) {
 }
 
 /**
+ * @param {Integer} part not negative
+ * @param {Integer} whole
+ * @returns {string} the part in percent, to the nearest tenth
+ */
+export function share(part, whole) {
+  if (BigInt(whole) === 0n) return '—';
+  const tenths = (BigInt(part) * 2000n + BigInt(whole)) / (2n * BigInt(whole));
+  return `${tenths / 10n}.${tenths % 10n}%`;
+}
+
+/**
  * @param {Integer} seconds unit-seconds of a resource
  * @returns {string} hours, with one decimal below a hundred
  */
@@ -63,6 +74,7 @@ const localDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'shor
 const utcDay = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcLong = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcMonth = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' });
+const utcShortMonth = new Intl.DateTimeFormat('en-GB', { month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
 
 /**
@@ -94,6 +106,9 @@ export function dayWithoutWeekday(date) { return utcLong.format(new Date(date));
 
 /** @param {string} date YYYY-MM-DD, or YYYY-MM */
 export function month(date) { return utcMonth.format(new Date(date)); }
+
+/** @param {string} date YYYY-MM-DD */
+export function monthTick(date) { return utcShortMonth.format(new Date(date)); }
 
 /** @param {string} date YYYY-MM-DD */
 export function shortDay(date) { return utcShort.format(new Date(date)); }

@@ -4,6 +4,7 @@ import { API, APIError } from './api.js';
 import { BuildsPanel } from './builds.js';
 import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
+import { GroupsPanel } from './groups.js';
 import { RunningPanel } from './running.js';
 import { SummaryPanel } from './summary.js';
 import { TransactionsPanel } from './transactions.js';
@@ -20,11 +21,13 @@ let organization = null;
 let shownQuery = ''; // the query of the address whose data is shown
 let days = Days.ofMonth('this');
 let shownLoad = new AbortController(); // ended when another organization or window is shown
+let regroup = () => Promise.resolve(); // loads the groups of the window that is shown
 /** @type {Promise<unknown>} */
 let buildsLoaded = Promise.resolve();
 
 const summary = new SummaryPanel();
 const chart = new DaysPanel();
+const groups = new GroupsPanel((by) => chooseGroup(by), (text) => remember('find', text));
 const running = new RunningPanel();
 const builds = new BuildsPanel((build) => remember('build', build));
 const transactions = new TransactionsPanel((lease) => void showLease(lease), (source) => remember('source', source));
@@ -168,6 +171,9 @@ function load() {
   const name = `${org}-${shown.first}-to-${shown.last}`;
   const loadSummary = () => attempt(summary.panel, () => summary.load(current, org, shown, signal), signal, loadSummary);
   const loadDays = () => attempt(chart.panel, () => chart.load(() => current.series(org, window, signal), shown, `${name}-days.csv`, signal), signal, loadDays);
+  const loadGroups = () => attempt(groups.panel, () => groups.load(current, org, shown, {
+    by: query().get('by') ?? 'pipeline', search: query().get('find') ?? '', name: `${name}-groups.csv`,
+  }, signal), signal, loadGroups);
   const loadRunning = () => attempt(running.panel, () => running.load(current, org, signal), signal, loadRunning);
   const loadBuilds = () => attempt(builds.panel,
     () => builds.load(current.breakdown(org, window, signal), `${name}-builds.csv`, query().get('build')), signal, loadBuilds);
@@ -176,8 +182,17 @@ function load() {
   // The browser's timeline tells how long readers wait.
   void Promise.all([loadSummary(), loadDays()]).then(() => performance.mark('figures'));
   buildsLoaded = loadBuilds();
+  regroup = loadGroups;
+  void loadGroups();
   void loadRunning();
   void loadTransactions();
+}
+
+/** @param {string} by */
+function chooseGroup(by) {
+  remember('find', null);
+  remember('by', by === 'pipeline' ? null : by);
+  void regroup();
 }
 
 /** Shows which window is chosen. */

@@ -116,6 +116,9 @@ export class Days {
   /** @returns {string} YYYY-MM-DD, the last day, which belongs to the window */
   get last() { return plusDays(this.window.to, -1); }
 
+  /** @returns {number} how many days the window has */
+  get count() { return (Date.parse(this.window.to) - Date.parse(this.window.from)) / DAY; }
+
   /** @returns {number} how much of the window has passed, in whole seconds, at least one */
   get elapsedSeconds() {
     const start = Date.parse(this.window.from), end = Math.min(Date.parse(this.window.to), Date.now());
