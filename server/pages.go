@@ -22,6 +22,7 @@ func servePages(e *echo.Echo) {
 	e.GET(httpapi.ErrorsPath, sendFile(web.ErrorIndex(pages)))
 	e.GET("/", sendFile(web.Usage))
 	e.GET("/docs", sendFile(web.Reference))
+	e.GET("/statement", sendFile(web.Statement))
 	e.GET("/assets/*", func(c echo.Context) error {
 		asset, ok := web.Asset(c.Param("*"))
 		if !ok {

@@ -378,6 +378,16 @@ func TestChart(t *testing.T) {
 	p.do(chromedp.MouseEvent("mouseMoved", number(middle[0]), number(middle[1])))
 	p.until("document.querySelector('#days .tooltip').checkVisibility()")
 	p.same("the day pointed at", strings.Join(strings.Split(p.text("#days .tooltip"), "\n"), ", "), read(days[3]))
+	// A day that is pressed, or entered, is shown alone.
+	alone := "?org=acme&from=" + days[3].Date + "&to=" + days[4].Date
+	p.do(chromedp.MouseClickXY(number(middle[0]), number(middle[1])))
+	p.until(loaded)
+	p.same("the address", eval[string](p, "location.search"), alone)
+	p.do(chromedp.NavigateBack())
+	p.until("location.search.includes('last=7d')").until(loaded)
+	eval[chromedp.Void](p, "document.querySelector('#days .chart').focus()")
+	p.press(kb.Home).press(kb.Enter).until(loaded)
+	p.same("the address of the first day", eval[string](p, "location.search"), "?org=acme&from="+days[0].Date+"&to="+days[1].Date)
 }
 
 // History is records for import: a coupon, then a lease a minute, each in a build of its own with its debit.
@@ -523,6 +533,7 @@ func TestTransactions(t *testing.T) {
 	s.books(history("acme", 350, time.Now().UTC().Truncate(time.Second).Add(-48*time.Hour), 1000))
 	token := s.token("acme")
 	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
+	first, _ := p.window()
 	shown := func() int {
 		return eval[int](p, "Number(document.querySelector('#transactions table').getAttribute('aria-rowcount')) - 1")
 	}
@@ -546,6 +557,8 @@ func TestTransactions(t *testing.T) {
 	}
 	choose("coupon_redemption")
 	p.until("document.querySelector('#transactions .count').innerText === '1'")
+	p.same("the balances", strings.ReplaceAll(p.text("#transactions .balances"), "\n", " "), fmt.Sprintf("Opening balance, %s $0.00 Coupon +$10.00 VM lease %s Balance now %s",
+		first.Format("2 Jan 2006"), money(-350*12), money(1000-350*12)))
 	if rows := p.rows("#transactions"); len(rows) != 1 || rows[0][1] != "Coupon" || rows[0][3] != "+$10.00" {
 		t.Errorf("the coupons are %v", rows)
 	}
@@ -564,6 +577,39 @@ func TestTransactions(t *testing.T) {
 			t.Errorf("among VM leases there is %v", row)
 		}
 	}
+}
+
+// Who gave a credit, and when, is one choice away; a window begins with the balance with which the one before it ends.
+func TestCredits(t *testing.T) {
+	s := serve(t, server.Config{})
+	s.books(history("acme", 3, time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -12), 1000))
+	admin, _, err := s.CreateToken(t.Context(), server.TokenOptions{Name: "support", Role: server.RoleAdmin, Organizations: []string{"acme"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/v0/billing/credits/acme", strings.NewReader(`{"amount_cents":5000,"source":"refund","description":"Outage"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+admin)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", "01990000-0004-7000-8f00-000000000001")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode >= 300 {
+		t.Fatal(res, err)
+	}
+	res.Body.Close()
+	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + s.token("acme")).until(loaded)
+	p.same("the balances", strings.Join(strings.Fields(p.text("#transactions .balances")), " "),
+		fmt.Sprintf("Opening balance, %s $9.64 Refund +$50.00 Balance now $59.64", time.Now().UTC().AddDate(0, 0, -6).Format("2 Jan 2006")))
+	eval[chromedp.Void](p, "(() => { const s = document.querySelector('#source'); s.value = 'credits'; s.dispatchEvent(new Event('change')); })()")
+	p.until("document.querySelector('#transactions .term')")
+	if row := p.rows("#transactions")[0]; row[1] != "Refund" || row[2] != "Outage by support" || row[3] != "+$50.00" {
+		t.Errorf("the credit is %v", row)
+	}
+	p.click("#transactions .expand").until("document.querySelector('#transactions .line')")
+	p.same("its lines", fmt.Sprintf("%q", p.rows("#transactions")[1:]), fmt.Sprintf("%q", [][]string{{"", "", "Posted by support", ""}, {"", "", "Balance after this entry", "$59.64"}}))
+	p.accessible().shoot("credits")
 }
 
 // A debit opens to the arithmetic of its cost, and leads to its lease, also to one outside the window that is shown.
@@ -1018,7 +1064,7 @@ func TestRunning(t *testing.T) {
 	s.books(history("acme", 0, now.Add(-24*time.Hour), 1000))
 	token := s.token("acme")
 	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + token).until(loaded)
-	p.same("without a job", p.text("#running"), "Running now 0\n\nNo job is running.")
+	p.same("without a job", p.text("#running-title")+": "+p.text("#running .state"), "Running now 0: No job is running.")
 
 	// The clock of the page is the test's from here on.
 	eval[chromedp.Void](p, `(() => {

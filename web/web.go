@@ -1,6 +1,6 @@
-// Package web has the pages for people: the usage of an organization, the API reference, and a page about each error. They are plain
-// files without a build step. They call the public API with a token, and every link in them is relative, so that they work below
-// any path.
+// Package web has the pages for people: the usage of an organization, a statement to print, the API reference, and a page about each
+// error. They are plain files without a build step. They call the public API with a token, and every link in them is relative, so that
+// they work below any path.
 package web
 
 import (
@@ -32,7 +32,7 @@ const (
 	assetPolicy = "default-src 'none'; frame-ancestors 'none'"
 	pagePolicy  = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	// No script of the usage page makes markup of text.
+	// No script of these pages makes markup of text.
 	usagePolicy = pagePolicy + "; require-trusted-types-for 'script'; trusted-types 'none'"
 	// Swagger UI's style sheet draws its arrows from data: URLs.
 	referencePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -43,6 +43,7 @@ const (
 var (
 	Usage     = page("usage.html", usagePolicy)
 	Reference = page("reference.html", referencePolicy)
+	Statement = page("statement.html", usagePolicy)
 )
 
 func page(name, policy string) File {

@@ -1,4 +1,4 @@
-/** @import { BalanceResponse, LeaseList, OrganizationList, RunwayResponse, TransactionList, TransactionDetail, UsageByResponse, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
+/** @import { BalanceResponse, CreditList, LeaseList, OrganizationList, RunwayResponse, StatementResponse, TransactionList, TransactionDetail, UsageByResponse, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
 import { buildsOf } from './stream.js';
 
@@ -110,6 +110,24 @@ export class API {
    * @returns {Promise<TransactionList>}
    */
   transactions(org, page, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}`, { limit: 100, ...page }, signal); }
+
+  /**
+   * A page of the entries that are no debits, newest first.
+   * @param {string} org
+   * @param {{ from: string, to: string, cursor: string | null }} page
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<CreditList>}
+   */
+  credits(org, page, signal) { return this.#get(`billing/credits/${encodeURIComponent(org)}`, { limit: 100, ...page }, signal); }
+
+  /**
+   * The balances before and after a window, and the sums of its entries.
+   * @param {string} org
+   * @param {Window} window
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<StatementResponse>}
+   */
+  statement(org, window, signal) { return this.#get(`billing/statement/${encodeURIComponent(org)}`, window, signal); }
 
   /**
    * One entry with its lease and the arithmetic of its cost.

@@ -25,13 +25,16 @@ export class BarChart {
   /**
    * @param {HTMLElement} box
    * @param {HTMLElement} reading where screen readers are told about a bar
+   * @param {((index: number) => void) | null} choose called when the reader presses on a bar, or the enter key after reading it
    */
-  constructor(box, reading) {
+  constructor(box, reading, choose = null) {
     this.box = box;
+    this.choose = choose;
     this.reading = reading;
     this.tooltip = h('div', { class: 'tooltip', hidden: true });
     box.append(this.tooltip);
     box.addEventListener('keydown', (event) => this.#onKey(event));
+    box.addEventListener('click', () => this.#choosePointed());
     box.addEventListener('blur', () => this.#point(-1));
     new ResizeObserver(() => this.#resize()).observe(box);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
@@ -66,7 +69,7 @@ export class BarChart {
     }
     const top = Math.max(1, ...below);
     const text = color('--muted'), line = color('--line'), font = `12px ${getComputedStyle(this.box).fontFamily}`;
-    this.box.setAttribute('aria-label', `${bars.label}. Left and right arrow keys read each bar.`);
+    this.box.setAttribute('aria-label', `${bars.label}. Left and right arrow keys read each bar${this.choose ? ', and enter shows it alone' : ''}.`);
     this.#plot = new uPlot({
       width: this.box.clientWidth, height: HEIGHT, padding: [8, 22, 0, 0],
       legend: { show: false },
@@ -110,8 +113,13 @@ export class BarChart {
     this.tooltip.style.left = `${Math.max(0, Math.min(this.box.clientWidth - width, x - width / 2))}px`;
   }
 
+  #choosePointed() {
+    if (this.#pointed >= 0) this.choose?.(this.#pointed);
+  }
+
   /** @param {KeyboardEvent} event */
   #onKey(event) {
+    if (event.key === 'Enter') this.#choosePointed();
     const last = (this.#bars?.ticks.length ?? 0) - 1;
     const to = { ArrowLeft: this.#pointed < 0 ? last : Math.max(0, this.#pointed - 1), ArrowRight: Math.min(last, this.#pointed + 1), Home: 0, End: last }[event.key];
     if (to === undefined || !this.#plot) return;

@@ -25,9 +25,11 @@ export class DaysPanel {
   #stacked = new Set(resources.map((r) => r.key));
   #fileName = '';
 
-  constructor() {
+  /** @param {(date: string) => void} choose called with the day that the reader wants to see alone */
+  constructor(choose) {
     this.panel = new Panel('#days');
-    this.chart = new BarChart(find('.chart', this.panel.element), find('.reading', this.panel.element));
+    this.chart = new BarChart(find('.chart', this.panel.element), find('.reading', this.panel.element),
+      (index) => choose(/** @type {UsageSeriesBucket} */ (this.#days[index]).date));
     this.legend = find('.legend', this.panel.element);
     this.details = find('details', this.panel.element);
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));

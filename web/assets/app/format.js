@@ -19,6 +19,12 @@ export function money(cents) {
 }
 
 /**
+ * @param {Integer} cents
+ * @returns {string} dollars, with a plus sign where they are credit
+ */
+export function signed(cents) { return BigInt(cents) > 0n ? `+${money(cents)}` : money(cents); }
+
+/**
  * @param {Integer} before cents
  * @param {Integer} after cents
  * @returns {string} the difference in dollars, and in percent of what was before, to the nearest tenth; of zero there is no percentage

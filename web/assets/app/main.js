@@ -6,11 +6,10 @@ import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
 import { GroupsPanel } from './groups.js';
 import { RunningPanel } from './running.js';
+import { TOKEN } from './session.js';
 import { SummaryPanel } from './summary.js';
 import { TransactionsPanel } from './transactions.js';
 import { Days, daysFrom, WindowError } from './window.js';
-
-const TOKEN = 'harmont-billing-token';
 
 /** @type {API | null} */
 let api = null;
@@ -26,7 +25,7 @@ let regroup = () => Promise.resolve(); // loads the groups of the window that is
 let buildsLoaded = Promise.resolve();
 
 const summary = new SummaryPanel();
-const chart = new DaysPanel();
+const chart = new DaysPanel((date) => chooseWindow(() => daysFrom(date, date)));
 const groups = new GroupsPanel((by) => chooseGroup(by), (text) => remember('find', text));
 const running = new RunningPanel();
 const builds = new BuildsPanel((build) => remember('build', build));
@@ -200,6 +199,9 @@ function showWindow() {
   find('#bad-window').hidden = true;
   find('#panels').hidden = false;
   find('#window-name').textContent = days.name;
+  const to = new URLSearchParams(organization ? { org: organization.slug } : {});
+  days.writeTo(to);
+  /** @type {HTMLAnchorElement} */ (find('#statement-link')).href = `statement?${to}`;
   let preset = false;
   for (const button of document.querySelectorAll('[data-month], [data-last]')) {
     const { dataset } = /** @type {HTMLElement} */ (button);

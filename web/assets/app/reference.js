@@ -1,3 +1,5 @@
+import { TOKEN } from './session.js';
+
 // The API reference is Swagger UI over the contract that this server serves.
 
 const problem = /** @type {HTMLElement} */ (document.querySelector('#problem'));
@@ -68,7 +70,7 @@ async function start() {
   });
   window.addEventListener('hashchange', () => showCall(swagger, spec));
   // Whoever is signed in on the usage page is so here.
-  const token = sessionStorage.getItem('harmont-billing-token');
+  const token = sessionStorage.getItem(TOKEN);
   if (token) swagger.preauthorizeApiKey('bearerAuth', token);
 }
 

@@ -1,15 +1,16 @@
-/** @import { LeaseRecord, Transaction, TransactionDetail } from '#api' */
+/** @import { Credit, LeaseRecord, Transaction, TransactionDetail } from '#api' */
 /** @import { API } from './api.js' */
 
 import { find, h, Panel } from './dom.js';
-import { duration, inUTC, money, number, sources, time } from './format.js';
+import { duration, dayWithoutWeekday, inUTC, money, number, signed, sources, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
 
 /**
  * A row is an entry, or a line of what an open entry explains.
  * @typedef {{ title: string | HTMLElement, term?: string, amount?: string }} Line
- * @typedef {{ entry: Transaction, line?: Line }} Row
+ * @typedef {Transaction | Credit} Entry
+ * @typedef {{ entry: Entry, line?: Line }} Row
  */
 
 const columns = [
@@ -18,11 +19,11 @@ const columns = [
 
 /** The ledger entries of the window, newest first. It reads older pages as the reader scrolls. */
 export class TransactionsPanel {
-  /** @type {Transaction[]} */
+  /** @type {Entry[]} */
   #entries = [];
   /** @type {Row[]} */
   #rows = [];
-  /** @type {Map<Transaction, Line[]>} */
+  /** @type {Map<Entry, Line[]>} */
   #open = new Map();
   /** @type {string | null} */
   #cursor = null; // of the next page; null before the first and after the last
@@ -47,6 +48,7 @@ export class TransactionsPanel {
     this.goTo = goTo;
     this.panel = new Panel('#transactions');
     this.count = find('.count', this.panel.element);
+    this.balances = find('.balances', this.panel.element);
     this.foot = find('.foot', this.panel.element);
     this.source = /** @type {HTMLSelectElement} */ (find('#source'));
     this.csv = /** @type {HTMLButtonElement} */ (find('.csv', this.panel.element));
@@ -75,7 +77,23 @@ export class TransactionsPanel {
     this.#fileName = name;
     this.#shown = signal;
     this.source.value = source;
-    await this.#start();
+    await Promise.all([this.#start(), this.#showBalances(days, signal)]);
+  }
+
+  /**
+   * @param {import('./window.js').Days} days
+   * @param {AbortSignal} signal
+   */
+  async #showBalances(days, signal) {
+    this.balances.replaceChildren();
+    const { opening_balance_cents, closing_balance_cents, sources: sums } = await /** @type {API} */ (this.#api).statement(this.#org, days.window, signal);
+    if (signal.aborted) return;
+    const items = [
+      [`Opening balance, ${dayWithoutWeekday(days.first)}`, money(opening_balance_cents)],
+      ...sums.map(({ source, amount_cents }) => [sources[source] ?? source, signed(amount_cents)]),
+      [days.underWay ? 'Balance now' : `Closing balance, ${dayWithoutWeekday(days.window.to)}`, money(closing_balance_cents)],
+    ];
+    this.balances.replaceChildren(...items.map(([term = '', amount = '']) => h('div', {}, h('dt', {}, term), h('dd', {}, amount))));
   }
 
   /** Shows the entries of the chosen source from the newest on. */
@@ -114,7 +132,8 @@ export class TransactionsPanel {
    * @param {AbortSignal | undefined} signal
    */
   #page(cursor, signal) {
-    return /** @type {API} */ (this.#api).transactions(this.#org, { ...this.#window, source: this.source.value || null, cursor }, signal);
+    const api = /** @type {API} */ (this.#api), page = { ...this.#window, cursor };
+    return this.source.value === 'credits' ? api.credits(this.#org, page, signal) : api.transactions(this.#org, { ...page, source: this.source.value || null }, signal);
   }
 
   /** @param {AbortSignal} signal */
@@ -163,7 +182,7 @@ export class TransactionsPanel {
 
   /** @param {Row} row */
   #choose({ entry, line }) {
-    if (!line && opens(entry)) void this.#toggle(entry);
+    if (!line) void this.#toggle(entry);
   }
 
   /** @param {Row} row */
@@ -175,18 +194,17 @@ export class TransactionsPanel {
       h('td', { class: 'when' }, time(entry.created_at)),
       h('td', { class: 'source' }, h('span', { class: `badge ${credit ? 'credit' : ''}` }, source)),
       h('td', { class: 'name', title: entry.description ?? '' },
-        opens(entry)
-          ? h('button', { type: 'button', class: 'expand', 'aria-expanded': String(this.#open.has(entry)), click: () => void this.#toggle(entry) },
-            entry.description ?? 'Debit without a description')
-          : h('span', { class: 'title' }, entry.description ?? '—'),
+        h('button', { type: 'button', class: 'expand', 'aria-expanded': String(this.#open.has(entry)), click: () => void this.#toggle(entry) },
+          entry.description ?? `${source} without a description`),
+        ' ', 'author' in entry && entry.author !== null ? h('span', { class: 'term' }, `by ${entry.author}`) : null,
         h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
       h('td', { class: `number amount ${credit ? 'credit' : ''} ${amount.length > 11 ? 'long' : ''}`, title: amount }, amount),
     ];
   }
 
   /**
-   * Opens a debit to the arithmetic of its cost, or closes it.
-   * @param {Transaction} entry
+   * Opens an entry to what it explains, or closes it.
+   * @param {Entry} entry
    */
   async #toggle(entry) {
     const { signal } = this.#load;
@@ -210,15 +228,17 @@ export class TransactionsPanel {
 
   /**
    * @param {TransactionDetail} detail
-   * @returns {Line[]} where a debit comes from, the arithmetic of its cost, and the balance after it
+   * @returns {Line[]} where an entry comes from, the arithmetic of its cost, and the balance after it
    */
-  #explain({ balance_after_cents, cost, lease, rate_card }) {
+  #explain({ author, balance_after_cents, cost, lease, rate_card, source }) {
     /** @type {Line[]} */
     const lines = [];
     if (lease) {
       const job = lease.job_name ?? lease.step_key ?? lease.job_id ?? 'lease without a job';
       const build = lease.build_number === null ? '' : `${lease.pipeline_name ?? lease.pipeline_slug ?? 'Build'} #${lease.build_number}, `;
       lines.push({ title: h('button', { type: 'button', class: 'link', click: () => this.goTo(lease) }, `Show ${build}${job}`) });
+    } else if (source !== 'vm_lease_debit') {
+      lines.push({ title: author === null ? 'Who posted it is not recorded.' : `Posted by ${author}` });
     } else {
       lines.push({ title: 'This debit names no lease: it is history of another system.' });
     }
@@ -249,7 +269,7 @@ export class TransactionsPanel {
       /** @type {string | null} */
       let cursor = null;
       do {
-        /** @type {{ data: Transaction[], next_cursor: string | null }} */
+        /** @type {{ data: Entry[], next_cursor: string | null }} */
         const page = await this.#page(cursor, signal);
         read += page.data.length;
         this.csv.textContent = number(read);
@@ -266,14 +286,8 @@ export class TransactionsPanel {
   }
 }
 
-/** @param {Transaction} entry */
-const opens = (entry) => entry.source === 'vm_lease_debit';
-
 /** @param {Row} row */
-function rowClass({ entry, line }) {
-  if (line) return 'job line';
-  return opens(entry) ? 'opens' : null;
-}
+const rowClass = ({ line }) => (line ? 'job line' : 'opens');
 
 /** @param {Line} line */
 function lineCells({ title, term, amount }) {
@@ -283,9 +297,6 @@ function lineCells({ title, term, amount }) {
     h('td', { class: 'number amount' }, amount ?? ''),
   ];
 }
-
-/** @param {number} cents */
-function signed(cents) { return BigInt(cents) > 0n ? `+${money(cents)}` : money(cents); }
 
 /**
  * @param {any} error
