@@ -21,8 +21,8 @@ import (
 // clientCommands are the commands that ask a server, which may be far away.
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
-		balanceCommand(), transactionsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), leasesCommand(), runwayCommand(),
-		explainCommand(), checkCommand(), orgsCommand(), whoamiCommand(), loginCommand(), logoutCommand(), configCommand(),
+		balanceCommand(), transactionsCommand(), creditsCommand(), usageCommand(), seriesCommand(), breakdownCommand(), leasesCommand(), runwayCommand(),
+		statementCommand(), explainCommand(), checkCommand(), orgsCommand(), whoamiCommand(), loginCommand(), logoutCommand(), configCommand(),
 	}
 }
 

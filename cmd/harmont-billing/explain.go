@@ -19,29 +19,29 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := askAbout(&cobra.Command{
-		Use:   "explain [ORG] TRANSACTION_ID",
-		Short: "Trace a ledger entry to its source",
-		Long: `Shows where one entry of the ledger comes from: of a debit the job, build,
-pipeline and machine, the rate card that bills it, and the arithmetic of its
-cost at the prices of the card. 'harmont-billing transactions --ids' lists the
-ids, and 'harmont-billing price try' computes what leases would have cost at
+		Use:   "explain [ORG] ID",
+		Short: "Trace a ledger entry, a lease or a job to its cost",
+		Long: `Takes the id of an entry of the ledger, of a lease or of a job, and shows where
+the entry comes from: of a debit the job, build, pipeline and machine, the rate
+card that bills it, and the arithmetic of its cost at the prices of the card; of
+a credit who posted it. 'harmont-billing transactions --ids' lists the ids of
+entries, and 'harmont-billing price try' computes what leases would have cost at
 other prices.
+
+A lease that runs has no entry and no arithmetic yet. The table and the JSON
+have what it has cost so far, which is not billed.
 
 A lease that was priced elsewhere has an amount that no rate card of the books
 gives, such as one of another system, and so has no arithmetic.`,
 		Example: `  harmont-billing explain acme 01994f00-0000-7000-8000-000000000004
   harmont-billing explain acme 01994f00-0000-7000-8000-000000000004 -o json`,
-	}, []string{"TRANSACTION_ID"}, func(ctx context.Context, q *question) error {
-		id := uuid.MustParse(q.args[0])
-		entry, err := q.GetBillingTransaction(ctx, q.org, id)
-		if errors.Is(err, client.ErrTransactionNotFound) {
-			return fmt.Errorf("the ledger of %s has no entry %s; for a lease there is harmont-billing leases --lease", q.org, id)
-		} else if err != nil {
+	}, []string{"ID"}, func(ctx context.Context, q *question) error {
+		e, err := findExplained(ctx, q, uuid.MustParse(q.args[0]))
+		if err != nil {
 			return err
 		}
-		e := &explanation{entry: entry}
-		if entry.Lease != nil && entry.Cost != nil {
-			e.cost = newLeaseCost(entry.Lease, entry.Cost)
+		if e.entry != nil && e.entry.Cost != nil && e.lease != nil {
+			e.cost = newLeaseCost(e.lease, e.entry.Cost)
 		}
 		return e.write(q.out)
 	})
@@ -51,17 +51,48 @@ gives, such as one of another system, and so has no arithmetic.`,
 			return err
 		}
 		if _, err := parseUUID(args[len(args)-1]); err != nil {
-			return fmt.Errorf("TRANSACTION_ID %w", err)
+			return fmt.Errorf("ID %w", err)
 		}
 		return nil
 	}
 	return cmd
 }
 
-// explanation is an entry with its source.
+// explanation is an entry with its source, or a lease that has no entry: it runs, or the books are incomplete.
 type explanation struct {
-	entry *client.TransactionDetail
-	cost  *leaseCost // nil without a lease, and for a lease that was priced elsewhere
+	entry *client.TransactionDetail // nil for a lease without an entry
+	lease *client.LeaseRecord       // nil for an entry without a lease
+	cost  *leaseCost                // nil without a lease or an entry, and for a lease that was priced elsewhere
+}
+
+// findExplained finds the entry, the lease or the job with the id. The entry of a lease is that of its debit.
+func findExplained(ctx context.Context, q *question, id client.UUID) (*explanation, error) {
+	entry, err := q.GetBillingTransaction(ctx, q.org, id)
+	if err == nil {
+		return &explanation{entry: entry, lease: entry.Lease}, nil
+	}
+	if !errors.Is(err, client.ErrTransactionNotFound) {
+		return nil, err
+	}
+	for _, filter := range []client.LeaseFilter{{LeaseID: id}, {JobID: id}} {
+		leases, err := q.ListBillingLeases(ctx, q.org, filter, client.ListOptions{Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(leases.Data) == 0 {
+			continue
+		}
+		lease := &leases.Data[0]
+		if lease.TransactionID == nil {
+			return &explanation{lease: lease}, nil
+		}
+		entry, err := q.GetBillingTransaction(ctx, q.org, *lease.TransactionID)
+		if err != nil {
+			return nil, err
+		}
+		return &explanation{entry: entry, lease: entry.Lease}, nil
+	}
+	return nil, fmt.Errorf("nothing in the books of %s has the id %s: no entry, no lease and no job", q.org, id)
 }
 
 // leaseCost is the arithmetic of a lease's cost. Only the result has to fit 64 bits.
@@ -117,64 +148,72 @@ func (e *explanation) write(out *output) error {
 	case e.cost != nil:
 		out.text("\n")
 		e.cost.table(out)
-	case e.entry.Lease != nil:
+	case e.entry == nil && e.lease.State == client.LeaseStateRunning:
+		out.text("\nThe lease runs. What it has cost so far is not billed.\n")
+	case e.entry == nil:
+		out.text("\n" + out.styled(red, "The lease is billed, and the ledger has no entry for it. 'harmont-billing verify' finds such leases.") + "\n")
+	case e.lease != nil:
 		out.text("\n" + out.styled(red, fmt.Sprintf("The lease was priced elsewhere: no rate card of the books gives the %s of the entry.",
 			count(-e.entry.AmountCents, "cent", "cents"))) + "\n")
 	}
 	return nil
 }
 
-// facts writes one fact per line.
+// facts writes what is known of the entry and of the lease.
 func (e *explanation) facts(out *output) {
-	rows := [][]string{
-		{"Entry", e.entry.ID.String()},
-		{"Created", toSecond(e.entry.CreatedAt) + " UTC"},
-		{"Amount", money(e.entry.AmountCents)},
-		{"Source", string(e.entry.Source) + ": " + describeSource(e.entry.Source)},
+	var rows [][2]string
+	if e.entry != nil {
+		rows = [][2]string{
+			{"Entry", e.entry.ID.String()},
+			{"Created", toSecond(e.entry.CreatedAt) + " UTC"},
+			{"Amount", money(e.entry.AmountCents)},
+			{"Source", string(e.entry.Source) + ": " + describeSource(e.entry.Source)},
+			{"Posted by", orEmptyText(e.entry.Author)},
+		}
+		if e.lease == nil { // its lines repeat the description
+			rows = append(rows, [2]string{"Description", orEmptyText(e.entry.Description)})
+		}
 	}
-	if l := e.entry.Lease; l == nil {
-		rows = append(rows, []string{"Description", orEmptyText(e.entry.Description)})
-	} else { // the following lines repeat the description
+	if l := e.lease; l != nil {
 		machine := fmt.Sprintf("%s, %d GB of memory, %d GB of disk", count(l.CPUCount, "CPU", "CPUs"), l.MemoryGB, l.DiskGB)
-		length, finished := "running", ""
+		billedFor, finished, amount := "", "", ""
 		if l.DurationSeconds != nil {
-			length = fmt.Sprintf("%s (%s)%s", duration(*l.DurationSeconds), count(*l.DurationSeconds, "second", "seconds"), unlikeInterval(l))
+			billedFor = fmt.Sprintf("%s (%s)%s", duration(*l.DurationSeconds), count(*l.DurationSeconds, "second", "seconds"), unlikeInterval(l))
 		}
 		if l.FinishedAt != nil {
 			finished = toSecond(*l.FinishedAt) + " UTC"
 		}
+		if l.FinishedAt != nil && e.entry == nil {
+			amount = money(l.AmountCents)
+		}
 		rows = append(rows,
-			[]string{"Pipeline", facts(orEmptyText(l.PipelineName), orEmptyText(l.PipelineSlug), orEmpty(l.PipelineID, client.UUID.String))},
-			[]string{"Build", facts(orEmpty(l.BuildNumber, func(n int64) string { return "#" + number(n) }),
+			[2]string{"Lease", l.LeaseID.String()},
+			[2]string{"Pipeline", facts(orEmptyText(l.PipelineName), orEmptyText(l.PipelineSlug), orEmpty(l.PipelineID, client.UUID.String))},
+			[2]string{"Build", facts(orEmpty(l.BuildNumber, func(n int64) string { return "#" + number(n) }),
 				orEmpty(l.BuildExternalID, client.UUID.String), orEmpty(l.BuildID, client.UUID.String))},
-			[]string{"Job", facts(orEmptyText(l.JobName), orEmptyText(l.StepKey), orEmpty(l.JobID, client.UUID.String))},
-			[]string{"Author", orEmptyText(l.Author)},
-			[]string{"Labels", labelsText(l.Labels)},
-			[]string{"VM", facts(orEmptyText(l.VMHandle), machine)},
-			[]string{"Started", toSecond(l.StartedAt) + " UTC"},
-			[]string{"Finished", finished},
-			[]string{"Billed for", length},
+			[2]string{"Job", facts(orEmptyText(l.JobName), orEmptyText(l.StepKey), orEmpty(l.JobID, client.UUID.String))},
+			[2]string{"Author", orEmptyText(l.Author)},
+			[2]string{"Labels", labelsText(l.Labels)},
+			[2]string{"VM", facts(orEmptyText(l.VMHandle), machine)},
+			[2]string{"Started", toSecond(l.StartedAt) + " UTC"},
+			[2]string{"Finished", finished},
+			[2]string{"Billed for", billedFor},
+			[2]string{"Amount", amount},
+			[2]string{"Cost so far", orEmpty(l.AccruedCents, cost)},
 		)
 	}
-	if c := e.entry.RateCard; c != nil {
+	if e.entry != nil && e.entry.RateCard != nil {
+		c := e.entry.RateCard
 		card := server.RateCard{
 			Organization: orEmptyText(c.Organization), CPUCount: c.CPUCount, MemoryGB: c.MemoryGB, DiskGB: c.DiskGB,
 			LabelKey: c.LabelKey, LabelValue: c.LabelValue,
 		}
 		rows = append(rows,
-			[]string{"Rate card", facts(c.Name, c.ID.String())},
-			[]string{"It is for", leasesOfCard(card) + ", from " + toMicrosecond(c.EffectiveFrom) + " UTC on"},
+			[2]string{"Rate card", facts(c.Name, c.ID.String())},
+			[2]string{"It is for", leasesOfCard(card) + ", from " + toMicrosecond(c.EffectiveFrom) + " UTC on"},
 		)
 	}
-	width := 0
-	for _, r := range rows {
-		width = max(width, len(r[0]))
-	}
-	for _, r := range rows {
-		if r[1] != "" {
-			out.text(out.styled(bold, fmt.Sprintf("%-*s", width, r[0])) + "  " + printable(r[1]) + "\n")
-		}
-	}
+	out.facts(slices.DeleteFunc(rows, func(r [2]string) bool { return r[1] == "" }))
 }
 
 // labelsText writes labels in the order of their keys.
@@ -233,7 +272,7 @@ func describeSource(source client.TransactionSource) string {
 func (c *leaseCost) table(out *output) {
 	var rows []row
 	for _, l := range c.Lines {
-		rows = append(rows, row{cells: []string{number(l.Count), l.of, number(l.Microcents), number(l.Seconds), l.Cost.String()}})
+		rows = append(rows, row{cells: []string{grouped(l.Count), l.of, grouped(l.Microcents), grouped(l.Seconds), thousands(l.Cost.String())}})
 	}
 	rows = append(rows,
 		row{[]string{"", "sum", "", "", c.SumMicrocents.String()}, bold},
@@ -258,44 +297,53 @@ func (e *explanation) object() any {
 		AmountCents int64   `json:"amount_cents"`
 		Source      string  `json:"source"`
 		Description *string `json:"description"`
+		Author      *string `json:"author"`
 		CreatedAt   string  `json:"created_at"`
 	}
 	type lease struct {
-		PipelineID      *client.UUID `json:"pipeline_id"`
-		PipelineName    *string      `json:"pipeline_name"`
-		PipelineSlug    *string      `json:"pipeline_slug"`
-		BuildID         *client.UUID `json:"build_id"`
-		BuildNumber     *int64       `json:"build_number"`
-		BuildExternalID *client.UUID `json:"build_external_id"`
-		JobID           *client.UUID `json:"job_id"`
-		JobName         *string      `json:"job_name"`
-		StepKey         *string      `json:"step_key"`
-		VMHandle        *string      `json:"vm_handle"`
-		CPUCount        int64        `json:"cpu_count"`
-		MemoryGB        int64        `json:"memory_gb"`
-		DiskGB          int64        `json:"disk_gb"`
-		DurationSeconds *int64       `json:"duration_seconds"`
-		StartedAt       string       `json:"started_at"`
-		FinishedAt      *string      `json:"finished_at"`
+		LeaseID         client.UUID       `json:"lease_id"`
+		State           client.LeaseState `json:"state"`
+		PipelineID      *client.UUID      `json:"pipeline_id"`
+		PipelineName    *string           `json:"pipeline_name"`
+		PipelineSlug    *string           `json:"pipeline_slug"`
+		BuildID         *client.UUID      `json:"build_id"`
+		BuildNumber     *int64            `json:"build_number"`
+		BuildExternalID *client.UUID      `json:"build_external_id"`
+		JobID           *client.UUID      `json:"job_id"`
+		JobName         *string           `json:"job_name"`
+		StepKey         *string           `json:"step_key"`
+		VMHandle        *string           `json:"vm_handle"`
+		CPUCount        int64             `json:"cpu_count"`
+		MemoryGB        int64             `json:"memory_gb"`
+		DiskGB          int64             `json:"disk_gb"`
+		DurationSeconds *int64            `json:"duration_seconds"`
+		StartedAt       string            `json:"started_at"`
+		FinishedAt      *string           `json:"finished_at"`
 
 		Labels client.Labels `json:"labels"`
 		Author *string       `json:"author"`
+
+		AmountCents  int64  `json:"amount_cents"`
+		AccruedCents *int64 `json:"accrued_cents"`
 	}
 	answer := struct {
-		Entry entry            `json:"entry"`
+		Entry *entry           `json:"entry"`
 		Lease *lease           `json:"lease"`
 		Card  *client.RateCard `json:"rate_card"`
 		Cost  *leaseCost       `json:"cost"`
-	}{
-		Entry: entry{e.entry.ID.String(), e.entry.AmountCents, string(e.entry.Source), e.entry.Description, timestamp(e.entry.CreatedAt)},
-		Card:  e.entry.RateCard,
-		Cost:  e.cost,
+	}{Cost: e.cost}
+	if e.entry != nil {
+		answer.Entry = &entry{
+			e.entry.ID.String(), e.entry.AmountCents, string(e.entry.Source), e.entry.Description, e.entry.Author, timestamp(e.entry.CreatedAt),
+		}
+		answer.Card = e.entry.RateCard
 	}
-	if l := e.entry.Lease; l != nil {
+	if l := e.lease; l != nil {
 		answer.Lease = &lease{
+			l.LeaseID, l.State,
 			l.PipelineID, l.PipelineName, l.PipelineSlug, l.BuildID, l.BuildNumber, l.BuildExternalID, l.JobID, l.JobName, l.StepKey,
 			l.VMHandle, l.CPUCount, l.MemoryGB, l.DiskGB, l.DurationSeconds, timestamp(l.StartedAt), nil,
-			l.Labels, l.Author,
+			l.Labels, l.Author, l.AmountCents, l.AccruedCents,
 		}
 		if l.FinishedAt != nil {
 			answer.Lease.FinishedAt = new(timestamp(*l.FinishedAt))
@@ -304,7 +352,7 @@ func (e *explanation) object() any {
 	return answer
 }
 
-// records are the lines of the arithmetic, which an entry without a lease does not have.
+// records are the lines of the arithmetic, which an entry without a lease and a lease without an entry do not have.
 func (e *explanation) records() [][]string {
 	records := [][]string{{"transaction_id", "resource", "count", "microcents_per_second", "seconds", "microcents", "charged_cents", "rate_card_id"}}
 	if e.cost == nil {

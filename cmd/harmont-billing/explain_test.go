@@ -15,13 +15,14 @@ func TestExplain(t *testing.T) {
 
 	equal(t, "json", p.ok("explain", "acme", debit, "-o", "json"), strings.ReplaceAll(`{
 "entry":{"id":"01800000-0000-7000-8000-000000000003","amount_cents":-12,"source":"vm_lease_debit",
-"description":"VM lease of job 10000000-0000-4000-8000-000000000001 started 2024-06-06T10:00:00.123456Z","created_at":"2024-06-06T10:05:00.123456Z"},
-"lease":{"pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app",
+"description":"VM lease of job 10000000-0000-4000-8000-000000000001 started 2024-06-06T10:00:00.123456Z","author":null,"created_at":"2024-06-06T10:05:00.123456Z"},
+"lease":{"lease_id":"00000000-0000-4000-8000-000000000001","state":"billed","pipeline_id":"30000000-0000-4000-8000-000000000001","pipeline_name":"Web App","pipeline_slug":"web-app",
 "build_id":"20000000-0000-4000-8000-000000000001","build_number":7,"build_external_id":"e0000000-0000-4000-8000-000000000007",
 "job_id":"10000000-0000-4000-8000-000000000001",
 "job_name":"単体テスト 🚀 and a name for which no terminal of eighty columns has room, and one of a hundred and twenty neither",
 "step_key":"unit","vm_handle":"vm-1","cpu_count":2,"memory_gb":4,"disk_gb":20,"duration_seconds":300,
-"started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z","labels":null,"author":null},
+"started_at":"2024-06-06T10:00:00.123456Z","finished_at":"2024-06-06T10:05:00.123456Z","labels":null,"author":null,
+"amount_cents":-12,"accrued_cents":null},
 "rate_card":{"id":"75c8c375-6ba9-84a9-badc-a6f394a64557","name":"Prices of 2024 \u001b[31m","organization":null,"cpu_count":null,"memory_gb":null,"disk_gb":null,
 "label_key":null,"label_value":null,"cpu_microcents":10000,"memory_gb_microcents":5000,"disk_gb_microcents":100,
 "effective_from":"1970-01-01T00:00:00.000000Z","created_at":"2024-06-01T00:00:00.000000Z"},
@@ -49,8 +50,27 @@ func TestExplain(t *testing.T) {
 	if !strings.Contains(credit, `"source":"stripe_topup"`) || !strings.Contains(credit, `"lease":null,"rate_card":null,"cost":null`) {
 		t.Error(credit)
 	}
+	for what, id := range map[string]string{"lease": "00000000-0000-4000-8000-000000000001", "job": "10000000-0000-4000-8000-000000000001"} {
+		for _, format := range []string{"table", "json", "csv"} {
+			equal(t, "by the id of the "+what, p.ok("explain", "acme", id, "-o", format), p.ok("explain", "acme", debit, "-o", format))
+		}
+	}
+
+	// It has run for longer than a lease may: 1 CPU, 2 GB and 3 GB for 366 days.
+	const running = "10000000-0000-4000-8000-000000000004"
+	got := p.ok("explain", running)
+	for _, part := range []string{"Lease        00000000-0000-4000-8000-000000000004\n", "Cost so far  $6419.34\n", "\nThe lease runs. What it has cost so far is not billed.\n"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is not in\n%s", part, got)
+		}
+	}
+	if got := p.ok("explain", running, "-o", "json"); !strings.HasPrefix(got, `{"entry":null,"lease":{`) || !strings.Contains(got, `"state":"running"`) || !strings.Contains(got, `"accrued_cents":-641934}`) {
+		t.Error(got)
+	}
+	equal(t, "csv of a running lease", strings.Join(strings.Split(p.ok("explain", running, "-o", "csv"), "\n")[1:], "\n"), "")
+
 	r := p.run("explain", "acme", "01800000-0000-7000-8000-0000000000ff")
-	if r.status != exitFailure || r.stdout != "" || !strings.Contains(r.stderr, "the ledger of acme has no entry 01800000-0000-7000-8000-0000000000ff") {
+	if r.status != exitFailure || r.stdout != "" || !strings.Contains(r.stderr, "nothing in the books of acme has the id 01800000-0000-7000-8000-0000000000ff: no entry, no lease and no job") {
 		t.Errorf("status %d: %s", r.status, r.stderr)
 	}
 }
@@ -92,7 +112,7 @@ func TestExplainOfAnotherServer(t *testing.T) {
 					t.Errorf("it asked for %s", r.URL)
 				}
 				_, _ = io.WriteString(w, `{"id":"`+id+`","amount_cents":-5,"source":"vm_lease_debit","description":`+tt.description+
-					`,"created_at":"2024-06-06T10:05:00.000000Z","balance_after_cents":-5,"lease":`+tt.lease+`,"cost":`+tt.cost+`,"rate_card":`+tt.card+`}`)
+					`,"author":null,"created_at":"2024-06-06T10:05:00.000000Z","balance_after_cents":-5,"lease":`+tt.lease+`,"cost":`+tt.cost+`,"rate_card":`+tt.card+`}`)
 			})
 			p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
 			args := []string{"explain", "acme", id}

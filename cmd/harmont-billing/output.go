@@ -310,6 +310,17 @@ func printable(text string) string {
 	return visible(text, func(rune) string { return string(unicode.ReplacementChar) })
 }
 
+// facts writes one fact per line, each a name and a text.
+func (o *output) facts(facts [][2]string) {
+	width := 0
+	for _, fact := range facts {
+		width = max(width, len(fact[0]))
+	}
+	for _, fact := range facts {
+		o.text(o.styled(bold, fmt.Sprintf("%-*s", width, fact[0])) + "  " + printable(fact[1]) + "\n")
+	}
+}
+
 // table writes aligned columns. A column is as wide as its widest cell so far. On a terminal that is too narrow for all columns, each row goes
 // on in further lines, with the same columns below each other.
 type table struct {
