@@ -80,6 +80,7 @@ lease: billed -12
 rate card: GPUs 40000 micro-cents for a CPU and a second
 not billed: 01234567-89ab-7def-8123-456789abcdef 00000000-0000-0000-0000-000000000000 harmont-billing: 422 lease_invalid: .*
 usage: 720 CPU-seconds for 14 cents
+balance: 0 before, 5686 after entry 4
 entry: -2 vm_lease_debit
 entry: -12 vm_lease_debit
 entry: 700 refund
