@@ -43,6 +43,7 @@ type output struct {
 	dollars, bom bool   // of CSV: amounts are in dollars, and a byte order mark goes first
 	amounts      []bool // which columns of the CSV are changed to dollars; nil before the titles
 
+	rowLines   int  // of the table that was written last; 0 for none
 	newestLast bool // of the lines, so that a screen too small for all shows the last ones
 }
 
@@ -367,6 +368,7 @@ func (t *table) writeRows(rows []row) {
 	}
 	t.measure(rows)
 	lines := t.lines()
+	t.out.rowLines = len(lines)
 	for _, r := range rows {
 		for _, columns := range lines {
 			t.out.text(t.line(r, columns))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -211,18 +212,30 @@ func TestWatchIntoAPipe(t *testing.T) {
 func TestFit(t *testing.T) {
 	lines := []string{"titles\n", "1\n", "2\n", "3\n", "4\n", "5\n", "total"}
 	for _, tt := range []struct {
-		room       int
-		newestLast bool
-		want       string
+		room, rowLines int
+		newestLast     bool
+		want           string
 	}{
-		{7, false, "titles\n1\n2\n3\n4\n5\ntotal"},
-		{6, false, "titles\n1\n2\n3\n… 2 more lines\ntotal"},
-		{6, true, "titles\n… 2 more lines\n3\n4\n5\ntotal"},
-		{4, false, "titles\n1\n… 4 more lines\ntotal"},
-		{0, false, "titles\n1\n2\n3\n4\n5\ntotal"},
+		{7, 1, false, "titles\n1\n2\n3\n4\n5\ntotal"},
+		{6, 1, false, "titles\n1\n2\n3\n… 2 more lines\ntotal"},
+		{6, 1, true, "titles\n… 2 more lines\n3\n4\n5\ntotal"},
+		{4, 1, false, "titles\n1\n… 4 more lines\ntotal"},
+		{3, 1, false, "titles\n1\n2\n3\n4\n5\ntotal"},
+		{0, 1, false, "titles\n1\n2\n3\n4\n5\ntotal"},
+		{6, 2, false, "titles\n1\n2\n3\n4\n5\ntotal"},
 	} {
-		equal(t, strconv.Itoa(tt.room), strings.Join(fit(lines, tt.room, tt.newestLast), ""), tt.want)
+		equal(t, fmt.Sprint(tt.room, tt.rowLines), strings.Join(fit(lines, tt.room, tt.rowLines, tt.newestLast), ""), tt.want)
 	}
+}
+
+// Of rows with two lines none is cut in half.
+func TestFitRowsOfTwoLines(t *testing.T) {
+	lines := strings.SplitAfter("titles\nof two\n1\na\n2\nb\n3\nc\ntotal\nof two", "\n")
+	for _, room := range []int{7, 8} {
+		equal(t, strconv.Itoa(room), strings.Join(fit(lines, room, 2, false), ""), "titles\nof two\n1\na\n… 4 more lines\ntotal\nof two")
+		equal(t, strconv.Itoa(room), strings.Join(fit(lines, room, 2, true), ""), "titles\nof two\n… 4 more lines\n3\nc\ntotal\nof two")
+	}
+	equal(t, "too little room", strings.Join(fit(lines, 6, 2, false), ""), strings.Join(lines, ""))
 }
 
 func TestBar(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (w *watchFlags) run(ctx context.Context, stdout io.Writer, format, title st
 				answer.WriteString(message(err) + "\n")
 			}
 			head := fmt.Sprintf("Every %s: %s, %s UTC", w.interval, title, toSecond(time.Now()))
-			out.redraw(head, answer.String(), screen.newestLast)
+			out.redraw(head, answer.String(), screen.rowLines, screen.newestLast)
 		} else {
 			out.text(answer.String())
 		}
@@ -94,33 +95,29 @@ func (w *watchFlags) run(ctx context.Context, stdout io.Writer, format, title st
 }
 
 // redraw replaces the contents of the terminal, and cuts them at its last line.
-func (o *output) redraw(head, text string, newestLast bool) {
+func (o *output) redraw(head, text string, rowLines int, newestLast bool) {
 	if o.width > 0 {
 		head = shorten(printable(head), o.width)
 	}
 	o.text("\x1b[H\x1b[2J" + o.styled(faint, head) + "\n\n")
 	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
-	for _, line := range fit(lines, o.height-3, newestLast) { // the two above, and the cursor's
+	for _, line := range fit(lines, o.height-3, max(rowLines, 1), newestLast) { // the two above, and the cursor's
 		o.text(line)
 	}
 	o.text("\n")
 }
 
 // fit leaves lines out where there are more than the room for them, but neither the titles nor the totals, which are the
-// first and the last. A room below 4 is none that is known of.
-func fit(lines []string, room int, newestLast bool) []string {
-	if room < 4 || len(lines) <= room {
+// first and the last row. A row has so many lines. Where there is no room for a row between them, nothing is left out.
+func fit(lines []string, room, rowLines int, newestLast bool) []string {
+	kept := (room - 2*rowLines - 1) / rowLines * rowLines
+	if kept < 1 || len(lines) <= room {
 		return lines
 	}
-	left := fmt.Sprintf("… %s\n", count(int64(len(lines)-room+1), "more line", "more lines"))
-	kept := room - 3
-	fitted := append(make([]string, 0, room), lines[0])
+	titles, between, total := lines[:rowLines], lines[rowLines:len(lines)-rowLines], lines[len(lines)-rowLines:]
+	left := []string{fmt.Sprintf("… %s\n", count(int64(len(between)-kept), "more line", "more lines"))}
 	if newestLast {
-		fitted = append(fitted, left)
-		fitted = append(fitted, lines[len(lines)-1-kept:len(lines)-1]...)
-	} else {
-		fitted = append(fitted, lines[1:1+kept]...)
-		fitted = append(fitted, left)
+		return slices.Concat(titles, left, between[len(between)-kept:], total)
 	}
-	return append(fitted, lines[len(lines)-1])
+	return slices.Concat(titles, between[:kept], left, total)
 }
