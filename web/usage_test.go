@@ -612,6 +612,68 @@ func TestCredits(t *testing.T) {
 	p.accessible().shoot("credits")
 }
 
+// Each of the questions that people ask is answered after two clicks at most.
+func TestQuestions(t *testing.T) {
+	s, token := demo(t)
+	now := time.Now().UTC()
+	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	// A lease of three weeks ago, to ask for.
+	old := now.AddDate(0, 0, -21).Truncate(time.Second)
+	s.books(fmt.Sprintf(`{"type":"lease","org":"acme","lease_id":%q,"job_id":%q,"job_name":"Old","build_id":%q,"build_number":7,"pipeline_name":"Main","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":%q,"finished_at":null}`+"\n",
+		uuid("acme", 'a', 1), uuid("acme", 'b', 1), uuid("acme", 'c', 1), old.Format(time.RFC3339)))
+	p := open(t, look{}).visit(s.url + "/#token=" + token).until(loaded)
+	type groups = page[struct{ Name string }]
+
+	spent := get[usage](s, token, "billing/usage/acme?from="+month.Format(time.DateOnly)+"&to="+now.AddDate(0, 0, 1).Format(time.DateOnly)).Cents
+	p.same("what did we spend this month", p.text("#tile-spent .figure"), money(spent))
+	if text := p.text("#tile-spent .change"); !strings.Contains(text, "in "+month.AddDate(0, -1, 0).Format("January 2006")) {
+		t.Errorf("this month against last: %s", text)
+	}
+	p.same("how long does the credit last", p.text("#tile-runway .figure"), fmt.Sprintf("%d days", get[runway](s, token, "billing/runway/acme").Last30Days.DaysLeft))
+	if text := p.text("#running .foot"); !strings.Contains(text, "so far, not billed") {
+		t.Errorf("what runs now: %s", text)
+	}
+
+	p.click("[data-last='7d']").until(loaded)
+	first, end := p.window()
+	window := "&from=" + first.Format(time.DateOnly) + "&to=" + end.Format(time.DateOnly)
+	p.same("which pipeline cost most last week", p.rows("#groups")[0][0], get[groups](s, token, "billing/usage/acme/by?by=pipeline"+window).Data[0].Name)
+	p.click("[data-by=shape]").until(loaded)
+	p.same("which machine costs most", p.rows("#groups")[0][0], get[groups](s, token, "billing/usage/acme/by?by=shape"+window).Data[0].Name)
+
+	// Why this amount on a day: its bar, then the charge.
+	bar := eval[[]int64](p, "(({x, y, width, height}) => [Math.round(x + width / 14), Math.round(y + height / 2)])(document.querySelector('#days .u-over').getBoundingClientRect())")
+	p.do(chromedp.MouseEvent("mouseMoved", number(bar[0]), number(bar[1])))
+	p.until("document.querySelector('#days .tooltip').checkVisibility()")
+	p.do(chromedp.MouseClickXY(number(bar[0]), number(bar[1])))
+	p.until("location.search.includes('from=" + first.Format(time.DateOnly) + "')").until(loaded)
+	p.click("#transactions tbody .expand").until("document.querySelector('#transactions .line .term')")
+
+	// The month before as CSV.
+	p.click("[data-month=last]").until(loaded)
+	p.click("#transactions .csv")
+	if file := p.downloaded(fmt.Sprintf("acme-%s-to-%s-transactions.csv", month.AddDate(0, -1, 0).Format(time.DateOnly), month.AddDate(0, 0, -1).Format(time.DateOnly))); strings.Count(file, "\n") < 100 {
+		t.Errorf("the CSV of the month is %s", file)
+	}
+
+	// Whether a lease was recorded, by its id or its job's.
+	for _, id := range []string{uuid("acme", 'a', 1), uuid("acme", 'b', 1)} {
+		eval[chromedp.Void](p, "(() => { const input = document.querySelector('#lookup-id'); input.value = ''; input.focus(); })()")
+		p.press(id).press(kb.Enter).until("document.querySelector('#lookup-result').innerText.includes('It runs, and has cost')")
+		if text := p.text("#lookup-result"); !strings.HasPrefix(text, "Recorded: Main #7, Old, started "+old.Format(time.DateTime)+" UTC.") {
+			t.Errorf("%s: %s", id, text)
+		}
+	}
+	p.accessible().shoot("lookup")
+	p.click("#lookup-result button").until("document.activeElement?.closest('#builds tr')?.matches('.marked')").until(loaded)
+	p.expect("422")
+	for id, answer := range map[string]string{uuid("acme", 'f', 1): "No lease and no job with this id", "nonsense": "lease_filter_invalid"} {
+		eval[chromedp.Void](p, "(() => { const input = document.querySelector('#lookup-id'); input.value = ''; input.focus(); })()")
+		p.press(id).press(kb.Enter).until(fmt.Sprintf("document.querySelector('#lookup-result').innerText.includes(%q)", answer))
+	}
+	p.accessible()
+}
+
 // A debit opens to the arithmetic of its cost, and leads to its lease, also to one outside the window that is shown.
 func TestDebit(t *testing.T) {
 	s := serve(t, server.Config{})

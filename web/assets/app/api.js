@@ -139,12 +139,13 @@ export class API {
   transaction(org, id, signal) { return this.#get(`billing/transactions/${encodeURIComponent(org)}/${encodeURIComponent(id)}`, {}, signal); }
 
   /**
-   * The leases that are running, those that started last first, at most 100.
+   * Leases, those that started last first, at most 100.
    * @param {string} org
+   * @param {{ state: 'running' } | { lease_id: string } | { job_id: string }} filter
    * @param {AbortSignal} [signal]
    * @returns {Promise<LeaseList>}
    */
-  running(org, signal) { return this.#get(`billing/leases/${encodeURIComponent(org)}`, { state: 'running', limit: 100 }, signal); }
+  leases(org, filter, signal) { return this.#get(`billing/leases/${encodeURIComponent(org)}`, { ...filter, limit: 100 }, signal); }
 
   /**
    * @param {string} org

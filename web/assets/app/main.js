@@ -5,6 +5,7 @@ import { BuildsPanel } from './builds.js';
 import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
 import { GroupsPanel } from './groups.js';
+import { Lookup } from './lookup.js';
 import { RunningPanel } from './running.js';
 import { TOKEN } from './session.js';
 import { SummaryPanel } from './summary.js';
@@ -31,6 +32,10 @@ const running = new RunningPanel();
 const builds = new BuildsPanel((build) => remember('build', build));
 const transactions = new TransactionsPanel((lease) => void showLease(lease), (source) => remember('source', source));
 
+const lookup = new Lookup(
+  (filter, signal) => /** @type {API} */ (api).leases(/** @type {Organization} */ (organization).slug, filter, signal), (lease) => void showLease(lease),
+);
+
 const query = () => new URLSearchParams(location.search);
 
 /** @param {'signed-out' | 'no-access' | 'failed' | 'usage' | ''} name what to show, nothing while it is not known */
@@ -44,6 +49,7 @@ function show(name) {
 function signOut(problem = '') {
   shownLoad.abort();
   api = null;
+  lookup.clear();
   sessionStorage.removeItem(TOKEN);
   const notice = find('#sign-in-problem');
   notice.textContent = problem;
@@ -294,6 +300,7 @@ find('#org-choice').addEventListener('change', () => {
   const to = query();
   to.set('org', value);
   to.delete('build'); // it is of the other organization
+  lookup.clear();
   history.pushState(null, '', `?${to}`);
   showAddress();
 });

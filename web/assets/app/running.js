@@ -56,7 +56,7 @@ export class RunningPanel {
     const signal = this.#signal;
     this.#readAt = Date.now();
     try {
-      const { data, next_cursor } = await /** @type {API} */ (this.#api).running(this.#org, signal ?? undefined);
+      const { data, next_cursor } = await /** @type {API} */ (this.#api).leases(this.#org, { state: 'running' }, signal ?? undefined);
       if (signal?.aborted) return;
       this.#show(data, next_cursor !== null);
     } finally {
