@@ -418,6 +418,12 @@ func small(t *testing.T, config server.Config) (s *service, token string) {
 	return s, token
 }
 
+// machine is a shape, such as 2-4-20, as the page writes it.
+func machine(shape string) string {
+	counts := strings.Split(shape, "-")
+	return fmt.Sprintf("%s CPU, %s GB, %s GB disk", counts[0], counts[1], counts[2])
+}
+
 // Groups are the API's, in the order of their cost; they can be sorted and searched, and the chart stacks them.
 func TestGroups(t *testing.T) {
 	s, token := demo(t)
@@ -497,7 +503,7 @@ func TestGroups(t *testing.T) {
 		t.Errorf("the CSV is %v, %v", records, err)
 	}
 	p.click("[data-by=shape]").until(loaded)
-	p.same("machines", p.rows("#groups")[0][0], by("shape")[0].Name)
+	p.same("machines", p.rows("#groups")[0][0], machine(by("shape")[0].Name))
 
 	// A label is named by its key; one that no lease has is told so.
 	p.click("#by-label")
@@ -639,7 +645,7 @@ func TestQuestions(t *testing.T) {
 	window := "&from=" + first.Format(time.DateOnly) + "&to=" + end.Format(time.DateOnly)
 	p.same("which pipeline cost most last week", p.rows("#groups")[0][0], get[groups](s, token, "billing/usage/acme/by?by=pipeline"+window).Data[0].Name)
 	p.click("[data-by=shape]").until(loaded)
-	p.same("which machine costs most", p.rows("#groups")[0][0], get[groups](s, token, "billing/usage/acme/by?by=shape"+window).Data[0].Name)
+	p.same("which machine costs most", p.rows("#groups")[0][0], machine(get[groups](s, token, "billing/usage/acme/by?by=shape"+window).Data[0].Name))
 
 	// Why this amount on a day: its bar, then the charge.
 	bar := eval[[]int64](p, "(({x, y, width, height}) => [Math.round(x + width / 14), Math.round(y + height / 2)])(document.querySelector('#days .u-over').getBoundingClientRect())")
@@ -897,13 +903,18 @@ func TestRunway(t *testing.T) {
 	p := open(t, look{})
 	p.expect("404")
 	p.interceptAPI(func(url string) string {
-		if !strings.Contains(url, "/runway/") {
+		if !slices.ContainsFunc([]string{"/runway/", "/statement/", "/by?", "/leases/"}, func(call string) bool { return strings.Contains(url, call) }) {
 			return ""
 		}
 		return `404 {"error":{"type":"not_found","code":"route_not_found","message":"no","doc_url":"x","request_id":"id-of-this-request-1"}}`
 	})
-	p.visit(s.url + "/?org=acme#token=" + token).until(loaded)
+	p.visit(s.url + "/?org=acme&last=30d#token=" + token).until(loaded)
 	p.same("without the call", p.text("#tile-runway .figure")+", "+p.text("#tile-credit .figure"), "Unknown, $9.64")
+	p.same("without the groups", p.text("#groups .state"), "This server does not tell it.")
+	if rows := p.rows("#transactions"); len(rows) == 0 {
+		t.Error("without the balances, there are no entries")
+	}
+	p.accessible()
 }
 
 // Integers of 64 bits are shown to the cent.

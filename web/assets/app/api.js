@@ -20,6 +20,20 @@ export class APIError extends Error {
   }
 }
 
+/**
+ * @template T
+ * @param {Promise<T>} answer
+ * @returns {Promise<T | null>} null where the server does not have the call
+ */
+export async function ifOffered(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof APIError && error.code === 'route_not_found') return null;
+    throw error;
+  }
+}
+
 // JSON.parse rounds an integer above 2^53. Such an integer becomes a BigInt with the digits that were sent.
 const longInteger = /\d{16}/;
 

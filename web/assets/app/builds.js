@@ -1,7 +1,7 @@
 /** @import { UsageBreakdownBuild, UsageBreakdownJob } from '#api' */
 
 import { find, h, Panel } from './dom.js';
-import { counted, duration, money, number, time } from './format.js';
+import { counted, duration, money, number, shape, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
 import { pause } from './pause.js';
@@ -104,13 +104,13 @@ export class BuildsPanel {
 
   /** @param {UsageBreakdownJob} job */
   #jobCells(job) {
-    const shape = `${job.cpu_count} CPU, ${job.memory_gb} GB, ${job.disk_gb} GB disk`;
+    const machine = shape([job.cpu_count, job.memory_gb, job.disk_gb]);
     const length = job.duration_seconds === null ? 'running' : duration(job.duration_seconds);
     const name = job.job_name ?? job.step_key ?? job.job_id ?? 'Lease without a job';
     return [
       h('td', { class: 'name', title: name }, h('span', { class: 'title' }, name),
-        h('span', { class: 'second' }, `${length} · ${shape}`)),
-      h('td', { class: 'machine', title: `${job.vm_handle ?? 'unknown machine'} · ${shape}` }, h('code', {}, job.vm_handle ?? '—'), ` ${shape}`),
+        h('span', { class: 'second' }, `${length} · ${machine}`)),
+      h('td', { class: 'machine', title: `${job.vm_handle ?? 'unknown machine'} · ${machine}` }, h('code', {}, job.vm_handle ?? '—'), ` ${machine}`),
       h('td', { class: 'when' }, time(job.started_at)),
       h('td', { class: 'number length' }, length),
       h('td', { class: 'number amount' }, money(-BigInt(job.amount_cents))),

@@ -59,6 +59,9 @@ export function hours(seconds) {
   return tenths < 1000n ? `${tenths / 10n}.${tenths % 10n}` : integerFormat.format((tenths + 5n) / 10n);
 }
 
+/** @param {[cpus: Integer | string, memoryGB: Integer | string, diskGB: Integer | string]} counts of a machine */
+export function shape([cpus, memory, disk]) { return `${cpus} CPU, ${memory} GB, ${disk} GB disk`; }
+
 /** @param {number} seconds */
 export function duration(seconds) {
   const s = seconds % 60, m = Math.trunc(seconds / 60) % 60, h = Math.trunc(seconds / 3600);

@@ -5,7 +5,7 @@ import { BarChart, centsOnScale } from './bars.js';
 import { dayName, dayTick, resources } from './chart.js';
 import { download, encode } from './csv.js';
 import { find, h, Panel } from './dom.js';
-import { hours, money, month, monthTick, number, share } from './format.js';
+import { hours, money, month, monthTick, number, shape, share } from './format.js';
 
 /** How many groups have a part of their own in the chart, and a color. */
 const CHARTED = 5;
@@ -89,7 +89,7 @@ export class GroupsPanel {
     this.panel.loading();
     const interval = days.count > MAX_DAYS ? 'month' : 'day';
     const answer = await api.usageBy(org, { ...days.window, by, interval, limit: 100 }, signal);
-    if (signal.aborted) return;
+    if (signal.aborted || this.#by !== by) return; // something else was asked for meanwhile
     this.#answer = answer;
     this.csv.disabled = false;
     this.#rows = answer.data.map((group, i) => ({ group, name: this.#nameOf(group), color: i < CHARTED ? `--group-${i + 1}` : '--group-rest', last: false }));
@@ -118,6 +118,7 @@ export class GroupsPanel {
 
   /** @param {UsageGroup} group */
   #nameOf({ value, name }) {
+    if (value !== null && this.#by === 'shape') return shape(/** @type {[string, string, string]} */ (value.split('-')));
     if (value !== null) return name ?? value;
     return this.#by.startsWith('label.') ? `No label ${this.#by.slice('label.'.length)}` : `No ${this.#by}`;
   }

@@ -1,7 +1,7 @@
 /** @import { RunwayPace, RunwayResponse } from '#api' */
 /** @import { API } from './api.js' */
 
-import { APIError } from './api.js';
+import { ifOffered } from './api.js';
 import { find, h, Panel } from './dom.js';
 import { change, counted, dayWithoutWeekday, hours, money } from './format.js';
 
@@ -24,7 +24,7 @@ export class SummaryPanel {
     this.tiles.hidden = true;
     this.panel.loading();
     const [lasts, usage, before] = await Promise.all([
-      runwayIfOffered(api, org, signal), api.usage(org, days.window, signal), api.usage(org, days.before, signal),
+      ifOffered(api.runway(org, signal)), api.usage(org, days.window, signal), api.usage(org, days.before, signal),
     ]);
     const { balance_cents } = lasts ?? await api.balance(org, signal);
     if (signal.aborted) return;
@@ -47,21 +47,6 @@ export class SummaryPanel {
   #tile(name, figure, hint) {
     find(`#tile-${name} .figure`).textContent = figure;
     find(`#tile-${name} .hint`).replaceChildren(h('span', {}, hint));
-  }
-}
-
-/**
- * @param {API} api
- * @param {string} org
- * @param {AbortSignal} signal
- * @returns {Promise<RunwayResponse | null>} null where the server does not have this call
- */
-async function runwayIfOffered(api, org, signal) {
-  try {
-    return await api.runway(org, signal);
-  } catch (error) {
-    if (error instanceof APIError && error.code === 'route_not_found') return null;
-    throw error;
   }
 }
 

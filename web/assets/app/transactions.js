@@ -1,6 +1,7 @@
 /** @import { Credit, LeaseRecord, Transaction, TransactionDetail } from '#api' */
 /** @import { API } from './api.js' */
 
+import { ifOffered } from './api.js';
 import { find, h, Panel } from './dom.js';
 import { duration, dayWithoutWeekday, inUTC, money, number, signed, sources, time } from './format.js';
 import { VirtualTable } from './table.js';
@@ -86,8 +87,9 @@ export class TransactionsPanel {
    */
   async #showBalances(days, signal) {
     this.balances.replaceChildren();
-    const { opening_balance_cents, closing_balance_cents, sources: sums } = await /** @type {API} */ (this.#api).statement(this.#org, days.window, signal);
-    if (signal.aborted) return;
+    const statement = await ifOffered(/** @type {API} */ (this.#api).statement(this.#org, days.window, signal));
+    if (signal.aborted || statement === null) return;
+    const { opening_balance_cents, closing_balance_cents, sources: sums } = statement;
     const items = [
       [`Opening balance, ${dayWithoutWeekday(days.first)}`, money(opening_balance_cents)],
       ...sums.map(({ source, amount_cents }) => [sources[source] ?? source, signed(amount_cents)]),
