@@ -89,13 +89,13 @@ func TestPagerIsQuitEarly(t *testing.T) {
 			t.Errorf("%s: it ended with %v:\n%s", format, running.cmd.ProcessState, running.text())
 		}
 	}
-	// It ends also while it waits for a server that is silent.
+	// It ends also while it waits for a server that is silent, and has nothing to write.
 	silent := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, `{"data":[`+strings.Repeat(standInBuild(1, 1, 1)+",", 200))
+		_, _ = io.WriteString(w, `{"data":[`+strings.Repeat(standInBuild(1, 1, 1)+",", breakdownBatch-1)+standInBuild(777, 1, 1)+",")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	running := paging(p.with("HARMONT_API_URL="+silent.URL), `head -n 1`).startOnTerminal("breakdown", "acme", "--last", "24h")
+	running := paging(p.with("HARMONT_API_URL="+silent.URL), `while read line; do case "$line" in *"#777"*) exit;; esac; done`).startOnTerminal("breakdown", "acme", "--last", "24h")
 	if status := running.wait(); status.ExitStatus() != exitOK || strings.Contains(running.text(), "harmont-billing:") {
 		t.Errorf("it ended with %v:\n%s", running.cmd.ProcessState, running.text())
 	}
