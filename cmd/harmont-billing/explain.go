@@ -275,9 +275,9 @@ func (c *leaseCost) table(out *output) {
 		rows = append(rows, row{cells: []string{grouped(l.Count), l.of, grouped(l.Microcents), grouped(l.Seconds), thousands(l.Cost.String())}})
 	}
 	rows = append(rows,
-		row{[]string{"", "sum", "", "", c.SumMicrocents.String()}, bold},
-		row{cells: []string{"", "rounded down by", "", "", "-" + c.RestIgnored.String()}},
-		row{[]string{"", fmt.Sprintf("÷ %d = cents", microcentsPerCent), "", "", c.Cents.String()}, bold},
+		row{[]string{"", "sum", "", "", thousands(c.SumMicrocents.String())}, bold},
+		row{cells: []string{"", "rounded down by", "", "", thousands("-" + c.RestIgnored.String())}},
+		row{[]string{"", fmt.Sprintf("÷ %s = cents", grouped(microcentsPerCent)), "", "", thousands(c.Cents.String())}, bold},
 	)
 	newTable(out, column{title: "COUNT", right: true}, column{title: "OF"}, column{title: "× MICROCENTS", right: true},
 		column{title: "× SECONDS", right: true}, column{title: "= MICROCENTS", right: true}).writeRows(rows)

@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 	// It has run for longer than a lease may: 1 CPU, 2 GB and 3 GB for 366 days.
 	const running = "10000000-0000-4000-8000-000000000004"
 	got := p.ok("explain", running)
-	for _, part := range []string{"Lease        00000000-0000-4000-8000-000000000004\n", "Cost so far  $6419.34\n", "\nThe lease runs. What it has cost so far is not billed.\n"} {
+	for _, part := range []string{"Lease        00000000-0000-4000-8000-000000000004\n", "Cost so far  $6,419.34\n", "\nThe lease runs. What it has cost so far is not billed.\n"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is not in\n%s", part, got)
 		}
@@ -98,13 +98,13 @@ func TestExplainOfAnotherServer(t *testing.T) {
 		{"a card", "null", lease(1, "300"), cost, card, []string{
 			"Rate card   GPU, 00000000-0000-8000-8000-000000000009\n",
 			"It is for   acme, machines of 1x1x1, leases with pool=gpu, from 2024-01-01 00:00:00.000001 UTC on\n",
-			"Labels      pool=gpu, team=b\n", "Author      mara\n", "16666", "The entry charges 5 cents, as these prices give.",
+			"Labels      pool=gpu, team=b\n", "Author      mara\n", "16,666", "The entry charges 5 cents, as these prices give.",
 		}},
-		{"no card", "null", lease(1, "300"), cost, "null", []string{"16666", "The entry charges 5 cents, as these prices give."}},
+		{"no card", "null", lease(1, "300"), cost, "null", []string{"16,666", "The entry charges 5 cents, as these prices give."}},
 		{"other prices", "null", lease(2, "300"), cost, card, []string{"The entry charges 5 cents, which is not what these prices give."}},
 		{"a duration below the interval", "null", lease(1, "60"), "null", "null", []string{"1m 00s (60 seconds), less than the 5m 00s from start to finish"}},
 		{"a duration above the interval", "null", lease(1, "301"), "null", "null", []string{"5m 01s (301 seconds), more than the 5m 00s from start to finish"}},
-		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "300"), strings.Replace(cost, "16666", "100000000", 1), card, []string{" 30000000000000000300\n", "which is not what these prices give"}},
+		{"a sum beyond 64 bits", "null", lease(1_000_000_000, "300"), strings.Replace(cost, "16666", "100000000", 1), card, []string{" 30,000,000,000,000,000,300\n", "which is not what these prices give"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {

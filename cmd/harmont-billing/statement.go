@@ -242,7 +242,8 @@ func (t *statementTables) end(s *statement) error {
 	newTable(t.out, column{title: "PIPELINE"}, column{title: "BUILDS", right: true}, column{title: "JOBS", right: true},
 		column{title: "COST", right: true}).writeRows(rows)
 	if s.usage.running > 0 {
-		t.out.text("\n" + count(s.usage.running, "lease of this period runs, and is", "leases of this period run, and are") + " not billed yet.\n")
+		t.out.text("\n" + count(s.usage.running, "lease of this period runs, and is", "leases of this period run, and are") +
+			"\nnot billed yet.\n")
 	}
 	if s.other != 0 {
 		t.out.text("\nOTHER PERIODS is what was debited in this period for leases that started before\n" +

@@ -155,10 +155,10 @@ func TestStatementIsWrittenAsBuildsArrive(t *testing.T) {
 
 func TestCredits(t *testing.T) {
 	p := onAccounts(t)
-	equal(t, "the table", p.ok("credits", "acme", "--from", "2026-01-01"), `CREATED (UTC)          AMOUNT   BALANCE  SOURCE        AUTHOR   DESCRIPTION
-2026-09-30 22:00:00  $3000.00  $3015.70  stripe_topup  Finance  Invoice, October
-2026-09-30 21:59:59     $0.70    $15.70  refund        Finance
-TOTAL                $3000.70                                   2 credits
+	equal(t, "the table", p.ok("credits", "acme", "--from", "2026-01-01"), `CREATED (UTC)           AMOUNT    BALANCE  SOURCE        AUTHOR   DESCRIPTION
+2026-09-30 22:00:00  $3,000.00  $3,015.70  stripe_topup  Finance  Invoice, October
+2026-09-30 21:59:59      $0.70     $15.70  refund        Finance
+TOTAL                $3,000.70                                    2 credits
 `)
 	csv := `id,amount_cents,source,description,author,created_at,balance_after_cents
 01800000-0000-7000-8000-000000000014,300000,stripe_topup,"Invoice, October",Finance,2026-09-30T22:00:00.000000Z,301570
