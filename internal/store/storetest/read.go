@@ -167,10 +167,30 @@ func testCredits(s *suite) {
 		ledger = s.ledger(acme)
 		slices.Reverse(ledger)
 	}
-	page, err := s.service.Credits(s.Context(), acme.ID, billing.EntryFilter{Credits: true}, new(int64(1)), nil)
+	n := 0
+	service := billing.NewService(postingStore{s.store, func() {
+		n++
+		s.credit(acme, 1, fmt.Sprint("meanwhile ", n)) // from the source that is read last
+	}})
+	first, err := service.Credits(s.Context(), acme.ID, billing.EntryFilter{Credits: true}, new(int64(3)), nil)
 	s.must(err)
-	_, err = s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{}, nil, page.Next)
+	s.same("credits of one moment", ledger[:3], first.Items)
+	page, err := s.service.Credits(s.Context(), acme.ID, billing.EntryFilter{Credits: true, From: &from}, new(int64(1)), nil)
+	s.must(err)
+	_, err = s.service.Transactions(s.Context(), acme.ID, billing.EntryFilter{From: &from}, nil, page.Next)
 	s.wantError("a cursor of another list", err, billing.ErrCursorInvalid)
+}
+
+// postingStore is a store in which something is posted between any two reads of entries.
+type postingStore struct {
+	billing.Store
+	post func()
+}
+
+func (p postingStore) WalkEntries(ctx context.Context, org billing.ID, walk billing.EntryWalk, limit int) ([]billing.Entry, error) {
+	entries, err := p.Store.WalkEntries(ctx, org, walk, limit)
+	p.post()
+	return entries, err
 }
 
 // Pages do not move while entries are appended.
