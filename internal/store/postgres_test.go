@@ -191,6 +191,9 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 			}
 		}
 	}
+	if got := plan(creditSums(s.db), org[:], int64(0), int64(500)); !regexp.MustCompile(`ledger_entries_by_source(?s:.)*Index Cond: .*seq <= .*`).MatchString(got) {
+		t.Errorf("the plan of the sums of credits is\n%s", got)
+	}
 	if got := plan(`SELECT 1 FROM leases WHERE org_id = $1 AND lease_id = $2`, org[:], keys[0]); !strings.Contains(got, "leases_pkey") {
 		t.Errorf("the plan of a foreign key's check is\n%s", got)
 	}

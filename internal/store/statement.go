@@ -8,8 +8,8 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/store/driver"
 )
 
-// Statement implements billing.Store. All that follows the first statement reads entries up to the head, which never change, so that the
-// answer is of the moment of the head.
+// Statement implements billing.Store. It reads the head first, and then only entries up to the head, which never change. So the answer is of
+// the moment at which the head was read.
 func (s *Store) Statement(ctx context.Context, org billing.ID, w billing.Window) (billing.Statement, error) {
 	head, err := s.Head(ctx, org)
 	if err != nil {
@@ -48,8 +48,7 @@ func creditSums(db driver.Dialect) string {
 		GROUP BY source`
 }
 
-// headBefore returns the head that the ledger had before the first entry that was created at the time or later. The later head is one that the
-// ledger has, or had after that.
+// headBefore returns the head of the ledger after its last entry that was created before the time. Entries after the later head do not count.
 func (s *Store) headBefore(ctx context.Context, org billing.ID, at billing.Time, later billing.Head) (head billing.Head, err error) {
 	next, err := seqAt(ctx, s.db, org, at, later.Seq)
 	if err != nil {
