@@ -104,11 +104,17 @@ the books have other prices than the flags, the server does not start.`,
 			}
 			tellSystemd(logger, daemon.SdNotifyReady)
 			go feedWatchdog(ctx, logger, s.Ready)
-			context.AfterFunc(ctx, func() {
+			told := make(chan struct{})
+			neverStops := context.AfterFunc(ctx, func() {
+				defer close(told)
 				logger.Info("stopping")
 				tellSystemd(logger, daemon.SdNotifyStopping)
 			})
-			return s.Serve(ctx, open...)
+			err = s.Serve(ctx, open...)
+			if !neverStops() {
+				<-told // an idle server ends sooner than the message is sent
+			}
+			return err
 		})
 	}
 	return cmd
