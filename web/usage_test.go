@@ -576,6 +576,11 @@ func TestTransactions(t *testing.T) {
 	p.until(loaded)
 	p.same("the source, from the address", eval[string](p, "document.querySelector('#source').value")+" "+p.text("#transactions .state"),
 		"refund The ledger has no such entry in this window.")
+	p.expect("422")
+	p.visit(s.url + "/?last=30d&source=lottery").until("document.querySelector('#transactions [role=alert]')")
+	if text := p.text("#transactions .state"); !strings.Contains(text, "transaction_filter_invalid") {
+		t.Errorf("a source that there is not is told as %s", text)
+	}
 	choose("vm_lease_debit")
 	p.until("document.querySelector('#transactions .count').innerText === '100+'")
 	for _, row := range p.rows("#transactions") {
@@ -1141,22 +1146,24 @@ func TestRunning(t *testing.T) {
 
 	// The clock of the page is the test's from here on.
 	eval[chromedp.Void](p, `(() => {
-		const now = Date.now, timeout = setTimeout, timers = new Map();
-		let gone = 0, count = 0, visibility = 'visible', request = fetch;
-		Date.now = () => now.call(Date) + gone;
-		setTimeout = (run, ms) => ms < 1000 ? timeout(run, ms) : (timers.set(--count, {run, due: Date.now() + ms}), count);
+		const timers = new Map(), request = fetch, timeout = setTimeout;
+		let now = Date.now() + 600_000, count = 0, visibility = 'visible';
+		Date.now = () => now;
+		setTimeout = (run, ms) => ms < 1000 ? timeout(run, ms) : (timers.set(--count, {run, due: now + ms}), count);
 		clearTimeout = (id) => timers.delete(id);
 		Object.defineProperty(document, 'visibilityState', {get: () => visibility});
 		fetch = (...args) => (reads += String(args[0]).includes('/leases/') ? 1 : 0, request(...args));
 		window.reads = 0;
 		window.advance = (ms) => {
-			gone += ms;
-			for (const [id, {run, due}] of timers) if (due <= Date.now()) { timers.delete(id); run(); }
+			now += ms;
+			for (const [id, {run, due}] of timers) if (due <= now) { timers.delete(id); run(); }
 		};
+		window.waiting = () => timers.size > 0;
 		window.look = (how) => { visibility = how; document.dispatchEvent(new Event('visibilitychange')); };
 		look('hidden');
 		look('visible');
 	})()`)
+	p.until("reads === 1 && waiting()")
 	type leases struct {
 		AccruedCents int64 `json:"accrued_cents"`
 	}
@@ -1165,10 +1172,10 @@ func TestRunning(t *testing.T) {
 	}
 	s.books(lease(1))
 	before := accrued()
-	if reads := eval[int](p, "advance(15_000), reads"); reads != 0 {
-		t.Errorf("after 15 s, the page has asked %d times", reads)
+	if reads := eval[int](p, "advance(29_999), reads"); reads != 1 {
+		t.Errorf("before 30 s have passed, the page has asked %d times", reads)
 	}
-	eval[chromedp.Void](p, "advance(15_000)")
+	eval[chromedp.Void](p, "advance(1)")
 	p.until("document.querySelector('#running .name .title')")
 	after := accrued()
 	row := p.rows("#running")[0]
@@ -1187,7 +1194,7 @@ func TestRunning(t *testing.T) {
 	if more := eval[int](p, "(() => { const before = reads; look('hidden'); advance(600_000); return reads - before; })()"); more != 0 {
 		t.Errorf("the hidden page asks %d times", more)
 	}
-	eval[chromedp.Void](p, "look('visible'), advance(0)")
+	eval[chromedp.Void](p, "look('visible')")
 	p.until("document.querySelector('#running .count').innerText === '2'")
 
 	// What is known stays where it cannot be refreshed, and is refreshed when it can.

@@ -152,6 +152,7 @@ export class BuildsPanel {
         // A lease without a job has no other name in a breakdown than its machine, when it started and what it cost.
         if (!lease.job_id && (job.vm_handle !== lease.vm_handle || BigInt(job.amount_cents) !== BigInt(lease.amount_cents))) continue;
         this.#open.add(build);
+        this.opened(idOf(build));
         this.#marked = job;
         this.#updateRows();
         const row = this.table.show(this.#rows.findIndex((r) => r.job === job));

@@ -3,7 +3,7 @@
 
 import { ifOffered } from './api.js';
 import { find, h, Panel } from './dom.js';
-import { duration, dayWithoutWeekday, inUTC, money, number, signed, sources, time } from './format.js';
+import { dayWithoutWeekday, duration, inUTC, money, number, signed, sources, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
 
@@ -34,6 +34,7 @@ export class TransactionsPanel {
   /** @type {API | null} */
   #api = null;
   #org = '';
+  #filter = ''; // the source to show alone, or credits; empty for all
   /** @type {import('./api.js').Window} */
   #window = { from: '', to: '' };
   #fileName = '';
@@ -57,7 +58,8 @@ export class TransactionsPanel {
       (index) => this.#cells(/** @type {Row} */ (this.#rows[index])), (index) => rowClass(/** @type {Row} */ (this.#rows[index])),
       (index) => this.#choose(/** @type {Row} */ (this.#rows[index])), () => this.#readMore());
     this.source.addEventListener('change', () => {
-      filtered(this.source.value || null);
+      this.#filter = this.source.value;
+      filtered(this.#filter || null);
       void this.#start();
     });
     this.csv.addEventListener('click', () => void this.#download());
@@ -68,7 +70,7 @@ export class TransactionsPanel {
    * @param {string} org
    * @param {import('./window.js').Days} days
    * @param {string} name of the CSV file
-   * @param {string} source to show alone, empty for all
+   * @param {string} source to show alone, or credits; empty for all
    * @param {AbortSignal} signal
    */
   async load(api, org, days, name, source, signal) {
@@ -77,6 +79,7 @@ export class TransactionsPanel {
     this.#window = days.window;
     this.#fileName = name;
     this.#shown = signal;
+    this.#filter = source;
     this.source.value = source;
     await Promise.all([this.#start(), this.#showBalances(days, signal)]);
   }
@@ -93,7 +96,7 @@ export class TransactionsPanel {
     const items = [
       [`Opening balance, ${dayWithoutWeekday(days.first)}`, money(opening_balance_cents)],
       ...sums.map(({ source, amount_cents }) => [sources[source] ?? source, signed(amount_cents)]),
-      [days.underWay ? 'Balance now' : `Closing balance, ${dayWithoutWeekday(days.window.to)}`, money(closing_balance_cents)],
+      [days.underWay ? 'Balance now' : `Closing balance, end of ${dayWithoutWeekday(days.last)}`, money(closing_balance_cents)],
     ];
     this.balances.replaceChildren(...items.map(([term = '', amount = '']) => h('div', {}, h('dt', {}, term), h('dd', {}, amount))));
   }
@@ -135,7 +138,7 @@ export class TransactionsPanel {
    */
   #page(cursor, signal) {
     const api = /** @type {API} */ (this.#api), page = { ...this.#window, cursor };
-    return this.source.value === 'credits' ? api.credits(this.#org, page, signal) : api.transactions(this.#org, { ...page, source: this.source.value || null }, signal);
+    return this.#filter === 'credits' ? api.credits(this.#org, page, signal) : api.transactions(this.#org, { ...page, source: this.#filter || null }, signal);
   }
 
   /** @param {AbortSignal} signal */
