@@ -499,7 +499,7 @@ func TestGroups(t *testing.T) {
 	}
 	p.accessible()
 	p.click("#groups .csv")
-	if records, err := csv.NewReader(strings.NewReader(p.downloaded(fmt.Sprintf("acme-%s-to-%s-groups.csv", first.Format(time.DateOnly), today.Format(time.DateOnly))))).ReadAll(); err != nil || len(records) != 1+len(by("job")) {
+	if records, err := csv.NewReader(strings.NewReader(p.downloaded(fmt.Sprintf("acme-%s-to-%s-groups.csv", first.Format(time.DateOnly), today.Format(time.DateOnly))))).ReadAll(); err != nil || len(records) != 1+len(by("job")) || records[1][0] != "group" || records[1][2] != by("job")[0].Name {
 		t.Errorf("the CSV is %v, %v", records, err)
 	}
 	p.click("[data-by=shape]").until(loaded)

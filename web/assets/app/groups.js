@@ -176,10 +176,11 @@ export class GroupsPanel {
     this.table.querySelectorAll('button')[column]?.focus({ preventScroll: true });
   }
 
+  /** Writes all groups, in the columns of the command line. */
   #download() {
     download(this.#fileName, [encode([
-      ['value', 'name', 'lease_count', 'cpu_seconds', 'memory_gb_seconds', 'disk_gb_seconds', 'total_cents'],
-      ...this.#rows.map(({ group: g, last }) => [g.value, last ? 'other' : g.name, g.lease_count, g.cpu_seconds, g.memory_gb_seconds, g.disk_gb_seconds, g.total_cents]),
+      ['kind', 'value', 'name', 'date', 'lease_count', 'cpu_seconds', 'memory_gb_seconds', 'disk_gb_seconds', 'total_cents'],
+      ...this.#rows.map(({ group: g, last }) => [last ? 'other' : 'group', g.value, g.name, null, g.lease_count, g.cpu_seconds, g.memory_gb_seconds, g.disk_gb_seconds, g.total_cents]),
     ])]);
   }
 }
