@@ -31,31 +31,32 @@ func TestCSVIsThatOfTheCommandLine(t *testing.T) {
 	}
 	s.books(books)
 	token := s.token("acme")
-	p := open(t, look{}).visit(s.url + "/?days=7#token=" + token).until(loaded)
+	p := open(t, look{}).visit(s.url + "/?last=7d#token=" + token).until(loaded)
 	start, end := p.window()
 	first, last := start.Format(time.DateOnly), end.AddDate(0, 0, -1).Format(time.DateOnly)
 	binary, err := testbinary.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	window := []string{"--from", start.Format(time.RFC3339), "--to", end.Add(-time.Second).Format(time.RFC3339)} // the last day ends there
 	for _, c := range []struct {
-		panel, file string
-		args        []string
+		panel string
+		args  []string
 	}{
-		{"#days", fmt.Sprintf("acme-%s-to-%s-days.csv", first, last), append([]string{"series"}, window...)},
-		{"#builds", fmt.Sprintf("acme-%s-to-%s-builds.csv", first, last), append([]string{"breakdown"}, window...)},
-		{"#transactions", "acme-transactions.csv", []string{"transactions", "--all"}},
+		{"days", []string{"series"}},
+		{"builds", []string{"breakdown"}},
+		{"transactions", []string{"transactions", "--all"}},
+		{"groups", []string{"usage", "--by", "pipeline", "--limit", "100"}},
 	} {
-		cmd := exec.CommandContext(t.Context(), binary, append(c.args, "-o", "csv")...)
+		file := fmt.Sprintf("acme-%s-to-%s-%s.csv", first, last, c.panel)
+		cmd := exec.CommandContext(t.Context(), binary, append(c.args, "--last", "7d", "-o", "csv")...)
 		cmd.Env = []string{"HOME=" + t.TempDir(), "HARMONT_API_URL=" + s.url, "HARMONT_TOKEN=" + token}
 		want, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("%q: %v", c.args, err)
 		}
-		p.click(c.panel + " .csv")
-		if got := p.downloaded(c.file); got != string(want) {
-			t.Errorf("%s:\n%q\nwant what harmont-billing %s writes:\n%q", c.file, got, c.args[0], want)
+		p.click("#" + c.panel + " .csv")
+		if got := p.downloaded(file); got != string(want) {
+			t.Errorf("%s:\n%q\nwant what harmont-billing %s writes:\n%q", file, got, c.args[0], want)
 		}
 	}
 }
