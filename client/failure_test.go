@@ -652,7 +652,7 @@ func TestRequests(t *testing.T) {
 		{
 			"credits", "https://billing.example.com",
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.ListBillingCredits(ctx, "acme", client.CreditFilter{From: window.From, To: window.To}, client.ListOptions{Limit: 5, Cursor: "a b"})
+				_, err := c.ListBillingCredits(ctx, "acme", client.CreditFilter(window), client.ListOptions{Limit: 5, Cursor: "a b"})
 				return err
 			},
 			"GET https://billing.example.com/api/v0/billing/credits/acme?from=2026-05-31T23%3A02%3A03.999999Z&to=2026-07-01T00%3A00%3A00.000000Z&limit=5&cursor=a+b", "",

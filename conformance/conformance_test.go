@@ -920,7 +920,7 @@ var faults = []fault{
 	{rule: "groups.invalid", name: "too long a window by day", ask: func(r *http.Request) {
 		if is(r, "/billing/usage/acme/by") {
 			query(r, func(q map[string][]string) {
-				if q["interval"] != nil && q["interval"][0] == "day" {
+				if slices.Equal(q["interval"], []string{"day"}) {
 					delete(q, "interval")
 				}
 			})

@@ -268,7 +268,7 @@ func (o *output) records(records [][]string) error {
 	return w.Error()
 }
 
-var decimalNumber = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+var decimalNumber = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
 
 // guarded puts an apostrophe before a cell that a spreadsheet would run as a formula. A number is none.
 func guarded(cell string) string {

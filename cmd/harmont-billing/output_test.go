@@ -164,7 +164,7 @@ an id too long for any …
 
 func TestTextOfAllScriptsIsKept(t *testing.T) {
 	for text, cells := range map[string]int{
-		"👨‍👩‍👧‍👦": 2, "👩🏽‍🔬": 2, "🏳️‍🌈": 2, "🏴󠁧󠁢󠁳󠁣󠁴󠁿": 2, "🇩🇪": 2, "❤️‍🔥": 2, "👍🏿": 2, "می‌خواهم": 7, "क्‍ष": 2, "家族": 4, "é": 1,
+		"👨‍👩‍👧‍👦": 2, "👩🏽‍🔬": 2, "🏳️‍🌈": 2, "🏴󠁧󠁢󠁳󠁣󠁴󠁿": 2, "🇩🇪": 2, "❤️‍🔥": 2, "👍🏿": 2, "می\u200cخواهم": 7, "क्\u200dष": 2, "家族": 4, "é": 1,
 	} {
 		equal(t, "table", printable(text), text)
 		if width := uniseg.StringWidth(text); width != cells {

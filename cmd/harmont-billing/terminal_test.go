@@ -130,7 +130,7 @@ func checkSafe(t *testing.T, what, shown string) {
 }
 
 // ledgerState is a state of a ledger, which is copied from the terminal as a whole.
-var ledgerState = regexp.MustCompile(`^[a-z]+:[0-9]+:[0-9a-f]{64}\n$`)
+var ledgerState = regexp.MustCompile(`^[a-z]+:\d+:[0-9a-f]{64}\n$`)
 
 // checkFits refuses lines that a terminal would break. Notes are sentences, which it may.
 func checkFits(t *testing.T, what, shown string, columns int) {

@@ -404,7 +404,8 @@ func (q *GroupQuery) Groups(values *GroupValues, parts GroupParts) (g Groups, er
 	if other.Leases > 0 {
 		g.Other = &Group{GroupUsage: other}
 	}
-	return g, q.addSeries(&g, listed, parts)
+	err = q.addSeries(&g, listed, parts)
+	return g, err
 }
 
 // sumParts sums the parts by the key that a function gives to each.

@@ -30,9 +30,14 @@ type followers struct {
 	stop    context.CancelFunc
 }
 
+func newFollowers(ctx context.Context) *followers {
+	untilClosed, stop := context.WithCancel(context.WithoutCancel(ctx))
+	return &followers{ctx: untilClosed, stop: stop}
+}
+
 // follow adds the entries of organizations to the sums of groups, soon.
 func (s *Store) follow(orgs ...billing.ID) {
-	f := &s.followers
+	f := s.followers
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, org := range orgs {

@@ -99,8 +99,8 @@ func TestGroupsAreAddedOnce(t *testing.T) {
 	done := make(chan error)
 	for _, s := range []*Store{first, second} {
 		go func() {
-			for more, err := true, error(nil); ; {
-				if more, err = s.addGroups(t.Context(), org); err != nil || !more {
+			for {
+				if more, err := s.addGroups(t.Context(), org); err != nil || !more {
 					done <- err
 					return
 				}

@@ -55,7 +55,7 @@ type Store struct {
 	listed   atomic.Int64  // how many builds are in lists of breakdowns without a snapshot
 	trial    trial
 
-	followers  followers
+	followers  *followers
 	maxUnadded int64
 }
 
@@ -76,9 +76,9 @@ func Open(ctx context.Context, db driver.Database) (*Store, error) {
 		patience:       receiverPatience,
 		turns:          make(chan struct{}, db.Snapshots()),
 		wanted:         make(chan struct{}),
+		followers:      newFollowers(ctx),
 		maxUnadded:     maxUnadded,
 	}
-	s.followers.ctx, s.followers.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.cards.Store(billing.NewRateCards(nil))
 	if err := s.chain(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("compute the digests of the ledgers: %w", err), s.Close())

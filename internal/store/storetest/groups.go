@@ -74,6 +74,7 @@ func naiveValue(by billing.Grouping, l *billing.Lease) *string {
 		return new(fmt.Sprintf("%d-%d-%d", l.CPUCount, l.MemoryGB, l.DiskGB))
 	case "author":
 		return l.Author
+	case "label.":
 	}
 	labels, err := billing.ParseLabels(l.Labels)
 	if value, ok := labels[string(by[len("label."):])]; ok && err == nil {
