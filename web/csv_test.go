@@ -16,7 +16,7 @@ import (
 func TestCSVIsThatOfTheCommandLine(t *testing.T) {
 	s := serve(t, server.Config{})
 	names := []string{
-		"=1+1", "+1", "-1", "-1.50", "-a", "@SUM(A1)", "\ta", "\ra", "\na", " =1", "\u00a0=1", "\u0085=1", "\ufeff=1", " a", "\u2003a", `\.`, `a"b`, "a,b", "a\r\nb", "'a",
+		"=1+1", "＝1+1", "＠a", "+1", "-1", "-1.50", "-a", "@SUM(A1)", "\ta", "\ra", "\na", " =1", "\u00a0=1", "\u0085=1", "\ufeff=1", " a", "\u2003a", `\.`, `a"b`, "a,b", "a\r\nb", "'a",
 		"家族 👨‍👩‍👧",
 	}
 	books := history("acme", len(names), time.Now().UTC().Truncate(time.Second).Add(-24*time.Hour), 1<<53+1)

@@ -272,8 +272,8 @@ var decimalNumber = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
 
 // guarded puts an apostrophe before a cell that a spreadsheet would run as a formula. A number is none.
 func guarded(cell string) string {
-	begins := func(text, with string) bool { return text != "" && strings.ContainsAny(text[:1], with) }
-	formula := begins(cell, "\t\r\n") || begins(strings.TrimLeftFunc(cell, unicode.IsSpace), "=+-@")
+	begins := func(text, with string) bool { return strings.IndexAny(text, with) == 0 }
+	formula := begins(cell, "\t\r\n") || begins(strings.TrimLeftFunc(cell, unicode.IsSpace), "=+-@＝＋－＠")
 	if !formula || decimalNumber.MatchString(cell) {
 		return cell
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -65,27 +64,29 @@ type statement struct {
 	org    client.Organization
 	window window
 
-	pipelines map[string]*pipelineUsage // by id, or by what else names them
-	usage     usageSum                  // of all builds
-	debits    int64                     // of the ledger, negative or 0
-	other     int64                     // the part of the debits that is not in the usage
+	pipelines []pipelineUsage // the most expensive first
+	leases    int64           // finished ones, of all pipelines
+	usage     int64           // the sum of the pipelines, negative or 0
+	builds    buildTotals     // of the builds that were written so far
+	debits    int64           // of the ledger, negative or 0
+	other     int64           // the part of the debits that is not in the usage
 }
 
-// pipelineUsage is the usage of one pipeline, or of what has none. Its names are those of its newest build.
+// pipelineUsage is the usage of one pipeline, of the leases without one, or of all others. It is a debit, negative or 0.
 type pipelineUsage struct {
-	ID   *client.UUID
-	Name *string
-	Slug *string
-	usageSum
+	Value       *string `json:"value"`
+	Name        string  `json:"name"`
+	LeaseCount  int64   `json:"lease_count"`
+	AmountCents int64   `json:"amount_cents"`
 }
 
-// usageSum adds builds up.
-type usageSum struct {
+// buildTotals adds builds up.
+type buildTotals struct {
 	builds, leases, running int64
 	cents                   int64 // debits, negative or 0
 }
 
-func (s *usageSum) add(b *client.UsageBreakdownBuild) (err error) {
+func (s *buildTotals) add(b *client.UsageBreakdownBuild) (err error) {
 	if b.BuildID != nil { // there is a group of the leases without a build
 		s.builds++
 	}
@@ -107,7 +108,7 @@ type statementWriter interface {
 }
 
 func writeStatement(ctx context.Context, q *question, w window) error {
-	s := &statement{window: w, org: client.Organization{Slug: q.org, Name: q.org}, pipelines: map[string]*pipelineUsage{}}
+	s := &statement{window: w, org: client.Organization{Slug: q.org, Name: q.org}}
 	for org, err := range q.Organizations(ctx) {
 		if err != nil {
 			return err
@@ -128,6 +129,13 @@ func writeStatement(ctx context.Context, q *question, w window) error {
 			s.debits = sum.AmountCents
 		}
 	}
+	groups, err := q.GetBillingUsageBy(ctx, q.org, w.Window, "pipeline", client.UsageByOptions{Limit: maxPage})
+	if err != nil {
+		return err
+	}
+	if err := s.setPipelines(groups); err != nil {
+		return err
+	}
 	var writer statementWriter
 	switch q.out.format {
 	case formatJSON:
@@ -143,35 +151,32 @@ func writeStatement(ctx context.Context, q *question, w window) error {
 	// The transport of other answers would keep the whole breakdown.
 	for b, err := range q.UsageBreakdown(ctx, q.org, w.Window, client.WithHTTPClient(http.DefaultClient)) {
 		if err == nil {
-			err = cmp.Or(s.add(&b), writer.build(&b))
+			err = cmp.Or(s.builds.add(&b), writer.build(&b))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if s.other, err = add(s.debits, -s.usage.cents); err != nil {
-		return err
-	}
 	return writer.end(s)
 }
 
-func (s *statement) add(b *client.UsageBreakdownBuild) error {
-	key := cmp.Or(orEmpty(b.PipelineID, client.UUID.String), orEmptyText(b.PipelineSlug), orEmptyText(b.PipelineName))
-	if s.pipelines[key] == nil {
-		s.pipelines[key] = &pipelineUsage{ID: b.PipelineID, Name: b.PipelineName, Slug: b.PipelineSlug}
+// setPipelines takes over the usage by pipeline, and compares it with the debits.
+func (s *statement) setPipelines(groups *client.UsageByResponse) (err error) {
+	for _, g := range groups.Data {
+		name := cmp.Or(orEmptyText(g.Name), orEmptyText(g.Value), "(no pipeline)")
+		s.pipelines = append(s.pipelines, pipelineUsage{g.Value, name, g.LeaseCount, -g.TotalCents})
 	}
-	return cmp.Or(s.pipelines[key].add(b), s.usage.add(b))
-}
-
-// byCost returns the pipelines, the most expensive first.
-func (s *statement) byCost() []*pipelineUsage {
-	return slices.SortedFunc(maps.Values(s.pipelines), func(a, b *pipelineUsage) int {
-		return cmp.Or(cmp.Compare(a.cents, b.cents), cmp.Compare(a.name(), b.name()), cmp.Compare(orEmptyText(a.Slug), orEmptyText(b.Slug)))
-	})
-}
-
-func (p *pipelineUsage) name() string {
-	return cmp.Or(orEmptyText(p.Name), orEmptyText(p.Slug), orEmpty(p.ID, client.UUID.String), "(no pipeline)")
+	if g := groups.Other; g != nil {
+		s.pipelines = append(s.pipelines, pipelineUsage{nil, "(all others)", g.LeaseCount, -g.TotalCents})
+	}
+	for _, p := range s.pipelines {
+		s.leases += p.LeaseCount
+		if s.usage, err = add(s.usage, p.AmountCents); err != nil {
+			return err
+		}
+	}
+	s.other, err = add(s.debits, -s.usage)
+	return err
 }
 
 // state is a head of the ledger in the form of 'verify --against'.
@@ -195,7 +200,10 @@ func (t *statementTables) title(text string) { t.out.text("\n" + t.out.styled(bo
 
 func (t *statementTables) begin(s *statement) error {
 	end := t.time(s.window.To)
-	if s.window.unfinished {
+	switch {
+	case s.window.toCome:
+		end += ", which is to come"
+	case s.window.unfinished:
 		end += ", which is now"
 	}
 	t.out.facts([][2]string{
@@ -227,22 +235,21 @@ func (t *statementTables) build(b *client.UsageBreakdownBuild) error {
 
 func (t *statementTables) end(s *statement) error {
 	t.builds.writeRows(append(t.rows, row{
-		[]string{"TOTAL", grouped(s.usage.leases), cost(s.usage.cents), count(s.usage.builds, "build", "builds")}, bold,
+		[]string{"TOTAL", grouped(s.builds.leases), cost(s.builds.cents), count(s.builds.builds, "build", "builds")}, bold,
 	}))
 	t.title("USAGE BY PIPELINE")
 	var rows []row
-	for _, p := range s.byCost() {
-		rows = append(rows, row{cells: []string{p.name(), grouped(p.builds), grouped(p.leases), cost(p.cents)}})
+	for _, p := range s.pipelines {
+		rows = append(rows, row{cells: []string{p.Name, grouped(p.LeaseCount), cost(p.AmountCents)}})
 	}
 	rows = append(rows,
-		row{[]string{"TOTAL", grouped(s.usage.builds), grouped(s.usage.leases), cost(s.usage.cents)}, bold},
-		row{cells: []string{"OTHER PERIODS", "", "", cost(s.other)}},
-		row{[]string{"DEBITS", "", "", cost(s.debits)}, bold},
+		row{[]string{"TOTAL", grouped(s.leases), cost(s.usage)}, bold},
+		row{cells: []string{"OTHER PERIODS", "", cost(s.other)}},
+		row{[]string{"DEBITS", "", cost(s.debits)}, bold},
 	)
-	newTable(t.out, column{title: "PIPELINE"}, column{title: "BUILDS", right: true}, column{title: "JOBS", right: true},
-		column{title: "COST", right: true}).writeRows(rows)
-	if s.usage.running > 0 {
-		t.out.text("\n" + count(s.usage.running, "lease of this period runs, and is", "leases of this period run, and are") +
+	newTable(t.out, column{title: "PIPELINE"}, column{title: "JOBS", right: true}, column{title: "COST", right: true}).writeRows(rows)
+	if s.builds.running > 0 {
+		t.out.text("\n" + count(s.builds.running, "lease of this period runs, and is", "leases of this period run, and are") +
 			"\nnot billed yet.\n")
 	}
 	if s.other != 0 {
@@ -283,15 +290,6 @@ type buildJSON struct {
 	FinishedAt      *string      `json:"finished_at"`
 	LeaseCount      int64        `json:"lease_count"`
 	AmountCents     int64        `json:"amount_cents"`
-}
-
-type pipelineJSON struct {
-	ID          *client.UUID `json:"pipeline_id"`
-	Name        *string      `json:"pipeline_name"`
-	Slug        *string      `json:"pipeline_slug"`
-	BuildCount  int64        `json:"build_count"`
-	LeaseCount  int64        `json:"lease_count"`
-	AmountCents int64        `json:"amount_cents"`
 }
 
 // members writes the members of an object without its braces.
@@ -335,19 +333,15 @@ func (j *statementJSON) build(b *client.UsageBreakdownBuild) error {
 }
 
 func (j *statementJSON) end(s *statement) error {
-	pipelines := []pipelineJSON{}
-	for _, p := range s.byCost() {
-		pipelines = append(pipelines, pipelineJSON{p.ID, p.Name, p.Slug, p.builds, p.leases, p.cents})
-	}
 	j.out.jsonText("\n],\n")
 	err := j.members(struct {
-		Pipelines     []pipelineJSON `json:"pipelines"`
-		RunningLeases int64          `json:"running_lease_count"`
-		Usage         int64          `json:"usage_cents"`
-		OtherPeriods  int64          `json:"other_periods_cents"`
-		Debits        int64          `json:"debits_cents"`
-		ClosingState  string         `json:"closing_state"`
-	}{pipelines, s.usage.running, s.usage.cents, s.other, s.debits, s.state(s.ClosingHead)})
+		Pipelines     []pipelineUsage `json:"pipelines"`
+		RunningLeases int64           `json:"running_lease_count"`
+		Usage         int64           `json:"usage_cents"`
+		OtherPeriods  int64           `json:"other_periods_cents"`
+		Debits        int64           `json:"debits_cents"`
+		ClosingState  string          `json:"closing_state"`
+	}{slices.Concat([]pipelineUsage{}, s.pipelines), s.builds.running, s.usage, s.other, s.debits, s.state(s.ClosingHead)})
 	j.out.jsonText("}\n")
 	return err
 }
@@ -424,12 +418,8 @@ func (r *statementRecords) build(b *client.UsageBreakdownBuild) error {
 
 func (r *statementRecords) end(s *statement) error {
 	var records []statementRecord
-	for _, p := range s.byCost() {
-		record := statementRecord{Record: "pipeline", Name: new(p.name()), Count: &p.leases, AmountCents: &p.cents}
-		if p.ID != nil {
-			record.ID = new(p.ID.String())
-		}
-		records = append(records, record)
+	for _, p := range s.pipelines {
+		records = append(records, statementRecord{Record: "pipeline", ID: p.Value, Name: &p.Name, Count: &p.LeaseCount, AmountCents: &p.AmountCents})
 	}
 	return r.write(append(records,
 		statementRecord{Record: "other_periods", AmountCents: &s.other}, statementRecord{Record: "debits", AmountCents: &s.debits})...)

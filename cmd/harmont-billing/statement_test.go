@@ -48,7 +48,6 @@ build,20000000-0000-4000-8000-000000000002,Web App #8,2026-10-31T22:50:00.000000
 build,,(no build),2026-10-20T00:00:00.000000Z,,1,0,,
 build,20000000-0000-4000-8000-000000000001,Web #7,2026-10-10T08:00:00.000000Z,2026-10-10T08:10:00.000000Z,1,-25,,
 pipeline,30000000-0000-4000-8000-000000000001,Web App,,,2,-85,,
-pipeline,,(no pipeline),,,1,0,,
 other_periods,,,,,,10,,
 debits,,,,,,-75,,
 `)
@@ -138,6 +137,8 @@ func TestStatementIsWrittenAsBuildsArrive(t *testing.T) {
 		case strings.Contains(r.URL.Path, "/statement/"):
 			head := `{"seq":0,"balance_cents":0,"digest":"` + strings.Repeat("0", 64) + `"}`
 			_, _ = w.Write([]byte(`{"opening_balance_cents":0,"closing_balance_cents":0,"entry_count":0,"sources":[],"opening_head":` + head + `,"closing_head":` + head + `}`))
+		case strings.HasSuffix(r.URL.Path, "/by"):
+			_, _ = w.Write([]byte(`{"data":[],"other":null,"group_count":0}`))
 		default:
 			build := `{"build_id":null,"build_number":null,"build_external_id":null,"pipeline_id":null,"pipeline_name":"` + strings.Repeat("x", 1<<16) +
 				`","pipeline_slug":null,"total_cents":0,"started_at":"2026-06-06T10:00:00.000000Z","finished_at":null,"job_count":0,"jobs":[]}`

@@ -28,13 +28,17 @@ times without an offset are those of --tz, or else of UTC.`
 type window struct {
 	client.Window
 	before     client.Window // as long as this one and right before it; of a month the calendar month before
-	unfinished bool          // it has whole days, the last of which is today
+	unfinished bool          // it has whole days, or an end in the future, and is not over
+	toCome     bool          // it has not begun, and so is unfinished as well
 	zone       *time.Location
 }
 
-// note says of a window with whole days that the last of them is not over.
+// note says of a window that it is not over.
 func (w window) note() string {
-	if !w.unfinished {
+	switch {
+	case w.toCome:
+		return "the window is still to come: it begins at " + w.From.In(w.zone).Format("2006-01-02 15:04:05 MST")
+	case !w.unfinished:
 		return ""
 	}
 	return "today is not over: the window ends now, " + w.To.In(w.zone).Format("2006-01-02 15:04:05 MST")
@@ -115,16 +119,24 @@ func (f *windowFlags) window(now time.Time) (window, error) {
 		if !w.To.After(w.From) {
 			return w, usagef("--to, %s, must lie after --from, %s", timestamp(w.To), timestamp(w.From))
 		}
+		w.endNow(now)
 	default:
 		year, number := f.month.of(today)
 		w.Window, w.before = client.Month(year, number, f.zone), client.Month(year, number-1, f.zone)
-		if !now.Before(w.From) && now.Before(w.To) {
-			w.To, w.unfinished = now, true
-		}
+		w.endNow(now)
 		return w, nil
 	}
 	w.before = client.Window{From: w.From.Add(-w.To.Sub(w.From)), To: w.From}
 	return w, nil
+}
+
+// endNow ends a window now if its end is in the future. A window that has not begun stays as it is.
+func (w *window) endNow(now time.Time) {
+	w.unfinished = now.Before(w.To)
+	w.toCome = w.unfinished && !w.From.Before(now)
+	if w.unfinished && !w.toCome {
+		w.To = now
+	}
 }
 
 // check refuses flags that contradict each other.

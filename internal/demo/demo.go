@@ -30,33 +30,37 @@ type step struct {
 
 type pipeline struct {
 	name         string
+	team         string
 	buildsPerDay float64
 	steps        []step
 }
 
 var pipelines = []pipeline{
-	{"Web App", 7, []step{
+	{"Web App", "web", 7, []step{
 		{"Lint", 2, 4, 20, 45, 0, false},
 		{"Unit Tests", 4, 8, 40, 210, 0, false},
 		{"Build", 4, 8, 40, 170, 0, false},
 		{"End-to-End", 8, 16, 80, 540, 0.2, true},
 		{"Deploy", 2, 4, 20, 60, 0.6, true},
 	}},
-	{"API", 5, []step{
+	{"API", "platform", 5, []step{
 		{"Lint", 2, 4, 20, 40, 0, false},
 		{"Unit Tests", 4, 8, 40, 160, 0, false},
 		{"Integration", 4, 16, 80, 420, 0.1, true},
 		{"Deploy", 2, 4, 20, 75, 0.6, true},
 	}},
-	{"Mobile", 2.5, []step{
+	{"Mobile", "mobile", 2.5, []step{
 		{"Unit Tests", 4, 8, 40, 240, 0, false},
 		{"Package", 8, 16, 80, 780, 0.1, true},
 	}},
-	{"Data Sync", 1.5, []step{
+	{"Data Sync", "data", 1.5, []step{
 		{"Unit Tests", 2, 8, 40, 110, 0, false},
 		{"Fuzz", 8, 16, 80, 900, 0.5, false},
 	}},
 }
+
+// authors cause builds in turn.
+var authors = []string{"mara", "jonas", "aiko", "samuel", "lin"}
 
 // Importer imports records.
 type Importer interface {
@@ -163,6 +167,7 @@ func (d *generator) build(p pipeline, pipelineID billing.ID, number int64, start
 			BuildID:  &buildID, BuildNumber: new(number), BuildExternalID: new(buildID.String()),
 			PipelineID: &pipelineID, PipelineName: new(p.name), PipelineSlug: new(slug),
 			CPUCount: s.cpu, MemoryGB: s.memoryGB, DiskGB: s.diskGB, StartedAt: begin,
+			Author: &authors[number%int64(len(authors))], Labels: billing.FormatLabels(map[string]string{"team": p.team}),
 		}
 		if end := begin + billing.Time(seconds)*billing.Second; end <= d.now {
 			l.FinishedAt, l.DurationSeconds = &end, &seconds
@@ -183,9 +188,11 @@ func (d *generator) bill() error {
 	addEntry := func(amount int64, source billing.Source, description *string, at billing.Time, lease *billing.ID) {
 		balance += amount
 		last = max(at, last+1) // entries of one time would have to come in the order of their ids
-		d.entries = append(d.entries, billing.Entry{
-			ID: billing.NewID(), AmountCents: amount, Source: source, Description: description, CreatedAt: last, LeaseID: lease,
-		})
+		entry := billing.Entry{ID: billing.NewID(), AmountCents: amount, Source: source, Description: description, CreatedAt: last, LeaseID: lease}
+		if lease == nil {
+			entry.Author = new("accounts")
+		}
+		d.entries = append(d.entries, entry)
 	}
 	addEntry(2_500, billing.SourceCouponRedemption, new("Coupon WELCOME25"), d.now.Floor(billing.Day)-Days*billing.Day, nil)
 	var finished []*billing.Lease

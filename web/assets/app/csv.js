@@ -5,7 +5,7 @@
  */
 function cell(value) {
   const exact = String(value ?? '');
-  const formula = /^\p{White_Space}*[=+\-@]|^[\t\r\n]/u.test(exact) && !/^-?[0-9]+(\.[0-9]+)?$/.test(exact);
+  const formula = /^\p{White_Space}*[=+\-@＝＋－＠]|^[\t\r\n]/u.test(exact) && !/^-?[0-9]+(\.[0-9]+)?$/.test(exact);
   const text = formula ? `'${exact}` : exact;
   return /[",\r\n]|^\p{White_Space}|^\\\.$/u.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
