@@ -60,7 +60,7 @@ func openRows(ctx context.Context, url string) (rows, error) {
 // isAppendedTo reports whether recording leases appends rows to the table.
 func isAppendedTo(name string) bool {
 	switch name {
-	case "organizations", "tokens", "token_organizations", "ledger_heads", "goose_db_version":
+	case "organizations", "tokens", "token_organizations", "ledger_heads", "usage_progress", "goose_db_version":
 		return false
 	}
 	return !strings.HasPrefix(name, "sqlite_")
