@@ -510,8 +510,8 @@ func TestGroups(t *testing.T) {
 	if !eval[bool](p, "document.activeElement.id === 'label-key'") {
 		t.Error("the key of a label does not get the focus")
 	}
-	p.press("team").press(kb.Enter).until("location.search.includes('label.team')").until(loaded)
-	p.same("labels", p.rows("#groups")[0][0], "No label team")
+	p.press("colour").press(kb.Enter).until("location.search.includes('label.colour')").until(loaded)
+	p.same("labels", p.rows("#groups")[0][0], "No label colour")
 	p.accessible().shoot("groups-label")
 
 	// A group that the server does not know is an error, and no other group.
