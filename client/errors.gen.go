@@ -40,7 +40,7 @@ const (
 	CodeLeaseFilterInvalid Code = "lease_filter_invalid"
 	// CodeUsageGroupInvalid comes with the status 422. `by` is missing or names nothing that usage is grouped by, or the interval is unknown, or one of them is given more than once.
 	CodeUsageGroupInvalid Code = "usage_group_invalid"
-	// CodeLeaseInvalid comes with the status 422. A lease in the list lacks a field, or one of its values is out of bounds. None of the request was recorded.
+	// CodeLeaseInvalid comes with the status 422. A lease in the list lacks a field, or one of its values is out of bounds. Nothing of the request was recorded.
 	CodeLeaseInvalid Code = "lease_invalid"
 	// CodeAmountInvalid comes with the status 422. The amount is out of bounds. No credit was posted.
 	CodeAmountInvalid Code = "amount_invalid"

@@ -340,7 +340,7 @@ func ExampleClient_GetBillingUsageBy() {
 	c, stop := startBilling()
 	defer stop()
 
-	// What each pipeline cost in June, the most expensive first.
+	// List the cost of each pipeline in June, the most expensive pipeline first.
 	usage, err := c.GetBillingUsageBy(context.Background(), "acme", client.Month(2026, time.June, time.UTC), "pipeline", client.UsageByOptions{Limit: 10})
 	if err != nil {
 		log.Fatal(err)

@@ -490,7 +490,7 @@ type ResourceCost struct {
 
 // LeaseList is a page of leases.
 type LeaseList struct {
-	// The leases, those that started last first.
+	// The leases, latest start first.
 	Data []LeaseRecord `json:"data"`
 	// The cursor of the next page; nil exactly when no lease is left.
 	NextCursor *string `json:"next_cursor"`
@@ -563,10 +563,10 @@ type LeaseRecord struct {
 	// The rate card that gave the amount; nil while the lease runs, and for a lease that was billed at prices which are
 	// not in the books.
 	RateCardID *UUID `json:"rate_card_id"`
-	// What a running lease has cost so far, in cents, negative or 0: the debit that would follow if it finished at the
-	// time of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and part of no sum
-	// and no balance. Null for a billed lease, and where there is no price for the lease. It is at most 0. It is nil
-	// where there is none.
+	// The cost of a running lease so far, in cents, negative or 0. It is the debit that would follow if the lease
+	// finished at the time of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and
+	// part of no sum and no balance. Null for a billed lease, and where there is no price for the lease. It is at most 0.
+	// It is nil where there is none.
 	AccruedCents *int64 `json:"accrued_cents"`
 }
 
@@ -664,7 +664,7 @@ type UsageResponse struct {
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 	// Gigabytes of disk × seconds, summed over the finished leases of the window. It is at least 0.
 	DiskGBSeconds int64 `json:"disk_gb_seconds"`
-	// What the leases of the window were billed, in cents; a cost, so positive. It is at least 0.
+	// The cost of the leases of the window, in cents, positive or 0. It is at least 0.
 	TotalCents int64 `json:"total_cents"`
 }
 
@@ -687,16 +687,16 @@ type RunwayPace struct {
 	From time.Time `json:"from"`
 	// The midnight at which the last day ends and today begins.
 	To time.Time `json:"to"`
-	// What the leases of the days were billed, in cents; the TotalCents of "getBillingUsage" from From to To. It is at
-	// least 0.
+	// The cost of the leases of these days, in cents, which is the TotalCents of "getBillingUsage" from From to To. It is
+	// at least 0.
 	TotalCents int64 `json:"total_cents"`
 	// The total divided by the number of days, in cents; rounded to the nearest cent, and half a cent up. Nothing else is
 	// computed from this rounded number. It is at least 0.
 	AverageCents int64 `json:"average_cents"`
 	// On how many of the days something was billed. It is at least 0.
 	DaysWithCost int64 `json:"days_with_cost"`
-	// What becomes of a balance at a pace: "runs_out", it reaches zero; "no_spend", it stays, since nothing was billed;
-	// "used_up", it is zero or below, whatever the pace.
+	// Whether a balance lasts at a pace. "runs_out": it reaches zero. "no_spend": nothing was billed, so it does not
+	// change. "used_up": it is already zero or below.
 	Outlook RunwayOutlook `json:"outlook"`
 	// After how many days from today the balance reaches zero: balance × days ÷ total, rounded up. Null unless the
 	// outlook is "runs_out". 9223372036854775807 means that number or more. It is at least 1. It is nil where there is
@@ -735,9 +735,8 @@ func (m RunwayPace) encoded() runwayPaceJSON {
 // MarshalJSON writes the JSON of the API: times in UTC with six fractional digits, and an empty list as [].
 func (m RunwayPace) MarshalJSON() ([]byte, error) { return json.Marshal(m.encoded()) }
 
-// RunwayOutlook is what becomes of a balance at a pace: "runs_out", it reaches zero; "no_spend", it stays, since
-// nothing was billed; "used_up", it is zero or below, whatever the pace. Later versions of the API may have more
-// values.
+// RunwayOutlook is whether a balance lasts at a pace. "runs_out": it reaches zero. "no_spend": nothing was billed, so
+// it does not change. "used_up": it is already zero or below. Later versions of the API may have more values.
 type RunwayOutlook string
 
 // The values of RunwayOutlook.
@@ -790,7 +789,7 @@ type UsageSeriesBucket struct {
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 	// Gigabytes of disk × seconds. It is at least 0.
 	DiskGBSeconds int64 `json:"disk_gb_seconds"`
-	// What the day's leases were billed, in cents; a cost, so positive. It is at least 0.
+	// The cost of the leases of the day, in cents, positive or 0. It is at least 0.
 	TotalCents int64 `json:"total_cents"`
 }
 
@@ -800,11 +799,11 @@ type UsageByResponse struct {
 	// The groups, by descending cents, then by descending CPU seconds, then by value; the group without a value comes
 	// last among equals.
 	Data []UsageGroup `json:"data"`
-	// The sum of the groups beyond the limit, and of the leases whose values are not kept apart; its value and name are
-	// nil. Null where all groups are listed.
+	// The sum of the groups beyond the limit, and of the leases whose values have no group of their own, because the
+	// organization has too many values. Its value and name are nil. Null where all groups are listed.
 	Other *UsageGroup `json:"other"`
-	// The number of groups of the window, whether or not they are listed. Values that are not kept apart are not counted.
-	// It is at least 0.
+	// The number of groups in the window, listed or not. Values without a group of their own are not counted. It is at
+	// least 0.
 	GroupCount int64 `json:"group_count"`
 }
 
@@ -828,10 +827,10 @@ func (m UsageByResponse) MarshalJSON() ([]byte, error) { return json.Marshal(m.e
 
 // UsageGroup is the usage of the finished leases of a window that have the same value.
 type UsageGroup struct {
-	// What the leases have in common; nil for the leases that have no such value. Of a pipeline it is the id, the slug
-	// where there is no id, or the name. Of a job it is the value of its pipeline, a "/", and the key of the step, or the
-	// name of the job where there is no key. Of a shape it is the number of CPUs, the gigabytes of memory and those of
-	// disk, such as "2-4-20". Of an author or a label it is the text.
+	// The value that identifies the group; nil for the leases without such a value. For a pipeline it is its id; without
+	// an id its slug, and without both its name. For a job it is the value of its pipeline, a "/" and the key of the
+	// step, or the job's name if there is no key. For a shape it is CPUs, gigabytes of memory and gigabytes of disk, such
+	// as "2-4-20". For an author or a label it is the text itself.
 	Value *string `json:"value"`
 	// The value for people: of a pipeline its name, of a job the name of its pipeline, " / " and its own, as they were
 	// billed last; else the value. It is nil where there is none.
@@ -844,7 +843,7 @@ type UsageGroup struct {
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 	// The sum of gigabytes of disk × seconds. It is at least 0.
 	DiskGBSeconds int64 `json:"disk_gb_seconds"`
-	// The sum of what was billed, in cents. It is at least 0.
+	// The cost in cents, positive or 0. It is at least 0.
 	TotalCents int64 `json:"total_cents"`
 	// The usage of each day or month that the window touches, oldest first, with zeros where there is none; empty where
 	// the interval is "none".
@@ -892,7 +891,7 @@ type UsageGroupBucket struct {
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 	// The sum of gigabytes of disk × seconds. It is at least 0.
 	DiskGBSeconds int64 `json:"disk_gb_seconds"`
-	// The sum of what was billed, in cents. It is at least 0.
+	// The cost in cents, positive or 0. It is at least 0.
 	TotalCents int64 `json:"total_cents"`
 }
 

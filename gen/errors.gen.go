@@ -200,7 +200,7 @@ var Errors = []ErrorInfo{
 	},
 	{
 		Code: CodeLeaseInvalid, Type: "validation_failed", Status: 422,
-		What: "A lease in the list lacks a field, or one of its values is out of bounds. None of the request was recorded.",
+		What: "A lease in the list lacks a field, or one of its values is out of bounds. Nothing of the request was recorded.",
 		Fix: []string{
 			"The message names the lease by its place in the list, and the field.",
 			"A lease needs `job_id` or `lease_id`, `cpu_count`, `memory_gb`, `disk_gb` and `started_at`; `finished_at` is not before `started_at`.",

@@ -412,7 +412,7 @@ type LeaseCost struct {
 
 // LeaseList A page of leases.
 type LeaseList struct {
-	// Data The leases, those that started last first.
+	// Data The leases, latest start first.
 	Data []LeaseRecord `json:"data"`
 
 	// NextCursor The cursor of the next page; null exactly when no lease is left.
@@ -421,8 +421,8 @@ type LeaseList struct {
 
 // LeaseRecord A lease as the server has recorded it, with its state, and the amount that it was billed or has cost so far.
 type LeaseRecord struct {
-	// AccruedCents What a running lease has cost so far, in cents, negative or 0: the debit that would follow if it finished at the time
-	// of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and part of no sum and
+	// AccruedCents The cost of a running lease so far, in cents, negative or 0. It is the debit that would follow if the lease finished at
+	// the time of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and part of no sum and
 	// no balance. Null for a billed lease, and where there is no price for the lease.
 	AccruedCents *int64 `json:"accrued_cents"`
 
@@ -646,8 +646,8 @@ type ResourceCost struct {
 	MicrocentsPerSecond int64 `json:"microcents_per_second"`
 }
 
-// RunwayOutlook What becomes of a balance at a pace: `runs_out`, it reaches zero; `no_spend`, it stays, since nothing was billed;
-// `used_up`, it is zero or below, whatever the pace.
+// RunwayOutlook Whether a balance lasts at a pace. `runs_out`: it reaches zero. `no_spend`: nothing was billed, so it does not change.
+// `used_up`: it is already zero or below.
 type RunwayOutlook string
 
 // RunwayPace The cost of some whole UTC days before today, and where a balance is led by as much again in each following such time.
@@ -666,14 +666,14 @@ type RunwayPace struct {
 	// From The midnight at which the first day begins.
 	From time.Time `json:"from"`
 
-	// Outlook What becomes of a balance at a pace: `runs_out`, it reaches zero; `no_spend`, it stays, since nothing was billed;
-	// `used_up`, it is zero or below, whatever the pace.
+	// Outlook Whether a balance lasts at a pace. `runs_out`: it reaches zero. `no_spend`: nothing was billed, so it does not change.
+	// `used_up`: it is already zero or below.
 	Outlook RunwayOutlook `json:"outlook"`
 
 	// To The midnight at which the last day ends and today begins.
 	To time.Time `json:"to"`
 
-	// TotalCents What the leases of the days were billed, in cents; the `total_cents` of `getBillingUsage` from `from` to `to`.
+	// TotalCents The cost of the leases of these days, in cents, which is the `total_cents` of `getBillingUsage` from `from` to `to`.
 	TotalCents int64 `json:"total_cents"`
 
 	// ZeroOn The UTC day on which the balance reaches zero, `days_left` days after today. Null unless the outlook is `runs_out`, and
@@ -920,10 +920,11 @@ type UsageByResponse struct {
 	// Data The groups, by descending cents, then by descending CPU seconds, then by value; the group without a value comes last among equals.
 	Data []UsageGroup `json:"data"`
 
-	// GroupCount The number of groups of the window, whether or not they are listed. Values that are not kept apart are not counted.
+	// GroupCount The number of groups in the window, listed or not. Values without a group of their own are not counted.
 	GroupCount int64 `json:"group_count"`
 
-	// Other The sum of the groups beyond the limit, and of the leases whose values are not kept apart; its value and name are null.
+	// Other The sum of the groups beyond the limit, and of the leases whose values have no group of their own, because the
+	// organization has too many values. Its value and name are null.
 	// Null where all groups are listed.
 	Other *UsageGroup `json:"other"`
 }
@@ -949,13 +950,13 @@ type UsageGroup struct {
 	// Series The usage of each day or month that the window touches, oldest first, with zeros where there is none; empty where the interval is `none`.
 	Series []UsageGroupBucket `json:"series"`
 
-	// TotalCents The sum of what was billed, in cents.
+	// TotalCents The cost in cents, positive or 0.
 	TotalCents int64 `json:"total_cents"`
 
-	// Value What the leases have in common; null for the leases that have no such value. Of a pipeline it is the id, the slug where there
-	// is no id, or the name. Of a job it is the value of its pipeline, a `/`, and the key of the step, or the name of the job where
-	// there is no key. Of a shape it is the number of CPUs, the gigabytes of memory and those of disk, such as `2-4-20`. Of an author
-	// or a label it is the text.
+	// Value The value that identifies the group; null for the leases without such a value. For a pipeline it is its id; without an id its
+	// slug, and without both its name. For a job it is the value of its pipeline, a `/` and the key of the step, or the job's name
+	// if there is no key. For a shape it is CPUs, gigabytes of memory and gigabytes of disk, such as `2-4-20`. For an author or a
+	// label it is the text itself.
 	Value *string `json:"value"`
 }
 
@@ -976,7 +977,7 @@ type UsageGroupBucket struct {
 	// MemoryGBSeconds The sum of gigabytes of memory × seconds.
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 
-	// TotalCents The sum of what was billed, in cents.
+	// TotalCents The cost in cents, positive or 0.
 	TotalCents int64 `json:"total_cents"`
 }
 
@@ -991,7 +992,7 @@ type UsageResponse struct {
 	// MemoryGBSeconds Gigabytes of memory × seconds, summed over the finished leases of the window.
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 
-	// TotalCents What the leases of the window were billed, in cents; a cost, so positive.
+	// TotalCents The cost of the leases of the window, in cents, positive or 0.
 	TotalCents int64 `json:"total_cents"`
 }
 
@@ -1010,7 +1011,7 @@ type UsageSeriesBucket struct {
 	// MemoryGBSeconds Gigabytes of memory × seconds.
 	MemoryGBSeconds int64 `json:"memory_gb_seconds"`
 
-	// TotalCents What the day's leases were billed, in cents; a cost, so positive.
+	// TotalCents The cost of the leases of the day, in cents, positive or 0.
 	TotalCents int64 `json:"total_cents"`
 }
 

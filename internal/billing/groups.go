@@ -305,7 +305,10 @@ type GroupBucket struct {
 
 // GroupParts calls take with usages that add up to the window: each belongs to the value with the number, and to the day of start. The number
 // AllLeases stands for all leases of the window. The first error of take ends it and is returned.
-type GroupParts func(take func(number int64, start Time, u GroupUsage) error) error
+type GroupParts func(take TakePart) error
+
+// TakePart takes a part of the usage; see GroupParts.
+type TakePart func(number int64, start Time, u GroupUsage) error
 
 // AllLeases is the number of no value.
 const AllLeases = -1
@@ -314,7 +317,7 @@ const AllLeases = -1
 const noValue = -2
 
 // LeaseParts returns the parts of a lease.
-func (q *GroupQuery) LeaseParts(l *Lease, values *GroupValues, take func(number int64, start Time, u GroupUsage) error) error {
+func (q *GroupQuery) LeaseParts(l *Lease, values *GroupValues, take TakePart) error {
 	usage, err := l.usage()
 	if err != nil {
 		return err
@@ -337,7 +340,7 @@ func (q *GroupQuery) GroupLeases(leases []Lease) (Groups, error) {
 	for i := range leases {
 		values.Learn(&leases[i])
 	}
-	return q.Groups(values, func(take func(int64, Time, GroupUsage) error) error {
+	return q.Groups(values, func(take TakePart) error {
 		for i := range leases {
 			if at := leases[i].StartedAt; at < q.Window.From || at >= q.Window.To {
 				continue
@@ -353,7 +356,7 @@ func (q *GroupQuery) GroupLeases(leases []Lease) (Groups, error) {
 // Groups puts groups together. It reads the parts once for the totals, by which the groups are chosen, and once more for the series of the
 // chosen groups, so that it holds the series of no others in memory. It fails where the cents overflow.
 func (q *GroupQuery) Groups(values *GroupValues, parts GroupParts) (g Groups, err error) {
-	totals, err := sumParts(parts, func(number int64, _ Time) (int64, bool) { return number, true })
+	totals, err := sumParts(parts, func(number int64, _ Time) int64 { return number })
 	if err != nil {
 		return g, err
 	}
@@ -409,12 +412,11 @@ func (q *GroupQuery) Groups(values *GroupValues, parts GroupParts) (g Groups, er
 }
 
 // sumParts sums the parts by the key that a function gives to each.
-func sumParts[K comparable](parts GroupParts, key func(number int64, start Time) (K, bool)) (map[K]GroupUsage, error) {
+func sumParts[K comparable](parts GroupParts, key func(number int64, start Time) K) (map[K]GroupUsage, error) {
 	sums := map[K]GroupUsage{}
 	return sums, parts(func(number int64, start Time, u GroupUsage) (err error) {
-		if k, ok := key(number, start); ok {
-			sums[k], err = sums[k].plus(u)
-		}
+		k := key(number, start)
+		sums[k], err = sums[k].plus(u)
 		return err
 	})
 }
@@ -430,11 +432,11 @@ func (q *GroupQuery) addSeries(g *Groups, numbers []int64, parts GroupParts) err
 	}
 	const others = -3
 	span := GroupSpan(q.Interval)
-	sums, err := sumParts(parts, func(number int64, start Time) (bucket, bool) {
+	sums, err := sumParts(parts, func(number int64, start Time) bucket {
 		if number != AllLeases && !slices.Contains(numbers, number) {
 			number = others
 		}
-		return bucket{number, span.Floor(start)}, true
+		return bucket{number, span.Floor(start)}
 	})
 	if err != nil {
 		return err

@@ -185,7 +185,7 @@ func (r *groupReader) read(ctx context.Context) (billing.Groups, error) {
 		return billing.Groups{}, err
 	}
 	if complete {
-		return r.query.Groups(r.values, func(take takePart) error { return r.parts(ctx, take) })
+		return r.query.Groups(r.values, func(take billing.TakePart) error { return r.parts(ctx, take) })
 	}
 	err = r.leases(ctx, r.query.Window, func(l *billing.Lease) error {
 		r.values.Learn(l)
@@ -194,11 +194,8 @@ func (r *groupReader) read(ctx context.Context) (billing.Groups, error) {
 	if err != nil {
 		return billing.Groups{}, err
 	}
-	return r.query.Groups(r.values, func(take takePart) error { return r.leaseParts(ctx, r.query.Window, take) })
+	return r.query.Groups(r.values, func(take billing.TakePart) error { return r.leaseParts(ctx, r.query.Window, take) })
 }
-
-// takePart takes a part of the usage; see billing.GroupParts.
-type takePart = func(number int64, start billing.Time, u billing.GroupUsage) error
 
 // readNew reads the values, and the leases of the entries that are not in the sums yet.
 func (r *groupReader) readNew(ctx context.Context, newest int64) error {
@@ -244,7 +241,7 @@ func (r *groupReader) isComplete(ctx context.Context, head *billing.Head) (bool,
 }
 
 // parts hands over the sums of the months and days in the window, the leases at its edges, and the new leases.
-func (r *groupReader) parts(ctx context.Context, take takePart) error {
+func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
 	w := r.query.Window
 	covered := billing.Window{From: min(w.From.Ceil(billing.Day), w.To), To: max(w.To.Floor(billing.Day), w.From)}
 	if covered.From >= covered.To { // no whole day
@@ -282,7 +279,7 @@ func (r *groupReader) parts(ctx context.Context, take takePart) error {
 }
 
 // sums hands over the sums of a span in a window: those of the groups, and those of all leases, which are the sums of the shapes.
-func (r *groupReader) sums(ctx context.Context, span billing.GroupSpan, w billing.Window, take takePart) error {
+func (r *groupReader) sums(ctx context.Context, span billing.GroupSpan, w billing.Window, take billing.TakePart) error {
 	if w.From >= w.To {
 		return nil
 	}
@@ -310,7 +307,7 @@ func (r *groupReader) sums(ctx context.Context, span billing.GroupSpan, w billin
 }
 
 // leaseParts hands over the finished leases of a window.
-func (r *groupReader) leaseParts(ctx context.Context, w billing.Window, take takePart) error {
+func (r *groupReader) leaseParts(ctx context.Context, w billing.Window, take billing.TakePart) error {
 	if w.From >= w.To {
 		return nil
 	}
