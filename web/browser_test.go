@@ -396,6 +396,24 @@ func (p *tab) until(expression string) *tab {
 	return p
 }
 
+// reload loads the page again, with its figures.
+func (p *tab) reload() {
+	p.t.Helper()
+	p.do(chromedp.Reload())
+	p.until(loaded)
+}
+
+// least measures until a measurement is at most the bound, or patience ends, and returns the least. A machine may be busy for a while, but
+// not each time.
+func (p *tab) least(bound time.Duration, measure func() time.Duration) time.Duration {
+	p.t.Helper()
+	least := measure()
+	for end := time.Now().Add(patience); least > bound && time.Now().Before(end); {
+		least = min(least, measure())
+	}
+	return least
+}
+
 // longestTask is the processor time of the longest task of the page's main thread while something is done. Other programs do not
 // lengthen it.
 func (p *tab) longestTask(do func()) time.Duration {

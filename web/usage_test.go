@@ -1355,8 +1355,8 @@ func TestManyBuilds(t *testing.T) {
 	p := open(t, look{})
 	domain := performance.EnableTimeDomainThreadTicks
 	call(p, performance.Enable, performance.EnableParams{TimeDomain: domain})
-	token := s.token("acme")
-	longest := p.longestTask(func() { p.visit(s.url + "/?last=30d#token=" + token).until(loaded) })
+	p.visit(s.url + "/?last=30d#token=" + s.token("acme")).until(loaded)
+	longest := p.least(100*time.Millisecond, func() time.Duration { return p.longestTask(p.reload) })
 	t.Logf("the longest task of loading took %s", longest)
 	if testlong.Asked() && longest > 100*time.Millisecond {
 		t.Errorf("a task of loading takes %s", longest)
@@ -1365,28 +1365,30 @@ func TestManyBuilds(t *testing.T) {
 	if n := eval[int](p, "document.querySelectorAll('#builds tr').length"); n > 100 {
 		t.Errorf("%d rows are in the page at once", n)
 	}
-	spent := func() int64 { // microseconds of the page's thread
+	spent := func() time.Duration { // by the page's thread
 		for _, m := range call(p, performance.GetMetrics, struct{}{}).Metrics {
 			if m.Name == "TaskDuration" {
-				return int64(m.Value * 1e6)
+				return time.Duration(m.Value * float64(time.Second))
 			}
 		}
 		t.Fatal("the browser does not tell")
 		return 0
 	}
 	height := eval[int64](p, "document.querySelector('#builds .scroller').scrollHeight")
-	var steps []int64
-	for step := range scrolls {
-		before := spent()
-		eval[chromedp.Void](p, fmt.Sprintf(`(async () => {
-			document.querySelector('#builds .scroller').scrollTop = %d;
-			for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
-		})()`, height*step/(scrolls-1)))
-		steps = append(steps, spent()-before)
-	}
-	t.Logf("the steps took %d µs", steps)
-	if worst := slices.Max(steps); worst > 100_000 {
-		t.Errorf("a step of scrolling takes %d µs", worst)
+	worst := p.least(100*time.Millisecond, func() (worst time.Duration) {
+		for step := range scrolls {
+			before := spent()
+			eval[chromedp.Void](p, fmt.Sprintf(`(async () => {
+				document.querySelector('#builds .scroller').scrollTop = %d;
+				for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+			})()`, height*step/(scrolls-1)))
+			worst = max(worst, spent()-before)
+		}
+		return worst
+	})
+	t.Logf("the worst step of scrolling took %s", worst)
+	if worst > 100*time.Millisecond {
+		t.Errorf("a step of scrolling takes %s", worst)
 	}
 	rows := p.rows("#builds")
 	if last := rows[len(rows)-1][0]; last != "Main #1" {
@@ -1395,7 +1397,7 @@ func TestManyBuilds(t *testing.T) {
 	p.shoot("many-builds")
 }
 
-// The figures are there within a second. A machine may be busy for a while, but not each time.
+// The figures are there within a second.
 func TestFirstPaint(t *testing.T) {
 	s, token := demo(t)
 	p := open(t, look{}).visit(s.url + "/?last=30d#token=" + token).until(loaded)
@@ -1406,20 +1408,12 @@ func TestFirstPaint(t *testing.T) {
 		t.Errorf("the page is %d bytes, compressed", size)
 	}
 
-	shortest := int64(0)
-	for end := time.Now().Add(patience); ; {
-		p.do(chromedp.Reload())
-		p.until(loaded)
-		took := eval[int64](p, `Math.round(performance.getEntriesByName('figures').at(0).startTime)`)
-		if shortest == 0 || took < shortest {
-			shortest = took
-		}
-		if shortest <= 1000 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the figures come after %d ms at best", shortest)
-		}
+	shortest := p.least(time.Second, func() time.Duration {
+		p.reload()
+		return time.Duration(eval[float64](p, `performance.getEntriesByName('figures').at(0).startTime`) * float64(time.Millisecond))
+	})
+	t.Logf("the figures came after %s", shortest)
+	if shortest > time.Second {
+		t.Errorf("the figures come after %s at best", shortest)
 	}
-	t.Logf("the figures came after %d ms", shortest)
 }
