@@ -243,8 +243,11 @@ func (r *groupReader) isComplete(ctx context.Context, head *billing.Head) (bool,
 // parts hands over the sums of the months and days in the window, the leases at its edges, and the new leases.
 func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
 	w := r.query.Window
-	covered := billing.Window{From: min(w.From.Ceil(billing.Day), w.To), To: max(w.To.Floor(billing.Day), w.From)}
-	if covered.From >= covered.To { // no whole day
+	covered, err := r.wholeDays(ctx)
+	if err != nil {
+		return err
+	}
+	if covered.From >= covered.To {
 		return r.leaseParts(ctx, w, take)
 	}
 	months := billing.Window{From: covered.From, To: covered.From}
@@ -263,7 +266,7 @@ func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
 			return err
 		}
 	}
-	for _, edge := range []billing.Window{{From: w.From, To: covered.From}, {From: covered.To, To: w.To}} {
+	for _, edge := range []billing.Window{{From: w.From, To: covered.From}, {From: covered.To, To: w.To}} { // empty where covered goes beyond
 		if err := r.leaseParts(ctx, edge, take); err != nil {
 			return err
 		}
@@ -276,6 +279,38 @@ func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
 		}
 	}
 	return nil
+}
+
+// wholeDays returns the days whose sums belong to the window as a whole. The day in which the window begins is one of them if no lease
+// started on it before, and the day in which it ends if none started on it afterwards, as is the case where the window ends now.
+func (r *groupReader) wholeDays(ctx context.Context) (billing.Window, error) {
+	w := r.query.Window
+	days := billing.Window{From: w.From.Floor(billing.Day), To: w.To.Ceil(billing.Day)}
+	before, err := r.hasLease(ctx, billing.Window{From: days.From, To: w.From})
+	if err != nil {
+		return days, err
+	}
+	if before {
+		days.From = w.From.Ceil(billing.Day)
+	}
+	after, err := r.hasLease(ctx, billing.Window{From: w.To, To: days.To})
+	if after {
+		days.To = w.To.Floor(billing.Day)
+	}
+	return days, err
+}
+
+// hasLease reports whether a lease started in a window.
+func (r *groupReader) hasLease(ctx context.Context, w billing.Window) (found bool, err error) {
+	if w.From >= w.To {
+		return false, nil
+	}
+	err = r.Query(ctx, `SELECT 1 FROM leases WHERE org_id = $1 AND started_at >= $2 AND started_at < $3 LIMIT 1`,
+		[]any{r.org[:], int64(w.From), int64(w.To)}, func(*driver.Row) error {
+			found = true
+			return nil
+		})
+	return found, err
 }
 
 // sums hands over the sums of a span in a window: those of the groups, and those of all leases, which are the sums of the shapes.

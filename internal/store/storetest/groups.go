@@ -208,13 +208,15 @@ func testGroupsOfRandomWindows(s *suite) {
 	intervals := []billing.Interval{billing.IntervalNone, billing.IntervalNone, billing.IntervalDay, billing.IntervalMonth}
 	moment := func() billing.Time {
 		at := someDay + billing.Time(r.Int64N(120)-10)*billing.Day
-		switch r.IntN(4) {
+		switch r.IntN(5) {
 		case 0:
 			return at
-		case 1:
+		case 1: // where a lease is the first or the last of the window
+			return leases[r.IntN(len(leases))].StartedAt + billing.Time(r.IntN(2))
+		case 2:
 			at := at.Std()
 			return billing.TimeOf(at.AddDate(0, 0, 1-at.Day()))
-		case 2:
+		case 3:
 			return at + 22*billing.Hour
 		}
 		return at + billing.Time(r.Int64N(int64(billing.Day)))
