@@ -45,7 +45,7 @@ var (
 )
 
 // shapeOf reads the shape of a type, not recursive, from its generated tags: a pointer and a map may be null, omitempty marks an
-// optional key.
+// optional key, and since one that servers before a version do not have.
 func shapeOf(t reflect.Type) *shape {
 	known, _ := shapes.Load(t)
 	if s, ok := known.(*shape); ok {
@@ -67,7 +67,8 @@ func shapeOf(t reflect.Type) *shape {
 		}
 		for f := range t.Fields() {
 			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-			s.fields = append(s.fields, field{name, !strings.Contains(options, "omitempty"), shapeOf(f.Type)})
+			required := !strings.Contains(options, "omitempty") && f.Tag.Get("since") == ""
+			s.fields = append(s.fields, field{name, required, shapeOf(f.Type)})
 		}
 	}
 	shapes.Store(t, s)

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -201,6 +202,89 @@ func TestInvalidResponses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Answers of servers of earlier versions lack what was added since. The client reads them, and refuses answers without anything else.
+func TestAnswersOfEarlierServers(t *testing.T) {
+	later := map[string]bool{}
+	for _, model := range []reflect.Type{reflect.TypeFor[client.LeaseRecord](), reflect.TypeFor[client.TransactionDetail]()} {
+		for field := range model.Fields() {
+			later[field.Tag.Get("json")] = field.Tag.Get("since") != ""
+		}
+	}
+	for key, want := range map[string]bool{"labels": true, "author": true, "rate_card": true, "rate_card_id": true, "accrued_cents": true, "lease": false, "cost": false} {
+		if later[key] != want {
+			t.Errorf("%s: the client does without it: %t", key, later[key])
+		}
+	}
+	calls := map[string]func(*client.Client) error{
+		"GET /api/v0/billing/leases/{org}": func(c *client.Client) error {
+			list, err := c.ListBillingLeases(t.Context(), "acme", client.LeaseFilter{}, client.ListOptions{})
+			if err == nil && (list.Data[0].Labels != nil || list.Data[0].AccruedCents != nil) {
+				t.Errorf("got %+v", list.Data[0])
+			}
+			return err
+		},
+		"GET /api/v0/billing/transactions/{org}/{id}": func(c *client.Client) error {
+			detail, err := c.GetBillingTransaction(t.Context(), "acme", client.UUID{})
+			if err == nil && (detail.Author != nil || detail.RateCard != nil || detail.Lease.RateCardID != nil) {
+				t.Errorf("got %+v", detail)
+			}
+			return err
+		},
+	}
+	for pattern, call := range calls {
+		for dropped := range later {
+			if later[dropped] {
+				continue
+			}
+			body, found := without(t, contractAnswers[pattern].body, func(key string) bool { return later[key] || key == dropped })
+			if !found[dropped] {
+				continue
+			}
+			err := call(newHandlerClient(t, answer(200, "application/json", body)))
+			if !errors.Is(err, client.ErrInvalidResponse) || !strings.Contains(err.Error(), dropped+" is missing") {
+				t.Errorf("%s without %s: %v", pattern, dropped, err)
+			}
+		}
+		body, _ := without(t, contractAnswers[pattern].body, func(key string) bool { return later[key] })
+		if err := call(newHandlerClient(t, answer(200, "application/json", body))); err != nil {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+// without drops keys of all objects in JSON, and returns those that it found.
+func without(t *testing.T, text string, drop func(key string) bool) (rest string, found map[string]bool) {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatal(err)
+	}
+	found = map[string]bool{}
+	var walk func(any)
+	walk = func(value any) {
+		switch value := value.(type) {
+		case []any:
+			for _, item := range value {
+				walk(item)
+			}
+		case map[string]any:
+			for key, item := range value {
+				if drop(key) {
+					found[key] = true
+					delete(value, key)
+				}
+				walk(item)
+			}
+		}
+	}
+	walk(value)
+	dropped, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(dropped), found
 }
 
 // Additions of later versions of the API to answers do not disturb this client.

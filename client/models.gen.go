@@ -248,8 +248,9 @@ type TransactionDetail struct {
 	Source TransactionSource `json:"source"`
 	// A text for people; nil when there is none.
 	Description *string `json:"description"`
-	// Who posted a credit, the name of the token; nil for a debit, and where it is not recorded.
-	Author *string `json:"author"`
+	// Who posted a credit, the name of the token; nil for a debit, and where it is not recorded. Servers before 0.2.0 do
+	// not have it; it is nil then.
+	Author *string `json:"author" since:"0.2.0"`
 	// When the entry was appended.
 	CreatedAt time.Time `json:"created_at"`
 	// The sum in cents of this entry and all entries before it.
@@ -259,8 +260,9 @@ type TransactionDetail struct {
 	// How the amount of a debit was computed; nil for an entry without a lease, and for a lease that was billed at prices
 	// which are not in the books.
 	Cost *LeaseCost `json:"cost"`
-	// The rate card with the prices of the calculation; nil where Cost is nil.
-	RateCard *RateCard `json:"rate_card"`
+	// The rate card with the prices of the calculation; nil where Cost is nil. Servers before 0.2.0 do not have it; it is
+	// nil then.
+	RateCard *RateCard `json:"rate_card" since:"0.2.0"`
 }
 
 // transactionDetailJSON is TransactionDetail as the API writes it.
@@ -269,12 +271,12 @@ type transactionDetailJSON struct {
 	AmountCents       int64             `json:"amount_cents"`
 	Source            TransactionSource `json:"source"`
 	Description       *string           `json:"description"`
-	Author            *string           `json:"author"`
+	Author            *string           `json:"author" since:"0.2.0"`
 	CreatedAt         wireTime          `json:"created_at"`
 	BalanceAfterCents int64             `json:"balance_after_cents"`
 	Lease             *LeaseRecord      `json:"lease"`
 	Cost              *LeaseCost        `json:"cost"`
-	RateCard          *RateCard         `json:"rate_card"`
+	RateCard          *RateCard         `json:"rate_card" since:"0.2.0"`
 }
 
 func (m TransactionDetail) encoded() transactionDetailJSON {
@@ -556,18 +558,18 @@ type LeaseRecord struct {
 	AmountCents int64 `json:"amount_cents"`
 	// The ledger entry that bills the lease; nil while it runs.
 	TransactionID *UUID `json:"transaction_id"`
-	// The labels of the lease; nil where there are none.
-	Labels Labels `json:"labels"`
-	// Who caused the job to run; nil when unknown.
-	Author *string `json:"author"`
+	// The labels of the lease; nil where there are none. Servers before 0.2.0 do not have it; it is nil then.
+	Labels Labels `json:"labels" since:"0.2.0"`
+	// Who caused the job to run; nil when unknown. Servers before 0.2.0 do not have it; it is nil then.
+	Author *string `json:"author" since:"0.2.0"`
 	// The rate card that gave the amount; nil while the lease runs, and for a lease that was billed at prices which are
-	// not in the books.
-	RateCardID *UUID `json:"rate_card_id"`
+	// not in the books. Servers before 0.2.0 do not have it; it is nil then.
+	RateCardID *UUID `json:"rate_card_id" since:"0.2.0"`
 	// The cost of a running lease so far, in cents, negative or 0. It is the debit that would follow if the lease
 	// finished at the time of the answer, for the whole seconds since its start, at most 366 days. It is not billed, and
 	// part of no sum and no balance. Null for a billed lease, and where there is no price for the lease. It is at most 0.
-	// It is nil where there is none.
-	AccruedCents *int64 `json:"accrued_cents"`
+	// It is nil where there is none. Servers before 0.2.0 do not have it; it is nil then.
+	AccruedCents *int64 `json:"accrued_cents" since:"0.2.0"`
 }
 
 // leaseRecordJSON is LeaseRecord as the API writes it.
@@ -592,10 +594,10 @@ type leaseRecordJSON struct {
 	DurationSeconds *int64     `json:"duration_seconds"`
 	AmountCents     int64      `json:"amount_cents"`
 	TransactionID   *UUID      `json:"transaction_id"`
-	Labels          Labels     `json:"labels"`
-	Author          *string    `json:"author"`
-	RateCardID      *UUID      `json:"rate_card_id"`
-	AccruedCents    *int64     `json:"accrued_cents"`
+	Labels          Labels     `json:"labels" since:"0.2.0"`
+	Author          *string    `json:"author" since:"0.2.0"`
+	RateCardID      *UUID      `json:"rate_card_id" since:"0.2.0"`
+	AccruedCents    *int64     `json:"accrued_cents" since:"0.2.0"`
 }
 
 func (m LeaseRecord) encoded() leaseRecordJSON {

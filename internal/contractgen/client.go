@@ -81,6 +81,9 @@ func clientModels(d *document) []byte {
 				if (strings.HasPrefix(goType, "*") || isMap(property.Value)) && !nullWord.MatchString(description) && !strings.Contains(description, "absent") {
 					description += " It is null where there is none."
 				}
+				if version := extension(property.Value.Extensions, since); version != "" {
+					description += " Servers before " + version + " do not have it; it is nil then."
+				}
 				body.line("%s", d.comment(description))
 				body.line("%s %s %s", goName(key), goType, tag(schema, key))
 			}
@@ -127,6 +130,9 @@ func fieldType(p *openapi3.SchemaRef, optional bool) string {
 
 func tag(s *openapi3.Schema, key string) string {
 	if slices.Contains(s.Required, key) {
+		if version := extension(s.Properties[key].Value.Extensions, since); version != "" {
+			return fmt.Sprintf("`json:%q since:%q`", key, version)
+		}
 		return fmt.Sprintf("`json:%q`", key)
 	}
 	return fmt.Sprintf("`json:%q`", key+",omitempty")

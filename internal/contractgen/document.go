@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -78,6 +79,11 @@ func (d *document) unwrapNullable() {
 			if p.Ref == "" && len(p.Value.AllOf) == 1 && p.Value.AllOf[0].Ref != "" {
 				target := *p.Value.AllOf[0].Value
 				target.Nullable = p.Value.Nullable
+				target.Extensions = maps.Clone(target.Extensions)
+				if target.Extensions == nil {
+					target.Extensions = map[string]any{}
+				}
+				maps.Copy(target.Extensions, p.Value.Extensions)
 				if p.Value.Description != "" {
 					target.Description = p.Value.Description
 				}
@@ -339,6 +345,9 @@ func (d *document) checkSchemas() (problems []error) {
 			for _, problem := range unsupported(p.Value) {
 				problems = append(problems, fmt.Errorf("%s.%s: %s", name, key, problem))
 			}
+			if p.Value.Extensions[since] != nil && !(p.Value.Nullable && slices.Contains(s.Required, key)) {
+				problems = append(problems, fmt.Errorf("%s.%s: %s is for a required property that may be null", name, key, since))
+			}
 			if isMap(p.Value) && refName(p) == "" {
 				problems = append(problems, fmt.Errorf("%s.%s: a map needs a named schema", name, key))
 			}
@@ -388,6 +397,9 @@ const (
 	keyPattern   = "x-key-pattern"
 	keyMaxLength = "x-key-max-length"
 )
+
+// since is the extension of a property of answers that names the first version whose servers have it. The client takes its absence for null.
+const since = "x-since"
 
 // isMap reports whether a schema is that of an object with keys of any name.
 func isMap(s *openapi3.Schema) bool { return s.AdditionalProperties.Schema != nil }
