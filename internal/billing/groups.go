@@ -167,6 +167,11 @@ func (u GroupUsage) plus(v GroupUsage) (sum GroupUsage, err error) {
 	return sum, err
 }
 
+// Negated returns what takes u back when it is added to a sum that has u and is not full.
+func (u GroupUsage) Negated() GroupUsage {
+	return GroupUsage{-u.Leases, Usage{-u.CPUSeconds, -u.MemoryGBSeconds, -u.DiskGBSeconds, -u.Cents}}
+}
+
 // minus subtracts a part of u. Of full counters it may leave too little, at least 0.
 func (u GroupUsage) minus(part GroupUsage) GroupUsage {
 	return GroupUsage{u.Leases - part.Leases, Usage{
@@ -303,8 +308,9 @@ type GroupBucket struct {
 	GroupUsage
 }
 
-// GroupParts calls take with usages that add up to the window: each belongs to the value with the number, and to the day of start. The number
-// AllLeases stands for all leases of the window. The first error of take ends it and is returned.
+// GroupParts calls take with usages that add up to the window: each belongs to the value with the number, and to the day of start. A negated
+// one takes back what earlier ones have. The number AllLeases stands for all leases of the window. The first error of take ends it and is
+// returned.
 type GroupParts func(take TakePart) error
 
 // TakePart takes a part of the usage; see GroupParts.

@@ -40,9 +40,14 @@ func (u Usage) Add(l Lease) (Usage, error) {
 	return u.plus(usage)
 }
 
-// addCounter adds two numbers that are not negative, up to MaxCounter.
+// IsFull reports whether a counter is full, so that it is not known by how much it would exceed MaxCounter.
+func (u Usage) IsFull() bool {
+	return max(u.CPUSeconds, u.MemoryGBSeconds, u.DiskGBSeconds) == MaxCounter
+}
+
+// addCounter adds b to a counter, up to MaxCounter. A negative b takes back what is in the counter, which must not be full.
 func addCounter(a, b int64) int64 {
-	if a > MaxCounter-b {
+	if b > 0 && a > MaxCounter-b {
 		return MaxCounter
 	}
 	return a + b

@@ -185,7 +185,11 @@ func (r *groupReader) read(ctx context.Context) (billing.Groups, error) {
 		return billing.Groups{}, err
 	}
 	if complete {
-		return r.query.Groups(r.values, func(take billing.TakePart) error { return r.parts(ctx, take) })
+		covered, err := r.wholeDays(ctx, !head.Lifetime.IsFull())
+		if err != nil {
+			return billing.Groups{}, err
+		}
+		return r.query.Groups(r.values, func(take billing.TakePart) error { return r.parts(ctx, covered, take) })
 	}
 	err = r.leases(ctx, r.query.Window, func(l *billing.Lease) error {
 		r.values.Learn(l)
@@ -240,13 +244,10 @@ func (r *groupReader) isComplete(ctx context.Context, head *billing.Head) (bool,
 	return sum == head.Lifetime, err
 }
 
-// parts hands over the sums of the months and days in the window, the leases at its edges, and the new leases.
-func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
+// parts hands over the sums of the covered months and days, the new leases, and the leases at the edges of the window: those that are not in the sums,
+// and negated those that are, but did not start in the window.
+func (r *groupReader) parts(ctx context.Context, covered billing.Window, take billing.TakePart) error {
 	w := r.query.Window
-	covered, err := r.wholeDays(ctx)
-	if err != nil {
-		return err
-	}
 	if covered.From >= covered.To {
 		return r.leaseParts(ctx, w, take)
 	}
@@ -266,11 +267,6 @@ func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
 			return err
 		}
 	}
-	for _, edge := range []billing.Window{{From: w.From, To: covered.From}, {From: covered.To, To: w.To}} { // empty where covered goes beyond
-		if err := r.leaseParts(ctx, edge, take); err != nil {
-			return err
-		}
-	}
 	for i := range r.added {
 		if at := r.added[i].StartedAt; at >= covered.From && at < covered.To {
 			if err := r.query.LeaseParts(&r.added[i], r.values, take); err != nil {
@@ -278,23 +274,47 @@ func (r *groupReader) parts(ctx context.Context, take billing.TakePart) error {
 			}
 		}
 	}
+	takeBack := func(number int64, start billing.Time, u billing.GroupUsage) error {
+		return take(number, start, u.Negated())
+	}
+	for _, edge := range []struct {
+		window billing.Window // empty where it ends before it begins
+		take   billing.TakePart
+	}{
+		{billing.Window{From: w.From, To: covered.From}, take},
+		{billing.Window{From: covered.To, To: w.To}, take},
+		{billing.Window{From: covered.From, To: w.From}, takeBack},
+		{billing.Window{From: w.To, To: covered.To}, takeBack},
+	} {
+		if err := r.leaseParts(ctx, edge.window, edge.take); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// wholeDays returns the days whose sums belong to the window as a whole. The day in which the window begins is one of them if no lease
-// started on it before, and the day in which it ends if none started on it afterwards, as is the case where the window ends now.
-func (r *groupReader) wholeDays(ctx context.Context) (billing.Window, error) {
+// wholeDays returns the days whose sums are read. The day in which the window begins is one of them if no lease started in the rest of it, and
+// so is the day in which it ends, as is the case where the window ends now. If leases can be taken back, a day is also one of them if most of
+// it is in the window.
+func (r *groupReader) wholeDays(ctx context.Context, canTakeBack bool) (billing.Window, error) {
 	w := r.query.Window
 	days := billing.Window{From: w.From.Floor(billing.Day), To: w.To.Ceil(billing.Day)}
-	before, err := r.hasLease(ctx, billing.Window{From: days.From, To: w.From})
+	inOneDay := days.To-days.From == billing.Day
+	isWhole := func(rest billing.Window) (bool, error) {
+		if canTakeBack && !inOneDay && rest.To-rest.From <= billing.Day/2 {
+			return true, nil
+		}
+		found, err := r.hasLease(ctx, rest)
+		return !found, err
+	}
+	whole, err := isWhole(billing.Window{From: days.From, To: w.From})
 	if err != nil {
 		return days, err
 	}
-	if before {
+	if !whole {
 		days.From = w.From.Ceil(billing.Day)
 	}
-	after, err := r.hasLease(ctx, billing.Window{From: w.To, To: days.To})
-	if after {
+	if whole, err = isWhole(billing.Window{From: w.To, To: days.To}); !whole {
 		days.To = w.To.Floor(billing.Day)
 	}
 	return days, err

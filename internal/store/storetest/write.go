@@ -537,6 +537,7 @@ func testFullCounters(s *suite) {
 		got, err := s.service.Usage(s.Context(), acme.ID, w)
 		s.must(err)
 		s.same(what, u, got)
+		s.same(what+", by shape", u, addUp(s.groups(acme, billing.GroupQuery{Window: w, Grouping: billing.GroupByShape, Interval: billing.IntervalNone, Limit: 100})))
 	}
 	want("an hour", hour(1), usage(4, 4*disk*duration))
 	want("two hours and the leases of a part of a minute", billing.Window{From: someDay, To: someDay + 2*billing.Hour - 1}, usage(8, 8*disk*duration))
@@ -545,6 +546,7 @@ func testFullCounters(s *suite) {
 	want("a day that is not full", day(early), usage(9, 9*disk*duration))
 	both := billing.Window{From: day(early).From, To: day(0).To}
 	want("both days", both, usage(21, billing.MaxCounter))
+	want("most of the full day and the next", billing.Window{From: someDay + 1, To: both.To + billing.Day}, usage(8, 8*disk*duration))
 	days, err := s.store.UsageByDay(s.Context(), acme.ID, both)
 	s.must(err)
 	s.same("the days", []billing.DayUsage{{Day: day(early).From, Usage: usage(9, 9*disk*duration)}, {Day: someDay, Usage: usage(12, billing.MaxCounter)}}, days)
