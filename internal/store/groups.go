@@ -93,6 +93,9 @@ func (s *Store) followAll(ctx context.Context) error {
 
 // addGroups adds at most addedTogether entries to the sums of groups. It reports whether there may be more.
 func (s *Store) addGroups(ctx context.Context, org billing.ID) (more bool, err error) {
+	// The other organizations wait for this one. A node of a cluster that does not answer must not keep them waiting.
+	ctx, end := context.WithTimeout(ctx, s.commitTimeout)
+	defer end()
 	err = s.transact(ctx, func(tx driver.Tx) error {
 		// The row of the organization is the lock, so that each entry is added once.
 		tx.Exec(`INSERT INTO usage_progress (org_id, seq) VALUES ($1, 0) ON CONFLICT (org_id) DO NOTHING`, []any{org[:]})

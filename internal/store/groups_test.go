@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/internal/pgtest"
@@ -112,4 +113,24 @@ func TestGroupsAreAddedOnce(t *testing.T) {
 		t.Errorf("with %d entries in the sums, the leases are of %q", progress, got)
 	}
 	storetest.WantClean(t, first)
+}
+
+// While the sums of one organization are locked, as on a node that does not answer, the entries of others are added.
+func TestGroupsOfOthersAreAddedMeanwhile(t *testing.T) {
+	database := pgtest.Database(t)
+	s := open(t, database)
+	s.commitTimeout = 2 * time.Second
+	locked, other := storetest.CreateOrganization(t, s, "acme"), storetest.CreateOrganization(t, s, "globex")
+	lock, err := pgtest.Connect(t, database).Begin()
+	storetest.Must(t, err)
+	defer lock.Rollback()
+	_, err = lock.Exec(`INSERT INTO usage_progress (org_id, seq) VALUES ($1, 0)`, locked.String())
+	storetest.Must(t, err)
+	recordBy(t, s, locked, "mara", addedTogether)
+	recordBy(t, s, other, "mara", addedTogether)
+	storetest.Eventually(t, "the entries of the other organization are in the sums", func() bool { return progressOf(t, s, other) == addedTogether })
+	storetest.Must(t, lock.Rollback())
+	recordBy(t, s, locked, "mara", addedTogether)
+	storetest.Eventually(t, "all entries are in the sums", func() bool { return progressOf(t, s, locked) == 2*addedTogether })
+	storetest.WantClean(t, s)
 }
