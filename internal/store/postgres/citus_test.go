@@ -51,8 +51,8 @@ func TestCitus(t *testing.T) {
 	}
 }
 
-// fillBooks writes leases and credits of several organizations.
-func fillBooks(t *testing.T, s *store.Store) (orgs []billing.ID) {
+// fillBooks writes leases and credits of several organizations. The leases of the first one are in the sums of groups.
+func fillBooks(t *testing.T, s *store.Store, database string) (orgs []billing.ID) {
 	t.Helper()
 	for i := range 6 {
 		org := storetest.CreateOrganization(t, s, fmt.Sprintf("org-%d", i))
@@ -63,7 +63,54 @@ func fillBooks(t *testing.T, s *store.Store) (orgs []billing.ID) {
 			storetest.Credit(100, "key"), storetest.Record(storetest.Lease(), running, storetest.Lease())))...))
 	}
 	storetest.Must(t, s.CreateToken(t.Context(), billing.Token{Hash: billing.TokenHash{1}, Name: "ci", Role: billing.RoleRead, Organizations: []string{"org-0", "org-1"}}))
+	fillGroups(t, s, orgs[0])
+	waitForGroups(t, database, orgs[0])
 	return orgs
+}
+
+// fillGroups writes so many leases that they are added to the sums of groups.
+func fillGroups(t *testing.T, s *store.Store, org billing.ID) {
+	t.Helper()
+	storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Record(leasesOfGroups(1100)...)))...))
+}
+
+// leasesOfGroups makes leases of three days in two months.
+func leasesOfGroups(n int) []billing.Lease {
+	leases := make([]billing.Lease, n)
+	for i := range leases {
+		leases[i] = storetest.Lease()
+		day := billing.Time(i%3) * 20 * billing.Day
+		leases[i].StartedAt += day
+		*leases[i].FinishedAt += day
+		leases[i].Author, leases[i].PipelineSlug = new(fmt.Sprint("author-", i%5)), new(fmt.Sprint("pipeline-", i%3))
+		leases[i].Labels = billing.FormatLabels(map[string]string{"team": fmt.Sprint("team-", i%2)})
+	}
+	return leases
+}
+
+// waitForGroups waits until the entries of an organization that fillGroups has written are in the sums of groups.
+func waitForGroups(t *testing.T, database string, org billing.ID) {
+	t.Helper()
+	raw := pgtest.Connect(t, database)
+	storetest.Eventually(t, "the entries are in the sums of groups", func() bool {
+		return storetest.Column[int](t, raw, `SELECT count(*) FROM usage_progress WHERE org_id = $1 AND seq >= 1100`, org.String())[0] == 1
+	})
+}
+
+// groupsOf returns the usage of organizations by group, of all leases that fillBooks writes.
+func groupsOf(t *testing.T, s *store.Store, orgs ...billing.ID) map[string]billing.Groups {
+	t.Helper()
+	groups := map[string]billing.Groups{}
+	for i, org := range orgs {
+		for _, grouping := range []billing.Grouping{billing.GroupByPipeline, billing.GroupByShape, billing.GroupByAuthor, "label.team"} {
+			of, err := s.UsageByGroup(t.Context(), org, billing.GroupQuery{
+				Grouping: grouping, Window: billing.Window{To: 100 * billing.Day}, Interval: billing.IntervalMonth, Limit: 10,
+			})
+			storetest.Must(t, err)
+			groups[fmt.Sprintf("%d by %s", i, grouping)] = of
+		}
+	}
+	return groups
 }
 
 // fingerprints verifies the books.
@@ -100,11 +147,12 @@ func testCitusDistributes(t *testing.T, c *pgtest.Citus) {
 		t.Run(fmt.Sprintf("Filled=%t", filled), func(t *testing.T) {
 			database := c.Schema(t)
 			s, d := open(t, database)
+			var orgs []billing.ID
 			if filled {
-				fillBooks(t, s)
+				orgs = fillBooks(t, s, database)
 			}
 			raw := pgtest.Connect(t, database)
-			before, keys := fingerprints(t, s), constraints(t, raw)
+			before, groups, keys := fingerprints(t, s), groupsOf(t, s, orgs...), constraints(t, raw)
 			distribution, err := d.Distribute(t.Context())
 			storetest.Must(t, err)
 			if !slices.Equal(distribution.Spread, allTables) {
@@ -121,16 +169,27 @@ func testCitusDistributes(t *testing.T, c *pgtest.Citus) {
 			if diff := gocmp.Diff(before, fingerprints(t, s)); diff != "" {
 				t.Errorf("the fingerprints have changed:\n%s", diff)
 			}
+			if diff := gocmp.Diff(groups, groupsOf(t, s, orgs...)); diff != "" {
+				t.Errorf("the usage by group has changed:\n%s", diff)
+			}
 			// The store was open all the time.
 			org := storetest.CreateOrganization(t, s, "later")
+			orgs = append(orgs, org)
 			for i := range 10 {
 				storetest.Must(t, storetest.Post(t, s, org, fmt.Sprint(i)))
 			}
 			storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org, storetest.Record(storetest.Lease(), storetest.Lease(), storetest.Lease())))...))
+			fillGroups(t, s, org)
 			fresh, _ := open(t, database)
 			if diff := gocmp.Diff(fingerprints(t, s), fingerprints(t, fresh)); diff != "" {
 				t.Errorf("a store that was opened later reads\n%s", diff)
 			}
+			groups = groupsOf(t, s, orgs...)
+			waitForGroups(t, database, org)
+			if diff := gocmp.Diff(groups, groupsOf(t, fresh, orgs...)); diff != "" {
+				t.Errorf("once the entries are in the sums, the usage by group is another:\n%s", diff)
+			}
+			storetest.WantClean(t, s)
 		})
 	}
 }
@@ -139,7 +198,7 @@ func testCitusDistributes(t *testing.T, c *pgtest.Citus) {
 func testCitusDistributeIsKilled(t *testing.T, c *pgtest.Citus) {
 	database := c.Schema(t)
 	s, d := open(t, database)
-	fillBooks(t, s)
+	fillBooks(t, s, database)
 	raw := pgtest.Connect(t, database)
 	before, where, keys := fingerprints(t, s), whereabouts(t, d), constraints(t, raw)
 	for ended := 0; ; ended += testlong.Pick(5, 1) {
@@ -205,7 +264,7 @@ func testCitusDistributesTheRest(t *testing.T, c *pgtest.Citus) {
 		t.Run(name, func(t *testing.T) {
 			database := c.Schema(t)
 			s, d := open(t, database)
-			fillBooks(t, s)
+			fillBooks(t, s, database)
 			before := fingerprints(t, s)
 			raw := pgtest.Connect(t, database)
 			for _, statement := range append([]string{
@@ -230,7 +289,7 @@ func testCitusDistributesTheRest(t *testing.T, c *pgtest.Citus) {
 func testCitusFindsALocalTable(t *testing.T, c *pgtest.Citus) {
 	database := c.Schema(t)
 	s, d := open(t, database)
-	fillBooks(t, s)
+	fillBooks(t, s, database)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
 	raw := pgtest.Connect(t, database)
@@ -249,11 +308,29 @@ func testCitusFindsALocalTable(t *testing.T, c *pgtest.Citus) {
 	fingerprints(t, s)
 }
 
-// oldest is the first schema version with the tables that are spread today, but for the rate cards, which came with schema version
-// withRateCards.
-const oldest, withRateCards = 2, 7
+// oldest is the first schema version of which a database can be spread.
+const oldest = 2
 
-// A cluster of each earlier version, which was spread then, becomes like one that is upgraded and spread afterwards.
+// distributeAsThen spreads the tables that the schema has, as a version that knows no others would. It returns the names of the others.
+func distributeAsThen(t *testing.T, conn *pgx.Conn) (others []string) {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), `SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS t (name, n) WHERE to_regclass(name) IS NULL ORDER BY n`, allTables)
+	storetest.Must(t, err)
+	others, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	storetest.Must(t, err)
+	for _, table := range others {
+		storetest.Must(t, storetest.Second(conn.Exec(t.Context(), `CREATE TABLE `+table+` (org_id UUID PRIMARY KEY)`)))
+	}
+	_, err = distribute(t.Context(), conn, func(string) error { return nil })
+	storetest.Must(t, err)
+	for _, table := range others {
+		storetest.Must(t, storetest.Second(conn.Exec(t.Context(), `DROP TABLE `+table)))
+	}
+	return others
+}
+
+// A cluster of each earlier version, which was spread then, becomes like one that is upgraded and spread afterwards. It is in use between the
+// upgrade and the time when the tables that are new are spread, too.
 func testCitusIsUpgraded(t *testing.T, c *pgtest.Citus) {
 	for version := oldest; version < int(migrate.Newest(Migrations)); version++ {
 		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
@@ -271,28 +348,28 @@ func testCitusIsUpgraded(t *testing.T, c *pgtest.Citus) {
 				storetest.Must(t, err)
 				var spreadLater []string
 				if spreadBefore {
-					if version < withRateCards { // those who spread the tables then knew nothing of rate cards
-						_, err := conn.Exec(t.Context(), `CREATE TABLE rate_cards (card_id UUID PRIMARY KEY)`)
-						storetest.Must(t, err)
-						spreadLater = []string{"rate_cards"}
-					}
-					_, err := distribute(t.Context(), conn, func(string) error { return nil })
-					storetest.Must(t, err)
-					if version < withRateCards {
-						_, err := conn.Exec(t.Context(), `DROP TABLE rate_cards`)
-						storetest.Must(t, err)
-					}
+					spreadLater = distributeAsThen(t, conn)
 				}
 				storetest.Must(t, conn.Close(t.Context()))
 				s, d := open(t, database)
+				prints = fingerprints(t, s)
+				org, err := s.OrganizationBySlug(t.Context(), "acme")
+				storetest.Must(t, err)
+				storetest.Must(t, billing.NewService(s).EnsureRateCard(t.Context(), nil))
+				fillGroups(t, s, org.ID)
+				waitForGroups(t, database, org.ID)
+				filled, groups := fingerprints(t, s), groupsOf(t, s, org.ID)
 				distribution, err := d.Distribute(t.Context())
 				storetest.Must(t, err)
 				if spreadBefore && !slices.Equal(distribution.Spread, spreadLater) {
 					t.Errorf("after the upgrade it spread %v", distribution.Spread)
 				}
-				prints = fingerprints(t, s)
-				org, err := s.OrganizationBySlug(t.Context(), "acme")
-				storetest.Must(t, err)
+				if diff := gocmp.Diff(filled, fingerprints(t, s)); diff != "" {
+					t.Errorf("the fingerprints have changed:\n%s", diff)
+				}
+				if diff := gocmp.Diff(groups, groupsOf(t, s, org.ID)); diff != "" {
+					t.Errorf("the usage by group has changed:\n%s", diff)
+				}
 				before, err := s.Head(t.Context(), org.ID)
 				storetest.Must(t, err)
 				storetest.Must(t, errors.Join(storetest.First(s.Write(t.Context(), org.ID, storetest.Credit(5, "after the upgrade")))...))
@@ -337,7 +414,7 @@ func testCitusRefusesToChangeHistory(t *testing.T, c *pgtest.Citus) {
 	database := c.Schema(t)
 	schema := pgtest.SchemaOf(database)
 	s, d := open(t, database)
-	fillBooks(t, s)
+	fillBooks(t, s, database)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
 	before := fingerprints(t, s)
@@ -421,6 +498,51 @@ func load(t *testing.T, s *store.Store, orgs []billing.ID, failed func(org billi
 	}
 }
 
+// loadGroups records leases of a new organization until stop is called, which checks that each of them is in the usage by group once.
+func loadGroups(t *testing.T, s *store.Store, database string) (stop func()) {
+	t.Helper()
+	org := storetest.CreateOrganization(t, s, "groups")
+	ctx, cancel := context.WithCancel(t.Context())
+	recorded := int64(0)
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for ctx.Err() == nil {
+			leases := leasesOfGroups(300)
+			for {
+				// After an error they are recorded again, which changes nothing if they were.
+				err := errors.Join(storetest.First(s.Write(context.Background(), org, storetest.Record(slices.Clone(leases)...)))...)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, billing.ErrUnavailable) {
+					t.Error(err)
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			recorded += int64(len(leases))
+		}
+	})
+	return func() {
+		t.Helper()
+		cancel()
+		writer.Wait()
+		fillGroups(t, s, org)
+		recorded += 1100
+		waitForGroups(t, database, org)
+		for grouping, groups := range groupsOf(t, s, org) {
+			sum := int64(0)
+			for _, g := range groups.Listed {
+				sum += g.Leases
+			}
+			if sum != recorded {
+				t.Errorf("the groups %s have %d leases; want %d", grouping, sum, recorded)
+			}
+		}
+		storetest.WantClean(t, s)
+	}
+}
+
 // wantLoad checks that the answered writes of a load, and no others, are in the books.
 func wantLoad(t *testing.T, s *store.Store, before, answered map[billing.ID]int64) {
 	t.Helper()
@@ -448,7 +570,7 @@ func balances(t *testing.T, s *store.Store, orgs []billing.ID) map[billing.ID]in
 func testCitusDistributesUnderLoad(t *testing.T, c *pgtest.Citus) {
 	database := c.Schema(t)
 	s, old := open(t, database)
-	orgs := fillBooks(t, s)
+	orgs := fillBooks(t, s, database)
 	before := balances(t, s, orgs)
 	var conns []*pgxpool.Conn
 	for range old.writer.Config().MaxConns {
@@ -466,12 +588,13 @@ func testCitusDistributesUnderLoad(t *testing.T, c *pgtest.Citus) {
 			t.Error(err)
 		}
 	})
+	stopGroups := loadGroups(t, s, database)
 	_, d := open(t, database)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
 	time.Sleep(time.Second)
 	wantLoad(t, s, before, stop())
-	fingerprints(t, s)
+	stopGroups()
 }
 
 // While shards are moved to another node, all writes and reads go on, and the books stay right.
@@ -481,7 +604,7 @@ func testCitusMovesShards(t *testing.T, c *pgtest.Citus) {
 	}
 	database := c.Schema(t)
 	s, d := open(t, database)
-	orgs := fillBooks(t, s)
+	orgs := fillBooks(t, s, database)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
 	before := balances(t, s, orgs)
@@ -490,6 +613,7 @@ func testCitusMovesShards(t *testing.T, c *pgtest.Citus) {
 			t.Error(err)
 		}
 	})
+	stopGroups := loadGroups(t, s, database)
 	raw := pgtest.Connect(t, database)
 	moved := 0
 	storetest.Query(t, raw, `SELECT citus_move_shard_placement(s.shardid, s.nodename, s.nodeport, n.nodename, n.nodeport, 'block_writes')
@@ -503,7 +627,7 @@ func testCitusMovesShards(t *testing.T, c *pgtest.Citus) {
 		t.Error("no shard was moved")
 	}
 	wantLoad(t, s, before, stop())
-	fingerprints(t, s)
+	stopGroups()
 	for _, address := range c.Workers(t) {
 		worker := pgtest.Connect(t, address)
 		for _, shard := range shards(t, worker, pgtest.SchemaOf(database), "ledger_entries") {
@@ -536,7 +660,7 @@ func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
 	}
 	database := c.Schema(t)
 	s, d := open(t, database)
-	fillBooks(t, s)
+	fillBooks(t, s, database)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
 	orgs, down := organizationsOfWorkers(t, c, s, database)
@@ -555,6 +679,7 @@ func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
 		texts[err.Error()]++
 		lastFailure = time.Now()
 	})
+	stopGroups := loadGroups(t, s, database)
 	up := c.Down(t, 0)
 	time.Sleep(3 * time.Second)
 	up()
@@ -578,7 +703,7 @@ func testCitusWorkerIsDown(t *testing.T, c *pgtest.Citus) {
 		t.Errorf("writes failed until %s after the return", late)
 	}
 	wantLoad(t, s, before, answered)
-	fingerprints(t, s)
+	stopGroups()
 }
 
 // A coordinator that is a member of the cluster reads organizations and tokens itself. So a worker that keeps its connections and does not
@@ -592,7 +717,7 @@ func testCitusWorkerHangs(t *testing.T, c *pgtest.Citus) {
 		t.Skip("a worker reads organizations and tokens")
 	}
 	s, d := open(t, database)
-	fillBooks(t, s)
+	fillBooks(t, s, database)
 	_, err := d.Distribute(t.Context())
 	storetest.Must(t, err)
 	orgs, first := organizationsOfWorkers(t, c, s, database)
