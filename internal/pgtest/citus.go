@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // citusEnv names the coordinator of a Citus cluster on which tests may create databases: the URL of a superuser, who can connect with it to
@@ -47,7 +50,7 @@ func NewCitus(t testing.TB, registered bool) *Citus {
 	}
 	coordinator := Connect(t, base)
 	name := create(t, coordinator)
-	t.Cleanup(func() { execute(t, coordinator, "DROP DATABASE "+name+" WITH (FORCE)") })
+	t.Cleanup(func() { drop(t, coordinator, name) })
 	c := &Citus{URL: withDatabase(t, base, name)}
 	db := Connect(t, c.URL)
 	// Whoever drops the database on one node while it is a member of the cluster may have to wait for the others.
@@ -61,7 +64,7 @@ func NewCitus(t testing.TB, registered bool) *Citus {
 		node.server, node.name = withAddress(t, base, node.host, node.port), name
 		worker := Connect(t, node.server)
 		mustExecute(t, worker, "CREATE DATABASE "+name)
-		t.Cleanup(func() { execute(t, worker, "DROP DATABASE "+name+" WITH (FORCE)") })
+		t.Cleanup(func() { drop(t, worker, name) })
 		inside := Connect(t, node.database(t))
 		t.Cleanup(func() { forget(t, inside) })
 		mustExecute(t, inside, "CREATE EXTENSION citus")
@@ -72,6 +75,22 @@ func NewCitus(t testing.TB, registered bool) *Citus {
 		t.Fatalf("the coordinator of %s has no worker", citusEnv)
 	}
 	return c
+}
+
+// drop removes a database of a node. The daemon of Citus holds it for as long as it waits for another node, whose database may be dropped at
+// that time. PostgreSQL gives up after five seconds.
+func drop(t testing.TB, db *sql.DB, name string) {
+	t.Helper()
+	for try := 1; ; try++ {
+		_, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
+		if inUse, ok := errors.AsType[*pgconn.PgError](err); ok && inUse.Code == "55006" && try < 5 {
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
 }
 
 // forget ends prepared transactions, which would keep a database from being dropped.
