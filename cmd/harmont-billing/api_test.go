@@ -283,6 +283,37 @@ COST                       $0.00                $6.37    +$6.37
 		t.Fatal(err)
 	}
 	equal(t, "months", fmt.Sprint(months), "{{2026-01-31T23:00:00.000000Z 2026-02-28T23:00:00.000000Z} {2026-02-28T23:00:00.000000Z 2026-03-31T22:00:00.000000Z}}")
+
+	// A window that is under way is compared with the same part of the period before, and the numbers are those of that part.
+	r := p.run("usage", "acme", "--last", "2d", "--compare", "-o", "json")
+	if err := json.Unmarshal([]byte(r.stdout), &months); err != nil {
+		t.Fatal(err)
+	}
+	to, err := time.Parse(time.RFC3339, months.Window.To)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the end of the part", months.Before.To, timestamp(to.AddDate(0, 0, -2)))
+	if r := p.run("usage", "acme", "--compare"); !regexp.MustCompile(`(?s)COST .*\nAgainst \d{4}-\d\d-01 to \d{4}-\d\d-\d\d \d\d:\d\d UTC\n\(.* the period before.*\)\.\n$`).MatchString(r.stdout) {
+		t.Errorf("it does not say what is compared:\n%s", r.stdout)
+	}
+}
+
+// The numbers beside those of an unfinished window are of the same part of the period before, and not of the rest of it.
+func TestCompareAsksForThePart(t *testing.T) {
+	server := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"cpu_seconds":1,"memory_gb_seconds":1,"disk_gb_seconds":1,"total_cents":1}`)
+	})
+	p := newProgram(t, "HARMONT_API_URL="+server.URL, "HARMONT_TOKEN=hmt_x")
+	if r := p.run("usage", "acme", "--last", "7d", "--compare"); r.status != exitOK {
+		t.Fatal(r.stderr)
+	}
+	asked := server.seen()
+	now, err := time.Parse(time.RFC3339, asked[0].Get("to"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the part's end", asked[1].Get("to"), strings.Replace(now.AddDate(0, 0, -7).Format(time.RFC3339Nano), "+00:00", "Z", 1))
 }
 
 func TestChange(t *testing.T) {

@@ -482,6 +482,7 @@ func TestWrongUsage(t *testing.T) {
 		{args: "usage acme --by shape --compare", want: "--by goes without --compare"},
 		{args: "usage acme --by shape --limit 101", want: "must be a whole number from 1 to 100"},
 		{args: "usage acme --by shape --per year", want: "must be day or month"},
+		{args: "usage acme --compare --month 9000-01", want: "--compare needs a window that has begun, and this one begins at 9000-01-01 00:00:00 UTC"},
 		{args: "usage acme --limit 5", want: "--limit goes with --by"},
 		{args: "usage acme --per day", want: "--per goes with --by"},
 		{args: "breakdown acme --sort name", want: "must be start, cost or duration"},

@@ -192,9 +192,7 @@ type statementTables struct {
 	rows   []row // builds that the table measures together
 }
 
-func (t *statementTables) time(at time.Time) string {
-	return at.In(t.zone).Format("2006-01-02 15:04:05 MST")
-}
+func (t *statementTables) time(at time.Time) string { return zoned(at, t.zone) }
 
 func (t *statementTables) title(text string) { t.out.text("\n" + t.out.styled(bold, text) + "\n") }
 

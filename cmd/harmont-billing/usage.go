@@ -25,9 +25,12 @@ func usageCommand() *cobra.Command {
 times seconds, and what was billed for them. A lease that is still running adds
 nothing.
 
-With --compare it also shows the window before and the change since then. The
-window before ends where this one begins. It is the calendar month before for
---month, as many whole days for --last 30d, and else as long as the window.
+With --compare it also shows the period before and the change since then. The
+period before ends where the window begins. It is the calendar month before for
+--month, as many days for --last 30d, and else as long as the window. A window
+that is not over is compared with the same part of the period before: on the
+15th of a month at noon, with the month before up to its 15th at noon, in the
+time zone of --tz.
 
 With --by it shows what each pipeline, job, shape of machines, author or value
 of a label has cost, the most expensive first. The groups beyond --limit are
@@ -54,6 +57,8 @@ and in ndjson the others are an object under the key other.
 			return usagef("--limit goes with --by")
 		case given("per"):
 			return usagef("--per goes with --by")
+		case compared && w.toCome:
+			return usagef("--compare needs a window that has begun, and this one begins at %s", zoned(w.From, w.zone))
 		}
 		usage, err := q.GetBillingUsage(ctx, q.org, w.Window)
 		if err != nil {
@@ -64,7 +69,14 @@ and in ndjson the others are an object under the key other.
 			if err != nil {
 				return err
 			}
-			return comparison{newUsageOf(w.before, before), newUsageOf(w.Window, usage)}.write(q.out)
+			c := comparison{newUsageOf(w.before, before), newUsageOf(w.Window, usage)}
+			if err := c.write(q.out); err != nil {
+				return err
+			}
+			if q.out.format == formatTable {
+				q.out.text(w.against())
+			}
+			return nil
 		}
 		switch q.out.format {
 		case formatJSON, formatNDJSON:
@@ -76,7 +88,7 @@ and in ndjson the others are an object under the key other.
 		newTable(q.out, usageColumns...).write([][]string{usageCells(*usage)})
 		return nil
 	})
-	cmd.Flags().BoolVar(&compared, "compare", false, "compare with the window before")
+	cmd.Flags().BoolVar(&compared, "compare", false, "compare with the period before")
 	groupFlag(cmd, &groups.by, "sum by `WHAT`: %s", usageGroups)
 	cmd.Flags().Func("limit", fmt.Sprintf("list `N` groups, 1 to %d (default %d)", maxPage, defaultLimit), func(text string) error {
 		limit, err := parsePageSize(text)
@@ -88,7 +100,7 @@ and in ndjson the others are an object under the key other.
 	return cmd
 }
 
-// comparison is the usage of a window and of the one before.
+// comparison is the usage of a window and of the period before, or of the same part of it.
 type comparison struct {
 	Before usageOf `json:"before"`
 	Window usageOf `json:"window"`

@@ -27,7 +27,7 @@ times without an offset are those of --tz, or else of UTC.`
 // window is the window that a command line asks for.
 type window struct {
 	client.Window
-	before     client.Window // as long as this one and right before it; of a month the calendar month before
+	before     client.Window // the period before, which ends where this one begins; of a window under way the same part of that period
 	unfinished bool          // it has whole days, or an end in the future, and is not over
 	toCome     bool          // it has not begun, and so is unfinished as well
 	zone       *time.Location
@@ -37,11 +37,32 @@ type window struct {
 func (w window) note() string {
 	switch {
 	case w.toCome:
-		return "the window is still to come: it begins at " + w.From.In(w.zone).Format("2006-01-02 15:04:05 MST")
+		return "the window is still to come: it begins at " + zoned(w.From, w.zone)
 	case !w.unfinished:
 		return ""
 	}
-	return "today is not over: the window ends now, " + w.To.In(w.zone).Format("2006-01-02 15:04:05 MST")
+	return "today is not over: the window ends now, " + zoned(w.To, w.zone)
+}
+
+// against says what a window that is under way is compared with. It is empty for other windows, which are compared with all of the period
+// before.
+func (w window) against() string {
+	if !w.unfinished || w.toCome {
+		return ""
+	}
+	layout, part := time.DateOnly, "the same part of the period before"
+	if !w.startsDay(w.before.From) {
+		layout += " 15:04"
+	}
+	if w.before.To.Equal(w.From) {
+		part = "all of the period before, which is shorter"
+	}
+	return "Against " + w.before.From.In(w.zone).Format(layout) + " to " + w.before.To.In(w.zone).Format("2006-01-02 15:04 MST") + "\n(" + part + ").\n"
+}
+
+// zoned writes a time for people in a time zone, which it names.
+func zoned(t time.Time, zone *time.Location) string {
+	return t.In(zone).Format("2006-01-02 15:04:05 MST")
 }
 
 // windowFlags are the flags for a window of time, the same on all commands that take one.
@@ -99,10 +120,7 @@ func (f *windowFlags) window(now time.Time) (window, error) {
 		midnight := func(daysAgo int) time.Time {
 			return client.StartOfDay(today.Year(), today.Month(), today.Day()-daysAgo, f.zone)
 		}
-		w.Window = client.Window{From: midnight(f.last.days - 1), To: now}
-		w.before = client.Window{From: midnight(2*f.last.days - 1), To: w.From}
-		w.unfinished = true
-		return w, nil
+		w.Window = client.Window{From: midnight(f.last.days - 1), To: midnight(-1)}
 	case given("last"):
 		w.Window = client.Window{From: now.Add(-f.last.time), To: now}
 	case given("from"):
@@ -119,24 +137,66 @@ func (f *windowFlags) window(now time.Time) (window, error) {
 		if !w.To.After(w.From) {
 			return w, usagef("--to, %s, must lie after --from, %s", timestamp(w.To), timestamp(w.From))
 		}
-		w.endNow(now)
 	default:
 		year, number := f.month.of(today)
 		w.Window, w.before = client.Month(year, number, f.zone), client.Month(year, number-1, f.zone)
 		w.endNow(now)
 		return w, nil
 	}
-	w.before = client.Window{From: w.From.Add(-w.To.Sub(w.From)), To: w.From}
+	w.before = w.periodBefore()
+	w.endNow(now)
 	return w, nil
 }
 
-// endNow ends a window now if its end is in the future. A window that has not begun stays as it is.
+// periodBefore is as long as the window and right before it. Of a window of whole days, it has as many days.
+func (w window) periodBefore() client.Window {
+	if w.startsDay(w.From) && w.startsDay(w.To) {
+		year, month, day := w.From.In(w.zone).Date()
+		return client.Window{From: client.StartOfDay(year, month, day-w.daysUntil(w.To), w.zone), To: w.From}
+	}
+	return client.Window{From: w.From.Add(-w.To.Sub(w.From)), To: w.From}
+}
+
+// endNow ends a window now if its end is in the future, and the period before as early. A window that has not begun stays as it is.
 func (w *window) endNow(now time.Time) {
 	w.unfinished = now.Before(w.To)
 	w.toCome = w.unfinished && !w.From.Before(now)
 	if w.unfinished && !w.toCome {
 		w.To = now
+		if part := w.samePart(now); part.Before(w.before.To) {
+			w.before.To = part
+		}
 	}
+}
+
+// samePart is the end of the part of the period before that compares with the part of the window until now. Where both periods begin with a
+// day, it is the same day of the period, at the same time of the clocks in the time zone. Otherwise, and where the clocks skip that time, the
+// parts are equally long.
+func (w window) samePart(now time.Time) time.Time {
+	if w.startsDay(w.From) && w.startsDay(w.before.From) {
+		year, month, day := w.before.From.In(w.zone).Date()
+		today := now.In(w.zone)
+		part := time.Date(year, month, day+w.daysUntil(now), today.Hour(), today.Minute(), today.Second(), today.Nanosecond(), w.zone)
+		if part.Format(time.TimeOnly) == today.Format(time.TimeOnly) {
+			return part
+		}
+	}
+	return w.before.From.Add(now.Sub(w.From))
+}
+
+// startsDay tells whether a day begins then in the time zone.
+func (w window) startsDay(t time.Time) bool {
+	year, month, day := t.In(w.zone).Date()
+	return client.StartOfDay(year, month, day, w.zone).Equal(t)
+}
+
+// daysUntil is how many days a calendar in the time zone has from the day of the window's start to that of a time.
+func (w window) daysUntil(t time.Time) int {
+	date := func(t time.Time) time.Time {
+		year, month, day := t.In(w.zone).Date()
+		return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	}
+	return int(date(t).Sub(date(w.From)) / day)
 }
 
 // check refuses flags that contradict each other.
