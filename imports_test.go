@@ -51,7 +51,7 @@ var arrows = map[string][]string{
 	},
 	"server/metrics":      {"server", "httpapi"},
 	"web":                 {},
-	"cmd/harmont-billing": {"client", "server", "server/metrics", "conformance", "internal/demo"},
+	"cmd/harmont-billing": {"client", "server", "server/metrics", "conformance", "internal/billing", "internal/demo"},
 }
 
 // plain are the packages that need no more than the standard library: the domain, which knows neither SQL nor HTTP, and the core

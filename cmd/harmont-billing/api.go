@@ -33,7 +33,14 @@ type question struct {
 	args   []string // the arguments after ORG
 	out    *output
 	answer *recorder
-	note   string // for people who read the answer
+	notes  []string // for people who read the answer
+}
+
+// note adds a note, unless it is empty.
+func (q *question) note(text string) {
+	if text != "" {
+		q.notes = append(q.notes, text)
+	}
 }
 
 // outputHelp is a part of the long help of commands that print text of other people.
@@ -109,15 +116,17 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 			return connection.explain(err)
 		}
 		once := func(ctx context.Context, out *output) error {
-			q.out = out
+			q.out, q.notes = out, nil
 			return connection.explain(ask(ctx, q))
 		}
 		if watch.on {
 			return watch.run(cmd.Context(), cmd.OutOrStdout(), out.format, cmd.Name()+" "+q.org, once)
 		}
 		err = out.paged(cmd.Context(), func(ctx context.Context) error { return once(ctx, out) })
-		if err == nil && q.note != "" && out.format == formatTable {
-			cmd.PrintErrf("note: %s\n", q.note)
+		if err == nil && out.format == formatTable {
+			for _, note := range q.notes {
+				cmd.PrintErrf("note: %s\n", note)
+			}
 		}
 		return err
 	}
@@ -167,7 +176,7 @@ func windowCommand(cmd *cobra.Command, ask func(context.Context, *question, wind
 		if err != nil {
 			return err
 		}
-		q.note = w.note()
+		q.note(w.note())
 		return ask(ctx, q, w)
 	}, options...)
 }

@@ -34,7 +34,7 @@ the same as for 'harmont-billing usage'. Without them all credits count.
 		if err != nil {
 			return err
 		}
-		q.note = note
+		q.note(note)
 		w := &creditWriter{out: q.out, list: jsonList{out: q.out}, table: newTable(q.out, column{title: "CREATED (UTC)"}, column{title: "AMOUNT", right: true, style: moneyStyle},
 			column{title: "BALANCE", right: true}, column{title: "SOURCE"}, column{title: "AUTHOR"}, column{title: "DESCRIPTION"})}
 		for credit, err := range q.Credits(ctx, q.org, client.CreditFilter(part)) {

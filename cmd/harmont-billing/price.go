@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 	"github.com/harmont-dev/harmont-billing/server"
 )
 
@@ -181,6 +182,9 @@ func parseLabel(text string, card *server.RateCardOptions) error {
 	key, value, found := strings.Cut(text, "=")
 	if !found {
 		return errors.New("must be a key and a value, such as pool=gpu")
+	}
+	if err := billing.CheckLabelKey(key); err != nil {
+		return err
 	}
 	card.LabelKey, card.LabelValue = &key, &value
 	return nil

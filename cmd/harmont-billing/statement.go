@@ -50,7 +50,7 @@ of any length can be written.`,
 		if err != nil {
 			return err
 		}
-		q.note = w.note()
+		q.note(w.note())
 		return writeStatement(ctx, q, w)
 	}, client.WithTimeout(breakdownTimeout), client.WithMaxResponseBytes(breakdownMaxBuildBytes))
 	flags = newWindowFlags(cmd)

@@ -57,7 +57,8 @@ the same as for 'harmont-billing usage'. Without them the whole ledger counts.
 		if err != nil {
 			return err
 		}
-		q.note, q.out.newestLast = note, oldestFirst
+		q.note(note)
+		q.out.newestLast = oldestFirst
 		filter := client.TransactionFilter{OldestFirst: oldestFirst, From: part.From, To: part.To, Source: client.TransactionSource(*source)}
 		if all {
 			return listTransactions(ctx, q, filter, math.MaxInt64, ids)

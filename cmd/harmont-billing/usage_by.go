@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/harmont-dev/harmont-billing/client"
+	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
 // labelGroup begins the name of the groups by a label.
@@ -25,7 +26,13 @@ var usageGroups = []string{"pipeline", "job", "shape", "author", labelGroup}
 func groupFlag(cmd *cobra.Command, by *string, usage string, words []string) {
 	choices := strings.Join(words[:len(words)-1], ", ") + " or label.KEY"
 	cmd.Flags().Func("by", fmt.Sprintf(usage, choices), parseInto(by, func(text string) (string, error) {
-		if !slices.Contains(words, text) && !strings.HasPrefix(text, labelGroup) || text == labelGroup {
+		key, labelled := strings.CutPrefix(text, labelGroup)
+		switch {
+		case labelled:
+			if err := billing.CheckLabelKey(key); err != nil {
+				return "", fmt.Errorf("must be %s, such as label.team: %w", choices, err)
+			}
+		case !slices.Contains(words, text):
 			return "", errors.New("must be " + choices + ", such as label.team")
 		}
 		return text, nil
@@ -71,7 +78,15 @@ func (g groupsQuestion) ask(ctx context.Context, q *question, window client.Wind
 	case formatCSV:
 		return q.out.csv(g.records(answer)...)
 	}
+	if key, labelled := strings.CutPrefix(g.by, labelGroup); labelled && !hasValue(answer) {
+		q.note("no billed lease of the window has the label " + key)
+	}
 	return g.table(q.out, answer)
+}
+
+// hasValue tells whether any group has a value. One without is that of the leases which have none.
+func hasValue(answer *client.UsageByResponse) bool {
+	return answer.Other != nil || slices.ContainsFunc(answer.Data, func(g client.UsageGroup) bool { return g.Value != nil })
 }
 
 // ndjson writes a line for each group, and one for the others, which only their key tells from the group without a value.

@@ -72,6 +72,16 @@ func TestUsageBy(t *testing.T) {
 	if shown := usage("--by label.team --per day"); !strings.Contains(shown, "  �[31mdata\n     1        1.0      $5.00            2026-06-03\n") {
 		t.Errorf("days:\n%s", shown)
 	}
+	const missing = "note: no billed lease of the window has the label nosuch\n"
+	for flags, want := range map[string]string{
+		"--by label.nosuch": missing, "--by label.nosuch --limit 1 --per day": missing, "--by label.nosuch --from 2026-01-01 --to 2026-01-02": missing,
+		"--by label.team --limit 1 --from 2026-06-02": "", "--by label.nosuch -o csv": "", "--by author --from 2026-06-02T12:00:00Z --to 2026-06-03": "",
+	} {
+		r := p.run(append([]string{"usage", "acme", "--from", "2026-05-01", "--to", "2026-07-01"}, strings.Fields(flags)...)...)
+		if r.status != exitOK || r.stderr != want {
+			t.Errorf("%s: status %d, and on standard error %q; want %q", flags, r.status, r.stderr, want)
+		}
+	}
 	equal(t, "nothing", usage("--by author --from 2026-01-01 --to 2026-01-02"), "LEASES  CPU HOURS   COST  SHARE  AUTHOR\n     0        0.0  $0.00         TOTAL\n")
 
 	equal(t, "csv", usage("--by author --limit 2 -o csv --dollars"), `kind,value,name,date,lease_count,cpu_seconds,memory_gb_seconds,disk_gb_seconds,total_dollars

@@ -68,10 +68,18 @@ func appendCanonical(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// checkLabel checks one label.
-func checkLabel(key, value string) error {
+// CheckLabelKey checks the key of a label.
+func CheckLabelKey(key string) error {
 	if len(key) > LabelsKeyMaxLength || !labelKey.MatchString(key) {
 		return fmt.Errorf("a key must have 1 to %d letters, digits or characters of ._/-, and begin with a letter or a digit", LabelsKeyMaxLength)
+	}
+	return nil
+}
+
+// checkLabel checks one label.
+func checkLabel(key, value string) error {
+	if err := CheckLabelKey(key); err != nil {
+		return err
 	}
 	if len(value) < LabelsValueMinLength {
 		return errors.New("a value must not be empty")

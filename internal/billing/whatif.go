@@ -28,7 +28,7 @@ func ParseWhatIfGroups(text string) (WhatIfGroups, error) {
 	switch {
 	case slices.Contains([]WhatIfGroups{ByNothing, ByOrganization, ByPipeline, ByShape, ByCard}, by):
 		return by, nil
-	case labelled && checkLabel(key, "any") == nil:
+	case labelled && CheckLabelKey(key) == nil:
 		return by, nil
 	}
 	return by, Faultf(ErrInvalid, "leases are grouped by organization, pipeline, shape, card or label.KEY, not by %q", text)
