@@ -498,6 +498,8 @@ func TestWrongUsage(t *testing.T) {
 		{args: "breakdown acme --month this --to 2026-06-01", want: "--month goes without --to"},
 		{args: "usage acme --month june", want: "must be this, last or an existing month"},
 		{args: "usage acme --month 2026-13", want: "must be this, last or an existing month"},
+		{args: "usage acme --month 0000-12", want: "must be a month from 0001-01 to 9999-11"},
+		{args: "usage acme --month 9999-12", want: "must be a month from 0001-01 to 9999-11"},
 		{args: "usage acme --month '", want: `for "--month"`},
 		{args: "usage acme --tz Nowhere/Berlin", want: "must be a time zone"},
 		{args: "usage acme --tz '", want: `for "--tz"`},

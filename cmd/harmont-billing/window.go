@@ -237,6 +237,9 @@ func parseMonth(text string) (month, error) {
 	if err != nil {
 		return month{}, errors.New("must be this, last or an existing month, such as 2026-06")
 	}
+	if t.Year() < 1 || t.AddDate(0, 1, 0).Year() > 9999 { // where the window begins and ends; the API has no other years
+		return month{}, errors.New("must be a month from 0001-01 to 9999-11")
+	}
 	return month{named: true, year: t.Year(), number: t.Month()}, nil
 }
 
