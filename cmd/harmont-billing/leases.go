@@ -37,16 +37,13 @@ billed, and not in the balance.
 		if err != nil {
 			return err
 		}
-		if err := writeLeases(q, leases); err != nil {
-			return err
-		}
 		if len(leases.Data) == 0 && (filter.LeaseID != client.UUID{} || filter.JobID != client.UUID{}) {
 			if filter.State != "" {
 				return fmt.Errorf("no such lease is %s", filter.State)
 			}
 			return errors.New("no such lease is recorded")
 		}
-		return nil
+		return writeLeases(q, leases)
 	})
 	flags := cmd.Flags()
 	state = choiceFlag(cmd, "state", "", "", "list only leases in this state", string(client.LeaseStateRunning), string(client.LeaseStateBilled))

@@ -575,6 +575,7 @@ func TestFailures(t *testing.T) {
 		_, _ = io.WriteString(w, `{"data":[],"next_cursor":"again"}`)
 	})
 
+	const nothing = "00000000-0000-4000-8000-00000000dead"
 	for _, tt := range []struct {
 		args, env string
 		want      string // a regular expression for standard error between the prefix "harmont-billing: " and the final newline
@@ -596,6 +597,14 @@ func TestFailures(t *testing.T) {
 		{"balance acme --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing \(request \S+\)`},
 		{"balance acme -o json --api-url " + other.URL, "", `invalid response to GET \S+: balance_cents is missing \(request \S+\)`},
 		{"series acme --last 2d --api-url " + huge.URL, "", `the total is too large for a 64-bit integer`},
+		{"leases acme --job " + nothing, "", `no such lease is recorded`},
+		{"leases acme --lease " + nothing + " -o csv", "", `no such lease is recorded`},
+		{"leases acme --job " + nothing + " -o json", "", `no such lease is recorded`},
+		{"leases acme --lease " + nothing + " --state running -o ndjson", "", `no such lease is running`},
+		{"explain acme " + nothing, "", `nothing in the books of acme has the id ` + nothing + `: .+`},
+		{"leases initech --job " + nothing, "", `404 organization_not_found: .+`},
+		{"breakdown initech -o csv", "", `404 organization_not_found: .+`},
+		{"credits initech -o json", "", `404 organization_not_found: .+`},
 		{"transactions acme --all -o csv --api-url " + circle.URL, "", `the server gave the cursor "again" twice`},
 
 		{"serve --database postgres", "", `.*postgres.*`},
