@@ -24,10 +24,11 @@ by source, the debits, and the balance after it; every build, and the usage by
 pipeline; and the head of the ledger at the end of the period in the form that
 'harmont-billing verify --against' takes.
 
-The period is last month, unless --month, --last, or --from and --to say
+The period is this month, unless --month, --last, or --from and --to say
 otherwise; they mean the same as for 'harmont-billing usage', and so does --tz.
 The closing balance of a month is the opening balance of the next, in any time
-zone. A statement of a period that is not over is one up to now.
+zone. A statement of a period that is not over is one up to now; the newest
+month that is over is --month last.
 
 An entry of the ledger belongs to the period in which it was created, and a
 lease to the one in which it started. A lease that starts in one month and
@@ -42,7 +43,7 @@ and ndjson have records of several kinds, which the column record names:
 organization, period, opening_balance, source, closing_balance, build, pipeline,
 other_periods and debits. Builds are written as they arrive, so that a period
 of any length can be written.`,
-		Example: `  harmont-billing statement acme
+		Example: `  harmont-billing statement acme --month last
   harmont-billing statement acme --month 2026-10 --tz Europe/Berlin
   harmont-billing statement acme --month 2026-10 -o csv > 2026-10.csv`,
 	}, func(ctx context.Context, q *question) error {
@@ -54,7 +55,6 @@ of any length can be written.`,
 		return writeStatement(ctx, q, w)
 	}, client.WithTimeout(breakdownTimeout), client.WithMaxResponseBytes(breakdownMaxBuildBytes))
 	flags = newWindowFlags(cmd)
-	flags.month = month{ago: 1}
 	return cmd
 }
 

@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/harmont-dev/harmont-billing/client"
 )
 
 // accounts are books with entries and leases at the ends of months: of October 2026 in Berlin, which ends in another offset than it began in, and of
@@ -115,12 +118,16 @@ func TestStatementsOfAdjacentMonths(t *testing.T) {
 	}
 }
 
-// Without a window, the statement is that of last month.
-func TestStatementOfLastMonth(t *testing.T) {
+// Without a window, the statement is that of this month, and says that it is not over.
+func TestStatementOfThisMonth(t *testing.T) {
 	p := onAccounts(t)
-	equal(t, "the statement", p.ok("statement", "-o", "csv"), p.ok("statement", "--month", "last", "-o", "csv"))
-	if r := p.run("statement", "--month", "this"); !strings.Contains(r.stdout, ", which is now\n") || !strings.Contains(r.stderr, "today is not over") {
-		t.Errorf("%s%s", r.stdout, r.stderr)
+	start := client.ThisMonth(time.UTC).From
+	for _, flags := range []string{"", "--month this"} {
+		r := p.run(append([]string{"statement"}, strings.Fields(flags)...)...)
+		if !strings.Contains(r.stdout, "From          "+zoned(start, time.UTC)+"\n") || !strings.Contains(r.stdout, ", which is now\n") ||
+			!strings.Contains(r.stderr, "today is not over") {
+			t.Errorf("%s: %s%s", flags, r.stdout, r.stderr)
+		}
 	}
 	if r := p.run("statement", "nobody", "-o", "csv"); r.status != exitFailure || r.stdout != "" {
 		t.Errorf("status %d: %s%s", r.status, r.stdout, r.stderr)
