@@ -79,15 +79,15 @@ TOTAL        30,428      60,812      303,884  $6.37
 		}, {
 			args: append([]string{"breakdown", "acme"}, window...),
 			path: "usage/acme/breakdown" + query,
-			table: `STARTED (UTC)          DURATION   COST  MACHINE  BUILD AND JOBS
-2026-06-07 00:00:00     running  $0.00    1 job  (no build)
-2026-06-07 00:00:00     running  $0.00    1/2/3  └─ vm-3
-2026-06-06 10:00:00  1h 07m 03s  $6.37   2 jobs  Web App #7
-2026-06-06 10:00:00      5m 00s  $0.12   2/4/20  ├─ Unit Tests
-2026-06-06 10:06:00  1h 02m 03s  $6.25  8/16/80  └─ �[31mEnd, to "End"
-2026-06-05 23:59:59         44s  $0.00    1 job  Build e0000000-0000-4000-8000-000000000009
-2026-06-05 23:59:59         44s  $0.00    1/1/1  └─ lint
-TOTAL                1h 07m 47s  $6.37   4 jobs  3 builds
+			table: `STARTED (UTC)          DURATION      COST  MACHINE  BUILD AND JOBS
+2026-06-07 00:00:00     running  unbilled    1 job  (no build)
+2026-06-07 00:00:00     running  unbilled    1x2x3  └─ vm-3
+2026-06-06 10:00:00  1h 07m 03s     $6.37   2 jobs  Web App #7
+2026-06-06 10:00:00      5m 00s     $0.12   2x4x20  ├─ Unit Tests
+2026-06-06 10:06:00  1h 02m 03s     $6.25  8x16x80  └─ �[31mEnd, to "End"
+2026-06-05 23:59:59         44s     $0.00    1 job  Build e0000000-0000-4000-8000-000000000009
+2026-06-05 23:59:59         44s     $0.00    1x1x1  └─ lint
+TOTAL                1h 07m 47s     $6.37   4 jobs  3 builds, 1 job running
 `,
 			csv: `build_id,build_number,build_external_id,pipeline_id,pipeline_name,pipeline_slug,job_id,job_name,step_key,vm_handle,cpu_count,memory_gb,disk_gb,duration_seconds,amount_cents,started_at,finished_at
 ,,,,,,,,,vm-3,1,2,3,,0,2026-06-07T00:00:00.000000Z,

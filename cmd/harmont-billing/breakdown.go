@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -36,10 +35,12 @@ func breakdownCommand() *cobra.Command {
 		Use:   "breakdown [ORG]",
 		Short: "Trace an organization's usage to builds and jobs",
 		Long: `Lists the leases that started in the window by build, newest build first, and
-what each of them has cost. A machine is described by its CPUs, gigabytes of
-memory and gigabytes of disk. The duration of a lease is what it is billed for,
-that of a build the sum of its leases'. The CSV has one record a lease. The JSON
-has a line for each build, and the ndjson nothing else.
+what each of them has cost. The machine 2x4x20 has 2 CPUs, 4 GB of memory and
+20 GB of disk. The duration of a lease is what it is billed for, that of a build
+the sum of its leases'. A lease that runs is unbilled: it has no cost yet. A
+build with such leases and others has a > before the cost of the others. The CSV
+has one record a lease. The JSON has a line for each build, and the ndjson
+nothing else.
 
 Builds are written as they arrive, so that a window of any length can be listed.
 With --sort cost or --sort duration the largest come first, once all of them are
@@ -64,6 +65,7 @@ type build struct {
 	client.UsageBreakdownBuild
 	raw     []byte // as the server gave it; only for JSON
 	seconds int64  // the sum of its leases
+	running int64  // how many of its leases run
 }
 
 // listBuilds writes builds as they arrive, or keeps the largest until all are known.
@@ -80,7 +82,7 @@ func listBuilds(ctx context.Context, q *question, window client.Window, order st
 			more = true
 			break
 		}
-		one := build{UsageBreakdownBuild: b}
+		one := build{UsageBreakdownBuild: b, running: runningOf(b.Jobs)}
 		if one.seconds, err = secondsOf(b.Jobs); err != nil {
 			return err
 		}
@@ -120,6 +122,16 @@ func secondsOf(jobs []client.UsageBreakdownJob) (sum int64, err error) {
 	return sum, nil
 }
 
+// runningOf counts the leases that run.
+func runningOf(jobs []client.UsageBreakdownJob) (running int64) {
+	for _, j := range jobs {
+		if j.DurationSeconds == nil {
+			running++
+		}
+	}
+	return running
+}
+
 // largest sorts the builds and returns the first of them. Equal ones stay in the server's order.
 func largest(builds []build, order string, limit int64) []build {
 	slices.SortStableFunc(builds, func(a, b build) int {
@@ -136,11 +148,12 @@ func largest(builds []build, order string, limit int64) []build {
 }
 
 // buildSum adds builds up.
-type buildSum struct{ builds, jobs, seconds, cents int64 }
+type buildSum struct{ builds, jobs, running, seconds, cents int64 }
 
 func (s *buildSum) add(b *build) (err error) {
 	s.builds++
 	s.jobs += int64(len(b.Jobs))
+	s.running += b.running
 	if s.seconds, err = add(s.seconds, b.seconds); err == nil {
 		s.cents, err = add(s.cents, b.TotalCents)
 	}
@@ -148,7 +161,11 @@ func (s *buildSum) add(b *build) (err error) {
 }
 
 func (s buildSum) row(title, note string) row {
-	return row{[]string{title, duration(s.seconds), cost(s.cents), count(s.jobs, "job", "jobs"), count(s.builds, "build", "builds") + note}, bold}
+	builds := count(s.builds, "build", "builds")
+	if s.running > 0 {
+		builds += ", " + count(s.running, "job", "jobs") + " running"
+	}
+	return row{[]string{title, duration(s.seconds), cost(s.cents), count(s.jobs, "job", "jobs"), builds + note}, bold}
 }
 
 // buildWriter writes builds one after the other.
@@ -230,7 +247,7 @@ func (w *buildWriter) end(all buildSum, more bool) error {
 }
 
 func (s buildSum) minus(part buildSum) buildSum {
-	return buildSum{s.builds - part.builds, s.jobs - part.jobs, s.seconds - part.seconds, s.cents - part.cents}
+	return buildSum{s.builds - part.builds, s.jobs - part.jobs, s.running - part.running, s.seconds - part.seconds, s.cents - part.cents}
 }
 
 func buildRecords(b build) (records [][]string) {
@@ -250,23 +267,24 @@ func buildRecords(b build) (records [][]string) {
 func buildRows(b build) []row {
 	const running = "running"
 	rows := []row{{style: bold}}
-	ended := false
 	for i, j := range b.Jobs {
-		branch, length := "├─ ", running
+		branch, length, billed := "├─ ", running, notBilled
 		if i == len(b.Jobs)-1 {
 			branch = "└─ "
 		}
 		if j.DurationSeconds != nil {
-			ended, length = true, duration(*j.DurationSeconds)
+			length, billed = duration(*j.DurationSeconds), cost(j.AmountCents)
 		}
-		machine := fmt.Sprintf("%d/%d/%d", j.CPUCount, j.MemoryGB, j.DiskGB)
-		rows = append(rows, row{cells: []string{toSecond(j.StartedAt), length, cost(j.AmountCents), machine, branch + jobName(j)}})
+		rows = append(rows, row{cells: []string{toSecond(j.StartedAt), length, billed, machine(j.CPUCount, j.MemoryGB, j.DiskGB), branch + jobName(j)}})
 	}
 	length := running
-	if ended {
+	if b.running < int64(len(b.Jobs)) {
 		length = duration(b.seconds)
 	}
-	rows[0].cells = []string{toSecond(b.StartedAt), length, cost(b.TotalCents), count(b.JobCount, "job", "jobs"), buildName(b.UsageBreakdownBuild)}
+	rows[0].cells = []string{
+		toSecond(b.StartedAt), length, costSoFar(b.TotalCents, int64(len(b.Jobs)), b.running), count(b.JobCount, "job", "jobs"),
+		buildName(b.UsageBreakdownBuild),
+	}
 	return rows
 }
 

@@ -53,13 +53,13 @@ func TestBreakdownInOrder(t *testing.T) {
 	}
 	equal(t, "the largest", p.ok(args("--sort cost --limit 1")...), `STARTED (UTC)          DURATION       COST  MACHINE  BUILD AND JOBS
 2026-06-06 10:00:00         59s  $1,200.00    1 job  Web #3
-2026-06-06 10:00:00         59s  $1,200.00    1/2/3  └─ Unit
-OTHER                2h 01m 00s      $5.00   4 jobs  4 builds
-TOTAL                2h 01m 59s  $1,205.00   5 jobs  5 builds
+2026-06-06 10:00:00         59s  $1,200.00    1x2x3  └─ Unit
+OTHER                2h 01m 00s      $5.00   4 jobs  4 builds, 1 job running
+TOTAL                2h 01m 59s  $1,205.00   5 jobs  5 builds, 1 job running
 `)
 	equal(t, "the newest", p.ok(args("--limit 1")...), `STARTED (UTC)        DURATION   COST  MACHINE  BUILD AND JOBS
 2026-06-06 10:00:00    1m 00s  $3.00    1 job  Web #5
-2026-06-06 10:00:00    1m 00s  $3.00    1/2/3  └─ Unit
+2026-06-06 10:00:00    1m 00s  $3.00    1x2x3  └─ Unit
 TOTAL                  1m 00s  $3.00    1 job  1 build, and there are more
 `)
 }
@@ -80,5 +80,42 @@ func TestBreakdownIsReadAsItArrives(t *testing.T) {
 			t.Errorf("%s has %d jobs", format, strings.Count(shown, "Unit"))
 		}
 		p.start("breakdown", "acme", "--last", "24h", "-o", format).waitFor("Unit")
+	}
+}
+
+// What runs does not look as if it cost nothing, in any table. Data have the amounts of the API.
+func TestRunningLeasesAreMarked(t *testing.T) {
+	p := newProgram(t)
+	p.reading(`{"type":"organization","slug":"acme","name":"Acme","created_at":"2026-01-01T00:00:00Z"}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000001","build_id":"20000000-0000-4000-8000-000000000001","build_number":1,"pipeline_name":"Web","job_name":"Unit","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-01T10:00:00Z","finished_at":"2026-06-01T10:10:00Z"}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000002","build_id":"20000000-0000-4000-8000-000000000001","build_number":1,"pipeline_name":"Web","job_name":"Soak","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-01T10:00:00Z"}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000003","build_id":"20000000-0000-4000-8000-000000000002","build_number":2,"pipeline_name":"Web","job_name":"Soak","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-01T11:00:00Z"}
+{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-000000000004","build_id":"20000000-0000-4000-8000-000000000003","build_number":3,"pipeline_name":"Web","job_name":"Lint","cpu_count":1,"memory_gb":1,"disk_gb":1,"started_at":"2026-06-01T12:00:00Z","finished_at":"2026-06-01T12:00:01Z"}
+`).ok("import", "-")
+	p = p.asking()
+	equal(t, "the breakdown", p.ok("breakdown", "--month", "2026-06"), `STARTED (UTC)        DURATION      COST  MACHINE  BUILD AND JOBS
+2026-06-01 12:00:00        1s     $0.00    1 job  Web #3
+2026-06-01 12:00:00        1s     $0.00    1x1x1  └─ Lint
+2026-06-01 11:00:00   running  unbilled    1 job  Web #2
+2026-06-01 11:00:00   running  unbilled   2x4x20  └─ Soak
+2026-06-01 10:00:00   10m 00s    >$0.25   2 jobs  Web #1
+2026-06-01 10:00:00   10m 00s     $0.25   2x4x20  ├─ Unit
+2026-06-01 10:00:00   running  unbilled   2x4x20  └─ Soak
+TOTAL                 10m 01s     $0.25   4 jobs  3 builds, 2 jobs running
+`)
+	if statement := p.ok("statement", "--month", "2026-06"); !strings.Contains(statement, `
+2026-06-01 12:00:00 UTC     1     $0.00  Web #3
+2026-06-01 11:00:00 UTC     1  unbilled  Web #2
+2026-06-01 10:00:00 UTC     2    >$0.25  Web #1
+`) || !strings.Contains(statement, "2 leases of this period run") {
+		t.Errorf("the statement is\n%s", statement)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(p.ok("leases", "--state", "running")), "\n")[1:] {
+		if strings.Contains(line, "$0.00") {
+			t.Errorf("a lease that runs is listed as\n%s", line)
+		}
+	}
+	if csv := p.ok("breakdown", "--month", "2026-06", "-o", "csv"); !strings.Contains(csv, ",Soak,,,2,4,20,,0,2026-06-01T10:00:00.000000Z,\n") {
+		t.Errorf("the CSV is\n%s", csv)
 	}
 }

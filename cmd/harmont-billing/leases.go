@@ -26,7 +26,8 @@ func leasesCommand() *cobra.Command {
 cost; the exit status is 1 where there is none.
 
 The cost of a running lease up to now is in the column UNBILLED. It is not
-billed, and not in the balance.
+billed, and not in the balance. The machine 2x4x20 has 2 CPUs, 4 GB of memory
+and 20 GB of disk.
 
 ` + outputHelp,
 		Example: `  harmont-billing leases acme --state running
@@ -126,9 +127,12 @@ func writeLeases(q *question, leases *client.LeaseList) error {
 		if pipeline := cmp.Or(orEmptyText(l.PipelineName), orEmptyText(l.PipelineSlug)); pipeline != "" {
 			name = pipeline + orEmpty(l.BuildNumber, func(n int64) string { return " #" + number(n) }) + ": " + cmp.Or(name, "(no name)")
 		}
-		machine := fmt.Sprintf("%d/%d/%d", l.CPUCount, l.MemoryGB, l.DiskGB)
+		billed := cost(l.AmountCents)
+		if l.State == client.LeaseStateRunning {
+			billed = ""
+		}
 		rows = append(rows, row{cells: []string{
-			toSecond(l.StartedAt), length, cost(l.AmountCents), orEmpty(l.AccruedCents, cost), machine, cmp.Or(name, l.LeaseID.String()),
+			toSecond(l.StartedAt), length, billed, orEmpty(l.AccruedCents, cost), machine(l.CPUCount, l.MemoryGB, l.DiskGB), cmp.Or(name, l.LeaseID.String()),
 		}})
 	}
 	listed := count(int64(len(leases.Data)), "lease", "leases")

@@ -76,7 +76,7 @@ meanwhile.`,
 				return err
 			}
 			if findings > 0 {
-				return fmt.Errorf("%d things are off", findings)
+				return fmt.Errorf("%s off", count(findings, "thing is", "things are"))
 			}
 			return nil
 		})

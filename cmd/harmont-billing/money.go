@@ -14,6 +14,20 @@ func money(cents int64) string { return dollars(cents < 0, magnitude(cents)) }
 // cost writes what a lease was debited as a cost, which people read without the sign of the debit.
 func cost(debitedCents int64) string { return dollars(debitedCents > 0, magnitude(debitedCents)) }
 
+// notBilled stands in the place of a cost that is not known before a lease finishes.
+const notBilled = "unbilled"
+
+// costSoFar writes the cost of leases of which some may run. Those have no cost yet, so that the sum of the others is only a lower bound.
+func costSoFar(debitedCents, leases, running int64) string {
+	switch running {
+	case 0:
+		return cost(debitedCents)
+	case leases:
+		return notBilled
+	}
+	return ">" + cost(debitedCents)
+}
+
 func dollars(negative bool, cents uint64) string {
 	sign := ""
 	if negative {

@@ -289,6 +289,11 @@ func toSecond(t time.Time) string { return t.UTC().Format(time.DateTime) }
 // number writes a number for programs.
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
+// machine writes the shape of a machine for people, as 'price set --shape' takes it: CPUs, gigabytes of memory and gigabytes of disk.
+func machine(cpuCount, memoryGB, diskGB int64) string {
+	return fmt.Sprintf("%dx%dx%d", cpuCount, memoryGB, diskGB)
+}
+
 func count(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -282,7 +282,7 @@ func leasesOfCard(c server.RateCard) string {
 		text = c.Organization
 	}
 	if c.CPUCount != nil && c.MemoryGB != nil && c.DiskGB != nil {
-		text += fmt.Sprintf(", machines of %dx%dx%d", *c.CPUCount, *c.MemoryGB, *c.DiskGB)
+		text += ", machines of " + machine(*c.CPUCount, *c.MemoryGB, *c.DiskGB)
 	}
 	if c.LabelKey != nil && c.LabelValue != nil {
 		text += ", leases with " + *c.LabelKey + "=" + *c.LabelValue
@@ -484,7 +484,7 @@ The file has one card, a JSON array of cards, or one card after another.
 }
 
 // tryGroups are the values of 'price try --by'. The key of a label follows the last one.
-var tryGroups = []string{"organization", "pipeline", "shape", "card", labelGroup}
+var tryGroups = []string{"organization", "pipeline", shapeGroup, "card", labelGroup}
 
 func tryCards(cmd *cobra.Command, s *server.Server, cards []server.RateCardOptions, trial server.RateCardTrial, out *output) error {
 	result, err := s.TryRateCards(cmd.Context(), cards, trial)

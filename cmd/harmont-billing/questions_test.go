@@ -38,14 +38,14 @@ func TestQuestions(t *testing.T) {
 	answers := map[string]string{ // what the answer has, as a regular expression
 		"What did we spend this month?":        `\$0\.90\n`,
 		"Which pipeline cost most last week?":  `^.*\n +1 .*\$0\.80 .* Release\n`,
-		"Why this cost on a day?":              `(?s)Web #7.*\$0\.25`,
+		"Why this cost on a day?":              `(?s)Web #7.*\$0\.25.* 2x4x20 `,
 		"Why this charge?":                     `Lease +00000000-0000-4000-8000-0000000000a2\n`,
 		"What runs now, and what has it cost?": `(?s)Soak.*\$\d`,
 		"How long does the credit last?":       `last 30 days .*\d+ of 30 (?s:.*)The balance is \$3,013\.05\.`,
 		"October as CSV":                       `(?s)^id,amount_cents,source,description,created_at\n.*-60,vm_lease_debit,.*-25,vm_lease_debit`,
 		"Who topped up, and when?":             `2026-09-30 22:00:00 +\$3,000\.00 .* Finance `,
 		"This month against last month":        `(?s)BEFORE +WINDOW +CHANGE\n.*COST +\$\d+\.\d\d +\$0\.90 `,
-		"Which shape of machines costs most?":  `^.*\n +1 .*\$0\.80 .* 8000-1-1\n`,
+		"Which shape of machines costs most?":  `^.*\n +1 .*\$0\.80 .* 8000x1x1\n`,
 		"Was my lease recorded?":               `(?s)00000000-0000-4000-8000-0000000000a4.*The lease runs`,
 		"What goes to the accounts?":           `(?s)Opening balance.*Closing balance.*USAGE BY PIPELINE.*acme:\d+:[0-9a-f]{64}`,
 	}

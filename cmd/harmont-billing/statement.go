@@ -38,11 +38,12 @@ this line add up to the debits. Debits that were imported without a lease are
 in it as well.
 
 In the usage a cost is above zero, and in the ledger a debit is below zero; in
-JSON and CSV all amounts are those of the ledger. The JSON is one object. CSV
-and ndjson have records of several kinds, which the column record names:
-organization, period, opening_balance, source, closing_balance, build, pipeline,
-other_periods and debits. Builds are written as they arrive, so that a period
-of any length can be written.`,
+JSON and CSV all amounts are those of the ledger. A build of which every lease
+runs is unbilled, and one of which some run has a > before the cost of the
+others. The JSON is one object. CSV and ndjson have records of several kinds,
+which the column record names: organization, period, opening_balance, source,
+closing_balance, build, pipeline, other_periods and debits. Builds are written
+as they arrive, so that a period of any length can be written.`,
 		Example: `  harmont-billing statement acme --month last
   harmont-billing statement acme --month 2026-10 --tz Europe/Berlin
   harmont-billing statement acme --month 2026-10 -o csv > 2026-10.csv`,
@@ -91,11 +92,7 @@ func (s *buildTotals) add(b *client.UsageBreakdownBuild) (err error) {
 		s.builds++
 	}
 	s.leases += b.JobCount
-	for _, j := range b.Jobs {
-		if j.FinishedAt == nil {
-			s.running++
-		}
-	}
+	s.running += runningOf(b.Jobs)
 	s.cents, err = add(s.cents, b.TotalCents)
 	return err
 }
@@ -222,7 +219,7 @@ func (t *statementTables) begin(s *statement) error {
 }
 
 func (t *statementTables) build(b *client.UsageBreakdownBuild) error {
-	t.rows = append(t.rows, row{cells: []string{t.time(b.StartedAt), grouped(b.JobCount), cost(b.TotalCents), buildName(*b)}})
+	t.rows = append(t.rows, row{cells: []string{t.time(b.StartedAt), grouped(b.JobCount), costSoFar(b.TotalCents, b.JobCount, runningOf(b.Jobs)), buildName(*b)}})
 	if len(t.rows) < maxPage {
 		return nil
 	}

@@ -55,6 +55,7 @@ var session = []string{
 	"usage --from 2024-06-01 --to 2024-07-01",
 	"usage --from 2024-06-07 --to 2024-06-08 --compare",
 	"usage --from 2024-06-01 --to 2024-07-01 --by job --limit 1 --per day",
+	"usage --from 2024-06-01 --to 2024-07-01 --by shape",
 	"series --from 2024-06-03 --to 2024-06-08",
 	"breakdown --from 2024-06-01 --to 2024-07-01",
 	"breakdown --from 2024-06-01 --to 2024-07-01 --sort cost --limit 1",
@@ -171,6 +172,22 @@ func TestPipeGetsNoControlCharacters(t *testing.T) {
 				t.Errorf("%s: %q went into a pipe", line, r)
 				break
 			}
+		}
+	}
+}
+
+// Whatever people read has one form for the shape of a machine, which is that of 'price set --shape'.
+func TestShapesAreWrittenAlike(t *testing.T) {
+	p := onTraced(t)
+	for line, want := range map[string]int{ // how many leases or groups have the shape
+		"usage --from 2024-06-01 --to 2024-07-01 --by shape": 1,
+		"breakdown --from 2024-06-01 --to 2024-07-01":        2,
+		"leases": 2,
+		"price try card.json --from 2024-06-01 --to 2024-07-01 --by shape": 1,
+	} {
+		shown := p.run(strings.Fields(line)...).stdout
+		if got := len(regexp.MustCompile(`\b2x4x20\b`).FindAllString(shown, -1)); got != want || regexp.MustCompile(`\b2[-/]4[-/]20\b`).MatchString(shown) {
+			t.Errorf("%s:\n%s", line, shown)
 		}
 	}
 }

@@ -16,11 +16,13 @@ import (
 	"github.com/harmont-dev/harmont-billing/internal/billing"
 )
 
-// labelGroup begins the name of the groups by a label.
-const labelGroup = "label."
+const (
+	shapeGroup = "shape"
+	labelGroup = "label." // begins the name of the groups by a label
+)
 
 // usageGroups are the values of 'usage --by'. The key of a label follows the last one.
-var usageGroups = []string{"pipeline", "job", "shape", "author", labelGroup}
+var usageGroups = []string{"pipeline", "job", shapeGroup, "author", labelGroup}
 
 // groupFlag adds --by, which takes one of the words, or the last of them with the key of a label.
 func groupFlag(cmd *cobra.Command, by *string, usage string, words []string) {
@@ -47,6 +49,9 @@ func groupTitle(by string) string {
 	if key, labelled := strings.CutPrefix(by, labelGroup); labelled {
 		return key
 	}
+	if by == shapeGroup {
+		return "CPUxMEMxDISK"
+	}
 	return strings.ToUpper(by)
 }
 
@@ -54,6 +59,9 @@ func groupTitle(by string) string {
 func groupName(by string, name *string) string {
 	if name == nil {
 		return "(no " + strings.TrimPrefix(by, labelGroup) + ")"
+	}
+	if by == shapeGroup {
+		return strings.ReplaceAll(*name, "-", "x") // as machine writes it
 	}
 	return *name
 }

@@ -61,11 +61,11 @@ func TestUsageBy(t *testing.T) {
      2        3.0     $35.00    2.7%  OTHER: 2 groups
      5        7.0  $1,299.56  100.0%  TOTAL
 `)
-	equal(t, "shape", usage("--by shape --per month"), `LEASES  CPU HOURS       COST   SHARE  SHAPE
-     3        3.0  $1,249.56   96.2%  2-4-20
+	equal(t, "shape", usage("--by shape --per month"), `LEASES  CPU HOURS       COST   SHARE  CPUxMEMxDISK
+     3        3.0  $1,249.56   96.2%  2x4x20
      1        1.0  $1,234.56            2026-05
      2        2.0     $15.00            2026-06
-     2        4.0     $50.00    3.8%  4-4-20
+     2        4.0     $50.00    3.8%  4x4x20
      2        4.0     $50.00            2026-06
      5        7.0  $1,299.56  100.0%  TOTAL
 `)
