@@ -176,6 +176,57 @@ func TestPipeGetsNoControlCharacters(t *testing.T) {
 	}
 }
 
+// directions are the characters that change the direction of a text. A name with one of them would reorder the line that it is in.
+const directions = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+// No name, whoever gave it, reorders the lines that people read. Data are exact.
+func TestNoNameTurnsALine(t *testing.T) {
+	p := newProgram(t)
+	var books strings.Builder
+	books.WriteString(`{"type":"organization","slug":"acme","name":"Acme DIR","created_at":"2026-01-01T00:00:00Z"}
+{"type":"rate_card","name":"Prices DIR","effective_from":"1970-01-01T00:00:00Z","cpu_microcents":10000,"memory_gb_microcents":5000,"disk_gb_microcents":100,"created_at":"2026-01-01T00:00:00Z"}
+{"type":"entry","org":"acme","id":"01800000-0000-7000-8000-000000000001","amount_cents":100,"source":"refund","description":"Refund DIR","created_at":"2026-06-01T00:00:00Z","lease_id":null,"author":"Ada DIR"}
+`)
+	for i, state := range []string{`,"finished_at":"2026-06-01T10:10:00Z"`, ""} {
+		fmt.Fprintf(&books, `{"type":"lease","org":"acme","lease_id":"00000000-0000-4000-8000-00000000000%d","build_id":"20000000-0000-4000-8000-000000000001","pipeline_name":"Web DIR",`+
+			`"job_name":"Unit DIR","vm_handle":"vm DIR","author":"Ada DIR","labels":{"team":"core DIR"},"cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":"2026-06-01T10:00:00Z"%s}`+"\n", i+1, state)
+	}
+	if r := p.reading(strings.ReplaceAll(books.String(), "DIR", directions)).run("import", "-"); r.status != exitOK || strings.ContainsAny(r.stderr, directions) {
+		t.Fatalf("%+q", r.stderr)
+	}
+	p.ok("token", "create", "--name", "reader "+directions, "--role", "read", "--org", "acme")
+	p = p.asking().with("TERM=xterm")
+	const month = " --month 2026-06"
+	for _, line := range []string{
+		"org list", "token list", "price list", "verify", "whoami", "orgs" + month, "transactions", "credits", "leases", "breakdown" + month, "statement" + month,
+		"usage --by pipeline" + month, "usage --by job" + month, "usage --by author" + month, "usage --by label.team" + month,
+		"explain 01800000-0000-7000-8000-000000000001", "explain 00000000-0000-4000-8000-000000000001", "explain 00000000-0000-4000-8000-000000000002",
+	} {
+		r := p.run(strings.Fields(line)...)
+		if r.status != exitOK || strings.ContainsAny(r.stdout+r.stderr, directions) {
+			t.Errorf("%s: status %d\n%+q", line, r.status, r.stdout+r.stderr)
+		}
+		if shown := p.onTerminal(120, strings.Fields(line)...); strings.ContainsAny(shown, directions) {
+			t.Errorf("%s on a terminal:\n%+q", line, shown)
+		}
+	}
+	for _, line := range []string{"breakdown" + month, "leases", "credits", "usage --by author" + month} {
+		for _, format := range []string{formatCSV, formatJSON, formatNDJSON} {
+			if r := p.run(append(strings.Fields(line), "-o", format)...); !strings.Contains(r.stdout, directions) {
+				t.Errorf("%s as %s:\n%+q", line, format, r.stdout)
+			}
+			if shown := p.onTerminal(120, append(strings.Fields(line), "-o", format)...); strings.ContainsAny(shown, directions) {
+				t.Errorf("%s as %s on a terminal:\n%+q", line, format, shown)
+			}
+		}
+	}
+	for _, args := range [][]string{{"balance", "acme" + directions}, {"usage", "--by", directions}, {"usage", "--" + directions}, {directions}, {"explain", directions}, {"import", directions}} {
+		if r := p.run(args...); r.status == exitOK || strings.ContainsAny(r.stderr, directions) {
+			t.Errorf("%q: status %d\n%+q", args, r.status, r.stderr)
+		}
+	}
+}
+
 // Whatever people read has one form for the shape of a machine, which is that of 'price set --shape'.
 func TestShapesAreWrittenAlike(t *testing.T) {
 	p := onTraced(t)
