@@ -412,7 +412,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// People are told that today is not over, and programs are not.
+// People are told that the window is not over, and programs are not.
 func TestUnfinishedWindow(t *testing.T) {
 	p := newProgram(t)
 	p.ok("org", "create", "acme")
@@ -420,7 +420,7 @@ func TestUnfinishedWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = p.asking()
-	note := regexp.MustCompile(`^note: today is not over: the window ends now, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$`)
+	note := regexp.MustCompile(`^note: the window is not over: it is counted up to now, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$`)
 	for _, command := range []string{"usage acme", "series acme", "breakdown acme", "price try card.json"} {
 		for window, unfinished := range map[string]bool{
 			"": true, "--month this": true, "--last 7d": true, "--last 1w": true,

@@ -51,7 +51,7 @@ func TestExportFocus(t *testing.T) {
 	empty := export("--month", "2025-01")
 	equal(t, "the rows of an empty month", strings.Join(column(empty.stdout, "x_EntryId"), " "), "")
 	equal(t, "the note on an empty month", empty.stderr, "note: no ledger entry was created from 2025-01-01T00:00:00.000000Z to 2025-02-01T00:00:00.000000Z\n")
-	if today := export("--month", "this"); !regexp.MustCompile(`(?m)^note: today is not over: `).MatchString(today.stderr) {
+	if today := export("--month", "this"); !regexp.MustCompile(`(?m)^note: the window is not over: `).MatchString(today.stderr) {
 		t.Errorf("of this month it says %q", today.stderr)
 	}
 

@@ -37,7 +37,7 @@ TOTAL         -$1,234.93  $1,240.93  2 organizations
 	equal(t, "json", p.ok(append(args, "-o", "json")...), `{"from":"2026-06-01T00:00:00.000000Z","to":"2026-07-01T00:00:00.000000Z","data":[`+first+","+second+
 		`],"total":{"balance_cents":-123493,"total_cents":124093}}`+"\n")
 	equal(t, "ndjson", p.ok(append(args, "-o", "ndjson")...), first+"\n"+second+"\n")
-	if r := p.run("orgs"); r.status != exitOK || !strings.HasPrefix(r.stderr, "note: today is not over") {
+	if r := p.run("orgs"); r.status != exitOK || !strings.HasPrefix(r.stderr, "note: the window is not over") {
 		t.Errorf("this month: %+v", r)
 	}
 	if r := p.with("HARMONT_TOKEN=hmt_wrong").run("orgs"); r.status != exitFailure || !strings.HasSuffix(r.stderr, "; the token is that of HARMONT_TOKEN\n") {

@@ -125,7 +125,7 @@ func TestStatementOfThisMonth(t *testing.T) {
 	for _, flags := range []string{"", "--month this"} {
 		r := p.run(append([]string{"statement"}, strings.Fields(flags)...)...)
 		if !strings.Contains(r.stdout, "From          "+zoned(start, time.UTC)+"\n") || !strings.Contains(r.stdout, ", which is now\n") ||
-			!strings.Contains(r.stderr, "today is not over") {
+			!strings.Contains(r.stderr, "the window is not over") {
 			t.Errorf("%s: %s%s", flags, r.stdout, r.stderr)
 		}
 	}

@@ -41,7 +41,7 @@ func (w window) note() string {
 	case !w.unfinished:
 		return ""
 	}
-	return "today is not over: the window ends now, " + zoned(w.To, w.zone)
+	return "the window is not over: it is counted up to now, " + zoned(w.To, w.zone)
 }
 
 // against says what a window that is under way is compared with. It is empty for other windows, which are compared with all of the period
