@@ -515,7 +515,8 @@ func TestWrongUsage(t *testing.T) {
 		{args: "usage acme --from 2026-06-01 --to 2026-06-01", want: "must lie after --from"},
 		{args: "usage acme --from 2026-06-01T00:00:00.0000001Z --to 2026-06-01T00:00:00.0000009Z", want: "must lie after --from"},
 		{args: "usage acme --from 2026-06-01T00:00:00Z --to 2026-06-01T01:00:00+02:00", want: "must lie after --from"},
-		{args: "usage acme --from " + future, want: "must lie after --from"},
+		{args: "usage acme --from " + future, want: "--from, " + future + "T00:00:00.000000Z, is still to come"},
+		{args: "transactions acme --from " + future, want: "is still to come, and the window ends now unless --to says otherwise"},
 	} {
 		t.Run(tt.args+tt.env, func(t *testing.T) {
 			args := strings.Fields(tt.args)

@@ -134,6 +134,9 @@ func (f *windowFlags) window(now time.Time) (window, error) {
 				return w, err
 			}
 		}
+		if !given("to") && !w.To.After(w.From) {
+			return w, usagef("--from, %s, is still to come, and the window ends now unless --to says otherwise", timestamp(w.From))
+		}
 		if !w.To.After(w.From) {
 			return w, usagef("--to, %s, must lie after --from, %s", timestamp(w.To), timestamp(w.From))
 		}
