@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -336,7 +335,7 @@ func (j *statementJSON) end(s *statement) error {
 		OtherPeriods  int64           `json:"other_periods_cents"`
 		Debits        int64           `json:"debits_cents"`
 		ClosingState  string          `json:"closing_state"`
-	}{slices.Concat([]pipelineUsage{}, s.pipelines), s.builds.running, s.usage, s.other, s.debits, s.state(s.ClosingHead)})
+	}{append([]pipelineUsage{}, s.pipelines...), s.builds.running, s.usage, s.other, s.debits, s.state(s.ClosingHead)})
 	j.out.jsonText("}\n")
 	return err
 }

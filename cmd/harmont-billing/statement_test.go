@@ -129,6 +129,9 @@ func TestStatementOfThisMonth(t *testing.T) {
 			t.Errorf("%s: %s%s", flags, r.stdout, r.stderr)
 		}
 	}
+	if empty := p.ok("statement", "--month", "2018-01", "-o", "json"); !strings.Contains(empty, `"builds":[`+"\n"+`],`) || !strings.Contains(empty, `"pipelines":[],`) {
+		t.Errorf("a month without usage is\n%s", empty)
+	}
 	if r := p.run("statement", "nobody", "-o", "csv"); r.status != exitFailure || r.stdout != "" {
 		t.Errorf("status %d: %s%s", r.status, r.stdout, r.stderr)
 	}
