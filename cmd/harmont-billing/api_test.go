@@ -412,6 +412,31 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// The table of a month has its days, and none of the next month. JSON and CSV have the days of the API.
+func TestSeriesOfAMonth(t *testing.T) {
+	p := newProgram(t)
+	p.reading(books).ok("import", "-")
+	p = p.asking()
+	dates := func(args ...string) []string {
+		return regexp.MustCompile(`2026-\d\d-\d\d`).FindAllString(p.ok(append([]string{"series", "acme"}, args...)...), -1)
+	}
+	for _, tt := range []struct {
+		args  []string
+		last  string
+		count int
+	}{
+		{[]string{"--month", "2026-06"}, "2026-06-30", 30},
+		{[]string{"--month", "2026-06", "-o", "csv"}, "2026-07-01", 31},
+		{[]string{"--month", "2026-06", "-o", "ndjson"}, "2026-07-01", 31},
+		{[]string{"--month", "2026-06", "--tz", "America/New_York"}, "2026-07-01", 31}, // which ends in the middle of a UTC day
+		{[]string{"--from", "2026-06-30", "--to", "2026-07-01"}, "2026-06-30", 1},
+	} {
+		if got := dates(tt.args...); len(got) != tt.count || got[len(got)-1] != tt.last {
+			t.Errorf("%q has the days %q", tt.args, got)
+		}
+	}
+}
+
 // People are told that the window is not over, and programs are not.
 func TestUnfinishedWindow(t *testing.T) {
 	p := newProgram(t)

@@ -193,7 +193,8 @@ func seriesCommand() *cobra.Command {
 		Short: "Sum an organization's usage per day",
 		Long: `Shows the sums of 'harmont-billing usage' for each UTC day, from the day on
 which the window starts to the day on which it ends. Those two count only as far
-as the window reaches. On a terminal a bar shows the cost of the day.
+as the window reaches; a window that ends at midnight has nothing of the last,
+which the table leaves out. On a terminal a bar shows the cost of the day.
 
 ` + windowHelp,
 		Example: `  harmont-billing series acme --last 30d
@@ -215,7 +216,11 @@ as the window reaches. On a terminal a bar shows the cost of the day.
 			}
 			return q.out.csv(records...)
 		}
-		return seriesTable(q.out, series.Data)
+		days := series.Data
+		if last := len(days) - 1; last > 0 && days[last].Date.Equal(w.To) {
+			days = days[:last]
+		}
+		return seriesTable(q.out, days)
 	})
 }
 
