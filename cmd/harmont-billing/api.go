@@ -111,7 +111,7 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 		}
 		if len(args) > len(names) {
 			q.org, q.args = args[0], args[1:]
-			connection.org = "" // so that no error speaks of it
+			connection.org, connection.given = "", q.org
 		} else if q.org, err = organizationOf(cmd.Context(), connection, q.Client); err != nil {
 			return connection.explain(err)
 		}
@@ -134,7 +134,7 @@ func askAbout(cmd *cobra.Command, names []string, ask func(context.Context, *que
 }
 
 // explain adds to the error of a call which choice of the user it may come from: the address of a server that did not answer, or that
-// has no such path, the place of a token that the server refuses, and the organization of a profile.
+// has no such path, the place of a token that the server refuses, and the organization that was given or is that of a profile.
 func (c connection) explain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("no answer from %s (set by %s): %w", c.apiURL, c.setBy, e.Err)
@@ -144,6 +144,8 @@ func (c connection) explain(err error) error {
 	case !ok:
 	case e.Status == http.StatusUnauthorized && c.tokenSetBy != "":
 		return fmt.Errorf("%w; the token is that of %s", err, c.tokenSetBy)
+	case e.Code == client.CodeOrganizationNotFound && c.given != "":
+		return fmt.Errorf("%w; the ORG was %q", err, c.given)
 	case e.Code == client.CodeOrganizationNotFound && c.org != "" && c.profile != nil:
 		return fmt.Errorf("%w; no ORG was given, and %s is that of the profile %s", err, c.org, *c.profile)
 	case e.Code == client.CodeRouteNotFound, e.Status == http.StatusNotFound && e.Code == "":

@@ -21,6 +21,7 @@ type connection struct {
 	tokenSetBy string  // the source of the token, for messages
 	profile    *string // the name of the profile that the URL, the token or the organization comes from; nil for none
 	org        string  // the organization of the profile, where it is for this server; empty for none
+	given      string  // the ORG of the command line, in the place of that one; empty for none
 }
 
 const defaultAPIURL = "http://" + defaultListen

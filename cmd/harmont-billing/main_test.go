@@ -581,8 +581,9 @@ func TestFailures(t *testing.T) {
 		args, env string
 		want      string // a regular expression for standard error between the prefix "harmont-billing: " and the final newline
 	}{
-		{"balance initech", "", `404 organization_not_found: .+ \(request \S+\)`},
-		{"balance globex", "", `404 organization_not_found: .+ \(request \S+\)`},
+		{"balance initech", "", `404 organization_not_found: .+ \(request \S+\); the ORG was "initech"`},
+		{"balance globex", "", `404 organization_not_found: .+ \(request \S+\); the ORG was "globex"`},
+		{"usage --from 2026-06-01 08:00", "", `404 organization_not_found: .+; the ORG was "08:00"`},
 		{"balance ..", "", `".." is not an organization's slug`},
 		{"balance acme", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
 		{"balance", "HARMONT_TOKEN=hmt_wrong", `401 unauthorized: .+ \(request \S+\); the token is that of HARMONT_TOKEN`},
