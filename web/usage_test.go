@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/harmont-dev/harmont-billing/client"
 	"github.com/harmont-dev/harmont-billing/internal/testlong"
 	"github.com/harmont-dev/harmont-billing/server"
 )
@@ -257,8 +259,13 @@ func TestFigures(t *testing.T) {
 
 	p.same("credit", p.text("#tile-credit .figure"), money(left))
 	p.same("spent", p.text("#tile-spent .figure"), money(sums.Cents))
-	before := get[usage](s, token, "billing/usage/acme?from="+first.AddDate(0, 0, -30).Format(time.DateOnly)+"&to="+first.Format(time.DateOnly))
-	p.same("change", p.text("#tile-spent .change"), change(before.Cents, sums.Cents)+" against "+money(before.Cents)+" in the 30 days before")
+	// The page has asked for the same part of the 30 days before, up to a moment ago 30 days ago.
+	asked := p.windows("/usage/acme")[1]
+	if passed := time.Since(asked.To.AddDate(0, 0, 30)); !asked.From.Equal(first.AddDate(0, 0, -30)) || passed < 0 || passed > patience {
+		t.Errorf("the window is compared with %v", asked)
+	}
+	before := get[usage](s, token, "billing/usage/acme?from="+asked.From.Format(time.RFC3339)+"&to="+asked.To.Format(time.RFC3339))
+	p.same("change", p.text("#tile-spent .change"), change(before.Cents, sums.Cents)+" against "+money(before.Cents)+" in the same part of the 30 days before")
 	p.same("resources", p.text("#tile-spent .hint"), fmt.Sprintf("CPU %s h · memory %s GB-h · disk %s GB-h", hours(sums.CPU), hours(sums.Memory), hours(sums.Disk)))
 	// A little time went by between the page's reckoning and this one.
 	average := []string{money(sums.Cents * 86400 / elapsed), money(sums.Cents * 86400 / (elapsed - 60))}
@@ -637,7 +644,7 @@ func TestQuestions(t *testing.T) {
 
 	spent := get[usage](s, token, "billing/usage/acme?from="+month.Format(time.DateOnly)+"&to="+now.AddDate(0, 0, 1).Format(time.DateOnly)).Cents
 	p.same("what did we spend this month", p.text("#tile-spent .figure"), money(spent))
-	if text := p.text("#tile-spent .change"); !strings.Contains(text, "in "+month.AddDate(0, -1, 0).Format("January 2006")) {
+	if text := p.text("#tile-spent .change"); !strings.Contains(text, month.AddDate(0, -1, 0).Format("January 2006")) {
 		t.Errorf("this month against last: %s", text)
 	}
 	p.same("how long does the credit last", p.text("#tile-runway .figure"), fmt.Sprintf("%d days", get[runway](s, token, "billing/runway/acme").Last30Days.DaysLeft))
@@ -769,18 +776,22 @@ func TestWindows(t *testing.T) {
 		first, end := p.window()
 		return day(first) + " " + day(end)
 	}
+	lastMonth := "in the same part of " + month.AddDate(0, -1, 0).Format("January 2006")
+	if !month.AddDate(0, -1, 0).Add(time.Since(month)).Before(month) {
+		lastMonth = "in " + month.AddDate(0, -1, 0).Format("January 2006") // which was shorter than this month is by now
+	}
 	for _, c := range []struct {
 		address, window, pressed, spent, change string
 	}{
-		{"org=acme", day(month) + " " + day(today.AddDate(0, 0, 1)), "This month", "$0.00", "No change against $0.00 in " + month.AddDate(0, -1, 0).Format("January 2006")},
-		{"month=this", day(month) + " " + day(today.AddDate(0, 0, 1)), "This month", "$0.00", "No change against $0.00 in " + month.AddDate(0, -1, 0).Format("January 2006")},
+		{"org=acme", day(month) + " " + day(today.AddDate(0, 0, 1)), "This month", "$0.00", "No change against $0.00 " + lastMonth},
+		{"month=this", day(month) + " " + day(today.AddDate(0, 0, 1)), "This month", "$0.00", "No change against $0.00 " + lastMonth},
 		{"month=last", day(month.AddDate(0, -1, 0)) + " " + day(month), "Last month", "$0.00", "−$2.40 (−100.0%) against $2.40 in " + start.Format("January 2006")},
 		{"month=" + start.Format("2006-01"), day(month.AddDate(0, -2, 0)) + " " + day(month.AddDate(0, -1, 0)), "Other", "$2.40", "+$2.40 against $0.00 in " + month.AddDate(0, -3, 0).Format("January 2006")},
-		{"last=7d", day(today.AddDate(0, 0, -6)) + " " + day(today.AddDate(0, 0, 1)), "Last 7 days", "$0.00", "No change against $0.00 in the 7 days before"},
-		{"last=2w", day(today.AddDate(0, 0, -13)) + " " + day(today.AddDate(0, 0, 1)), "Other", "$0.00", "No change against $0.00 in the 14 days before"},
+		{"last=7d", day(today.AddDate(0, 0, -6)) + " " + day(today.AddDate(0, 0, 1)), "Last 7 days", "$0.00", "No change against $0.00 in the same part of the 7 days before"},
+		{"last=2w", day(today.AddDate(0, 0, -13)) + " " + day(today.AddDate(0, 0, 1)), "Other", "$0.00", "No change against $0.00 in the same part of the 14 days before"},
 		{"from=" + day(start) + "&to=" + day(start.AddDate(0, 0, 1)), day(start) + " " + day(start.AddDate(0, 0, 1)), "Other", "$2.40", "+$2.40 against $0.00 the day before"},
 		{"from=" + day(start.AddDate(0, 0, -2)) + "&to=" + day(start), day(start.AddDate(0, 0, -2)) + " " + day(start), "Other", "$0.00", "No change against $0.00 in the 2 days before"},
-		{"from=" + day(today), day(today) + " " + day(today.AddDate(0, 0, 1)), "Other", "$0.00", "No change against $0.00 the day before"},
+		{"from=" + day(today), day(today) + " " + day(today.AddDate(0, 0, 1)), "Other", "$0.00", "No change against $0.00 in the same part of the day before"},
 	} {
 		follow(c.address)
 		p.until(loaded)
@@ -797,7 +808,8 @@ func TestWindows(t *testing.T) {
 		"month=2026-13": "“2026-13” is no month", "month=": "“” is no month", "last=0d": "“0d” is no number of days", "last=7": "“7” is no number of days",
 		"from=2026-02-30&to=2026-03-01": "“2026-02-30” is no date", "from=2026-03-01&to=2026-03-01": "ends before it begins", "to=2026-03-01": "to without from",
 		"from=2016-01-01&to=2026-02-01": "at most 3 660 days", "month=this&last=7d": "month and last", "last=7d&last=30d": "more than once",
-		"days=30": "last=30d", "month=this&tz=Europe/Berlin": "in UTC", "last=9999w": "at most 3 660 days", "month=9999-12": "is no date",
+		"days=30": "last=30d", "month=this&tz=Europe/Nowhere": "“Europe/Nowhere” is no time zone", "last=7d&tz=": "“” is no time zone", "month=this&tz=%2B02:00": "“+02:00” is no time zone", "tz=UTC&tz=Europe/Berlin": "tz more than once",
+		"last=9999w": "at most 3 660 days", "month=9999-12": "is no date",
 	} {
 		follow(address)
 		p.until("document.querySelector('#bad-window').checkVisibility()")
@@ -865,6 +877,30 @@ func TestLinks(t *testing.T) {
 func (p *tab) requests() []string {
 	p.t.Helper()
 	return eval[[]string](p, "performance.getEntriesByType('resource').map((e) => e.name).filter((name) => name.includes('/api/'))")
+}
+
+// windows are those that the page has asked a call about, in the order of the requests.
+func (p *tab) windows(call string) (asked []client.Window) {
+	p.t.Helper()
+	for _, address := range p.requests() {
+		u, err := url.Parse(address)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if !strings.HasSuffix(u.Path, call) {
+			continue
+		}
+		from, err := time.Parse(time.RFC3339, u.Query().Get("from"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		to, err := time.Parse(time.RFC3339, u.Query().Get("to"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		asked = append(asked, client.Window{From: from, To: to})
+	}
+	return asked
 }
 
 // No view asks the server more than 10 times, also not that of a balance below zero with a long ledger.

@@ -58,8 +58,8 @@ export class DaysPanel {
     this.csv.disabled = true;
     const { data } = await read();
     if (signal.aborted) return;
-    // The API's last bucket is the day on which the window ends, at midnight, so nothing is in it.
-    this.#days = data.filter((bucket) => bucket.date <= days.last);
+    // The API's last bucket is the UTC day on which the window ends; nothing is in it where that is at midnight.
+    this.#days = data.filter((bucket) => Date.parse(bucket.date) < days.stop);
     this.#fileName = name;
     this.csv.disabled = false;
     if (this.#days.every((d) => !BigInt(d.total_cents) && resources.every((r) => !BigInt(d[r.key])))) {

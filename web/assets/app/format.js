@@ -77,9 +77,6 @@ export function duration(seconds) {
  */
 export function counted(count, singular, plural = `${singular}s`) { return `${number(count)} ${count === 1 ? singular : plural}`; }
 
-const local = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
-const localShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-const localDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 const utcDay = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcLong = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
 const utcMonth = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' });
@@ -92,12 +89,25 @@ const utcShort = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'shor
  */
 export function inUTC(timestamp) { return `${timestamp.slice(0, 10)} ${timestamp.slice(11, 19)} UTC`; }
 
-const forms = { full: local, short: localShort, day: localDay };
+/** @param {string | undefined} timeZone */
+const formsIn = (timeZone) => ({
+  full: new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', timeZone }),
+  short: new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', timeZone }),
+  clock: new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium', timeZone }),
+});
+
+let forms = formsIn(undefined);
+
+/** @param {string | undefined} zone of all times that are shown from now on, undefined for that of the reader */
+export function showTimesIn(zone) { forms = formsIn(zone); }
+
+/** @param {number} ms */
+export function timeOfDay(ms) { return forms.clock.format(ms); }
 
 /**
  * @param {string} timestamp
- * @param {keyof forms} [form] short is without the year
- * @returns {HTMLTimeElement} the time in the reader's zone, with UTC on hover
+ * @param {'full' | 'short'} [form] short is without the year
+ * @returns {HTMLTimeElement} with UTC on hover
  */
 export function time(timestamp, form = 'full') {
   const element = document.createElement('time');

@@ -4,13 +4,15 @@ import { API, APIError } from './api.js';
 import { BuildsPanel } from './builds.js';
 import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
+import { showTimesIn } from './format.js';
 import { GroupsPanel } from './groups.js';
 import { Lookup } from './lookup.js';
 import { RunningPanel } from './running.js';
 import { TOKEN } from './session.js';
 import { SummaryPanel } from './summary.js';
 import { TransactionsPanel } from './transactions.js';
-import { Days, daysFrom, WindowError } from './window.js';
+import { Days, daysFrom, WindowError, zoneOf } from './window.js';
+import { UTC, Zone } from './zone.js';
 
 /** @type {API | null} */
 let api = null;
@@ -19,14 +21,15 @@ let organizations = [];
 /** @type {Organization | null} */
 let organization = null;
 let shownQuery = ''; // the query of the address whose data is shown
-let days = Days.ofMonth('this');
+let zone = UTC;
+let days = Days.ofMonth('this', zone);
 let shownLoad = new AbortController(); // ended when another organization or window is shown
 let regroup = () => Promise.resolve(); // loads the groups of the window that is shown
 /** @type {Promise<unknown>} */
 let buildsLoaded = Promise.resolve();
 
 const summary = new SummaryPanel();
-const chart = new DaysPanel((date) => chooseWindow(() => daysFrom(date, date)));
+const chart = new DaysPanel((date) => chooseWindow(() => daysFrom(date, date, UTC)));
 const groups = new GroupsPanel((by) => chooseGroup(by), (text) => remember('find', text));
 const running = new RunningPanel();
 const builds = new BuildsPanel((build) => remember('build', build));
@@ -89,7 +92,9 @@ function showAddress() {
     return;
   }
   organization = found;
+  zone = UTC;
   try {
+    zone = zoneOf(query());
     days = Days.of(query());
   } catch (error) {
     if (!(error instanceof WindowError)) throw error;
@@ -107,6 +112,7 @@ function badWindow(problem) {
   shownLoad.abort();
   showHead();
   for (const button of find('#windows').children) button.setAttribute('aria-pressed', 'false');
+  showZones();
   find('#window-name').textContent = '';
   find('#bad-window-text').textContent = problem;
   find('#bad-window').hidden = false;
@@ -130,9 +136,9 @@ function noAccess(slug) {
 function go() {
   const to = query();
   if (organization) to.set('org', organization.slug);
+  ({ zone } = days);
   days.writeTo(to);
   to.delete('days');
-  to.delete('tz');
   to.delete('build'); // it is of the window before
   history.pushState(null, '', `?${to}`);
   shownQuery = location.search;
@@ -205,13 +211,19 @@ function showWindow() {
   find('#bad-window').hidden = true;
   find('#panels').hidden = false;
   find('#window-name').textContent = days.name;
+  showZones();
+  const chosen = zone.name !== UTC.name;
+  showTimesIn(chosen ? zone.name : undefined);
+  for (const note of document.querySelectorAll('.utc-days')) /** @type {HTMLElement} */ (note).hidden = !chosen;
+  find('#end').textContent = chosen ? `Times and the window are in ${zone.label}; point at a time for UTC. The bars of the charts are in UTC.`
+    : 'Times are in your time zone; point at one for UTC. The window and the bars of the charts are in UTC.';
   const to = new URLSearchParams(organization ? { org: organization.slug } : {});
   days.writeTo(to);
   /** @type {HTMLAnchorElement} */ (find('#statement-link')).href = `statement?${to}`;
   let preset = false;
   for (const button of document.querySelectorAll('[data-month], [data-last]')) {
     const { dataset } = /** @type {HTMLElement} */ (button);
-    const chosen = dataset.month ? days.parameters.month === dataset.month : days.parameters.last === dataset.last;
+    const chosen = dataset.month ? days.words.month === dataset.month : days.words.last === dataset.last;
     preset ||= chosen;
     button.setAttribute('aria-pressed', String(chosen));
   }
@@ -220,6 +232,14 @@ function showWindow() {
   input('#month').value = days.first.slice(0, 7);
   input('#first').value = days.first;
   input('#last').value = days.last;
+}
+
+/** Offers UTC, the reader's time zone and that of the address. */
+function showZones() {
+  const choice = /** @type {HTMLSelectElement} */ (find('#zone'));
+  const names = new Set([UTC.name, Zone.own.name, zone.name]);
+  choice.replaceChildren(...[...names].map((name) => h('option', { value: name }, name)));
+  choice.value = zone.name;
 }
 
 /**
@@ -243,8 +263,8 @@ async function attempt(panel, load, signal, retry) {
 /** @param {import('#api').LeaseRecord} lease */
 async function showLease(lease) {
   if (!days.includes(lease.started_at)) {
-    const date = lease.started_at.slice(0, 10);
-    days = daysFrom(date, date);
+    const date = zone.dateOf(Date.parse(lease.started_at));
+    days = daysFrom(date, date, zone);
     go();
   }
   const { signal } = shownLoad;
@@ -281,7 +301,7 @@ function chooseWindow(choose) {
 
 for (const button of document.querySelectorAll('[data-month], [data-last]')) {
   const { month = '', last = '' } = /** @type {HTMLElement} */ (button).dataset;
-  button.addEventListener('click', () => chooseWindow(() => (month ? Days.ofMonth(month) : Days.ofLast(last))));
+  button.addEventListener('click', () => chooseWindow(() => (month ? Days.ofMonth(month, zone) : Days.ofLast(last, zone))));
 }
 find('[data-custom]').addEventListener('click', () => {
   showCustom(find('#custom').hidden === true);
@@ -289,11 +309,19 @@ find('[data-custom]').addEventListener('click', () => {
 });
 find('#month-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  chooseWindow(() => Days.ofMonth(input('#month').value));
+  chooseWindow(() => Days.ofMonth(input('#month').value, zone));
 });
 find('#range-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  chooseWindow(() => daysFrom(input('#first').value, input('#last').value));
+  chooseWindow(() => daysFrom(input('#first').value, input('#last').value, zone));
+});
+find('#zone').addEventListener('change', () => {
+  const to = query();
+  to.set('tz', /** @type {HTMLSelectElement} */ (find('#zone')).value);
+  if (to.get('tz') === UTC.name) to.delete('tz');
+  to.delete('build'); // it may be of another day
+  history.pushState(null, '', `?${to}`);
+  showAddress(); // the window is given in words, and is now that of this zone
 });
 find('#org-choice').addEventListener('change', () => {
   const { value } = /** @type {HTMLSelectElement} */ (find('#org-choice'));

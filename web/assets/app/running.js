@@ -3,7 +3,7 @@
 
 import { titleOf } from './builds.js';
 import { find, h, Panel } from './dom.js';
-import { duration, money, number, shape, time } from './format.js';
+import { duration, money, number, shape, time, timeOfDay } from './format.js';
 import { VirtualTable } from './table.js';
 
 /** How old the costs become, in milliseconds, while somebody may look at them. */
@@ -13,8 +13,6 @@ const columns = [
   { title: 'Job', class: 'name' }, { title: 'Machine', class: 'machine' }, { title: 'Started', class: 'when' },
   { title: 'Runs for', class: 'number length' }, { title: 'Not billed yet', class: 'number amount' },
 ];
-
-const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 
 /** The jobs that run now, with what they have cost so far. It reads them again and again while the page is visible. */
 export class RunningPanel {
@@ -78,7 +76,7 @@ export class RunningPanel {
     } catch (error) {
       if (signal?.aborted) return;
       const { title, message } = /** @type {any} */ (error);
-      this.foot.replaceChildren(h('span', { class: 'bad' }, `Not refreshed at ${clock.format(Date.now())}: ${title ?? 'Something went wrong.'} ${message}`));
+      this.foot.replaceChildren(h('span', { class: 'bad' }, `Not refreshed at ${timeOfDay(Date.now())}: ${title ?? 'Something went wrong.'} ${message}`));
     }
   }
 
@@ -97,7 +95,7 @@ export class RunningPanel {
     this.table.redraw(leases.length);
     const total = leases.reduce((sum, lease) => sum - BigInt(lease.accrued_cents ?? 0), 0n);
     this.foot.replaceChildren(h('span', {}, h('strong', {}, `${money(total)} so far, not billed`),
-      `${more ? `, for the ${number(leases.length)} that started last` : ''}. As of ${clock.format(this.#readAt)}; refreshed every 30 seconds.`));
+      `${more ? `, for the ${number(leases.length)} that started last` : ''}. As of ${timeOfDay(this.#readAt)}; refreshed every 30 seconds.`));
   }
 
   /** @param {LeaseRecord} lease */

@@ -4,7 +4,7 @@ import { API } from './api.js';
 import { durationOf, titleOf } from './builds.js';
 import { resources } from './chart.js';
 import { failure, find, h } from './dom.js';
-import { counted, dayWithoutWeekday, hours, inUTC, money, number, signed, sources } from './format.js';
+import { counted, dayWithoutWeekday, hours, money, number, signed, sources } from './format.js';
 import { pause } from './pause.js';
 import { TOKEN } from './session.js';
 import { Days, WindowError } from './window.js';
@@ -50,7 +50,7 @@ async function start() {
     const billed = -BigInt(statement.sources.find(({ source }) => source === 'vm_lease_debit')?.amount_cents ?? 0);
     find('#difference').textContent = `Usage counts a lease in the period in which it started, and the ledger debits it when it finishes.${used === billed ? '' : ` The usage of ${money(used)} and the debits of ${money(billed)} differ by such leases.`}`;
     showLedger(statement);
-    await showBuilds(api.breakdown(organization.slug, days.window));
+    await showBuilds(api.breakdown(organization.slug, days.window), days.zone);
   } catch (error) {
     state.replaceChildren(failure(error, () => void start()));
     return;
@@ -65,13 +65,12 @@ async function start() {
  * @param {Days} days
  */
 function showFacts({ name, slug }, days) {
-  const period = `${dayWithoutWeekday(days.first)} to ${dayWithoutWeekday(days.last)}`;
   document.title = `${slug}-statement-${days.first}-to-${days.last}`; // browsers name the file by it
-  const facts = [['Organization', name === slug ? name : `${name} (${slug})`], ['Period', `${period}, whole days in UTC`], ['Made', inUTC(new Date().toISOString())]];
+  const facts = [['Organization', name === slug ? name : `${name} (${slug})`], ['Period', `${days.period}, whole days in ${days.zone.label}`], ['Made', days.zone.clock(Date.now())]];
   if (days.underWay) facts.push(['Note', 'The period is not over. The closing balance is that of now.']);
   find('#facts').replaceChildren(...facts.flatMap(([term = '', text = '']) => [h('dt', {}, term), h('dd', {}, text)]));
   // Each page tells whose it is.
-  document.styleSheets[1]?.insertRule(`@page { @top-left { content: ${cssString(`${name} · Statement · ${period}`)}; font: 9pt sans-serif; } }`);
+  document.styleSheets[1]?.insertRule(`@page { @top-left { content: ${cssString(`${name} · Statement · ${days.period}`)}; font: 9pt sans-serif; } }`);
 }
 
 /** @param {string} text */
@@ -88,9 +87,19 @@ function showBalance({ opening_balance_cents, closing_balance_cents, sources: su
   find('#balance').replaceChildren(
     head('Item', 'Entries', 'Amount'),
     h('tbody', {},
-      row([`Opening balance, ${dayWithoutWeekday(days.first)} 00:00 UTC`, '', money(opening_balance_cents)], 'sum'),
+      row([`Opening balance, ${moment(days.first, days.zone)}`, '', money(opening_balance_cents)], 'sum'),
       ...[...credits, ...debits].map(line),
-      row([days.underWay ? 'Balance now' : `Closing balance, ${dayWithoutWeekday(days.window.to)} 00:00 UTC`, '', money(closing_balance_cents)], 'sum')));
+      row([days.underWay ? 'Balance now' : `Closing balance, ${moment(days.end, days.zone)}`, '', money(closing_balance_cents)], 'sum')));
+}
+
+/**
+ * @param {string} date YYYY-MM-DD
+ * @param {import('./zone.js').Zone} zone
+ * @returns {string} when the day begins, which is not at midnight where the clocks are put forward over it
+ */
+function moment(date, zone) {
+  const [day = '', time = ''] = zone.clock(zone.startOfDay(date)).split(' ');
+  return `${dayWithoutWeekday(day)} ${time.slice(0, 5)} ${zone.label}`;
 }
 
 /**
@@ -107,12 +116,15 @@ function showPipelines(groups, other) {
   return total;
 }
 
-/** @param {AsyncIterable<UsageBreakdownBuild[]>} parts */
-async function showBuilds(parts) {
+/**
+ * @param {AsyncIterable<UsageBreakdownBuild[]>} parts
+ * @param {import('./zone.js').Zone} zone
+ */
+async function showBuilds(parts, zone) {
   const body = h('tbody');
   let cents = 0n, count = 0, jobs = 0;
   for await (const part of parts) {
-    body.append(...part.map((build) => row([titleOf(build), inUTC(build.started_at), number(build.job_count), durationOf(build), money(-BigInt(build.total_cents))])));
+    body.append(...part.map((build) => row([titleOf(build), zone.clock(build.started_at), number(build.job_count), durationOf(build), money(-BigInt(build.total_cents))])));
     for (const build of part) {
       cents -= BigInt(build.total_cents);
       jobs += build.job_count;

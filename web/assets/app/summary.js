@@ -33,7 +33,7 @@ export class SummaryPanel {
     find('#tile-credit').classList.toggle('negative', balance < 0n);
     this.#tile('spent', money(spent), `CPU ${hours(usage.cpu_seconds)} h · memory ${hours(usage.memory_gb_seconds)} GB-h · disk ${hours(usage.disk_gb_seconds)} GB-h`);
     find('#tile-spent .change').textContent = `${change(before.total_cents, spent)} against ${money(before.total_cents)} ${days.nameOfBefore}`;
-    this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayWithoutWeekday(days.first)}` : `over ${counted(days.elapsedSeconds / 86_400, 'day')}`);
+    this.#tile('average', money((spent * DAY) / elapsed), days.underWay ? `since ${dayWithoutWeekday(days.first)}` : `over ${counted(days.count, 'day')}`);
     this.#tile('runway', ...runway(lasts));
     this.panel.ready();
     this.tiles.hidden = false;
