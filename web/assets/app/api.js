@@ -1,5 +1,6 @@
 /** @import { BalanceResponse, CreditList, LeaseList, OrganizationList, RunwayResponse, StatementResponse, TransactionList, TransactionDetail, UsageByResponse, UsageResponse, UsageSeriesResponse, UsageBreakdownBuild, Error as Envelope } from '#api' */
 
+import { named } from './format.js';
 import { buildsOf } from './stream.js';
 
 /** @typedef {{ from: string, to: string }} Window half-open, as the API takes it */
@@ -229,7 +230,7 @@ async function errorOf(response) {
   const requestID = response.headers.get('x-request-id') ?? '';
   try {
     const { error } = /** @type {Envelope} */ (JSON.parse(await response.text()));
-    return new APIError(`The server answered with ${response.status}.`, `${error.message[0]?.toUpperCase()}${error.message.slice(1)}.`,
+    return new APIError(`The server answered with ${response.status}.`, named(`${error.message[0]?.toUpperCase()}${error.message.slice(1)}.`),
       { status: response.status, code: error.code, requestID: error.request_id });
   } catch {
     // A proxy, and not the billing server.

@@ -1,7 +1,7 @@
 /** @import { UsageBreakdownBuild, UsageBreakdownJob } from '#api' */
 
 import { find, h, Panel } from './dom.js';
-import { counted, duration, money, number, shape, time } from './format.js';
+import { counted, duration, money, named, number, shape, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
 import { pause } from './pause.js';
@@ -106,11 +106,11 @@ export class BuildsPanel {
   #jobCells(job) {
     const machine = shape([job.cpu_count, job.memory_gb, job.disk_gb]);
     const length = job.duration_seconds === null ? 'running' : duration(job.duration_seconds);
-    const name = job.job_name ?? job.step_key ?? job.job_id ?? 'Lease without a job';
+    const name = named(job.job_name ?? job.step_key ?? job.job_id ?? 'Lease without a job'), vm = job.vm_handle === null ? null : named(job.vm_handle);
     return [
       h('td', { class: 'name', title: name }, h('span', { class: 'title' }, name),
         h('span', { class: 'second' }, `${length} · ${machine}`)),
-      h('td', { class: 'machine', title: `${job.vm_handle ?? 'unknown machine'} · ${machine}` }, h('code', {}, job.vm_handle ?? '—'), ` ${machine}`),
+      h('td', { class: 'machine', title: `${vm ?? 'unknown machine'} · ${machine}` }, h('code', {}, vm ?? '—'), ` ${machine}`),
       h('td', { class: 'when' }, time(job.started_at)),
       h('td', { class: 'number length' }, length),
       h('td', { class: 'number amount' }, money(-BigInt(job.amount_cents))),
@@ -199,6 +199,6 @@ export function durationOf({ jobs }) {
 /** @param {Pick<UsageBreakdownBuild, 'build_id' | 'build_number' | 'build_external_id' | 'pipeline_name' | 'pipeline_slug'>} build */
 export function titleOf(build) {
   if (build.build_id === null) return 'Leases without a build';
-  const pipeline = build.pipeline_name ?? build.pipeline_slug ?? 'Build';
+  const pipeline = named(build.pipeline_name ?? build.pipeline_slug ?? 'Build');
   return build.build_number === null ? `${pipeline} ${build.build_external_id ?? build.build_id}` : `${pipeline} #${build.build_number}`;
 }

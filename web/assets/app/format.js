@@ -132,6 +132,21 @@ export function monthTick(date) { return utcShortMonth.format(new Date(date)); }
 /** @param {string} date YYYY-MM-DD */
 export function shortDay(date) { return utcShort.format(new Date(date)); }
 
+// Characters that set the direction of all text after them.
+const directions = /[\u202A-\u202E\u2066-\u2069]/g;
+// Letters and marks that are written from right to left.
+const rightToLeft = /[\u0590-\u08FF\u200F\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
+
+/**
+ * A text of other people, such as a name, which leaves the text around it in its order. Joiners stay, so that Persian words and emoji are whole.
+ * @param {string} text
+ * @returns {string} the text as it is shown
+ */
+export function named(text) {
+  const visible = text.replace(directions, '\uFFFD');
+  return rightToLeft.test(visible) ? `\u2068${visible}\u2069` : visible; // between the characters that isolate a text
+}
+
 /** @type {Record<import('#api').TransactionSource, string>} */
 export const sources = {
   stripe_topup: 'Top-up', coupon_redemption: 'Coupon', admin_grant: 'Grant', refund: 'Refund', vm_lease_debit: 'VM lease',

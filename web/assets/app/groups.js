@@ -5,7 +5,7 @@ import { BarChart, centsOnScale } from './bars.js';
 import { dayName, dayTick, resources } from './chart.js';
 import { download, encode } from './csv.js';
 import { find, h, Panel } from './dom.js';
-import { hours, money, month, monthTick, number, shape, share } from './format.js';
+import { hours, money, month, monthTick, named, number, shape, share } from './format.js';
 
 /** How many groups have a part of their own in the chart, and a color. */
 const CHARTED = 5;
@@ -119,7 +119,7 @@ export class GroupsPanel {
   /** @param {UsageGroup} group */
   #nameOf({ value, name }) {
     if (value !== null && this.#by === 'shape') return shape(/** @type {[string, string, string]} */ (value.split('-')));
-    if (value !== null) return name ?? value;
+    if (value !== null) return named(name ?? value);
     return this.#by.startsWith('label.') ? `No label ${this.#by.slice('label.'.length)}` : `No ${this.#by}`;
   }
 

@@ -2,7 +2,7 @@
 
 import { titleOf } from './builds.js';
 import { failure, find, h } from './dom.js';
-import { duration, inUTC, money } from './format.js';
+import { duration, inUTC, money, named } from './format.js';
 
 /** The form that tells whether the lease of an id was recorded. */
 export class Lookup {
@@ -47,7 +47,7 @@ export class Lookup {
 
   /** @param {LeaseRecord} lease */
   #facts(lease) {
-    const name = `${lease.build_id === null ? '' : `${titleOf(lease)}, `}${lease.job_name ?? lease.step_key ?? 'a job without a name'}`;
+    const name = `${lease.build_id === null ? '' : `${titleOf(lease)}, `}${named(lease.job_name ?? lease.step_key ?? 'a job without a name')}`;
     const facts = lease.finished_at === null
       ? `It runs, and has cost ${lease.accrued_cents === null ? 'nothing, since it has no price,' : money(-BigInt(lease.accrued_cents))} so far, not billed.`
       : `It finished ${inUTC(lease.finished_at)}, and ${money(-BigInt(lease.amount_cents))} was billed for ${duration(lease.duration_seconds ?? 0)}.`;

@@ -4,7 +4,7 @@ import { API, APIError } from './api.js';
 import { BuildsPanel } from './builds.js';
 import { DaysPanel } from './chart.js';
 import { failure, find, h } from './dom.js';
-import { showTimesIn } from './format.js';
+import { named, showTimesIn } from './format.js';
 import { GroupsPanel } from './groups.js';
 import { Lookup } from './lookup.js';
 import { RunningPanel } from './running.js';
@@ -123,11 +123,11 @@ function badWindow(problem) {
 function noAccess(slug) {
   shownLoad.abort();
   find('#no-access-text').textContent = slug === null ? 'This token sees no organization.'
-    : `There is no organization ${slug}, or this token may not see it.`;
+    : `There is no organization ${named(slug)}, or this token may not see it.`;
   find('#no-access-choices').replaceChildren(...organizations.map((o) => {
     const to = query();
     to.set('org', o.slug);
-    return h('a', { href: `?${to}` }, o.name);
+    return h('a', { href: `?${to}` }, named(o.name));
   }));
   show('no-access');
 }
@@ -162,10 +162,10 @@ function remember(name, value) {
 function showHead() {
   const org = /** @type {Organization} */ (organization);
   show('usage');
-  document.title = `${org.name} · Usage · Harmont Billing`;
-  find('#org-name').textContent = org.name;
+  document.title = `${named(org.name)} · Usage · Harmont Billing`;
+  find('#org-name').textContent = named(org.name);
   const choice = /** @type {HTMLSelectElement} */ (find('#org-choice'));
-  choice.replaceChildren(...organizations.map((o) => h('option', { value: o.slug }, o.name)));
+  choice.replaceChildren(...organizations.map((o) => h('option', { value: o.slug }, named(o.name))));
   choice.value = org.slug;
   choice.hidden = organizations.length < 2;
   find('#org-name').hidden = organizations.length >= 2;

@@ -3,7 +3,7 @@
 
 import { titleOf } from './builds.js';
 import { find, h, Panel } from './dom.js';
-import { duration, money, number, shape, time, timeOfDay } from './format.js';
+import { duration, money, named, number, shape, time, timeOfDay } from './format.js';
 import { VirtualTable } from './table.js';
 
 /** How old the costs become, in milliseconds, while somebody may look at them. */
@@ -100,14 +100,14 @@ export class RunningPanel {
 
   /** @param {LeaseRecord} lease */
   #cells(lease) {
-    const name = lease.job_name ?? lease.step_key ?? lease.job_id ?? 'Lease without a job';
+    const name = named(lease.job_name ?? lease.step_key ?? lease.job_id ?? 'Lease without a job'), vm = lease.vm_handle === null ? null : named(lease.vm_handle);
     const build = lease.build_id === null ? '' : titleOf(lease);
     const machine = shape([lease.cpu_count, lease.memory_gb, lease.disk_gb]);
     const length = duration(Math.max(0, Math.trunc((this.#readAt - Date.parse(lease.started_at)) / 1000)));
     return [
       h('td', { class: 'name', title: `${build} ${name}` }, h('span', { class: 'title' }, name), ' ', h('span', { class: 'term' }, build),
         h('span', { class: 'second' }, `${length} · ${machine}`)),
-      h('td', { class: 'machine', title: `${lease.vm_handle ?? 'unknown machine'} · ${machine}` }, h('code', {}, lease.vm_handle ?? '—'), ` ${machine}`),
+      h('td', { class: 'machine', title: `${vm ?? 'unknown machine'} · ${machine}` }, h('code', {}, vm ?? '—'), ` ${machine}`),
       h('td', { class: 'when' }, time(lease.started_at)),
       h('td', { class: 'number length' }, length),
       h('td', { class: 'number amount' }, lease.accrued_cents === null ? 'no price' : money(-BigInt(lease.accrued_cents))),

@@ -4,7 +4,7 @@ import { API } from './api.js';
 import { durationOf, titleOf } from './builds.js';
 import { resources } from './chart.js';
 import { failure, find, h } from './dom.js';
-import { counted, dayWithoutWeekday, hours, money, number, signed, sources } from './format.js';
+import { counted, dayWithoutWeekday, hours, money, named, number, signed, sources } from './format.js';
 import { pause } from './pause.js';
 import { TOKEN } from './session.js';
 import { Days, WindowError } from './window.js';
@@ -38,7 +38,7 @@ async function start() {
     const organizations = await api.organizations();
     const organization = slug === null ? organizations[0] : organizations.find((o) => o.slug === slug);
     if (!organization) {
-      tell(`There is no organization ${slug ?? ''}, or your token may not see it.`);
+      tell(`There is no organization ${named(slug ?? '')}, or your token may not see it.`);
       return;
     }
     const [statement, groups] = await Promise.all([
@@ -66,11 +66,11 @@ async function start() {
  */
 function showFacts({ name, slug }, days) {
   document.title = `${slug}-statement-${days.first}-to-${days.last}`; // browsers name the file by it
-  const facts = [['Organization', name === slug ? name : `${name} (${slug})`], ['Period', `${days.period}, whole days in ${days.zone.label}`], ['Made', days.zone.clock(Date.now())]];
+  const facts = [['Organization', name === slug ? named(name) : `${named(name)} (${slug})`], ['Period', `${days.period}, whole days in ${days.zone.label}`], ['Made', days.zone.clock(Date.now())]];
   if (days.underWay) facts.push(['Note', 'The period is not over. The closing balance is that of now.']);
   find('#facts').replaceChildren(...facts.flatMap(([term = '', text = '']) => [h('dt', {}, term), h('dd', {}, text)]));
   // Each page tells whose it is.
-  document.styleSheets[1]?.insertRule(`@page { @top-left { content: ${cssString(`${name} · Statement · ${days.period}`)}; font: 9pt sans-serif; } }`);
+  document.styleSheets[1]?.insertRule(`@page { @top-left { content: ${cssString(`${named(name)} · Statement · ${days.period}`)}; font: 9pt sans-serif; } }`);
 }
 
 /** @param {string} text */
@@ -111,7 +111,7 @@ function showPipelines(groups, other) {
   const sum = (/** @type {(group: UsageGroup) => number} */ value) => groups.reduce((all, group) => all + BigInt(value(group)), 0n);
   find('#pipelines').replaceChildren(
     head('Pipeline', 'Leases', ...resources.map((r) => `${r.name}, ${r.unit}`), 'Cost'),
-    h('tbody', {}, ...groups.map((g) => row([g === other ? 'All others' : g.name ?? g.value ?? 'No pipeline', number(g.lease_count), ...resources.map((r) => hours(g[r.key])), money(g.total_cents)]))),
+    h('tbody', {}, ...groups.map((g) => row([g === other ? 'All others' : named(g.name ?? g.value ?? 'No pipeline'), number(g.lease_count), ...resources.map((r) => hours(g[r.key])), money(g.total_cents)]))),
     h('tfoot', {}, row(['Total', number(sum((g) => g.lease_count)), ...resources.map((r) => hours(sum((g) => g[r.key]))), money(total)])));
   return total;
 }

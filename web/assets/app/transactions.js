@@ -2,8 +2,9 @@
 /** @import { API } from './api.js' */
 
 import { ifOffered } from './api.js';
+import { titleOf } from './builds.js';
 import { find, h, Panel } from './dom.js';
-import { dayWithoutWeekday, duration, inUTC, money, number, signed, sources, time } from './format.js';
+import { dayWithoutWeekday, duration, inUTC, money, named, number, signed, sources, time } from './format.js';
 import { VirtualTable } from './table.js';
 import { download, encode } from './csv.js';
 
@@ -194,14 +195,14 @@ export class TransactionsPanel {
   #cells({ entry, line }) {
     if (line) return lineCells(line);
     const amount = signed(entry.amount_cents), credit = BigInt(entry.amount_cents) > 0n;
-    const source = sources[entry.source] ?? entry.source;
+    const source = sources[entry.source] ?? entry.source, description = named(entry.description ?? '');
     return [
       h('td', { class: 'when' }, time(entry.created_at)),
       h('td', { class: 'source' }, h('span', { class: `badge ${credit ? 'credit' : ''}` }, source)),
-      h('td', { class: 'name', title: entry.description ?? '' },
+      h('td', { class: 'name', title: description },
         h('button', { type: 'button', class: 'expand', 'aria-expanded': String(this.#open.has(entry)), click: () => void this.#toggle(entry) },
-          entry.description ?? `${source} without a description`),
-        ' ', 'author' in entry && entry.author !== null ? h('span', { class: 'term' }, `by ${entry.author}`) : null,
+          description || `${source} without a description`),
+        ' ', 'author' in entry && entry.author !== null ? h('span', { class: 'term' }, `by ${named(entry.author)}`) : null,
         h('span', { class: 'second' }, `${source} · `, time(entry.created_at, 'short'))),
       h('td', { class: `number amount ${credit ? 'credit' : ''} ${amount.length > 11 ? 'long' : ''}`, title: amount }, amount),
     ];
@@ -239,17 +240,17 @@ export class TransactionsPanel {
     /** @type {Line[]} */
     const lines = [];
     if (lease) {
-      const job = lease.job_name ?? lease.step_key ?? lease.job_id ?? 'lease without a job';
-      const build = lease.build_number === null ? '' : `${lease.pipeline_name ?? lease.pipeline_slug ?? 'Build'} #${lease.build_number}, `;
+      const job = named(lease.job_name ?? lease.step_key ?? lease.job_id ?? 'lease without a job');
+      const build = lease.build_number === null ? '' : `${titleOf(lease)}, `;
       lines.push({ title: h('button', { type: 'button', class: 'link', click: () => this.goTo(lease) }, `Show ${build}${job}`) });
     } else if (source !== 'vm_lease_debit') {
-      lines.push({ title: author === null ? 'Who posted it is not recorded.' : `Posted by ${author}` });
+      lines.push({ title: author === null ? 'Who posted it is not recorded.' : `Posted by ${named(author)}` });
     } else {
       lines.push({ title: 'This debit names no lease: it is history of another system.' });
     }
     if (lease && !cost) lines.push({ title: 'No rate card in the books gives this amount: the lease was priced elsewhere.' });
     if (cost) {
-      if (rate_card) lines.push({ title: `Rate card: ${rate_card.name}`, term: `in force from ${inUTC(rate_card.effective_from)}` });
+      if (rate_card) lines.push({ title: `Rate card: ${named(rate_card.name)}`, term: `in force from ${inUTC(rate_card.effective_from)}` });
       for (const [name, resource] of /** @type {const} */ ([['CPU', cost.cpu], ['GB of memory', cost.memory_gb], ['GB of disk', cost.disk_gb]])) {
         lines.push({
           title: `${number(resource.count)} ${name}`, term: `× ${number(resource.microcents_per_second)} × ${number(cost.duration_seconds)} s`,

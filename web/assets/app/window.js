@@ -1,4 +1,4 @@
-import { counted, dayWithoutWeekday, month as nameOfMonth } from './format.js';
+import { counted, dayWithoutWeekday, month as nameOfMonth, named } from './format.js';
 import { UTC, Zone } from './zone.js';
 
 const DAY = 86_400_000;
@@ -22,7 +22,10 @@ const plusDays = (date, days) => dateOf(Date.parse(date) + days * DAY);
 const today = (zone) => zone.dateOf(Date.now());
 
 /** Why an address or a form gives no window, in a sentence for the reader. */
-export class WindowError extends Error {}
+export class WindowError extends Error {
+  /** @param {string} message which may hold parts of an address */
+  constructor(message) { super(named(message)); }
+}
 
 /** A window of whole days in a time zone. The command line has the same windows, with the same words. */
 export class Days {
