@@ -521,12 +521,16 @@ func TestGroups(t *testing.T) {
 	p.same("labels", p.rows("#groups")[0][0], "No label colour")
 	p.accessible().shoot("groups-label")
 
-	// A group that the server does not know is an error, and no other group.
+	// A group that the server does not know is told in words, and is no other group.
 	p.expect("422")
-	p.visit(s.url + "/?by=weather").until("document.querySelector('#groups [role=alert]')")
-	if text := p.text("#groups"); !strings.Contains(text, "usage_group_invalid") {
-		t.Errorf("an unknown group is told as %s", text)
+	for _, by := range []string{"weather", "label.a b", "label.", "label.-a", "label." + strings.Repeat("a", 64), "", "Pipeline"} {
+		p.visit(s.url + "/?by=" + url.QueryEscape(by)).until("document.querySelector('#groups [role=alert]')")
+		p.same(by, p.text("#groups .state"), "Usage has no groups by “"+by+"”. It is grouped by pipeline, job, shape, author, or a label such as label.team. "+
+			"The key of a label has up to 63 letters, digits and . _ / -, with a letter or digit first. Choose a group above.")
 	}
+	p.accessible().shoot("groups-refused")
+	p.click("[data-by=job]").until(loaded)
+	p.same("after that", p.rows("#groups")[0][0], by("job")[0].Name)
 	// A year has a bar for each month.
 	p.visit(s.url + "/?last=365d").until(loaded)
 	eval[chromedp.Void](p, "document.querySelector('#groups .chart').focus()")
@@ -585,9 +589,8 @@ func TestTransactions(t *testing.T) {
 		"refund The ledger has no such entry in this window.")
 	p.expect("422")
 	p.visit(s.url + "/?last=30d&source=lottery").until("document.querySelector('#transactions [role=alert]')")
-	if text := p.text("#transactions .state"); !strings.Contains(text, "transaction_filter_invalid") {
-		t.Errorf("a source that there is not is told as %s", text)
-	}
+	p.same("a source that there is not", p.text("#transactions .state"), "Entries have no source “lottery”. Choose a source above.")
+	p.accessible()
 	choose("vm_lease_debit")
 	p.until("document.querySelector('#transactions .count').innerText === '100+'")
 	for _, row := range p.rows("#transactions") {
@@ -684,12 +687,17 @@ func TestQuestions(t *testing.T) {
 	}
 	p.accessible().shoot("lookup")
 	p.click("#lookup-result button").until("document.activeElement?.closest('#builds tr')?.matches('.marked')").until(loaded)
-	p.expect("422")
-	for id, answer := range map[string]string{uuid("acme", 'f', 1): "No lease and no job with this id", "nonsense": "lease_filter_invalid"} {
-		eval[chromedp.Void](p, "(() => { const input = document.querySelector('#lookup-id'); input.value = ''; input.focus(); })()")
+	for id, answer := range map[string]string{
+		uuid("acme", 'f', 1): "No lease and no job with this id", "nonsense": "“nonsense” is no id. The id of a lease or a job is a UUID", "#12": "“#12” is no id",
+		uuid("acme", 'f', 1) + "0": "is no id", strings.ReplaceAll(uuid("acme", 'f', 1), "-", ""): "is no id",
+	} {
+		eval[chromedp.Void](p, "(() => { const input = document.querySelector('#lookup-id'); input.value = ''; input.focus(); performance.clearResourceTimings(); })()")
 		p.press(id).press(kb.Enter).until(fmt.Sprintf("document.querySelector('#lookup-result').innerText.includes(%q)", answer))
+		if calls := p.requests(); len(calls) > 0 && id != uuid("acme", 'f', 1) {
+			t.Errorf("for %s, the page asks %v", id, calls)
+		}
 	}
-	p.accessible()
+	p.accessible().shoot("lookup-refused")
 }
 
 // A debit opens to the arithmetic of its cost, and leads to its lease, also to one outside the window that is shown.

@@ -56,6 +56,12 @@ export class Panel {
   empty(text) { this.#show(h('p', { class: 'empty' }, text)); }
 
   /**
+   * @param {string} title what is wrong with what was asked for
+   * @param {string} advice
+   */
+  refused(title, advice) { this.#show(h('p', { class: 'notice bad', role: 'alert' }, h('strong', {}, title), ` ${advice}`)); }
+
+  /**
    * @param {unknown} error
    * @param {() => void} retry
    */

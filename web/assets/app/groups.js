@@ -1,6 +1,7 @@
 /** @import { UsageByResponse, UsageGroup } from '#api' */
 /** @import { API } from './api.js' */
 
+import { APIError } from './api.js';
 import { BarChart, centsOnScale } from './bars.js';
 import { dayName, dayTick, resources } from './chart.js';
 import { download, encode } from './csv.js';
@@ -88,7 +89,15 @@ export class GroupsPanel {
     this.csv.disabled = true;
     this.panel.loading();
     const interval = days.count > MAX_DAYS ? 'month' : 'day';
-    const answer = await api.usageBy(org, { ...days.window, by, interval, limit: 100 }, signal);
+    let answer;
+    try {
+      answer = await api.usageBy(org, { ...days.window, by, interval, limit: 100 }, signal);
+    } catch (error) {
+      if (signal.aborted || this.#by !== by || !(error instanceof APIError && error.code === 'usage_group_invalid')) throw error;
+      this.panel.refused(`Usage has no groups by “${named(by)}”.`,
+        'It is grouped by pipeline, job, shape, author, or a label such as label.team. The key of a label has up to 63 letters, digits and . _ / -, with a letter or digit first. Choose a group above.');
+      return;
+    }
     if (signal.aborted || this.#by !== by) return; // something else was asked for meanwhile
     this.#answer = answer;
     this.csv.disabled = false;

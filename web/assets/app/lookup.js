@@ -4,6 +4,8 @@ import { titleOf } from './builds.js';
 import { failure, find, h } from './dom.js';
 import { duration, inUTC, money, named } from './format.js';
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** The form that tells whether the lease of an id was recorded. */
 export class Lookup {
   #search = new AbortController(); // ended when something else is looked for
@@ -35,6 +37,11 @@ export class Lookup {
     this.#search.abort();
     this.#search = new AbortController();
     const { signal } = this.#search;
+    if (!UUID.test(id)) {
+      this.result.replaceChildren(h('p', { class: 'notice bad' }, h('strong', {}, `“${named(id)}” is no id.`),
+        ' The id of a lease or a job is a UUID, such as 01990000-0004-7000-8a00-000000000001.'));
+      return;
+    }
     try {
       let { data } = await this.read({ lease_id: id }, signal);
       if (data.length === 0) ({ data } = await this.read({ job_id: id }, signal));

@@ -1,7 +1,7 @@
 /** @import { Credit, LeaseRecord, Transaction, TransactionDetail } from '#api' */
 /** @import { API } from './api.js' */
 
-import { ifOffered } from './api.js';
+import { APIError, ifOffered } from './api.js';
 import { titleOf } from './builds.js';
 import { find, h, Panel } from './dom.js';
 import { dayWithoutWeekday, duration, inUTC, money, named, number, signed, sources, time } from './format.js';
@@ -122,7 +122,11 @@ export class TransactionsPanel {
       await this.#readPage(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.panel.failed(error, () => void this.#start());
+      if (error instanceof APIError && error.code === 'transaction_filter_invalid') {
+        this.panel.refused(`Entries have no source “${named(this.#filter)}”.`, 'Choose a source above.');
+      } else {
+        this.panel.failed(error, () => void this.#start());
+      }
       return;
     }
     if (signal.aborted) return;
