@@ -88,7 +88,7 @@ func TestStatement(t *testing.T) {
 		t.Fatalf("%d builds are shown, and there are %d", len(shown)-1, len(builds))
 	}
 	for i, b := range builds {
-		p.same("build", shown[i][0]+" "+shown[i][4], fmt.Sprintf("%s #%d %s", b.Pipeline, b.Number, money(-b.Cents)))
+		p.same("build", shown[i][0]+" "+shown[i][4], fmt.Sprintf("%s #%d %s", b.Pipeline, b.Number, b.cost()))
 	}
 	p.same("all builds", shown[len(builds)][4], money(used.Cents))
 	if calls := p.requests(); len(calls) > 10 {

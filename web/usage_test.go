@@ -96,6 +96,23 @@ type (
 	}
 )
 
+// cost is what the page writes for a build.
+func (b build) cost() string {
+	running := 0
+	for _, job := range b.Jobs {
+		if job.Seconds == nil {
+			running++
+		}
+	}
+	switch running {
+	case len(b.Jobs):
+		return "not billed yet"
+	case 0:
+		return money(-b.Cents)
+	}
+	return money(-b.Cents) + " so far"
+}
+
 // money writes cents as the page does.
 func money(cents int64) string {
 	sign := ""
@@ -295,7 +312,7 @@ func TestFigures(t *testing.T) {
 		t.Errorf("only %d builds are in the page", len(rows))
 	} else {
 		for i, row := range rows {
-			p.same("build", row[0]+" "+row[4], fmt.Sprintf("%s #%d %s", builds[i].Pipeline, builds[i].Number, money(-builds[i].Cents)))
+			p.same("build", row[0]+" "+row[4], fmt.Sprintf("%s #%d %s", builds[i].Pipeline, builds[i].Number, builds[i].cost()))
 		}
 	}
 	// The newest build that is finished opens to its jobs.
@@ -1262,6 +1279,47 @@ func TestRunning(t *testing.T) {
 	if more := eval[int](p, "(() => { const before = reads; advance(600_000); return reads - before; })()"); more != 0 {
 		t.Errorf("after signing out, the page asks %d times", more)
 	}
+}
+
+// A build that runs is not told as one that costs nothing, on the page and on the statement. The totals are of what is billed.
+func TestRunningBuilds(t *testing.T) {
+	s := serve(t, server.Config{})
+	now := time.Now().UTC().Truncate(time.Second)
+	books := history("acme", 2, now.Add(-time.Hour), 1000) // build 2 gets a job that runs, and build 3 has no other
+	for n, build := range map[int]int{11: 2, 12: 3} {
+		books += fmt.Sprintf(`{"type":"lease","org":"acme","lease_id":%q,"job_id":%q,"job_name":"Job %d","vm_handle":"vm","build_id":%q,"build_number":%d,"pipeline_name":"Main","cpu_count":2,"memory_gb":4,"disk_gb":20,"started_at":%q,"finished_at":null}`+"\n",
+			uuid("acme", 'a', n), uuid("acme", 'b', n), n, uuid("acme", 'c', build), build, now.Add(-time.Duration(20-n)*time.Minute).Format(time.RFC3339))
+	}
+	s.books(books)
+	p := open(t, look{width: 360, height: 740}).visit(s.url + "/?last=7d#token=" + s.token("acme")).until(loaded)
+	rows := func(table string) (rows []string) {
+		for _, row := range p.rows(table) {
+			rows = append(rows, row[0][:min(len(row[0]), len("Main #3"))]+": "+row[len(row)-1])
+		}
+		return rows
+	}
+	want := []string{"Main #3: not billed yet", "Main #2: $0.12 so far", "Main #1: $0.12"}
+	if got := rows("#builds"); !slices.Equal(got, want) {
+		t.Errorf("the builds are %q, want %q", got, want)
+	}
+	p.click("#builds tr[aria-rowindex='3'] .expand").until("document.querySelectorAll('#builds tr.job').length === 2")
+	if got := rows("#builds"); got[2] != "Job 2 5: $0.12" || got[3] != "Job 11 : not billed yet" {
+		t.Errorf("the jobs are %q", got)
+	}
+	if cut := eval[[]string](p, `[...document.querySelectorAll('#builds td.amount')].filter((c) => {
+		const text = document.createRange();
+		text.selectNodeContents(c);
+		return text.getBoundingClientRect().right > c.getBoundingClientRect().right - parseFloat(getComputedStyle(c).paddingRight);
+	}).map((c) => c.innerText)`); len(cut) > 0 {
+		t.Errorf("on a small phone, %q are cut off", cut)
+	}
+	p.same("spent", p.text("#tile-spent .figure"), "$0.24")
+	p.accessible().shoot("running-builds")
+	p.click("#statement-link").until(printable)
+	if got := rows("#builds"); !slices.Equal(got, append(want, "Total o: $0.24")) {
+		t.Errorf("on the statement, the builds are %q", got)
+	}
+	p.accessible().shoot("running-builds-statement")
 }
 
 // Everything can be reached and done without a pointer.

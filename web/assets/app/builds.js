@@ -16,6 +16,8 @@ const columns = [
 /** How many builds are written to a CSV file in one task. */
 const CSV_CHUNK = 500;
 
+const NOT_BILLED = 'not billed yet';
+
 /** The value of an address for the leases without a build, which has no id. */
 const NO_BUILD = 'none';
 
@@ -98,7 +100,7 @@ export class BuildsPanel {
       h('td', { class: 'machine' }, jobs),
       h('td', { class: 'when' }, time(build.started_at)),
       h('td', { class: 'number length' }, durationOf(build)),
-      h('td', { class: 'number amount' }, money(-BigInt(build.total_cents))),
+      amountCell(costOf(build)),
     ];
   }
 
@@ -113,7 +115,7 @@ export class BuildsPanel {
       h('td', { class: 'machine', title: `${vm ?? 'unknown machine'} · ${machine}` }, h('code', {}, vm ?? '—'), ` ${machine}`),
       h('td', { class: 'when' }, time(job.started_at)),
       h('td', { class: 'number length' }, length),
-      h('td', { class: 'number amount' }, money(-BigInt(job.amount_cents))),
+      amountCell(job.finished_at === null ? NOT_BILLED : money(-BigInt(job.amount_cents))),
     ];
   }
 
@@ -184,6 +186,9 @@ export class BuildsPanel {
   }
 }
 
+/** @param {string} text */
+function amountCell(text) { return h('td', { class: `number amount ${text.length > 11 ? 'long' : ''}`, title: text }, text); }
+
 /** @param {UsageBreakdownBuild} build */
 function idOf(build) { return build.build_id ?? NO_BUILD; }
 
@@ -194,6 +199,16 @@ function idOf(build) { return build.build_id ?? NO_BUILD; }
 export function durationOf({ jobs }) {
   const billed = jobs.filter((job) => job.duration_seconds !== null);
   return billed.length === 0 ? 'running' : duration(billed.reduce((sum, job) => sum + (job.duration_seconds ?? 0), 0));
+}
+
+/**
+ * @param {UsageBreakdownBuild} build
+ * @returns {string} what its jobs are billed, unless all of them run
+ */
+export function costOf({ jobs, total_cents }) {
+  const running = jobs.filter((job) => job.finished_at === null).length;
+  if (running === jobs.length) return NOT_BILLED;
+  return `${money(-BigInt(total_cents))}${running > 0 ? ' so far' : ''}`;
 }
 
 /** @param {Pick<UsageBreakdownBuild, 'build_id' | 'build_number' | 'build_external_id' | 'pipeline_name' | 'pipeline_slug'>} build */

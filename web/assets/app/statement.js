@@ -1,7 +1,7 @@
 /** @import { StatementResponse, UsageBreakdownBuild, UsageGroup } from '#api' */
 
 import { API } from './api.js';
-import { durationOf, titleOf } from './builds.js';
+import { costOf, durationOf, titleOf } from './builds.js';
 import { resources } from './chart.js';
 import { failure, find, h } from './dom.js';
 import { counted, dayWithoutWeekday, hours, money, named, number, signed, sources } from './format.js';
@@ -124,7 +124,7 @@ async function showBuilds(parts, zone) {
   const body = h('tbody');
   let cents = 0n, count = 0, jobs = 0;
   for await (const part of parts) {
-    body.append(...part.map((build) => row([titleOf(build), zone.clock(build.started_at), number(build.job_count), durationOf(build), money(-BigInt(build.total_cents))])));
+    body.append(...part.map((build) => row([titleOf(build), zone.clock(build.started_at), number(build.job_count), durationOf(build), costOf(build)])));
     for (const build of part) {
       cents -= BigInt(build.total_cents);
       jobs += build.job_count;
