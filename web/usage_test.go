@@ -591,12 +591,29 @@ func TestTransactions(t *testing.T) {
 	}
 	choose("coupon_redemption")
 	p.until("document.querySelector('#transactions .count').innerText === '1'")
-	p.same("the balances", strings.ReplaceAll(p.text("#transactions .balances"), "\n", " "), fmt.Sprintf("Opening balance, %s $0.00 Coupon +$10.00 VM lease %s Balance now %s",
-		first.Format("2 Jan 2006"), money(-350*12), money(1000-350*12)))
+	balances := func(want string) {
+		t.Helper()
+		p.same("above the entries", strings.ReplaceAll(p.text("#transactions .balances"), "\n", " "), want)
+	}
+	// What stands above the entries is of the same sources.
+	balances("Coupon +$10.00")
 	if rows := p.rows("#transactions"); len(rows) != 1 || rows[0][1] != "Coupon" || rows[0][3] != "+$10.00" {
 		t.Errorf("the coupons are %v", rows)
 	}
 	p.shoot("filtered")
+	choose("refund")
+	p.until("document.querySelector('#transactions .state').innerText === 'The ledger has no such entry in this window.'")
+	balances("")
+	choose("credits")
+	p.until("document.querySelector('#transactions .count').innerText === '1'")
+	balances("Coupon +$10.00")
+	p.accessible()
+	choose("vm_lease_debit")
+	p.until("document.querySelector('#transactions .count').innerText === '100+'")
+	balances("VM lease " + money(-350*12))
+	choose("")
+	p.until("document.querySelector('#transactions .balances').innerText.includes('Balance now')")
+	balances(fmt.Sprintf("Opening balance, %s $0.00 Coupon +$10.00 VM lease %s Balance now %s", first.Format("2 Jan 2006"), money(-350*12), money(1000-350*12)))
 	choose("refund")
 	p.until("document.querySelector('#transactions .state').innerText === 'The ledger has no such entry in this window.'")
 	// The link keeps the filter.
@@ -604,6 +621,7 @@ func TestTransactions(t *testing.T) {
 	p.until(loaded)
 	p.same("the source, from the address", eval[string](p, "document.querySelector('#source').value")+" "+p.text("#transactions .state"),
 		"refund The ledger has no such entry in this window.")
+	balances("")
 	p.expect("422")
 	p.visit(s.url + "/?last=30d&source=lottery").until("document.querySelector('#transactions [role=alert]')")
 	p.same("a source that there is not", p.text("#transactions .state"), "Entries have no source “lottery”. Choose a source above.")

@@ -35,6 +35,8 @@ export class TransactionsPanel {
   /** @type {API | null} */
   #api = null;
   #org = '';
+  /** @type {(import('#api').StatementResponse & { days: import('./window.js').Days }) | null} */
+  #statement = null; // of the window, with the window
   #filter = ''; // the source to show alone, or credits; empty for all
   /** @type {import('./api.js').Window} */
   #window = { from: '', to: '' };
@@ -61,6 +63,7 @@ export class TransactionsPanel {
     this.source.addEventListener('change', () => {
       this.#filter = this.source.value;
       filtered(this.#filter || null);
+      this.#drawBalances();
       void this.#start();
     });
     this.csv.addEventListener('click', () => void this.#download());
@@ -90,15 +93,25 @@ export class TransactionsPanel {
    * @param {AbortSignal} signal
    */
   async #showBalances(days, signal) {
-    this.balances.replaceChildren();
+    this.#statement = null;
+    this.#drawBalances();
     const statement = await ifOffered(/** @type {API} */ (this.#api).statement(this.#org, days.window, signal));
     if (signal.aborted || statement === null) return;
-    const { opening_balance_cents, closing_balance_cents, sources: sums } = statement;
-    const items = [
-      [`Opening balance, ${dayWithoutWeekday(days.first)}`, money(opening_balance_cents)],
-      ...sums.map(({ source, amount_cents }) => [sources[source] ?? source, signed(amount_cents)]),
-      [days.underWay ? 'Balance now' : `Closing balance, end of ${dayWithoutWeekday(days.last)}`, money(closing_balance_cents)],
-    ];
+    this.#statement = { ...statement, days };
+    this.#drawBalances();
+  }
+
+  /** Shows the balances with the sums of the sources between them, or the sums of the chosen sources alone. */
+  #drawBalances() {
+    this.balances.replaceChildren();
+    if (!this.#statement) return;
+    const { opening_balance_cents, closing_balance_cents, sources: sums, days } = this.#statement, filter = this.#filter;
+    const shown = sums.filter(({ source }) => !filter || (filter === 'credits' ? source !== 'vm_lease_debit' : source === filter));
+    const items = shown.map(({ source, amount_cents }) => [sources[source] ?? source, signed(amount_cents)]);
+    if (!filter) {
+      items.unshift([`Opening balance, ${dayWithoutWeekday(days.first)}`, money(opening_balance_cents)]);
+      items.push([days.underWay ? 'Balance now' : `Closing balance, end of ${dayWithoutWeekday(days.last)}`, money(closing_balance_cents)]);
+    }
     this.balances.replaceChildren(...items.map(([term = '', amount = '']) => h('div', {}, h('dt', {}, term), h('dd', {}, amount))));
   }
 
