@@ -1340,6 +1340,36 @@ func TestRunningBuilds(t *testing.T) {
 	p.accessible().shoot("running-builds-statement")
 }
 
+// A window that has not begun says so, and has no figures.
+func TestWindowToCome(t *testing.T) {
+	s, token := small(t, server.Config{})
+	next := time.Now().UTC()
+	next = time.Date(next.Year(), next.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+	p := open(t, look{width: 360, height: 740}).visit(s.url + "/#token=" + token).until(loaded)
+	for _, query := range []string{
+		"month=" + next.Format("2006-01"), "from=" + next.Format(time.DateOnly) + "&to=" + next.AddDate(0, 0, 1).Format(time.DateOnly),
+		"month=" + next.AddDate(1, 0, 0).Format("2006-01") + "&tz=Europe/Berlin",
+	} {
+		p.visit(s.url + "/?" + query).until("document.querySelector('#to-come').checkVisibility()")
+		if text := p.text("#usage"); !strings.Contains(text, "It has not begun.") || strings.Contains(text, "$") {
+			t.Errorf("%s: the page says %s", query, text)
+		}
+		if calls := p.requests(); len(calls) > 1 { // the organizations
+			t.Errorf("%s: the page asks %v", query, calls)
+		}
+		p.accessible().shoot("window-to-come")
+		p.click("#statement-link").until("document.querySelector('#state .bad')")
+		if text := p.text("main"); !strings.Contains(text, "The period has not begun.") || strings.Contains(text, "$") {
+			t.Errorf("%s: the statement says %s", query, text)
+		}
+		p.accessible().click("#usage-link").until("document.querySelector('#to-come')?.checkVisibility()")
+	}
+	p.click("[data-month=this]").until(loaded)
+	if p.holds("document.querySelector('#to-come').checkVisibility()") {
+		t.Error("this month has not begun")
+	}
+}
+
 // Everything can be reached and done without a pointer.
 func TestKeyboard(t *testing.T) {
 	s := serve(t, server.Config{})

@@ -116,6 +116,7 @@ function badWindow(problem) {
   find('#window-name').textContent = '';
   find('#bad-window-text').textContent = problem;
   find('#bad-window').hidden = false;
+  find('#to-come').hidden = true;
   find('#panels').hidden = true;
 }
 
@@ -179,6 +180,7 @@ function load() {
   const org = /** @type {Organization} */ (organization).slug, current = /** @type {API} */ (api), shown = days, { window } = days;
   showHead();
   showWindow();
+  if (days.toCome) return;
   const name = `${org}-${shown.first}-to-${shown.last}`;
   const loadSummary = () => attempt(summary.panel, () => summary.load(current, org, shown, signal), signal, loadSummary);
   const loadDays = () => attempt(chart.panel, () => chart.load(() => current.series(org, window, signal), shown, `${name}-days.csv`, signal), signal, loadDays);
@@ -209,7 +211,8 @@ function chooseGroup(by) {
 /** Shows which window is chosen. */
 function showWindow() {
   find('#bad-window').hidden = true;
-  find('#panels').hidden = false;
+  find('#to-come').hidden = !days.toCome;
+  find('#panels').hidden = days.toCome;
   find('#window-name').textContent = days.name;
   showZones();
   const chosen = zone.name !== UTC.name;

@@ -32,6 +32,10 @@ async function start() {
     tell(h('strong', {}, 'The link has no valid window.'), ` ${error.message}`);
     return;
   }
+  if (days.toCome) {
+    tell(h('strong', {}, 'The period has not begun.'), ` It is ${days.period}, in ${days.zone.label}.`);
+    return;
+  }
   const api = new API(token, () => {});
   state.textContent = 'Loading';
   try {
