@@ -73,6 +73,11 @@ func TestNames(t *testing.T) {
 		check("groups by " + by)
 	}
 	p.shoot("names")
+	p.visit(s.url + "/?org=acme&last=7d&by=label.team").until(loaded)
+	if rows := p.rows("#groups"); len(rows) != 4 || !strings.Contains(rows[3][0], family) { // of the leases that are finished
+		t.Errorf("the groups by label are %v", rows)
+	}
+	check("groups by label")
 	for _, panel := range []string{"builds", "transactions"} {
 		p.until(fmt.Sprintf("(document.querySelector('#%s .expand[aria-expanded=false]')?.click(), !document.querySelector('#%[1]s .expand[aria-expanded=false]'))", panel))
 	}

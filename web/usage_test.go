@@ -535,7 +535,7 @@ func TestGroups(t *testing.T) {
 		t.Error("the key of a label does not get the focus")
 	}
 	p.press("colour").press(kb.Enter).until("location.search.includes('label.colour')").until(loaded)
-	p.same("labels", p.rows("#groups")[0][0], "No label colour")
+	p.same("labels", p.text("#groups .state"), "No finished lease of this window has the label colour.")
 	p.accessible().shoot("groups-label")
 
 	// A group that the server does not know is told in words, and is no other group.
@@ -1404,6 +1404,12 @@ func TestKeyboard(t *testing.T) {
 	}
 	tabTo("[data-last='7d']")
 	p.press(" ").until("document.querySelector('[data-last=\"7d\"]').ariaPressed === 'true'").until(loaded)
+	tabTo("#zone")
+	p.press(kb.ArrowDown).until("location.search.includes('tz=Europe%2FBerlin')").until(loaded)
+	if !focused("#zone") {
+		t.Error("choosing a time zone loses the focus")
+	}
+	p.press(kb.ArrowUp).until("!location.search.includes('tz=')").until(loaded)
 	tabTo("[data-view=resources]")
 	p.press(kb.Enter).until("document.querySelector('.legend').checkVisibility()")
 	tabTo("#days .chart")

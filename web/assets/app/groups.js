@@ -108,6 +108,10 @@ export class GroupsPanel {
       this.panel.empty('Nothing ran in this window.');
       return;
     }
+    if (by.startsWith('label.') && !other && answer.data.every(({ value }) => value === null)) {
+      this.panel.empty(`No finished lease of this window has the label ${named(by.slice('label.'.length))}.`);
+      return;
+    }
     this.panel.ready();
     this.#drawChart(interval);
     this.#drawTable();
