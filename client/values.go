@@ -26,13 +26,23 @@ func Value[T any](p *T) T {
 }
 
 // StartOfDay is the first moment of a day in the time zone. It is midnight, except on a day on which the clocks are put forward over
-// midnight. Month and day may be out of range, as in [time.Date].
+// midnight. Where they are put back to midnight, it is the first of the two. Month and day may be out of range, as in [time.Date].
 func StartOfDay(year int, month time.Month, day int, zone *time.Location) time.Time {
 	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
 	if start.Day() != time.Date(year, month, day, 12, 0, 0, 0, zone).Day() {
 		_, start = start.ZoneBounds() // time.Date returned a time before the change
+		return start
 	}
-	return start
+	change, _ := start.ZoneBounds()
+	if change.IsZero() || change.Day() != start.Day() || start.Sub(change) > 24*time.Hour {
+		return start
+	}
+	before := change.Add(-1)
+	if before.Day() != start.Day() {
+		return change
+	}
+	_, offset := before.Zone()
+	return time.Date(year, month, day, 0, 0, -offset, 0, time.UTC).In(zone)
 }
 
 // Month is the window of a calendar month in the time zone. The server counts days and months in UTC, so use [time.UTC] to compare with

@@ -53,6 +53,51 @@ func TestCalendarWindows(t *testing.T) {
 }
 
 // A month begins with the first moment of its first day, also where the clocks are put forward over midnight.
+// A day begins at its first moment, whatever the clocks do on it and the days around it.
+func TestStartOfDay(t *testing.T) {
+	for _, name := range []string{
+		"UTC", "Europe/Berlin", "America/Havana", "Atlantic/Azores", "Asia/Amman", "Asia/Beirut", "Africa/Cairo", "America/Sao_Paulo",
+		"America/Asuncion", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Toronto",
+	} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Skip("no time zones:", err)
+		}
+		days := map[string]time.Time{} // by the date of the clocks, when they first show it
+		end := time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)
+		for at := time.Date(1975, 1, 1, 0, 0, 0, 0, time.UTC); at.Before(end); {
+			_, change := at.In(zone).ZoneBounds()
+			if change.IsZero() || change.After(end) {
+				break
+			}
+			for around := change.Add(-48 * time.Hour); around.Before(change.Add(48 * time.Hour)); around = around.Add(15 * time.Minute) {
+				date := around.In(zone).Format(time.DateOnly)
+				if days[date].IsZero() {
+					days[date] = around
+				}
+			}
+			delete(days, change.Add(-48*time.Hour).In(zone).Format(time.DateOnly)) // which may have begun before
+			at = change
+		}
+		for date, want := range days {
+			day, err := time.Parse(time.DateOnly, date)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := client.StartOfDay(day.Year(), day.Month(), day.Day(), zone); !got.Equal(want) {
+				t.Errorf("%s: %s begins at %s, want %s", name, date, got.UTC(), want.UTC())
+			}
+		}
+	}
+	amman, err := time.LoadLocation("Asia/Amman")
+	if err != nil {
+		t.Skip("no time zones:", err)
+	}
+	if got, want := client.StartOfDay(2021, time.October, 29, amman), time.Date(2021, 10, 28, 21, 0, 0, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("the day with two midnights begins at %s, want %s", got.UTC(), want)
+	}
+}
+
 func TestMonthWithoutMidnight(t *testing.T) {
 	havana, err := time.LoadLocation("America/Havana")
 	if err != nil {

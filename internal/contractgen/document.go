@@ -76,19 +76,18 @@ func load(path string) (*document, error) {
 func (d *document) unwrapNullable() {
 	for _, schema := range d.Components.Schemas {
 		for key, p := range schema.Value.Properties {
-			if p.Ref == "" && len(p.Value.AllOf) == 1 && p.Value.AllOf[0].Ref != "" {
-				target := *p.Value.AllOf[0].Value
-				target.Nullable = p.Value.Nullable
-				target.Extensions = maps.Clone(target.Extensions)
-				if target.Extensions == nil {
-					target.Extensions = map[string]any{}
-				}
-				maps.Copy(target.Extensions, p.Value.Extensions)
-				if p.Value.Description != "" {
-					target.Description = p.Value.Description
-				}
-				schema.Value.Properties[key] = &openapi3.SchemaRef{Ref: p.Value.AllOf[0].Ref, Value: &target}
+			if p.Ref != "" || len(p.Value.AllOf) != 1 || p.Value.AllOf[0].Ref == "" {
+				continue
 			}
+			target := *p.Value.AllOf[0].Value
+			target.Nullable = p.Value.Nullable
+			target.Extensions = map[string]any{}
+			maps.Copy(target.Extensions, p.Value.AllOf[0].Value.Extensions)
+			maps.Copy(target.Extensions, p.Value.Extensions)
+			if p.Value.Description != "" {
+				target.Description = p.Value.Description
+			}
+			schema.Value.Properties[key] = &openapi3.SchemaRef{Ref: p.Value.AllOf[0].Ref, Value: &target}
 		}
 	}
 }

@@ -20,14 +20,14 @@ func progressOf(t *testing.T, s *Store, org billing.ID) (seq int64) {
 	return seq
 }
 
-// recordBy records finished leases with an author.
-func recordBy(t *testing.T, s *Store, org billing.ID, author string, n int) {
+// recordByMara records finished leases of one author.
+func recordByMara(t *testing.T, s *Store, org billing.ID, n int) {
 	t.Helper()
 	for ; n > 0; n -= 1000 {
 		leases := make([]billing.Lease, min(n, 1000))
 		for i := range leases {
 			leases[i] = storetest.Lease()
-			leases[i].Author = &author
+			leases[i].Author = new("mara")
 		}
 		_, err := billing.NewService(s).RecordLeases(t.Context(), org, leases)
 		storetest.Must(t, err)
@@ -53,7 +53,7 @@ func TestGroupsAreReadFromSums(t *testing.T) {
 	file := newFile(t)
 	s := open(t, file)
 	org := storetest.CreateOrganization(t, s, "acme")
-	recordBy(t, s, org, "mara", addedTogether+100)
+	recordByMara(t, s, org, addedTogether+100)
 	storetest.Eventually(t, "the entries are in the sums", func() bool { return progressOf(t, s, org) == addedTogether+100 })
 	if got := leasesBy(t, s, org); got != "mara 1124 " {
 		t.Errorf("the leases are of %q", got)
@@ -71,7 +71,7 @@ func TestGroupsCatchUp(t *testing.T) {
 	s := open(t, file)
 	org := storetest.CreateOrganization(t, s, "acme")
 	s.followers.end() // so that it adds nothing
-	recordBy(t, s, org, "mara", 2*addedTogether+100)
+	recordByMara(t, s, org, 2*addedTogether+100)
 	if got, progress := leasesBy(t, s, org), progressOf(t, s, org); got != "mara 2148 " || progress != 0 {
 		t.Errorf("with %d entries in the sums, the leases are of %q", progress, got)
 	}
@@ -96,7 +96,7 @@ func TestGroupsAreAddedOnce(t *testing.T) {
 	first, second := open(t, database), open(t, database)
 	org := storetest.CreateOrganization(t, first, "acme")
 	first.followers.end()
-	recordBy(t, first, org, "mara", 3*addedTogether)
+	recordByMara(t, first, org, 3*addedTogether)
 	done := make(chan error)
 	for _, s := range []*Store{first, second} {
 		go func() {
@@ -126,11 +126,11 @@ func TestGroupsOfOthersAreAddedMeanwhile(t *testing.T) {
 	defer lock.Rollback()
 	_, err = lock.Exec(`INSERT INTO usage_progress (org_id, seq) VALUES ($1, 0)`, locked.String())
 	storetest.Must(t, err)
-	recordBy(t, s, locked, "mara", addedTogether)
-	recordBy(t, s, other, "mara", addedTogether)
+	recordByMara(t, s, locked, addedTogether)
+	recordByMara(t, s, other, addedTogether)
 	storetest.Eventually(t, "the entries of the other organization are in the sums", func() bool { return progressOf(t, s, other) == addedTogether })
 	storetest.Must(t, lock.Rollback())
-	recordBy(t, s, locked, "mara", addedTogether)
+	recordByMara(t, s, locked, addedTogether)
 	storetest.Eventually(t, "all entries are in the sums", func() bool { return progressOf(t, s, locked) == 2*addedTogether })
 	storetest.WantClean(t, s)
 }

@@ -70,8 +70,8 @@ export class Zone {
    */
   startOfDay(date) {
     const midnight = Date.parse(date), start = this.at(midnight);
-    if (this.dateOf(start) === date) return start;
-    // The clocks are put forward over midnight, at a whole second.
+    if (this.dateOf(start) === date && this.dateOf(start - 1000) !== date) return start;
+    // The clocks are put forward over midnight, or back to it, at a whole second.
     let before = (midnight - 2 * DAY) / 1000, begun = (midnight + 2 * DAY) / 1000;
     while (begun - before > 1) {
       const middle = Math.floor((before + begun) / 2);
