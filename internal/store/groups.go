@@ -109,7 +109,7 @@ func (s *Store) addGroups(ctx context.Context, org billing.ID) (more bool, err e
 			return err
 		}
 		var part []billedEntry
-		tx.Query(entriesAndLeases+` AND seq > $2 ORDER BY seq LIMIT $3`, []any{org[:], progress, int64(addedTogether)}, func(r *driver.Row) error {
+		tx.Query(entriesAfter, []any{org[:], progress, progress + addedTogether}, func(r *driver.Row) error {
 			var b billedEntry
 			err := b.scan(r)
 			part = append(part, b)
@@ -141,6 +141,10 @@ func (s *Store) addGroups(ctx context.Context, org billing.ID) (more bool, err e
 	})
 	return more, err
 }
+
+// entriesAfter selects the entries after the number $2 up to $3, with their leases. A database that has statistics about numbers, but not for
+// each organization, knows from both bounds that these are few; from the first alone it may expect most of a small ledger, and read all of it.
+var entriesAfter = entriesAndLeases + ` AND seq > $2 AND seq <= $3 ORDER BY seq`
 
 var groupValuesQuery = `SELECT ` + groupValueTable.columns + ` FROM usage_values WHERE org_id = $1`
 
@@ -222,7 +226,7 @@ func (r *groupReader) readNew(ctx context.Context, newest int64) error {
 	if err := r.Query(ctx, text, args, loadValue(r.values)); err != nil {
 		return err
 	}
-	return r.Query(ctx, entriesAndLeases+` AND seq > $2 ORDER BY seq`, []any{r.org[:], progress}, func(row *driver.Row) error {
+	return r.Query(ctx, entriesAfter, []any{r.org[:], progress, newest}, func(row *driver.Row) error {
 		var b billedEntry
 		err := b.scan(row)
 		if err == nil && b.lease != nil && b.lease.FinishedAt != nil {

@@ -199,6 +199,22 @@ func TestPostgreSQLFindsRowsOfNewOrganizations(t *testing.T) {
 	}
 }
 
+// The newest entries of a small ledger are few, also if PostgreSQL's statistics say that most ledgers are far longer, and it does not read all
+// of the ledger's leases for them.
+func TestPostgreSQLReadsNewestEntriesOfSmallLedger(t *testing.T) {
+	database := pgtest.Database(t)
+	s, raw := open(t, database), pgtest.Connect(t, database)
+	large, small := storetest.CreateOrganization(t, s, "acme"), storetest.CreateOrganization(t, s, "globex")
+	recordByMara(t, s, large, 9_000)
+	recordByMara(t, s, small, 1_000)
+	_, err := raw.Exec(`ANALYZE`)
+	storetest.Must(t, err)
+	plan := strings.Join(storetest.Column[string](t, raw, `EXPLAIN `+entriesAfter, small[:], int64(950), int64(1_000)), "\n")
+	if !strings.Contains(plan, "Nested Loop") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("the plan is\n%s", plan)
+	}
+}
+
 // Keys and references of tables that are split over the nodes of a cluster hold only within an organization.
 func TestKeysBeginWithTheOrganization(t *testing.T) {
 	// Tables that are on every node.
