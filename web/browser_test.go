@@ -440,12 +440,11 @@ func (p *tab) longestTask(do func()) time.Duration {
 				if err := json.Unmarshal(value, &event); err != nil {
 					continue // it has other arguments
 				}
-				switch event.Name {
-				case "thread_name":
+				if event.Name == "thread_name" {
 					main[event.thread] = event.Args.Name == "CrRendererMain"
-				case "ThreadControllerImpl::RunTask":
-					longest[event.thread] = max(longest[event.thread], time.Duration(event.Tdur)*time.Microsecond)
 				}
+				// Some tasks have no event with their length, but what they run has.
+				longest[event.thread] = max(longest[event.thread], time.Duration(event.Tdur)*time.Microsecond)
 			}
 		case *tracing.EventTracingComplete:
 			close(complete)
