@@ -204,7 +204,7 @@ func TestInvalidResponses(t *testing.T) {
 	}
 }
 
-// Answers of servers of earlier versions lack what was added since. The client reads them, and refuses answers without anything else.
+// The client accepts answers without the properties that later versions added, and refuses answers without any other required property.
 func TestAnswersOfEarlierServers(t *testing.T) {
 	later := map[string]bool{}
 	for _, model := range []reflect.Type{reflect.TypeFor[client.LeaseRecord](), reflect.TypeFor[client.TransactionDetail]()} {
@@ -254,7 +254,7 @@ func TestAnswersOfEarlierServers(t *testing.T) {
 	}
 }
 
-// without drops keys of all objects in JSON, and returns those that it found.
+// without removes the keys for which drop is true from every object in a JSON text. It returns the rest, and the keys that it removed.
 func without(t *testing.T, text string, drop func(key string) bool) (rest string, found map[string]bool) {
 	t.Helper()
 	var value any

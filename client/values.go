@@ -37,6 +37,7 @@ func StartOfDay(year int, month time.Month, day int, zone *time.Location) time.T
 	if change.IsZero() || change.Day() != start.Day() || start.Sub(change) > 24*time.Hour {
 		return start
 	}
+	// The clocks were changed earlier on this day.
 	before := change.Add(-1)
 	if before.Day() != start.Day() {
 		return change

@@ -284,7 +284,7 @@ COST                       $0.00                $6.37    +$6.37
 	}
 	equal(t, "months", fmt.Sprint(months), "{{2026-01-31T23:00:00.000000Z 2026-02-28T23:00:00.000000Z} {2026-02-28T23:00:00.000000Z 2026-03-31T22:00:00.000000Z}}")
 
-	// A window that is under way is compared with the same part of the period before, and the numbers are those of that part.
+	// The comparison of a window that is under way says that the other side is the same part of the period before.
 	r := p.run("usage", "acme", "--last", "2d", "--compare", "-o", "json")
 	if err := json.Unmarshal([]byte(r.stdout), &months); err != nil {
 		t.Fatal(err)
@@ -299,7 +299,7 @@ COST                       $0.00                $6.37    +$6.37
 	}
 }
 
-// The numbers beside those of an unfinished window are of the same part of the period before, and not of the rest of it.
+// The request for the period before ends where the same part of that period ends, so the sums have nothing of the rest.
 func TestCompareAsksForThePart(t *testing.T) {
 	server := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"cpu_seconds":1,"memory_gb_seconds":1,"disk_gb_seconds":1,"total_cents":1}`)

@@ -251,8 +251,9 @@ func (r *groupReader) isComplete(ctx context.Context, head *billing.Head) (bool,
 	return sum == head.Lifetime, err
 }
 
-// parts hands over the sums of the covered months and days, the new leases, and the leases at the edges of the window: those that are not in the sums,
-// and negated those that are, but did not start in the window.
+// parts hands over the sums of the covered months and days, the leases that are not in the sums yet, and the leases at the edges of the window.
+// Those that started in the window outside of the covered days are added, and those that started on covered days outside of the window are
+// taken back.
 func (r *groupReader) parts(ctx context.Context, covered billing.Window, take billing.TakePart) error {
 	w := r.query.Window
 	if covered.From >= covered.To {
