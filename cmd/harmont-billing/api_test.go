@@ -284,7 +284,7 @@ COST                       $0.00                $6.37    +$6.37
 	}
 	equal(t, "months", fmt.Sprint(months), "{{2026-01-31T23:00:00.000000Z 2026-02-28T23:00:00.000000Z} {2026-02-28T23:00:00.000000Z 2026-03-31T22:00:00.000000Z}}")
 
-	// The comparison of a window that is under way says that the other side is the same part of the period before.
+	// A window that is under way is compared with the same part of the period before: the bounds and the sums are those of that part.
 	r := p.run("usage", "acme", "--last", "2d", "--compare", "-o", "json")
 	if err := json.Unmarshal([]byte(r.stdout), &months); err != nil {
 		t.Fatal(err)

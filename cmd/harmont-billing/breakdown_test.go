@@ -83,7 +83,7 @@ func TestBreakdownIsReadAsItArrives(t *testing.T) {
 	}
 }
 
-// What runs does not look as if it cost nothing, in any table. Data have the amounts of the API.
+// Tables mark running leases, and builds with running leases, instead of showing a cost of zero. JSON and CSV have the amounts of the API.
 func TestRunningLeasesAreMarked(t *testing.T) {
 	p := newProgram(t)
 	p.reading(`{"type":"organization","slug":"acme","name":"Acme","created_at":"2026-01-01T00:00:00Z"}
